@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes the lock files anew from pyproject.toml; needs uv. One file per image or machine that installs it.
+set -eu
+cd "$(dirname "$0")/.."
+lock() {
+    out=requirements/$1.lock
+    shift
+    uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+        --no-emit-index-url --custom-compile-command requirements/lock.sh --output-file "$out" "$@"
+}
+lock api --extra api
+lock worker --extra worker
+lock local --extra api --extra worker --extra local
+lock browser --extra api --extra worker --extra local --extra dev --extra browser
+lock dev --extra api --extra worker --extra local --extra dev

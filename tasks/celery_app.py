@@ -1,0 +1,69 @@
+"""The Celery app of either side: same queues, JSON only, every wait finite, no result backend.
+
+Celery carries the work; the ledger keeps the promise. So there is no result backend anywhere: nothing to
+subscribe to in the API, nothing that can turn a scored text into a failure because a result was not stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu.entity import Queue
+
+from tasks.jobs import QueueClass
+from tasks.settings import Settings
+
+SCORE_TASK = "sentiq.score"
+
+_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    # Longer than a task may take; a message that comes back after all finds its chunk done.
+    "visibility_timeout": 180,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "unacked_mutex_expire": 30,
+    # Interactive before bulk, always: queues are declared in this order.
+    "queue_order_strategy": "priority",
+}
+
+
+def build_celery(settings: Settings) -> Celery:
+    """Return the app that publishes and consumes; it knows the queues and no task."""
+    app = Celery("sentiq", set_as_current=False)
+    app.conf.update(
+        broker_url=settings.redis_url.get_secret_value(),
+        broker_transport="tasks.transport:Transport",
+        broker_transport_options=_TRANSPORT_OPTIONS,
+        broker_connection_timeout=3,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        result_accept_content=["json"],
+        task_queues=[Queue(queue_class.queue) for queue_class in QueueClass],
+        task_create_missing_queues=False,
+        task_default_queue=QueueClass.BULK.queue,
+        enable_utc=True,
+    )
+    return app
+
+
+def build_publisher(settings: Settings) -> Celery:
+    """Return the app of a program that only publishes and has somebody waiting: it gives up early."""
+    app = build_celery(settings)
+    app.conf.update(
+        broker_transport_options={**_TRANSPORT_OPTIONS, "socket_timeout": 1.5, "socket_connect_timeout": 1},
+        broker_pool_limit=8,
+        broker_pool_acquire_timeout=1,
+        broker_connection_retry=False,
+        task_publish_retry=False,
+    )
+    return app

@@ -1,0 +1,74 @@
+"""What a child does to the ledger: lease chunks, keep them, write what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import redis
+from pydantic_core import to_json
+
+from tasks.chunks import Chunk, ChunkResult
+from tasks.errors import LeaseLostError
+from tasks.jobs import QueueClass
+from tasks.ledger import Ledger, pairs
+from tasks.redis_client import ledger_errors
+from tasks.refs import FINISHED_CHANNEL, OPEN, PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+
+Guard = Literal["token", "lapsed", "dead", "overdue"]
+
+
+def lease(ledger: Ledger, queue_class: QueueClass, worker: str, pid: int, budget: int) -> Lease | None:
+    """Lease the oldest pending chunks of a class, up to `budget` code points; None if none is pending."""
+    keys = [pending(queue_class), leased(queue_class), PREFIX + "fence", leases_of(worker)]
+    answer = ledger.run("lease", keys, [PREFIX, pid, _lease_ms(ledger), budget])
+    if not answer:
+        return None
+    held = [(Ref.parse(ref), payload) for ref, payload in pairs(answer[1:])]
+    chunks = [Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in held]
+    return Lease(queue_class, worker, answer[0], [ref for ref, _ in held], chunks)
+
+
+def renew(ledger: Ledger, held: Lease) -> None:
+    """Keep a lease for its full time again. Raises LeaseLostError when none of it is left."""
+    args = [PREFIX, held.token, _lease_ms(ledger), *map(str, held.refs)]
+    if not ledger.run("renew", [leased(held.queue_class)], args):
+        raise LeaseLostError(str(held.token))
+
+
+def finish(ledger: Ledger, held: Lease, results: Sequence[ChunkResult], model: dict[str, str]) -> int:
+    """Write the outcomes of a lease in one round trip; return how many chunks were still its own."""
+    with ledger_errors():
+        pipe = ledger.redis.pipeline(transaction=False)
+        for ref, result in zip(held.refs, results, strict=True):
+            close(ledger, ref, result, "token", held, model=model, pipe=pipe)
+        return sum(pipe.execute())
+
+
+def close(  # noqa: PLR0913  each argument is told to the script
+    ledger: Ledger,
+    ref: Ref,
+    result: ChunkResult,
+    guard: Guard,
+    held: Lease,
+    *,
+    model: dict[str, str] | None = None,
+    pipe: redis.Redis | None = None,
+) -> Any:
+    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
+    counts = result.counts
+    keys = [
+        job_key(ref.job_id),
+        *(job_key(ref.job_id, part) for part in ("in", "out", "tokens")),
+        *(OPEN, leased(held.queue_class), leases_of(held.worker)),
+    ]
+    args = [
+        *(ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
+        *(counts.succeeded, counts.failed, counts.timed_out),
+        *(to_json(model) if model else "", FINISHED_CHANNEL),
+    ]
+    return ledger.run("finish", keys, args, pipe)
+
+
+def _lease_ms(ledger: Ledger) -> int:
+    return int(ledger.settings.lease_s * 1000)

@@ -1,0 +1,125 @@
+"""Mends what dies: re-sends lost messages, takes over from dead children, closes what is overdue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from tasks.chunks import Chunk, ChunkResult
+from tasks.jobs import ItemError, QueueClass
+from tasks.leases import Guard, close
+from tasks.ledger import Ledger
+from tasks.redis_client import ledger_errors
+from tasks.refs import OPEN, PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+
+logger = logging.getLogger(__name__)
+
+Ring = Callable[[QueueClass, Sequence[Ref]], None]
+
+TICK_S = 1.0
+_LEADER_MS = 5_000
+_AT_ONCE = 500  # work of one tick, so that the worker's loop is never held up for long
+_QUIET_MS = 5_000  # a chunk may wait so long without a message before one counts as lost
+
+
+class Reconciler:
+    """One in every worker's parent; what concerns all workers is done by the one that holds the lock."""
+
+    def __init__(self, ledger: Ledger, ring: Ring, worker: str) -> None:
+        self._ledger = ledger
+        self._ring = ring
+        self._worker = worker
+        self._rang_ms = dict.fromkeys(QueueClass, 0)
+
+    def tick(self, alive: Collection[int]) -> None:
+        """Do one bounded round; `alive` are the pids of this worker's children."""
+        now = self._ledger.now_ms()
+        with ledger_errors():
+            self._release_orphans(alive)
+            if self._lead():
+                for queue_class in QueueClass:
+                    self._release_lapsed(queue_class, now)
+                    self._ring_again(queue_class, now)
+                self._close_overdue(now)
+
+    def _lead(self) -> bool:
+        key, redis = PREFIX + "reconciler", self._ledger.redis
+        if redis.set(key, self._worker, nx=True, px=_LEADER_MS):
+            return True
+        # Two leaders at once would do no harm: every change is guarded by the ledger itself.
+        return redis.get(key) == self._worker.encode() and bool(redis.pexpire(key, _LEADER_MS))
+
+    def _release_orphans(self, alive: Collection[int]) -> None:
+        held: dict[bytes, bytes] = self._ledger.redis.hgetall(leases_of(self._worker))
+        orphans = [Ref.parse(ref) for ref, pid in held.items() if int(pid) not in alive]
+        for queue_class in QueueClass:
+            for ref in orphans[:_AT_ONCE]:
+                if self._ledger.redis.zscore(leased(queue_class), str(ref)) is not None:
+                    self._release(queue_class, ref, "dead")
+        if orphans:
+            self._ledger.redis.hdel(leases_of(self._worker), *map(str, orphans[:_AT_ONCE]))
+
+    def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
+        lapsed = self._ledger.redis.zrangebyscore(leased(queue_class), 0, now, 0, _AT_ONCE)
+        for raw in lapsed:
+            self._release(queue_class, Ref.parse(raw), "lapsed")
+
+    def _release(self, queue_class: QueueClass, ref: Ref, guard: Guard) -> None:
+        chunk = self._payload(ref.job_id, ref.start)
+        if chunk is None:
+            self._ledger.redis.zrem(leased(queue_class), str(ref))
+        elif ref.attempts >= self._ledger.settings.max_attempts:
+            if self._give_up(queue_class, ref, chunk, ItemError.WORKER_LOST, guard):
+                logger.error("gave up on %s: its child died %d times", ref, ref.attempts)
+        else:
+            self._requeue(queue_class, ref, chunk, guard)
+
+    def _requeue(self, queue_class: QueueClass, ref: Ref, chunk: Chunk, guard: Guard) -> None:
+        parts = chunk.split()
+        refs = [Ref.of(part, ref.attempts) for part in parts]
+        args: list[Any] = [ref.start, str(ref), guard]
+        for part_ref, part in zip(refs, parts, strict=True):
+            args += [part_ref.start, str(part_ref), part.encode()]
+        keys = [
+            *(job_key(ref.job_id, "in"), job_key(ref.job_id, "tokens")),
+            *(leased(queue_class), pending(queue_class), leases_of(self._worker)),
+        ]
+        if self._ledger.run("requeue", keys, args):
+            logger.warning("%s lost its child (%s): pending again, item by item", ref, guard)
+            self._ring(queue_class, refs)
+
+    def _ring_again(self, queue_class: QueueClass, now: int) -> None:
+        redis = self._ledger.redis
+        oldest = redis.zrange(pending(queue_class), 0, 0, withscores=True)
+        quiet_since = max(self._rang_ms[queue_class], int(oldest[0][1]) if oldest else now)
+        # As long as messages wait, each will bring a child that leases the oldest chunks.
+        if now - quiet_since < _QUIET_MS or redis.llen(queue_class.queue):
+            return
+        refs = [Ref.parse(raw) for raw in redis.zrange(pending(queue_class), 0, _AT_ONCE - 1)]
+        self._rang_ms[queue_class] = now
+        redis.hincrby(PREFIX + "counters", "resent", len(refs))
+        logger.warning("re-sent %d messages of class %s that were lost", len(refs), queue_class)
+        self._ring(queue_class, refs)
+
+    def _close_overdue(self, now: int) -> None:
+        for raw in self._ledger.redis.zrangebyscore(OPEN, 0, now, 0, _AT_ONCE):
+            job_id = raw.decode()
+            starts = self._ledger.redis.hscan(job_key(job_id, "in"), count=_AT_ONCE)[1]
+            if not starts:
+                self._ledger.redis.zrem(OPEN, job_id)
+            for start, payload in starts.items():
+                chunk = Chunk.decode(job_id, int(start), payload)
+                ref = Ref.of(chunk)
+                self._give_up(QueueClass.BULK, ref, chunk, ItemError.DEADLINE_EXCEEDED, "overdue")
+
+    def _give_up(
+        self, queue_class: QueueClass, ref: Ref, chunk: Chunk, error: ItemError, guard: Guard
+    ) -> bool:
+        result = ChunkResult(chunk, [item.error or error for item in chunk.items], ref.attempts)
+        lost = Lease(queue_class, self._worker, 0, [ref], [chunk])
+        return bool(close(self._ledger, ref, result, guard, lost))
+
+    def _payload(self, job_id: str, start: int) -> Chunk | None:
+        payload = self._ledger.redis.hget(job_key(job_id, "in"), start)
+        return Chunk.decode(job_id, start, payload) if payload else None

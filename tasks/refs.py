@@ -1,0 +1,70 @@
+"""How the ledger names things in Redis: keys, chunks and leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.chunks import Chunk
+from tasks.jobs import QueueClass
+
+PREFIX = "sentiq:"
+FINISHED_CHANNEL = PREFIX + "finished"
+OPEN = PREFIX + "open"
+WORKERS = PREFIX + "workers"
+
+
+def pending(queue_class: QueueClass) -> str:
+    """Sorted set of refs nobody has leased, oldest first."""
+    return f"{PREFIX}pending:{queue_class}"
+
+
+def leased(queue_class: QueueClass) -> str:
+    """Sorted set of leased refs by the time their lease ends."""
+    return f"{PREFIX}leased:{queue_class}"
+
+
+def leases_of(worker: str) -> str:
+    """Hash of the refs that children of a worker hold, with the pid of each child."""
+    return f"{PREFIX}leases:{worker}"
+
+
+def job_key(job_id: str, part: str = "") -> str:
+    """Key of a job's record, or of a part of it: `in` payloads, `out` outcomes, `tokens` fencing tokens."""
+    return f"{PREFIX}job:{job_id}{':' if part else ''}{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A chunk as the queues name it; `chars` is its cost, `attempts` how often it was leased."""
+
+    job_id: str
+    start: int
+    chars: int
+    attempts: int = 0
+
+    @classmethod
+    def of(cls, chunk: Chunk, attempts: int = 0) -> Ref:
+        """Name a chunk."""
+        return cls(chunk.job_id, chunk.start, chunk.chars, attempts)
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Ref:
+        """Read what `str` wrote."""
+        job_id, start, chars, attempts = raw.decode().split("/")
+        return cls(job_id, int(start), int(chars), int(attempts))
+
+    def __str__(self) -> str:
+        """Write it as the queues hold it."""
+        return f"{self.job_id}/{self.start}/{self.chars}/{self.attempts}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A child's right to some chunks for a time; `token` fences off whoever held them before."""
+
+    queue_class: QueueClass
+    worker: str
+    token: int
+    refs: Sequence[Ref]
+    chunks: Sequence[Chunk]

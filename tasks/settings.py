@@ -1,0 +1,105 @@
+"""The one settings object of a program, read once from the environment and passed down."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import ConfigurationError
+
+PREFIX = "SENTIMENT_"
+EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
+
+
+class Settings(BaseSettings):
+    """Every variable of every program, so that one environment serves them all."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        validation_alias="REDIS_URL",
+        description="The Redis that holds the ledger and the queues.",
+    )
+    id_secret: SecretStr | None = Field(
+        None, description="Signs job ids; without it a secret is made once and kept in Redis."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    task_events: bool = Field(default=True, description="Workers send the task events that Flower shows.")
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="Port the API listens on.")
+    api_processes: PositiveInt = Field(1, description="gunicorn workers; each holds thousands of waiters.")
+    max_text_chars: PositiveInt = Field(10_000, description="Longest text, in code points.")
+    max_items: PositiveInt = Field(1_000, description="Most items in one request body.")
+    max_body_bytes: PositiveInt = Field(4 * 1024 * 1024, description="Largest request body.")
+    max_wait_s: PositiveFloat = Field(30, description="Longest `Prefer: wait` and longest /predict.")
+    result_ttl_s: int = Field(86_400, ge=60, le=604_800, description="How long results stay readable.")
+    deadline_interactive_s: PositiveInt = Field(600, description="An interactive job is over by then.")
+    deadline_bulk_s: PositiveInt = Field(86_400, description="A bulk job is over by then.")
+    interactive_items: PositiveInt = Field(32, description="A job of up to so many items is interactive.")
+    chunk_items: PositiveInt = Field(64, description="Most items in a chunk.")
+    chunk_chars: PositiveInt = Field(4_096, description="Most code points in a chunk of several items.")
+
+    pack: Path = Field(EMBEDDED_PACK, description="Directory of the pack that workers serve.")
+    engine: Literal["openvino", "torch"] = Field(
+        "openvino", validation_alias="ENGINE", description="What runs the pack."
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", validation_alias="DEVICE", description="Where it runs.")
+    concurrency: PositiveInt | None = Field(None, description="Children of a worker; one per core if unset.")
+    batch_tokens: PositiveInt = Field(
+        1_024, description="Token budget of one forward pass, padding included."
+    )
+    lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
+    lease_work_s: PositiveFloat = Field(0.5, description="How much work, in seconds, one lease should hold.")
+    max_attempts: PositiveInt = Field(
+        3, description="How often an item may be started before it is given up."
+    )
+    task_time_limit_s: PositiveInt = Field(
+        120, description="A child busy with one lease for so long is killed."
+    )
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment.
+
+        Raises ConfigurationError naming the variable, its value and what was expected.
+        """
+        known = cls.variables().values()
+        unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+        if unknown:
+            raise ConfigurationError(_unknown(unknown[0], sorted(known)))
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(cls._explain(error)) from None
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Map each field to the environment variable that sets it."""
+        return {
+            name: str(field.validation_alias or PREFIX + name.upper())
+            for name, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        lines = []
+        for problem in error.errors(include_url=False):
+            name = str(problem["loc"][0])
+            variable = cls.variables().get(name, name)
+            secret = "secret" in name or "redis_url" in name
+            value = "(hidden)" if secret else repr(os.environ.get(variable, problem["input"]))
+            lines.append(f"{variable}={value}: {problem['msg']}")
+        return "; ".join(lines)
+
+
+def _unknown(variable: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(variable, known, 1)
+    hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+    return f"{variable}={os.environ[variable]!r}: no such setting{hint}"

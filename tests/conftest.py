@@ -1,0 +1,91 @@
+"""Real servers for the tests: a Redis a test, a stack of Redis, API and worker a session."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+import pytest
+
+from ops.client import Client
+from ops.logs import Log
+from ops.ports import free_port
+from ops.redis_server import redis_server
+from ops.stack import Plan, Stack, running_stack
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+
+REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], *, within_s: float = 30) -> T:
+    """Look again and again until what is seen is true; fail with what was seen last."""
+    end = time.monotonic() + within_s
+    while not (seen := look()):
+        assert time.monotonic() < end, f"still {seen!r} after {within_s} s"
+        time.sleep(0.02)
+    return seen
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    return Settings.read()
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Ledger:
+    return Ledger.connect(settings)
+
+
+@contextmanager
+def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: str) -> Iterator[Stack]:
+    """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder."""
+    plan = Plan(port=free_port(), redis_url=redis_url)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        (log_dir / "stack.log").open("w", encoding="utf-8") as log,
+    ):
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:
+            stack.await_api(client)
+            stack.score(client, "等它醒来")
+            yield stack
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that all tests share: none of them may hurt it."""
+    with started_stack(tmp_path_factory.mktemp("live")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def live_url(live: Stack) -> str:
+    return live.url
+
+
+@pytest.fixture
+def http(live: Stack) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=live.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def reviews() -> list[dict[str, str]]:
+    with REVIEWS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

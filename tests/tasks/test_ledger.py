@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ops.ports import free_port
+from tasks import leases
+from tasks.chunks import Chunk, ChunkResult
+from tasks.errors import (
+    JobExpiredError,
+    JobLostError,
+    JobNotFoundError,
+    LeaseLostError,
+    LedgerUnavailableError,
+)
+from tasks.jobs import Item, ItemStatus, JobStatus, QueueClass, Verdict
+from tasks.ledger import Ledger
+from tasks.refs import Lease, job_key, leased, pending
+from tasks.settings import Settings
+from tests.conftest import eventually
+
+BULK = QueueClass.BULK
+GOOD = Verdict(0.75, 5, truncated=False)
+MODEL = {"id": "test", "revision": "1", "engine": "none"}
+
+
+def record(ledger: Ledger, *sizes: int) -> str:
+    """Create a job with a chunk of each size, all texts ten characters long."""
+    job_id, start, chunks = ledger.ids.mint(), 0, []
+    for size in sizes:
+        chunks.append(Chunk(job_id, start, [Item.accept("十个字的文本十个字哦", 99)] * size))
+        start += size
+    ledger.create(chunks, BULK)
+    return job_id
+
+
+def take(ledger: Ledger, budget: int = 10**9) -> Lease:
+    held = leases.lease(ledger, BULK, "worker", 1, budget)
+    assert held is not None
+    return held
+
+
+def verdicts(held: Lease) -> list[ChunkResult]:
+    return [
+        ChunkResult(chunk, [GOOD] * len(chunk.items), ref.attempts)
+        for ref, chunk in zip(held.refs, held.chunks, strict=True)
+    ]
+
+
+def test_a_recorded_job_is_queued(ledger: Ledger) -> None:
+    job = ledger.job(record(ledger, 3, 2))
+    assert (job.status, job.counts.total, job.counts.pending) == (JobStatus.QUEUED, 5, 5)
+    assert job.deadline_ms - job.created_ms == 24 * 3600 * 1000
+
+
+def test_recording_twice_is_harmless(ledger: Ledger) -> None:
+    job_id = ledger.ids.mint()
+    chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
+    ledger.create(chunks, BULK)
+    leases.finish(ledger, held := take(ledger), verdicts(held), MODEL)
+    ledger.create(chunks, BULK)
+    assert ledger.job(job_id).status is JobStatus.SUCCEEDED
+    assert leases.lease(ledger, BULK, "worker", 1, 1) is None
+
+
+def test_a_job_runs_from_its_first_lease_and_succeeds_with_its_last_chunk(ledger: Ledger) -> None:
+    job_id = record(ledger, 2, 2)
+    first = take(ledger, budget=20)
+    assert ledger.job(job_id).status is JobStatus.RUNNING
+    assert leases.finish(ledger, first, verdicts(first), MODEL) == 1
+    assert ledger.job(job_id).counts.succeeded == 2
+    second = take(ledger)
+    leases.finish(ledger, second, verdicts(second), MODEL)
+    job = ledger.job(job_id)
+    assert (job.status, job.counts.pending, job.model) == (JobStatus.SUCCEEDED, 0, MODEL)
+    assert job.created_ms <= (job.started_ms or 0) <= (job.finished_ms or 0)
+
+
+def test_a_lease_takes_the_oldest_chunks_within_its_budget_and_at_least_one(ledger: Ledger) -> None:
+    older, then = record(ledger, *[1] * 12), ledger.now_ms()
+    eventually(lambda: ledger.now_ms() > then + 1)
+    newer = record(ledger, 1)
+    assert [ref.start for ref in take(ledger, budget=35).refs] == [0, 1, 2]
+    assert [ref.start for ref in take(ledger, budget=0).refs] == [3]
+    rest = take(ledger).refs
+    assert [ref.start for ref in rest if ref.job_id == older] == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert rest[-1].job_id == newer
+    assert leases.lease(ledger, BULK, "worker", 1, 10**9) is None
+
+
+def test_classes_do_not_mix(ledger: Ledger) -> None:
+    record(ledger, 1)
+    assert leases.lease(ledger, QueueClass.INTERACTIVE, "worker", 1, 10**9) is None
+
+
+def test_of_two_writers_the_first_wins(ledger: Ledger) -> None:
+    job_id = record(ledger, 1)
+    held = take(ledger)
+    assert leases.finish(ledger, held, verdicts(held), MODEL) == 1
+    late = [ChunkResult(held.chunks[0], [Verdict(0.1, 1, truncated=True)], 1)]
+    assert leases.finish(ledger, held, late, MODEL) == 0
+    assert ledger.job(job_id).counts.succeeded == 1
+    assert [item.outcome for item in ledger.results(job_id, 0, 9).items] == [GOOD]
+
+
+def test_a_token_that_is_not_the_last_is_fenced_off(ledger: Ledger) -> None:
+    job_id = record(ledger, 1)
+    held = take(ledger)
+    stale = Lease(BULK, "worker", held.token - 1, held.refs, held.chunks)
+    assert leases.finish(ledger, stale, verdicts(stale), MODEL) == 0
+    with pytest.raises(LeaseLostError):
+        leases.renew(ledger, stale)
+    leases.renew(ledger, held)
+    assert ledger.job(job_id).counts.pending == 1
+
+
+def test_results_are_read_in_order_up_to_the_first_gap(ledger: Ledger) -> None:
+    job_id = record(ledger, 2, 2, 2)
+    one, two, three = (take(ledger, budget=20) for _ in range(3))
+    leases.finish(ledger, three, verdicts(three), MODEL)
+    assert not ledger.results(job_id, 0, 99).items
+    leases.finish(ledger, one, verdicts(one), MODEL)
+    assert [item.index for item in ledger.results(job_id, 0, 99).items] == [0, 1]
+    leases.finish(ledger, two, verdicts(two), MODEL)
+    page = ledger.results(job_id, 0, 99)
+    assert [item.index for item in page.items] == [0, 1, 2, 3, 4, 5]
+    assert {item.status for item in page.items} == {ItemStatus.SUCCEEDED}
+    assert [page.chunk_of(index) for index in range(7)] == [0, 0, 2, 2, 4, 4, 6]
+    assert [item.index for item in ledger.results(job_id, 2, 1).items] == [2, 3]
+
+
+def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(ledger: Ledger) -> None:
+    job_id = record(ledger, 2)
+    assert ledger.redis.pttl(job_key(job_id, "in")) > 0
+    held = take(ledger)
+    assert ledger.redis.pttl(job_key(job_id, "tokens")) > 0
+    leases.finish(ledger, held, verdicts(held), MODEL)
+    left = {key.decode() for key in ledger.redis.scan_iter(f"*{job_id}*")}
+    assert left == {job_key(job_id), job_key(job_id, "out")}
+    ttl_ms = ledger.settings.result_ttl_s * 1000
+    assert all(ttl_ms - 10_000 < ledger.redis.pttl(key) <= ttl_ms for key in left)
+    assert not ledger.redis.exists(pending(BULK), leased(BULK), "sentiq:open")
+
+
+def test_unknown_expired_and_lost_are_three_answers(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(JobNotFoundError):
+        ledger.job("job_never")
+    job_id = record(ledger, 1)
+    ledger.redis.delete(job_key(job_id))
+    with pytest.raises(JobLostError):
+        ledger.job(job_id)
+    later = ledger.now_ms() + ledger.settings.result_ttl_s * 1000 + 60_000
+    monkeypatch.setattr(ledger, "now_ms", lambda: later)
+    with pytest.raises(JobExpiredError):
+        ledger.job(job_id)
+
+
+def test_ids_are_known_to_every_program_on_the_same_redis(ledger: Ledger, settings: Settings) -> None:
+    assert Ledger.connect(settings).ids.minted_ms(ledger.ids.mint())
+
+
+def test_no_redis_is_one_error_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    ledger = Ledger.connect(Settings.read())
+    started = time.monotonic()
+    with pytest.raises(LedgerUnavailableError):
+        ledger.job("job_x")
+    with pytest.raises(LedgerUnavailableError):
+        ledger.check()
+    assert time.monotonic() - started < 5

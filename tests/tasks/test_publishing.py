@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from ops.ports import free_port
+from tasks.celery_app import build_celery, build_publisher
+from tasks.jobs import QueueClass
+from tasks.ledger import Ledger
+from tasks.publishing import NotPublishedError, ring
+from tasks.refs import Ref
+from tasks.settings import Settings
+
+
+def test_a_message_is_a_claim_check(ledger: Ledger, settings: Settings) -> None:
+    ring(build_publisher(settings), QueueClass.BULK, [Ref("job_x", 64, 100)])
+    (raw,) = ledger.redis.lrange("sentiq.bulk", 0, -1)
+    message = json.loads(raw)
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    assert (args, kwargs) == (["job_x", 64], {})
+    assert message["content-type"] == "application/json"
+
+
+def test_a_job_of_many_chunks_is_published_in_one_round_trip(ledger: Ledger, settings: Settings) -> None:
+    app = build_publisher(settings)
+    ring(app, QueueClass.BULK, [Ref("job_x", 0, 1)])
+    before = ledger.redis.info("stats")["total_reads_processed"]
+    ring(app, QueueClass.BULK, [Ref("job_x", i, 1) for i in range(90)])
+    reads = ledger.redis.info("stats")["total_reads_processed"] - before
+    assert ledger.redis.llen("sentiq.bulk") == 91
+    assert reads < 10
+
+
+def test_without_redis_publishing_gives_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(NotPublishedError):
+        ring(build_publisher(Settings.read()), QueueClass.BULK, [Ref("job_x", 0, 1)])
+
+
+def test_neither_side_takes_pickle_or_keeps_results(settings: Settings) -> None:
+    for app in (build_celery(settings), build_publisher(settings)):
+        assert app.conf.accept_content == app.conf.result_accept_content == ["json"]
+        assert app.conf.result_backend is None
+        assert app.conf.task_create_missing_queues is False

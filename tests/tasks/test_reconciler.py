@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tasks import leases
+from tasks.chunks import Chunk, ChunkResult
+from tasks.jobs import Item, ItemError, ItemStatus, JobStatus, QueueClass, Verdict
+from tasks.ledger import Ledger
+from tasks.reconciler import Reconciler
+from tasks.refs import Lease, Ref, leased, pending
+
+BULK = QueueClass.BULK
+MODEL = {"id": "test", "revision": "1", "engine": "none"}
+CHILD = 11
+
+
+class Bell:
+    """Notes what the reconciler would publish."""
+
+    def __init__(self) -> None:
+        self.rung: list[Ref] = []
+
+    def __call__(self, queue_class: QueueClass, refs: Sequence[Ref]) -> None:
+        assert queue_class is BULK
+        self.rung += refs
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def reconciler(ledger: Ledger, bell: Bell) -> Reconciler:
+    return Reconciler(ledger, bell, "worker")
+
+
+def record(ledger: Ledger, texts: Sequence[str]) -> str:
+    job_id = ledger.ids.mint()
+    ledger.create([Chunk(job_id, 0, [Item.accept(text, 99) for text in texts])], BULK)
+    return job_id
+
+
+def take(ledger: Ledger) -> Lease:
+    held = leases.lease(ledger, BULK, "worker", CHILD, 10**9)
+    assert held is not None
+    return held
+
+
+def finish(ledger: Ledger, held: Lease) -> int:
+    good = Verdict(0.75, 5, truncated=False)
+    attempts = [ref.attempts for ref in held.refs]
+    results = [
+        ChunkResult(chunk, [good] * len(chunk.items), tries)
+        for chunk, tries in zip(held.chunks, attempts, strict=True)
+    ]
+    return leases.finish(ledger, held, results, MODEL)
+
+
+def lapse(ledger: Ledger) -> None:
+    """Let every lease be over."""
+    for ref in ledger.redis.zrange(leased(BULK), 0, -1):
+        ledger.redis.zadd(leased(BULK), {ref: 1})
+
+
+def test_the_chunk_of_a_dead_child_is_pending_again_item_by_item(
+    ledger: Ledger, reconciler: Reconciler, bell: Bell
+) -> None:
+    job_id = record(ledger, ["一", "二", "三"])
+    dead = take(ledger)
+    reconciler.tick(alive=[99])
+    assert [(ref.start, ref.attempts) for ref in bell.rung] == [(0, 1), (1, 1), (2, 1)]
+    assert finish(ledger, dead) == 0, "the dead child's write comes late"
+    for text in "一二三":
+        held = take(ledger)
+        assert [item.text for chunk in held.chunks for item in chunk.items] == [text]
+        finish(ledger, held)
+    assert ledger.job(job_id).status is JobStatus.SUCCEEDED
+    assert [item.attempts for item in ledger.results(job_id, 0, 9).items] == [2, 2, 2]
+
+
+def test_the_chunk_of_a_live_child_stays_its_own(ledger: Ledger, reconciler: Reconciler, bell: Bell) -> None:
+    record(ledger, ["一"])
+    held = take(ledger)
+    reconciler.tick(alive=[CHILD])
+    assert not bell.rung
+    assert finish(ledger, held) == 1
+
+
+def test_a_lapsed_lease_is_taken_over_by_any_worker(ledger: Ledger, bell: Bell) -> None:
+    record(ledger, ["一"])
+    held = take(ledger)
+    lapse(ledger)
+    Reconciler(ledger, bell, "another worker").tick(alive=[])
+    assert [ref.attempts for ref in bell.rung] == [1]
+    assert finish(ledger, held) == 0
+
+
+def test_a_renewed_lease_does_not_lapse(ledger: Ledger, reconciler: Reconciler, bell: Bell) -> None:
+    record(ledger, ["一"])
+    held = take(ledger)
+    lapse(ledger)
+    leases.renew(ledger, held)
+    reconciler.tick(alive=[CHILD])
+    assert not bell.rung
+
+
+def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reconciler: Reconciler) -> None:
+    job_id = record(ledger, ["好", "毒", "坏"])
+    take(ledger)
+    reconciler.tick(alive=[])
+    deaths = 0
+    while held := leases.lease(ledger, BULK, "worker", CHILD, 10**9):
+        if held.chunks[0].items[0].text == "毒":
+            deaths += 1
+            reconciler.tick(alive=[])
+        else:
+            finish(ledger, held)
+    assert deaths == 2, "once with the others, twice alone"
+    job = ledger.job(job_id)
+    assert (job.status, job.counts.succeeded, job.counts.failed) == (JobStatus.PARTIAL, 2, 1)
+    outcomes = [item.outcome for item in ledger.results(job_id, 0, 9).items]
+    assert outcomes[1] is ItemError.WORKER_LOST
+    assert not ledger.redis.exists(pending(BULK), leased(BULK))
+
+
+def test_an_overdue_job_is_closed_and_keeps_what_it_has(ledger: Ledger, reconciler: Reconciler) -> None:
+    job_id = ledger.ids.mint()
+    ledger.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
+    first = leases.lease(ledger, BULK, "worker", CHILD, 0)
+    assert first is not None
+    finish(ledger, first)
+    ledger.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
+    ledger.redis.zadd("sentiq:open", {job_id: 1})
+    assert leases.lease(ledger, BULK, "worker", CHILD, 0) is None, "overdue items are not scored"
+    reconciler.tick(alive=[CHILD])
+    job = ledger.job(job_id)
+    assert (job.status, job.counts.succeeded, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2, 1)
+    statuses = [item.status for item in ledger.results(job_id, 0, 9).items]
+    assert statuses == [ItemStatus.SUCCEEDED, ItemStatus.SUCCEEDED, ItemStatus.TIMED_OUT, ItemStatus.FAILED]
+    assert not ledger.redis.exists("sentiq:open")
+
+
+def test_messages_that_vanished_are_sent_again_once_in_a_while(
+    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ledger, ["一"])
+    reconciler.tick(alive=[])
+    assert not bell.rung, "a fresh chunk may still be on its way"
+    now = ledger.now_ms()
+    monkeypatch.setattr(ledger, "now_ms", lambda: now + 6_000)
+    reconciler.tick(alive=[])
+    reconciler.tick(alive=[])
+    assert len(bell.rung) == 1
+    assert ledger.redis.hget("sentiq:counters", "resent") == b"1"
+
+
+def test_nothing_is_sent_again_while_messages_wait(
+    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ledger, ["一"])
+    ledger.redis.lpush(BULK.queue, "a message")
+    now = ledger.now_ms()
+    monkeypatch.setattr(ledger, "now_ms", lambda: now + 60_000)
+    reconciler.tick(alive=[])
+    assert not bell.rung
+
+
+def test_one_reconciler_leads(ledger: Ledger, bell: Bell) -> None:
+    first, second = Reconciler(ledger, bell, "first"), Reconciler(ledger, bell, "second")
+    record(ledger, ["一"])
+    first.tick(alive=[])
+    leases.lease(ledger, BULK, "third", CHILD, 0)
+    lapse(ledger)
+    second.tick(alive=[])
+    assert not bell.rung, "second does not lead"
+    first.tick(alive=[])
+    assert len(bell.rung) == 1
