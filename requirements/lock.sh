@@ -12,4 +12,5 @@ lock api --extra api
 lock worker --extra worker
 lock local --extra api --extra worker --extra local
 lock browser --extra api --extra worker --extra local --extra dev --extra browser
+lock models --extra api --extra worker --extra local --extra dev --extra models
 lock dev --extra api --extra worker --extra local --extra dev

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from tasks.jobs import QueueClass
 from tasks.settings import Settings
@@ -48,7 +48,9 @@ def build_celery(settings: Settings) -> Celery:
         result_serializer="json",
         accept_content=["json"],
         result_accept_content=["json"],
-        task_queues=[Queue(queue_class.queue) for queue_class in QueueClass],
+        task_queues=[
+            Queue(name, Exchange(name), routing_key=name) for name in (each.queue for each in QueueClass)
+        ],
         task_create_missing_queues=False,
         task_default_queue=QueueClass.BULK.queue,
         enable_utc=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import redis
@@ -18,15 +19,24 @@ from tasks.refs import FINISHED_CHANNEL, OPEN, PREFIX, Lease, Ref, job_key, leas
 Guard = Literal["token", "lapsed", "dead", "overdue"]
 
 
-def lease(ledger: Ledger, queue_class: QueueClass, worker: str, pid: int, budget: int) -> Lease | None:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A child that leases: the worker it belongs to, its pid, and how many children that worker has."""
+
+    worker: str
+    pid: int
+    siblings: int
+
+
+def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) -> Lease | None:
     """Lease the oldest pending chunks of a class, up to `budget` code points; None if none is pending."""
-    keys = [pending(queue_class), leased(queue_class), PREFIX + "fence", leases_of(worker)]
-    answer = ledger.run("lease", keys, [PREFIX, pid, _lease_ms(ledger), budget])
+    keys = [pending(queue_class), leased(queue_class), PREFIX + "fence", leases_of(holder.worker)]
+    answer = ledger.run("lease", keys, [PREFIX, holder.pid, _lease_ms(ledger), budget, holder.siblings])
     if not answer:
         return None
     held = [(Ref.parse(ref), payload) for ref, payload in pairs(answer[1:])]
     chunks = [Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in held]
-    return Lease(queue_class, worker, answer[0], [ref for ref, _ in held], chunks)
+    return Lease(queue_class, holder.worker, answer[0], [ref for ref, _ in held], chunks)
 
 
 def renew(ledger: Ledger, held: Lease) -> None:

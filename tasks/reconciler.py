@@ -20,7 +20,9 @@ Ring = Callable[[QueueClass, Sequence[Ref]], None]
 TICK_S = 1.0
 _LEADER_MS = 5_000
 _AT_ONCE = 500  # work of one tick, so that the worker's loop is never held up for long
-_QUIET_MS = 5_000  # a chunk may wait so long without a message before one counts as lost
+# A chunk may wait so long without a message in its queue before that counts as lost: longer while messages
+# are with workers, which may be busy or starting.
+_QUIET_MS, _QUIET_UNACKED_MS = 5_000, 30_000
 
 
 class Reconciler:
@@ -94,7 +96,8 @@ class Reconciler:
         oldest = redis.zrange(pending(queue_class), 0, 0, withscores=True)
         quiet_since = max(self._rang_ms[queue_class], int(oldest[0][1]) if oldest else now)
         # As long as messages wait, each will bring a child that leases the oldest chunks.
-        if now - quiet_since < _QUIET_MS or redis.llen(queue_class.queue):
+        patience_ms = _QUIET_UNACKED_MS if redis.hlen("unacked") else _QUIET_MS
+        if now - quiet_since < patience_ms or redis.llen(queue_class.queue):
             return
         refs = [Ref.parse(raw) for raw in redis.zrange(pending(queue_class), 0, _AT_ONCE - 1)]
         self._rang_ms[queue_class] = now

@@ -1,11 +1,13 @@
 -- Leases the oldest pending chunks of a class, up to a budget of code points; at least one if there is one.
 -- KEYS: pending, leased, fence, leases of the worker
--- ARGV: prefix, owner pid, lease_ms, budget
+-- ARGV: prefix, owner pid, lease_ms, budget, sharers
 -- Returns the fencing token, then ref and payload of each chunk.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local budget = tonumber(ARGV[4])
 local token, leased, spent = nil, {}, 0
+-- Towards the end of the work leases get smaller, so that nobody is left with the last large one.
+local most = math.ceil(redis.call('ZCARD', KEYS[1]) / (2 * ARGV[5]))
 -- Chunks that were started before run alone, so that a text that kills its child cannot take others along.
 for _, ref in ipairs(redis.call('ZRANGE', KEYS[1], 0, 127)) do
   local job, start, chars, attempts = string.match(ref, '^(.-)/(%d+)/(%d+)/(%d+)$')
@@ -14,7 +16,7 @@ for _, ref in ipairs(redis.call('ZRANGE', KEYS[1], 0, 127)) do
   local deadline = tonumber(redis.call('HGET', key, 'deadline') or 0)
   if not payload or deadline <= now then
     redis.call('ZREM', KEYS[1], ref)
-  elseif #leased == 0 or (attempts == '0' and spent + chars <= budget) then
+  elseif #leased == 0 or (attempts == '0' and #leased < 2 * most and spent + chars <= budget) then
     token = token or redis.call('INCR', KEYS[3])
     local mine = string.format('%s/%s/%s/%d', job, start, chars, attempts + 1)
     redis.call('ZREM', KEYS[1], ref)

@@ -16,11 +16,12 @@ from tasks.errors import (
 )
 from tasks.jobs import Item, ItemStatus, JobStatus, QueueClass, Verdict
 from tasks.ledger import Ledger
-from tasks.refs import Lease, job_key, leased, pending
+from tasks.refs import Lease, Ref, job_key, leased, pending
 from tasks.settings import Settings
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK
+CHILD = leases.Holder("worker", 1, siblings=1)
 GOOD = Verdict(0.75, 5, truncated=False)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -36,7 +37,7 @@ def record(ledger: Ledger, *sizes: int) -> str:
 
 
 def take(ledger: Ledger, budget: int = 10**9) -> Lease:
-    held = leases.lease(ledger, BULK, "worker", 1, budget)
+    held = leases.lease(ledger, BULK, CHILD, budget)
     assert held is not None
     return held
 
@@ -61,7 +62,7 @@ def test_recording_twice_is_harmless(ledger: Ledger) -> None:
     leases.finish(ledger, held := take(ledger), verdicts(held), MODEL)
     ledger.create(chunks, BULK)
     assert ledger.job(job_id).status is JobStatus.SUCCEEDED
-    assert leases.lease(ledger, BULK, "worker", 1, 1) is None
+    assert leases.lease(ledger, BULK, CHILD, 1) is None
 
 
 def test_a_job_runs_from_its_first_lease_and_succeeds_with_its_last_chunk(ledger: Ledger) -> None:
@@ -83,15 +84,28 @@ def test_a_lease_takes_the_oldest_chunks_within_its_budget_and_at_least_one(ledg
     newer = record(ledger, 1)
     assert [ref.start for ref in take(ledger, budget=35).refs] == [0, 1, 2]
     assert [ref.start for ref in take(ledger, budget=0).refs] == [3]
-    rest = take(ledger).refs
-    assert [ref.start for ref in rest if ref.job_id == older] == [4, 5, 6, 7, 8, 9, 10, 11]
-    assert rest[-1].job_id == newer
-    assert leases.lease(ledger, BULK, "worker", 1, 10**9) is None
+    rest: list[Ref] = []
+    while held := leases.lease(ledger, BULK, CHILD, 10**9):
+        rest += held.refs
+    assert [(ref.job_id, ref.start) for ref in rest] == [*((older, i) for i in range(4, 12)), (newer, 0)]
+
+
+@pytest.mark.parametrize(
+    ("siblings", "sizes"), [(1, [6, 3, 2, 1]), (2, [3, 3, 2, 1, 1, 1, 1]), (99, [1] * 12)]
+)
+def test_leases_get_smaller_towards_the_end_of_the_work(
+    ledger: Ledger, siblings: int, sizes: list[int]
+) -> None:
+    record(ledger, *[1] * 12)
+    holder, seen = leases.Holder("worker", 1, siblings), []
+    while held := leases.lease(ledger, BULK, holder, 10**9):
+        seen.append(len(held.refs))
+    assert seen == sizes
 
 
 def test_classes_do_not_mix(ledger: Ledger) -> None:
     record(ledger, 1)
-    assert leases.lease(ledger, QueueClass.INTERACTIVE, "worker", 1, 10**9) is None
+    assert leases.lease(ledger, QueueClass.INTERACTIVE, CHILD, 10**9) is None
 
 
 def test_of_two_writers_the_first_wins(ledger: Ledger) -> None:

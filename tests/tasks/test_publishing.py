@@ -30,7 +30,7 @@ def test_a_job_of_many_chunks_is_published_in_one_round_trip(ledger: Ledger, set
     ring(app, QueueClass.BULK, [Ref("job_x", i, 1) for i in range(90)])
     reads = ledger.redis.info("stats")["total_reads_processed"] - before
     assert ledger.redis.llen("sentiq.bulk") == 91
-    assert reads < 10
+    assert reads < 45, "Redis reads 16 KiB at a time; a round trip each would be 90"
 
 
 def test_without_redis_publishing_gives_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:

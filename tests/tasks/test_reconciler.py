@@ -14,6 +14,7 @@ from tasks.refs import Lease, Ref, leased, pending
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHILD = 11
+HOLDER = leases.Holder("worker", CHILD, siblings=1)
 
 
 class Bell:
@@ -44,7 +45,7 @@ def record(ledger: Ledger, texts: Sequence[str]) -> str:
 
 
 def take(ledger: Ledger) -> Lease:
-    held = leases.lease(ledger, BULK, "worker", CHILD, 10**9)
+    held = leases.lease(ledger, BULK, HOLDER, 10**9)
     assert held is not None
     return held
 
@@ -112,7 +113,7 @@ def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reco
     take(ledger)
     reconciler.tick(alive=[])
     deaths = 0
-    while held := leases.lease(ledger, BULK, "worker", CHILD, 10**9):
+    while held := leases.lease(ledger, BULK, HOLDER, 10**9):
         if held.chunks[0].items[0].text == "毒":
             deaths += 1
             reconciler.tick(alive=[])
@@ -129,12 +130,12 @@ def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reco
 def test_an_overdue_job_is_closed_and_keeps_what_it_has(ledger: Ledger, reconciler: Reconciler) -> None:
     job_id = ledger.ids.mint()
     ledger.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
-    first = leases.lease(ledger, BULK, "worker", CHILD, 0)
+    first = leases.lease(ledger, BULK, HOLDER, 0)
     assert first is not None
     finish(ledger, first)
     ledger.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
     ledger.redis.zadd("sentiq:open", {job_id: 1})
-    assert leases.lease(ledger, BULK, "worker", CHILD, 0) is None, "overdue items are not scored"
+    assert leases.lease(ledger, BULK, HOLDER, 0) is None, "overdue items are not scored"
     reconciler.tick(alive=[CHILD])
     job = ledger.job(job_id)
     assert (job.status, job.counts.succeeded, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2, 1)
@@ -172,7 +173,7 @@ def test_one_reconciler_leads(ledger: Ledger, bell: Bell) -> None:
     first, second = Reconciler(ledger, bell, "first"), Reconciler(ledger, bell, "second")
     record(ledger, ["一"])
     first.tick(alive=[])
-    leases.lease(ledger, BULK, "third", CHILD, 0)
+    leases.lease(ledger, BULK, leases.Holder("third", CHILD, 1), 0)
     lapse(ledger)
     second.tick(alive=[])
     assert not bell.rung, "second does not lead"

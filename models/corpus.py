@@ -1,0 +1,75 @@
+"""Texts for training: vocabulary, token ids and batches."""
+# ruff: noqa: INP001  a folder of scripts
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import normalizers, pre_tokenizers
+from torch import Tensor
+
+from worker.tokenizer import SPECIAL_TOKENS, load_tokenizer
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`, its label `labels[i]` or UNLABELLED."""
+
+    ids: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text."""
+        return np.diff(self.starts)
+
+    def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids and mask (n, longest) and labels (n) of the given rows."""
+        lengths = self.lengths()[rows]
+        columns = np.arange(lengths.max())
+        mask = columns < lengths[:, None]
+        places = np.minimum(self.starts[rows][:, None] + columns, len(self.ids) - 1)
+        ids = torch.from_numpy(np.where(mask, self.ids[places], 0))
+        return ids, torch.from_numpy(mask.astype(np.int64)), torch.from_numpy(self.labels[rows])
+
+
+def build_vocabulary(texts: list[str], size: int, *, least: int = 4) -> list[str]:
+    """Special tokens, then the most frequent characters, continuations and whole non-Chinese words."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = Counter(
+        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    pieces: Counter[str] = Counter()
+    for word, count in words.items():
+        pieces[word[0]] += count
+        pieces.update({"##" + character: count for character in set(word[1:])})
+        if len(word) > 1 and count >= 10 * least:
+            pieces[word] += count
+    return [*SPECIAL_TOKENS, *(piece for piece, count in pieces.most_common(size - 5) if count >= least)]
+
+
+def encode(texts: list[str], labels: list[int], vocabulary: Path, limit: int) -> Corpus:
+    """Tokenise the texts, each cut to `limit` tokens with [SEP] kept."""
+    encodings = load_tokenizer(vocabulary).encode_batch_fast(texts)
+    rows = [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in (e.ids for e in encodings)]
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return Corpus(np.fromiter((i for row in rows for i in row), np.int64), starts, np.array(labels, np.int64))
+
+
+def batches(
+    lengths: NDArray[np.int64], tokens: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of one epoch in batches of about `tokens`, shuffled, with texts of like length together."""
+    order = generator.permutation(len(lengths))
+    for shuffled in np.array_split(order, max(1, len(order) // 4096)):
+        pool = shuffled[np.argsort(lengths[shuffled], kind="stable")]
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[pool]) // tokens)) + 1
+        groups = np.split(pool, cuts)
+        for number in generator.permutation(len(groups)):
+            yield groups[number]

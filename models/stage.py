@@ -1,0 +1,84 @@
+"""One stage of training: optimiser, learning-rate schedule, checkpoint."""
+# ruff: noqa: INP001, T201  a folder of scripts that talk to a person
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.corpus import Corpus, batches
+
+SECONDS_BETWEEN_CHECKPOINTS = 120
+STEPS_BETWEEN_REPORTS = 100
+WARM_UP = 0.06  # share of the budget
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one stage learns: peak learning rate, tokens in all and a step, and the seed of its order."""
+
+    rate: float
+    tokens: int
+    batch_tokens: int
+    seed: int
+
+
+class Stage:
+    """One optimisation run over a token budget, with a checkpoint to go on from."""
+
+    def __init__(self, model: nn.Module, checkpoint: Path, plan: Plan) -> None:
+        self._model, self._checkpoint, self._plan = model, checkpoint, plan
+        decayed = [p for p in model.parameters() if p.dim() > 1]
+        rest = [p for p in model.parameters() if p.dim() <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+        self._seen, self._epoch = 0, 0
+        if checkpoint.exists():
+            state = torch.load(checkpoint, weights_only=True)
+            model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._seen, self._epoch = state["seen"], state["epoch"] + 1
+
+    def run(self, corpus: Corpus, loss_of: Callable[..., Tensor], report: Callable[[], None]) -> None:
+        """Train until the budget is spent; what an interrupted epoch had left is not caught up on."""
+        while self._seen < self._plan.tokens:
+            self._run_epoch(corpus, loss_of)
+            self._epoch += 1
+            report()
+        self._save()
+
+    def _run_epoch(self, corpus: Corpus, loss_of: Callable[..., Tensor]) -> None:
+        saved, losses = time.monotonic(), []
+        torch.manual_seed(self._plan.seed + self._epoch)
+        generator = np.random.default_rng([self._plan.seed, self._epoch])
+        for rows in batches(corpus.lengths(), self._plan.batch_tokens, generator):
+            losses.append(self._step(loss_of(*corpus.padded(rows))))
+            self._seen += int(corpus.lengths()[rows].sum())
+            if len(losses) == STEPS_BETWEEN_REPORTS:
+                print(f"{time.strftime('%T')} {self._seen / 1e6:.2f}M loss {np.mean(losses):.4f}", flush=True)
+                losses.clear()
+            if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+                self._save()
+                saved = time.monotonic()
+            if self._seen >= self._plan.tokens:
+                return
+
+    def _step(self, loss: Tensor) -> float:
+        progress = self._seen / self._plan.tokens
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._plan.rate * min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.item()
+
+    def _save(self) -> None:
+        state = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
+        partial = self._checkpoint.with_suffix(".partial")
+        torch.save(state | {"seen": self._seen, "epoch": self._epoch}, partial)
+        partial.replace(self._checkpoint)

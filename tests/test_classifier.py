@@ -1,0 +1,153 @@
+"""A verdict belongs to its text alone, whatever else is scored with it and whatever the text holds."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from worker.classifier import LENGTHS, ROWS, Classifier
+from worker.engines import build_engine
+from worker.engines.engine import EngineError
+from worker.packs import load_pack
+from worker.tokenizer import load_tokenizer
+
+ROOT = Path(__file__).parents[1]
+EMBEDDED = ROOT / "models" / "embedded"
+TEXTS = (ROOT / "models" / "calibration.txt").read_text("utf-8").splitlines()
+
+
+class Recording:
+    """An engine that answers from the ids alone and keeps the shapes it was given."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.shapes.append(ids.shape)
+        total = (ids * mask).sum(1) / 1e5
+        return np.stack([-total, total], 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    pack = load_pack(EMBEDDED)
+    engine = build_engine(pack, "openvino", device="cpu", threads=1)
+    return Classifier(pack, engine, batch_tokens=1024)
+
+
+def test_a_verdict_is_the_same_bit_for_bit_in_200_random_batches(classifier: Classifier) -> None:
+    alone = {text: classifier.classify([text])[0] for text in TEXTS[:120]}
+    generator = random.Random(7)
+    for _ in range(200):
+        batch = generator.choices(list(alone), k=generator.randint(1, 60))
+        assert classifier.classify(batch) == [alone[text] for text in batch]
+
+
+def test_the_token_budget_does_not_change_a_verdict(classifier: Classifier) -> None:
+    pack = load_pack(EMBEDDED)
+    engine = build_engine(pack, "openvino", device="cpu", threads=1)
+    assert Classifier(pack, engine, batch_tokens=4096).classify(TEXTS) == classifier.classify(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\x00\x01\x1f\x7f\x85\u2028",
+        "ＡＢＣ１２３！？",  # noqa: RUF001  full-width on purpose
+        "這家餐廳的味道實在是太棒了",
+        "😀👨‍👩‍👧‍👦🇨🇳" * 20,
+        "𠮷野家𪚥",
+        "\ud800 lone surrogate",
+        "\u0301" * 500,
+        "好" * 10_000,
+        "a" * 10_000,
+        "👍" * 10_000,
+        "[CLS] [SEP] [MASK] [PAD] [UNK]",
+    ],
+)
+def test_odd_texts_get_a_verdict(classifier: Classifier, text: str) -> None:
+    (verdict,) = classifier.classify([text])
+    assert 0 <= verdict.positive_prob <= 1
+    assert 2 <= verdict.tokens <= 256
+
+
+def test_a_long_text_says_that_it_was_cut(classifier: Classifier) -> None:
+    short, long = classifier.classify(["好" * 254, "好" * 255])
+    assert (short.tokens, short.truncated) == (256, False)
+    assert (long.tokens, long.truncated) == (256, True)
+
+
+def test_nothing_in_nothing_out(classifier: Classifier) -> None:
+    assert classifier.classify([]) == []
+
+
+def test_plain_praise_and_complaint_are_told_apart(classifier: Classifier) -> None:
+    praise, complaint = classifier.classify(
+        ["质量很好，非常满意，推荐购买！", "质量太差了，非常失望，再也不买了。"]
+    )
+    assert praise.positive_prob > 0.8
+    assert complaint.positive_prob < 0.2
+
+
+def test_batches_keep_to_the_budget_and_to_few_shapes() -> None:
+    engine = Recording()
+    texts = [text[:n] for text in TEXTS for n in (5, 20, 60, 250)]
+    Classifier(load_pack(EMBEDDED), engine, batch_tokens=512).classify(texts)
+    assert all(rows * length <= 512 for rows, length in engine.shapes)
+    assert {rows for rows, _ in engine.shapes} <= set(ROWS)
+    assert {length for _, length in engine.shapes} <= set(LENGTHS)
+
+
+def test_verdicts_come_back_in_the_order_of_the_texts() -> None:
+    classifier = Classifier(load_pack(EMBEDDED), Recording(), batch_tokens=512)
+    together = classifier.classify(TEXTS)
+    assert together == [classifier.classify([text])[0] for text in TEXTS]
+
+
+def test_between_batches_runs_before_every_forward_and_can_stop() -> None:
+    engine, calls = Recording(), []
+    classifier = Classifier(load_pack(EMBEDDED), engine, batch_tokens=256)
+    classifier.classify(TEXTS, between_batches=lambda: calls.append(len(engine.shapes)))
+    assert calls == list(range(len(engine.shapes)))
+
+    def stop() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        classifier.classify(TEXTS, between_batches=stop)
+
+
+def test_a_known_text_has_its_known_ids(tmp_path: Path) -> None:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "我", "爱", "ab", "##c", "！"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n", "utf-8")
+    assert load_tokenizer(tmp_path / "vocab.txt").encode("我爱 ABC你！").ids == [2, 5, 6, 7, 8, 1, 9, 3]
+
+
+def test_equal_ids_come_from_texts_that_differ_only_in_spacing_and_case(classifier: Classifier) -> None:
+    plain, spaced = classifier.tokenize(["iPhone很好", " IPHONE 很 好 "])
+    assert plain.ids == spaced.ids
+
+
+def test_an_unknown_engine_or_device_is_refused_with_a_remedy() -> None:
+    pack = load_pack(EMBEDDED)
+    with pytest.raises(EngineError, match="choose openvino or torch"):
+        build_engine(pack, "onnx", device="cpu", threads=1)
+    with pytest.raises(EngineError, match="use engine torch"):
+        build_engine(pack, "openvino", device="cuda", threads=1)
+
+
+def test_the_runtime_imports_neither_torch_nor_transformers() -> None:
+    program = (
+        "import sys, worker.classifier, worker.engines.openvino\n"
+        "print({'torch', 'transformers'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,102 @@
+"""A pack is served only when it is complete and unchanged."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.packs import PackError, load_pack
+from worker.packs.__main__ import main
+
+EMBEDDED = Path(__file__).parents[1] / "models" / "embedded"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(EMBEDDED, tmp_path / "pack"))
+
+
+def change(pack: Path, **fields: Any) -> None:
+    path = pack / "pack.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")
+
+
+def test_the_embedded_pack_is_whole() -> None:
+    pack = load_pack(EMBEDDED)
+    assert pack.labels == ("negative", "positive")
+    assert pack.precision == "int8"
+    assert set(pack.files) >= {"model.xml", "model.bin", "vocab.txt"}
+
+
+def test_the_embedded_pack_is_small_and_accurate() -> None:
+    pack = load_pack(EMBEDDED)
+    assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 10 * 2**20
+    assert pack.measured["agreement_with_fp32"] > 0.99
+    assert pack.measured["dev_accuracy"] > 0.85
+
+
+def test_one_changed_bit_of_the_weights_is_refused(copy: Path) -> None:
+    weights = bytearray((copy / "model.bin").read_bytes())
+    weights[1000] ^= 1
+    (copy / "model.bin").write_bytes(weights)
+    with pytest.raises(PackError, match=r"model\.bin: changed"):
+        load_pack(copy)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "model.xml", "pack.json"])
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(PackError, match=f"{name}: missing"):
+        load_pack(copy)
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"labels": ["negative", "neutral", "positive"]}, "labels"),
+        ({"labels": ["positive", "negative"]}, "labels"),
+        ({"labels": 2}, "malformed"),
+        ({"format": 2}, "format 2"),
+        ({"max_tokens": "256"}, "max_tokens"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"files": {"../model.bin": "0"}}, "outside"),
+        ({"surprise": 1}, "malformed"),
+    ],
+)
+def test_a_wrong_description_is_refused(copy: Path, fields: dict[str, Any], cause: str) -> None:
+    change(copy, **fields)
+    with pytest.raises(PackError, match=rf"pack\.json: .*{cause}"):
+        load_pack(copy)
+
+
+def test_a_description_without_the_vocabulary_is_refused(copy: Path) -> None:
+    files = dict(load_pack(copy).files)
+    del files["vocab.txt"]
+    change(copy, files=files)
+    with pytest.raises(PackError, match=r"vocab\.txt: not listed"):
+        load_pack(copy)
+
+
+def test_broken_json_is_refused(copy: Path) -> None:
+    (copy / "pack.json").write_text("{", "utf-8")
+    with pytest.raises(PackError, match=r"pack\.json: malformed"):
+        load_pack(copy)
+
+
+def test_a_left_out_file_is_named_with_its_remedy(copy: Path) -> None:
+    files = {
+        name: digest for name, digest in load_pack(copy).files.items() if name != "reference.safetensors"
+    }
+    change(copy, files=files)
+    with pytest.raises(PackError, match=r"reference\.safetensors: not part of"):
+        load_pack(copy).path("reference.safetensors")
+
+
+def test_the_command_verifies_and_explains(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(copy)]) == 0
+    assert "files as made" in capsys.readouterr().out
+    (copy / "vocab.txt").unlink()
+    assert main(["verify", str(copy)]) == 1
+    assert "vocab.txt: missing" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The Celery worker: scores what the ledger leases to its children."""

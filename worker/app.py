@@ -1,0 +1,135 @@
+"""Builds the worker: the Celery app, its one task, and what parent and children do beside it."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from billiard import current_process
+from celery import Celery
+from celery.signals import after_setup_logger, worker_init, worker_process_init
+
+from tasks.celery_app import SCORE_TASK, build_celery
+from tasks.errors import SentiqError
+from tasks.jobs import QueueClass
+from tasks.leases import Holder
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+from worker.child import LEDGER_PATIENCE, Child
+from worker.packs import Pack, load_pack
+from worker.parent import LoadFailures, Parent, add_upkeep
+
+logger = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+
+
+def build_worker(settings: Settings) -> Celery:
+    """Return the app for `celery -A worker.main worker`; nothing is loaded before the worker starts."""
+    app = build_celery(settings)
+    cores = sorted(os.sched_getaffinity(0))
+    concurrency = settings.concurrency or len(cores)
+    app.conf.update(
+        worker_concurrency=concurrency,
+        worker_prefetch_multiplier=1,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=settings.task_time_limit_s,
+        worker_proc_alive_timeout=120,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=settings.task_events,
+        worker_redirect_stdouts=False,
+        worker_log_format="%(levelname)s %(processName)s %(message)s",
+    )
+    starter = _Starter(settings, cores, concurrency)
+    add_upkeep(app, starter.parent)
+    starter.connect_signals()
+
+    @app.task(name=SCORE_TASK, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
+    def score(self: Any, job_id: str, start: int) -> None:
+        """Be woken by the message of one chunk and work on the oldest ones of its class."""
+        logger.debug("rung by chunk %s/%d", job_id, start)
+        starter.child.work(QueueClass.of_queue(self.request.delivery_info["routing_key"]))
+
+    return app
+
+
+class _Starter:
+    """Starts the parent and each child. `child` exists in children only."""
+
+    child: Child
+
+    def __init__(self, settings: Settings, cores: list[int], concurrency: int) -> None:
+        self._settings = settings
+        self._cores = cores
+        self._concurrency = concurrency
+        self._threads = max(1, len(cores) // concurrency)
+        self._failures = LoadFailures()
+        self.parent = Parent(settings, self._failures)
+
+    def connect_signals(self) -> None:
+        worker_init.connect(self._start_parent, weak=False)
+        worker_process_init.connect(self._start_child, weak=False)
+        after_setup_logger.connect(_quieten, weak=False)
+
+    def _start_parent(self, **_: Any) -> None:
+        """Refuse to start with a pack that no child could load."""
+        try:
+            self.parent.serves(_describe(load_pack(self._settings.pack), self._settings))
+        except SentiqError as error:
+            sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
+
+    def _start_child(self, **_: Any) -> None:
+        """Load the model; Celery would swallow an error here and leave a child that fails every job."""
+        _die_with_parent()
+        started = time.monotonic()
+        try:
+            self.child = self._load()
+        except Exception:
+            logger.critical("a child cannot load the model", exc_info=True)
+            self._failures.add()
+            sys.exit(os.EX_SOFTWARE)
+        self._failures.clear()
+        logger.info("child ready after %.2f s", time.monotonic() - started)
+
+    def _load(self) -> Child:
+        # Imported here: the parent must stay free of native threads, which do not survive a fork.
+        from worker.classifier import Classifier  # noqa: PLC0415
+        from worker.engines import build_engine  # noqa: PLC0415
+
+        settings = self._settings
+        self._pin()
+        pack = load_pack(settings.pack)
+        engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
+        classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens)
+        classifier.warm_up()
+        ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
+        holder = Holder(self.parent.name, os.getpid(), self._concurrency)
+        return Child(classifier, ledger, settings, holder, _describe(pack, settings))
+
+    def _pin(self) -> None:
+        """Give each child its own cores: a forward that moves between cores loses its caches."""
+        first = current_process().index * self._threads
+        own = [self._cores[(first + i) % len(self._cores)] for i in range(self._threads)]
+        os.sched_setaffinity(0, own)
+
+
+def _describe(pack: Pack, settings: Settings) -> dict[str, str]:
+    return {"id": pack.id, "revision": pack.revision, "engine": settings.engine}
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this child when its parent is killed: nobody would ever fetch its results."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _quieten(**_: Any) -> None:
+    """Drop Celery's two lines for each message; the child says in one what it scored."""
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,104 @@
+"""What a prefork child does: hold one model, lease chunks, score them, write the outcomes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tasks.chunks import ChunkResult
+from tasks.jobs import Item, ItemError, Outcome, QueueClass
+from tasks.leases import Holder, finish, lease, renew
+from tasks.ledger import Ledger
+from tasks.refs import Lease
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+    from worker.classifier import Classifier
+
+logger = logging.getLogger(__name__)
+
+# A child has nobody waiting for it, and a scored text is worth more than a quick error.
+LEDGER_PATIENCE = 15
+
+
+class Child:
+    """Scores what the ledger leases to it."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        ledger: Ledger,
+        settings: Settings,
+        holder: Holder,
+        model: dict[str, str],
+    ) -> None:
+        self._classifier = classifier
+        self._ledger = ledger
+        self._settings = settings
+        self._holder = holder
+        self._model = model
+        self._chars_per_s = settings.chunk_chars / settings.lease_work_s
+
+    def work(self, queue_class: QueueClass) -> None:
+        """Lease once and score what was leased; a message whose work others took over finds nothing."""
+        budget = int(self._chars_per_s * self._settings.lease_work_s)
+        held = lease(self._ledger, queue_class, self._holder, budget)
+        if held is None:
+            return
+        started = time.perf_counter()
+        results = self._score(held)
+        seconds = time.perf_counter() - started
+        written = finish(self._ledger, held, results, self._model)
+        self._learn(held, seconds)
+        items = sum(len(chunk.items) for chunk in held.chunks)
+        jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))
+        logger.info("scored %d items of %s in %.3f s", items, jobs, seconds)
+        if written < len(results):
+            logger.warning("%d chunks of %s were no longer ours", len(results) - written, jobs)
+
+    def _score(self, held: Lease) -> list[ChunkResult]:
+        texts = [item.text for chunk in held.chunks for item in chunk.items if item.error is None]
+        unique = list(dict.fromkeys(texts))
+        outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._ledger, held)), strict=True))
+        return [
+            ChunkResult(chunk, [_outcome(item, outcomes) for item in chunk.items], ref.attempts)
+            for ref, chunk in zip(held.refs, held.chunks, strict=True)
+        ]
+
+    def _classify(self, texts: Sequence[str], renewal: _Renewal) -> Sequence[Outcome]:
+        try:
+            return self._classifier.classify(texts, between_batches=renewal)
+        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError):
+            logger.exception("a batch failed: scoring its %d texts one by one", len(texts))
+            return [self._classify_alone(text, renewal) for text in texts]
+
+    def _classify_alone(self, text: str, renewal: _Renewal) -> Outcome:
+        try:
+            return self._classifier.classify([text], between_batches=renewal)[0]
+        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError):
+            logger.exception("a text of %d characters cannot be scored", len(text))
+            return ItemError.INFERENCE_FAILED
+
+    def _learn(self, held: Lease, seconds: float) -> None:
+        """Follow the rate, so that a lease holds the same time of work whatever the model and machine."""
+        chars = sum(chunk.chars for chunk in held.chunks)
+        self._chars_per_s += (chars / max(seconds, 1e-3) - self._chars_per_s) * min(1.0, seconds)
+
+
+class _Renewal:
+    """Called between forwards: renews the lease when a third of its time has passed."""
+
+    def __init__(self, ledger: Ledger, held: Lease) -> None:
+        self._ledger, self._held = ledger, held
+        self._due = time.monotonic() + ledger.settings.lease_s / 3
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._due:
+            renew(self._ledger, self._held)
+            self._due = time.monotonic() + self._ledger.settings.lease_s / 3
+
+
+def _outcome(item: Item, outcomes: dict[str, Outcome]) -> Outcome:
+    return item.error if item.error is not None else outcomes[item.text]

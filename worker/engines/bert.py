@@ -1,0 +1,139 @@
+"""BERT for sequence classification, under the parameter names that StructBERT and BERT checkpoints use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class BertShape:
+    """The numbers of a BERT encoder and its classification head."""
+
+    vocabulary: int
+    positions: int
+    width: int
+    layers: int
+    heads: int
+    intermediate: int
+    labels: int = 2
+    token_types: int = 2
+    norm_epsilon: float = 1e-12
+
+    @classmethod
+    def from_architecture(cls, numbers: Mapping[str, float]) -> "BertShape":
+        """The shape recorded under `architecture` in a pack's `pack.json`."""
+        return cls(**numbers)  # type: ignore[arg-type]  # JSON numbers, checked by the Pack
+
+
+class Embeddings(nn.Module):
+    """Token ids (n, length) to vectors (n, length, width); every token is of type zero."""
+
+    def __init__(self, shape: BertShape, dropout: float) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(shape.vocabulary, shape.width)
+        self.position_embeddings = nn.Embedding(shape.positions, shape.width)
+        self.token_type_embeddings = nn.Embedding(shape.token_types, shape.width)
+        self.LayerNorm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embed ids (n, length)."""
+        positions = self.position_embeddings.weight[: ids.shape[1]]
+        summed = self.word_embeddings(ids) + positions + self.token_type_embeddings.weight[0]
+        normed: Tensor = self.dropout(self.LayerNorm(summed))
+        return normed
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention; `bias` (n, 1, 1, length) is added to the scores and hides padding."""
+
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query = nn.Linear(shape.width, shape.width)
+        self.key = nn.Linear(shape.width, shape.width)
+        self.value = nn.Linear(shape.width, shape.width)
+
+    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Mix hidden states (n, length, width)."""
+        query, key, value = (self._split(part(hidden)) for part in (self.query, self.key, self.value))
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return mixed.transpose(1, 2).flatten(2)
+
+    def _split(self, projected: Tensor) -> Tensor:
+        split: Tensor = projected.unflatten(2, (self.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
+        return split
+
+
+class Residual(nn.Module):
+    """Dense layer, then the residual and the layer norm after it."""
+
+    def __init__(self, inputs: int, shape: BertShape, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, shape.width)
+        self.LayerNorm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
+        """Bring `inner` (n, length, inputs) back to the width of `residual`."""
+        normed: Tensor = self.LayerNorm(self.dropout(self.dense(inner)) + residual)
+        return normed
+
+
+class Layer(nn.Module):
+    """One encoder layer: attention and feed-forward, each with its residual."""
+
+    def __init__(self, shape: BertShape, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.ModuleDict(
+            {"self": SelfAttention(shape), "output": Residual(shape.width, shape, dropout)}
+        )
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(shape.width, shape.intermediate)})
+        self.output = Residual(shape.intermediate, shape, dropout)
+
+    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Hidden states (n, length, width) to the next layer's."""
+        attended = self.attention["output"](self.attention["self"](hidden, bias), hidden)
+        widened = functional.gelu(self.intermediate["dense"](attended))
+        out: Tensor = self.output(widened, attended)
+        return out
+
+
+class Encoder(nn.Module):
+    """Embeddings, layers and pooler: what a checkpoint keeps under `bert.`."""
+
+    def __init__(self, shape: BertShape, dropout: float) -> None:
+        super().__init__()
+        layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.layers))
+        self.embeddings = Embeddings(shape, dropout)
+        self.encoder = nn.ModuleDict({"layer": layers})
+        self.pooler = nn.ModuleDict({"dense": nn.Linear(shape.width, shape.width)})
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden state (n, length, width) of ids and mask (n, length)."""
+        hidden: Tensor = self.embeddings(ids)
+        bias = (1.0 - mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
+        for layer in self.encoder["layer"]:  # type: ignore[attr-defined]  # a ModuleList is iterable
+            hidden = layer(hidden, bias)
+        return hidden
+
+
+class BertClassifier(nn.Module):
+    """Ids and mask, both int64 (n, length), to logits (n, labels)."""
+
+    def __init__(self, shape: BertShape, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.bert = Encoder(shape, dropout)
+        self.classifier = nn.Linear(shape.width, shape.labels)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits, negative then positive."""
+        return self.classify(self.bert(ids, mask))
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """Logits from the encoder's last hidden state (n, length, width)."""
+        logits: Tensor = self.classifier(torch.tanh(self.bert.pooler["dense"](hidden[:, 0])))
+        return logits

@@ -1,0 +1,102 @@
+"""What a worker's parent does beside Celery's own work: watch its children, report, reconcile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+from typing import Any
+
+from billiard import Value
+from celery import Celery, bootsteps
+from celery.worker import state
+from pydantic_core import to_json
+
+from tasks.celery_app import build_publisher
+from tasks.errors import LedgerUnavailableError
+from tasks.ledger import Ledger
+from tasks.publishing import NotPublishedError, ring
+from tasks.reconciler import TICK_S, Reconciler
+from tasks.redis_client import ledger_errors
+from tasks.refs import WORKERS
+from tasks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_REPORT_MS = 10_000
+_MAX_LOAD_FAILURES = 3
+
+
+class LoadFailures:
+    """How many children in a row could not load the model; shared with them by fork."""
+
+    def __init__(self) -> None:
+        self._count = Value("i", 0)
+
+    def add(self) -> None:
+        """Called by a child that is about to exit."""
+        with self._count.get_lock():
+            self._count.value += 1
+
+    def clear(self) -> None:
+        """Called by a child that holds a working model."""
+        self._count.value = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether starting further children would be a loop that looks like health."""
+        return bool(self._count.value >= _MAX_LOAD_FAILURES)
+
+
+class Parent:
+    """One a worker; `name` is unique to this start of it."""
+
+    def __init__(self, settings: Settings, failures: LoadFailures) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._failures = failures
+        self._model: dict[str, str] = {}
+        self._ledger = Ledger.connect(settings)
+        publisher = build_publisher(settings)
+        self._reconciler = Reconciler(self._ledger, lambda *args: ring(publisher, *args), self.name)
+
+    def serves(self, model: dict[str, str]) -> None:
+        """Say which model the children will hold."""
+        self._model = model
+
+    def tick(self, worker: Any) -> None:
+        """Look after the children and the ledger; Redis being away is no reason to stop."""
+        if self._failures.hopeless:
+            logger.critical("%d children in a row could not load the model: stopping", _MAX_LOAD_FAILURES)
+            state.should_terminate = os.EX_SOFTWARE
+            return
+        pids = worker.pool.info["processes"]
+        try:
+            self._report(len(pids))
+            self._reconciler.tick(pids)
+        except (LedgerUnavailableError, NotPublishedError) as error:
+            logger.warning("upkeep waits for Redis: %s", error)
+
+    def _report(self, children: int) -> None:
+        report = {
+            "until_ms": self._ledger.now_ms() + _REPORT_MS,
+            "children": children,
+            "model": self._model,
+        }
+        with ledger_errors():
+            self._ledger.redis.hset(WORKERS, self.name, to_json(report))
+
+
+def add_upkeep(app: Celery, parent: Parent) -> None:
+    """Have the worker's own loop call `tick`: a thread could hold a lock while a child is forked."""
+
+    class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        requires = frozenset({"celery.worker.components:Pool", "celery.worker.components:Timer"})
+
+        def start(self, worker: Any) -> None:
+            self.entry = worker.timer.call_repeatedly(TICK_S, parent.tick, (worker,))
+
+        def stop(self, worker: Any) -> None:  # noqa: ARG002
+            self.entry.cancel()
+
+    app.steps["worker"].add(Upkeep)
