@@ -1,0 +1,1 @@
+"""The HTTP side: turns texts into jobs and tells what became of them."""

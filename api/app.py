@@ -1,0 +1,37 @@
+"""The app factory."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from api import problems
+from api.jobs import jobs
+from api.predict import predict
+from api.requests import request_id
+from api.service import service
+from api.services import EXTENSION, Services
+from api.submission import Submission
+from api.waiting import Waiters
+from tasks.celery_app import build_publisher
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+
+
+def create_app(settings: Settings) -> Flask:
+    """Build the app; Redis is not asked for anything before the first request."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    ledger = Ledger.connect(settings)
+    submission = Submission(ledger, build_publisher(settings), settings)
+    app.extensions[EXTENSION] = Services(settings, ledger, submission, Waiters(ledger))
+    problems.register(app)
+    app.after_request(_mark)
+    for blueprint in (service, jobs, predict):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _mark(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

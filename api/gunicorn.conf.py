@@ -1,0 +1,24 @@
+"""gunicorn's settings, out of ours."""
+
+import sys
+
+from tasks.errors import ConfigurationError
+from tasks.settings import Settings
+
+try:
+    _settings = Settings.read()
+except ConfigurationError as error:
+    sys.exit(f"api: {error}")
+
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.api_processes
+# Handlers only wait for Redis: a waiter is a greenlet, not a thread.
+worker_class = "gevent"
+worker_connections = 4000
+loglevel = _settings.log_level
+control_socket_disable = True
+# An idle connection holds up a stop for so long.
+keepalive = 5
+# Longer than the longest wait, so that a stop answers those who wait.
+graceful_timeout = int(_settings.max_wait_s) + 5
+timeout = 60

@@ -1,0 +1,58 @@
+"""Which texts can be scored, and the answer that names those that cannot, with the limit."""
+
+from __future__ import annotations
+
+from api.problems import invalid
+from api.requests import JobIn, PredictBatchIn, PredictIn
+from api.views import ERROR_MESSAGES
+from tasks.jobs import Item, ItemError
+from tasks.settings import Settings
+
+
+def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
+    """Return the items of a job. A bad one fails alone unless it is the only text or the caller is strict."""
+    if body.text is not None:
+        return _all_good([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+    given = body.items or []
+    _refuse_too_many("/items", len(given), settings)
+    items = [Item.accept(item.text, settings.max_text_chars, item.id) for item in given]
+    return _all_good(items, settings, "/items/{}/text") if strict else items
+
+
+def accept_prediction(body: PredictIn, settings: Settings) -> list[Item]:
+    """Return the one item of /predict."""
+    return _all_good([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+
+
+def accept_predictions(body: PredictBatchIn, settings: Settings) -> list[Item]:
+    """Return the items of /predict_batch, all of which must be good: its answers have no place for errors."""
+    _refuse_too_many("/texts", len(body.texts), settings)
+    items = [Item.accept(text, settings.max_text_chars) for text in body.texts]
+    return _all_good(items, settings, "/texts/{}")
+
+
+def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
+    errors = [
+        {
+            "pointer": pointer.format(i),
+            "code": item.error.value,
+            "detail": _explain(item, item.error, settings),
+        }
+        for i, item in enumerate(items)
+        if item.error is not None
+    ]
+    if errors:
+        raise invalid(errors)
+    return items
+
+
+def _explain(item: Item, error: ItemError, settings: Settings) -> str:
+    if error is ItemError.TEXT_TOO_LONG:
+        return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
+    return ERROR_MESSAGES[error]
+
+
+def _refuse_too_many(pointer: str, given: int, settings: Settings) -> None:
+    if given > settings.max_items:
+        detail = f"{given} given; at most {settings.max_items} are accepted in one request."
+        raise invalid([{"pointer": pointer, "code": "too_many_items", "detail": detail}])

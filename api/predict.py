@@ -1,0 +1,46 @@
+"""The synchronous calls that existing clients use, as thin as can be over jobs with a wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response
+
+from api.intake import accept_prediction, accept_predictions
+from api.problems import Problem
+from api.replies import read_json, reply
+from api.requests import PredictBatchIn, PredictIn
+from api.services import services
+from api.views import error_view, prediction_view
+from tasks.jobs import Item, ItemError, ItemResult, JobStatus
+
+predict = Blueprint("predict", __name__)
+
+
+@predict.post("/predict")
+def one() -> Response:
+    """Score one text and wait for it."""
+    body = read_json(PredictIn)
+    (item,) = _score(accept_prediction(body, services().settings))
+    if isinstance(item.outcome, ItemError):
+        raise Problem(503, item.outcome, error_view(item.outcome)["message"], retry_after_s=1)
+    return reply(prediction_view(body.text, item))
+
+
+@predict.post("/predict_batch")
+def batch() -> Response:
+    """Score several texts and wait for all; answers are in the order of the texts."""
+    body = read_json(PredictBatchIn)
+    items = _score(accept_predictions(body, services().settings))
+    views = [prediction_view(text, item) for text, item in zip(body.texts, items, strict=True)]
+    return reply({"results": views})
+
+
+def _score(items: list[Item]) -> Sequence[ItemResult]:
+    wait_s = services().settings.max_wait_s
+    job_id = services().submission.submit(items)
+    job = services().waiters.wait(job_id, wait_s)
+    if not job.status.terminal or job.status is JobStatus.TIMED_OUT:
+        detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job_id}."
+        raise Problem(504, "not_finished_in_time", detail, job_id=job_id, retry_after_s=5)
+    return services().ledger.results(job_id, 0, len(items)).items

@@ -1,0 +1,124 @@
+"""Errors as RFC 9457 problem documents: the only place that knows HTTP numbers for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from pydantic import ValidationError
+from pydantic_core import to_json
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from api.requests import request_id
+from tasks.errors import (
+    JobExpiredError,
+    JobLostError,
+    JobNotFoundError,
+    LedgerUnavailableError,
+    SentiqError,
+)
+
+logger = logging.getLogger(__name__)
+
+_TITLES = {
+    400: "The request cannot be read",
+    404: "Not found",
+    405: "The method is not allowed",
+    410: "Gone",
+    413: "The request body is too large",
+    415: "The content type is not supported",
+    422: "The request is not valid",
+    503: "The service is not available",
+    504: "The verdict took too long",
+}
+_STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
+    JobNotFoundError: (404, "No job of this service has the id {}."),
+    JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
+    JobLostError: (410, "Job {} was accepted but its record is lost."),
+    LedgerUnavailableError: (503, "The job store does not answer; nothing was accepted. Try again."),
+}
+
+
+class Problem(Exception):  # noqa: N818  it is an answer, not a fault
+    """An answer that is a problem document; `extensions` are further members of it."""
+
+    def __init__(self, status: int, code: str, detail: str, **extensions: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.extensions = extensions
+
+
+def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
+    """Return the 422 for fields that are wrong: each error has a JSON `pointer`, a `code` and a `detail`."""
+    detail = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors[:3])
+    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""  # noqa: PLR2004  as many as are shown
+    return Problem(422, "invalid_request", detail + more, errors=list(errors))
+
+
+def from_validation(error: ValidationError) -> Problem:
+    """Translate what pydantic found: unreadable JSON is 400, a wrong field 422."""
+    found = error.errors(include_url=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        return Problem(400, "invalid_json", found[0]["msg"])
+    return invalid(
+        [
+            {"pointer": "".join(f"/{part}" for part in one["loc"]), "code": one["type"], "detail": one["msg"]}
+            for one in found
+        ]
+    )
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the app with a problem document."""
+    app.register_error_handler(Problem, render)
+    app.register_error_handler(SentiqError, _render_known)
+    app.register_error_handler(ValidationError, lambda error: render(from_validation(error)))
+    app.register_error_handler(HTTPException, _render_http)
+    app.register_error_handler(Exception, _render_unknown)
+
+
+def render(problem: Problem) -> Response:
+    """Write a problem document; `retry_after_s` among its members also becomes the header."""
+    body = {
+        "type": f"urn:sentiq:problem:{problem.code}",
+        "title": _TITLES.get(problem.status, "The request failed"),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.path,
+        "code": problem.code,
+        "request_id": request_id(),
+        **problem.extensions,
+    }
+    response = Response(to_json(body), problem.status, content_type="application/problem+json")
+    if "retry_after_s" in problem.extensions:
+        response.headers["Retry-After"] = str(problem.extensions["retry_after_s"])
+    return response
+
+
+def _render_known(error: SentiqError) -> Response:
+    status, detail = _STATUS.get(type(error), (500, "Something went wrong inside the service."))
+    extensions = {}
+    if status >= 500:  # noqa: PLR2004  ours, not the caller's
+        logger.error("%s: %s (request %s)", error.code, error, request_id())
+        extensions["retry_after_s"] = 1
+    return render(Problem(status, error.code, detail.format(error), **extensions))
+
+
+def _render_http(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        return render(Problem(413, "body_too_large", f"At most {limit} bytes are accepted in one request."))
+    code = error.name.lower().replace(" ", "_")
+    response = render(Problem(error.code or 500, code, error.description or error.name))
+    if isinstance(error, MethodNotAllowed):
+        response.headers.extend(dict(error.get_headers()[1:]))
+    return response
+
+
+def _render_unknown(error: Exception) -> Response:
+    logger.error("unexpected error (request %s)", request_id(), exc_info=error)
+    return render(Problem(500, "internal_error", "Something went wrong inside the service."))

@@ -1,0 +1,55 @@
+"""What the service says of itself: the first page, probes, limits and model."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template
+
+from api.replies import reply
+from api.services import services
+
+service = Blueprint("service", __name__)
+
+_CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
+
+
+@service.get("/")
+def page() -> Response:
+    """Serve the first page."""
+    return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
+
+
+@service.get("/livez")
+def livez() -> Response:
+    """Answer as long as this process does."""
+    return reply({"status": "alive"})
+
+
+@service.get("/readyz")
+def readyz() -> Response:
+    """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
+    services().ledger.check()
+    return reply({"status": "ready"})
+
+
+@service.get("/v1/info")
+def info() -> Response:
+    """Tell the models that answer and every limit of the service."""
+    limits = services().settings
+    models = services().ledger.models()
+    return reply(
+        {
+            "service": "sentiq",
+            "model": models[0] if models else None,
+            "models": models,
+            "limits": {
+                "max_text_chars": limits.max_text_chars,
+                "max_items": limits.max_items,
+                "max_body_bytes": limits.max_body_bytes,
+                "max_wait_s": limits.max_wait_s,
+                "interactive_items": limits.interactive_items,
+                "result_ttl_s": limits.result_ttl_s,
+                "deadline_interactive_s": limits.deadline_interactive_s,
+                "deadline_bulk_s": limits.deadline_bulk_s,
+            },
+        }
+    )

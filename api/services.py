@@ -1,0 +1,30 @@
+"""What the handlers of one app share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from api.submission import Submission
+from api.waiting import Waiters
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+
+EXTENSION = "sentiq"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Built once by the app factory."""
+
+    settings: Settings
+    ledger: Ledger
+    submission: Submission
+    waiters: Waiters
+
+
+def services() -> Services:
+    """Return those of the app that handles this request."""
+    return cast("Services", current_app.extensions[EXTENSION])

@@ -1,0 +1,53 @@
+"""Turning texts into a job: record first, then publish, so that what was accepted cannot be lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+from celery import Celery
+
+from tasks.chunks import Chunk
+from tasks.jobs import Item, QueueClass
+from tasks.ledger import Ledger
+from tasks.publishing import NotPublishedError, ring
+from tasks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Submission:
+    """Creates jobs. Raises LedgerUnavailableError when nothing was recorded, hence nothing promised."""
+
+    def __init__(self, ledger: Ledger, celery: Celery, settings: Settings) -> None:
+        self._ledger = ledger
+        self._celery = celery
+        self._settings = settings
+
+    def submit(self, items: Sequence[Item]) -> str:
+        """Record the items as one job, send its messages, return its id."""
+        settings = self._settings
+        job_id = self._ledger.ids.mint()
+        chunks = list(cut(job_id, items, settings.chunk_items, settings.chunk_chars))
+        small = len(items) <= settings.interactive_items
+        queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
+        refs = self._ledger.create(chunks, queue_class)
+        try:
+            ring(self._celery, queue_class, refs)
+        except NotPublishedError as error:
+            logger.warning("%s is recorded but not published, the reconciler will send it: %s", job_id, error)
+        return job_id
+
+
+def cut(job_id: str, items: Iterable[Item], max_items: int, max_chars: int) -> Iterator[Chunk]:
+    """Cut items into chunks of neighbours within both limits; a single item may exceed `max_chars`."""
+    part: list[Item] = []
+    start = chars = 0
+    for item in items:
+        if part and (len(part) == max_items or chars + len(item.text) > max_chars):
+            yield Chunk(job_id, start, part)
+            start, part, chars = start + len(part), [], 0
+        part.append(item)
+        chars += len(item.text)
+    if part:
+        yield Chunk(job_id, start, part)

@@ -1,0 +1,115 @@
+"""How jobs and items look outside."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import url_for
+
+from tasks.jobs import ItemError, ItemResult, Job, QueueClass, Verdict
+
+EMOJI = {"positive": "😊", "negative": "😠"}
+LABEL_ZH = {"positive": "正面", "negative": "负面"}
+ERROR_MESSAGES = {
+    ItemError.EMPTY_TEXT: "The text is empty.",
+    ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
+    ItemError.INFERENCE_FAILED: "The model could not score this text.",
+    ItemError.WORKER_LOST: "The worker died each time it tried this text.",
+    ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
+}
+_FIRST_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
+_LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
+_DIGITS = 6
+
+
+def job_view(job: Job) -> dict[str, Any]:
+    """Return the job as the API shows it."""
+    counts = job.counts
+    return {
+        "id": job.id,
+        "object": "job",
+        "status": job.status,
+        "created_at": _time(job.created_ms),
+        "started_at": _time(job.started_ms),
+        "finished_at": _time(job.finished_ms),
+        "deadline_at": _time(job.deadline_ms),
+        "expires_at": _time(job.expires_ms),
+        "priority": job.queue_class,
+        "counts": {
+            "total": counts.total,
+            "pending": counts.pending,
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "timed_out": counts.timed_out,
+        },
+        "progress": round(1 - counts.pending / counts.total, 4),
+        "poll_after_ms": poll_after_ms(job),
+        "model": job.model,
+        "links": {
+            "self": url_for("jobs.read", job_id=job.id),
+            "results": url_for("jobs.results", job_id=job.id),
+        },
+    }
+
+
+def item_view(item: ItemResult) -> dict[str, Any]:
+    """Return one item as the API shows it."""
+    view: dict[str, Any] = {"index": item.index, "id": item.id, "status": item.status}
+    if isinstance(item.outcome, Verdict):
+        view |= _verdict_view(item.outcome)
+    view |= {"chars": item.chars, "attempts": item.attempts, "error": None}
+    if isinstance(item.outcome, ItemError):
+        view["error"] = error_view(item.outcome)
+    return view
+
+
+def error_view(error: ItemError) -> dict[str, str]:
+    """Return an item's error as the API shows it."""
+    return {"code": error, "message": ERROR_MESSAGES[error]}
+
+
+def prediction_view(text: str, item: ItemResult) -> dict[str, Any]:
+    """Return one answer of /predict and /predict_batch."""
+    if isinstance(item.outcome, ItemError):
+        return {"text": text, "sentiment": None, "emoji": None, "confidence": None} | {
+            "error": error_view(item.outcome)
+        }
+    return {
+        "text": text,
+        "sentiment": item.outcome.label.capitalize(),
+        "emoji": EMOJI[item.outcome.label],
+        "confidence": round(item.outcome.confidence, _DIGITS),
+    }
+
+
+def poll_after_ms(job: Job) -> int | None:
+    """Return when asking again is worth while, from the job's own pace; None when it is over."""
+    if job.status.terminal:
+        return None
+    done = job.counts.total - job.counts.pending
+    if not done or job.started_ms is None:
+        return _FIRST_POLL_MS[job.queue_class]
+    elapsed_ms = time.time() * 1000 - job.started_ms
+    return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(elapsed_ms * job.counts.pending / done)))
+
+
+def _verdict_view(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "label": verdict.label,
+        "label_zh": LABEL_ZH[verdict.label],
+        "confidence": round(verdict.confidence, _DIGITS),
+        "positive_prob": round(verdict.positive_prob, _DIGITS),
+        "negative_prob": round(verdict.negative_prob, _DIGITS),
+        "score": round(verdict.score, _DIGITS),
+        "truncated": verdict.truncated,
+        "tokens": verdict.tokens,
+    }
+
+
+def _time(ms: int | None) -> str | None:
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

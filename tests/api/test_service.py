@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import httpx2
+
+
+def test_the_page_is_served_and_takes_nothing_from_elsewhere(http: httpx2.Client) -> None:
+    page = http.get("/")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert http.get("/static/page.js").status_code == http.get("/static/page.css").status_code == 200
+
+
+def test_probes(http: httpx2.Client) -> None:
+    assert http.get("/livez").json() == {"status": "alive"}
+    assert http.get("/readyz").json() == {"status": "ready"}
+
+
+def test_info_tells_the_model_and_the_limits(http: httpx2.Client) -> None:
+    info = http.get("/v1/info").json()
+    assert info["model"]["engine"] == "openvino"
+    assert info["model"]["id"]
+    assert info["limits"]["max_text_chars"] == 10_000
+
+
+def test_unknown_paths_and_methods_are_problems_too(http: httpx2.Client) -> None:
+    missing, wrong = http.get("/nope"), http.delete("/v1/jobs")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert "POST" in wrong.headers["allow"]

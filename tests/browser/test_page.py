@@ -1,0 +1,220 @@
+"""The first page in a real Chromium, against a running service (`live_url`: API, Redis and a worker)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="pip install playwright: the browser tests drive Chromium")
+
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    Route,
+    expect,
+    sync_playwright,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+POSITIVE = "房间干净，隔音也好，老板很热情，下次还来"
+NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，太差了"
+VERDICT_WITHIN_MS = 30_000  # a cold worker loads its model first
+OUTCOME_WITHIN_MS = 10_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Start Debian's Chromium; a laptop without one skips these tests, CI fails them."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("no chromium on PATH: apt-get install chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, live_url: str) -> Iterator[Page]:
+    """Open the page; whatever a test does, no script fails, no CSP rule is broken, no other host is asked."""
+    origin = live_url.rstrip("/")
+    faults: list[str] = []
+
+    def on_console(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            faults.append(said.text)
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith(f"{origin}/"):
+            faults.append(request.url)
+
+    context = chromium.new_context(viewport={"width": 1100, "height": 900}, locale="zh-CN")
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    page.on("console", on_console)
+    page.on("request", on_request)
+    page.goto(f"{origin}/")
+    expect(page.locator("#model")).not_to_contain_text("正在读取")
+    yield page
+    context.close()
+    assert faults == []
+
+
+def submit(page: Page, text: str, *, per_line: bool = False) -> None:
+    """Write into the box and press the button."""
+    page.get_by_label("要判断的文字").fill(text)
+    page.get_by_role("switch").set_checked(per_line)
+    page.get_by_role("button", name="分析").click()
+
+
+def refuse(status: int, extension: dict[str, Any]) -> Callable[[Route], None]:
+    """Make a route handler that answers every call with a problem."""
+    problem = {
+        "title": "No",
+        "status": status,
+        "detail": "told by a test",
+        "code": "no",
+        "request_id": "req_42",
+    }
+    body = json.dumps(problem | extension)
+
+    def handler(route: Route) -> None:
+        route.fulfill(status=status, content_type="application/problem+json", body=body)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("text", "emoji", "verdict"), [(POSITIVE, "😊", "正面 Positive"), (NEGATIVE, "😠", "负面 Negative")]
+)
+def test_one_text_gets_its_verdict(page: Page, text: str, emoji: str, verdict: str) -> None:
+    submit(page, text)
+    result = page.locator("#result")
+    expect(result.locator("h2")).to_have_text(verdict, timeout=VERDICT_WITHIN_MS)
+    expect(result.locator(".emoji")).to_have_text(emoji)
+    expect(page.locator("#message")).to_be_hidden()
+
+    confidence = float(result.locator(".confidence strong").inner_text().rstrip("%"))
+    assert 50 <= confidence <= 100
+    page.wait_for_timeout(900)  # the bar grows for 0.7 s
+    track, filled = result.locator(".bar").bounding_box(), result.locator(".bar > span").bounding_box()
+    assert track is not None
+    assert filled is not None
+    assert filled["width"] / track["width"] * 100 == pytest.approx(confidence, abs=1)
+
+
+def test_the_verdict_comes_with_its_job_and_a_curl_line(page: Page) -> None:
+    submit(page, "it's 好吃")
+    link = page.get_by_role("link", name="查看任务 JSON")
+    expect(link).to_be_visible(timeout=VERDICT_WITHIN_MS)
+    href = link.get_attribute("href")
+    assert href is not None
+    job = page.request.get(str(page.evaluate("location.origin")) + href).json()
+    assert job["results"][0]["label"] == "positive"
+    expect(page.locator("#curl")).to_contain_text(r"""-d '{"text":"it'\''s 好吃"}'""")
+
+
+def test_ctrl_enter_submits(page: Page) -> None:
+    page.get_by_label("要判断的文字").fill(POSITIVE)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#result h2")).to_contain_text("正面", timeout=VERDICT_WITHIN_MS)
+
+
+def test_an_example_is_one_click(page: Page) -> None:
+    page.get_by_role("button", name="五条一起").click()
+    expect(page.locator("tbody tr")).to_have_count(5, timeout=VERDICT_WITHIN_MS)
+
+
+def test_lines_become_a_table_in_their_order(page: Page) -> None:
+    submit(page, f"{POSITIVE}\n\n{NEGATIVE}\n  {POSITIVE}，五星\n", per_line=True)
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3, timeout=VERDICT_WITHIN_MS)
+    for row, text, verdict in zip(
+        rows.all(), [POSITIVE, NEGATIVE, f"{POSITIVE}，五星"], ["😊 正面", "😠 负面", "😊 正面"], strict=True
+    ):
+        expect(row.locator("td.text")).to_have_text(text)
+        expect(row.locator("td.label")).to_contain_text(verdict)
+    expect(page.locator(".summary")).to_have_text(re.compile(r"共 3 条.*正面 2.*负面 1"))
+
+
+def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
+    submit(page, "\n".join(f"{POSITIVE}，第 {number} 次" for number in range(1, 121)), per_line=True)
+    expect(page.locator("tbody tr")).to_have_count(120, timeout=2 * VERDICT_WITHIN_MS)
+    expect(page.locator("tbody tr").last).to_contain_text("第 120 次")
+
+
+def test_markup_in_a_text_stays_text(page: Page) -> None:
+    text = "<img src=x onerror=alert(1)>味道很好"
+    submit(page, f"{text}\n{NEGATIVE}", per_line=True)
+    expect(page.locator("tbody tr td.text").first).to_have_text(text, timeout=VERDICT_WITHIN_MS)
+    expect(page.locator("#result img")).to_have_count(0)
+
+
+@pytest.mark.parametrize("text", ["", " \n　"])
+def test_nothing_written_is_said_kindly(page: Page, text: str) -> None:
+    submit(page, text)
+    expect(page.get_by_role("alert")).to_contain_text("先写点什么吧")
+    expect(page.get_by_label("要判断的文字")).to_be_focused()
+
+
+def test_an_overlong_text_names_the_limit(page: Page) -> None:
+    limit = page.request.get(page.url + "v1/info").json()["limits"]["max_text_chars"]
+    submit(page, "长" * (limit + 1))
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("文字太长")
+    expect(alert).to_contain_text(f"上限 {limit:,} 字")
+
+
+def test_an_unreachable_service_is_explained(page: Page) -> None:
+    page.route("**/v1/jobs*", lambda route: route.abort("connectionrefused"))
+    submit(page, POSITIVE)
+    expect(page.get_by_role("alert")).to_contain_text("连不上服务", timeout=OUTCOME_WITHIN_MS)
+    expect(page.get_by_role("button", name="分析")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("status", "extension", "said"),
+    [
+        (422, {"errors": [{"pointer": "/text", "code": "x", "detail": "is bad"}]}, "内容没有通过检查"),
+        (429, {"retry_after_s": 7}, "7 秒后再试"),
+        (503, {}, "服务正忙或暂不可用"),
+    ],
+)
+def test_a_refusal_is_explained(page: Page, status: int, extension: dict[str, Any], said: str) -> None:
+    page.route("**/v1/jobs*", refuse(status, extension))
+    submit(page, POSITIVE)
+    alert = page.get_by_role("alert")
+    for part in [said, "told by a test", "req_42", *(["/text：is bad"] if status == 422 else [])]:
+        expect(alert).to_contain_text(part)
+
+
+def test_a_queue_without_a_worker_is_hinted_at_and_can_be_left(page: Page) -> None:
+    job = {"id": "job_x", "status": "queued", "poll_after_ms": 200, "counts": {"total": 1, "pending": 1}}
+    page.route("**/v1/jobs**", lambda route: route.fulfill(status=202, json=job))
+    submit(page, POSITIVE)
+    expect(page.locator("#progress")).to_contain_text("排队中")
+    expect(page.locator("#progress-hint")).to_contain_text("worker 在运行吗", timeout=OUTCOME_WITHIN_MS)
+    page.get_by_role("button", name="不等了").click()
+    expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
+    expect(page.get_by_role("link", name="查看任务 JSON")).to_have_attribute(
+        "href", "/v1/jobs/job_x?include=results"
+    )
+    expect(page.locator("#progress")).to_be_hidden()
+
+
+def test_nothing_overflows_a_narrow_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    submit(page, f"{POSITIVE}{'长' * 200}\n{NEGATIVE}", per_line=True)
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=VERDICT_WITHIN_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
