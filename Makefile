@@ -1,0 +1,76 @@
+# The one entrance. `make` alone lists what there is. PYTHON chooses the interpreter that .venv is made with.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
+# On a terminal one line that names the package being fetched; nothing elsewhere.
+PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
+	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
+
+.PHONY: help up demo bench test test-browser test-models model lint format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(VENV)/.local ## run Redis, API, worker and Flower until Ctrl-C; PORT=8000 FLOWER_PORT=5555 REDIS_URL=
+	@exec $(PY) -m ops.up
+
+demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the verdicts, stop
+	@exec $(PY) -m ops.demo
+
+bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=file (one a line) JSON=file
+	@exec $(PY) -m bench.throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
+
+test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
+	@exec $(PY) -m pytest $(ARGS)
+
+test-browser: $(VENV)/.browser ## the page in a real browser
+	@exec $(PY) -m pytest tests/browser $(ARGS)
+
+test-models: $(VENV)/.models ## the tests that need torch
+	@exec $(PY) -m pytest tests/models $(ARGS)
+
+model: $(VENV)/.models ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
+	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" $(ARGS)
+	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)"
+
+lint: $(VENV)/.dev ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: $(VENV)/.dev ## let ruff correct what it can
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+lock: ## make requirements/*.lock anew from pyproject.toml (needs uv)
+	@requirements/lock.sh
+
+clean: ## remove .venv, the data of `make up` and caches
+	rm -rf $(VENV) .run .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An empty file in .venv says that a lock file is installed, so that a second start installs nothing.
+$(VENV)/.%: requirements/%.lock $(VENV)/.made
+	@echo "installing $< into $(VENV) ($$(grep -c '^[a-z0-9].*==' $<) packages; once, a minute or two)"
+	@$(PIP) --requirement $< | $(PROGRESS)
+	@touch $@
+
+$(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
+	@echo "installing $< and torch into $(VENV) (once, some minutes)"
+	@$(PIP) --requirement $< | $(PROGRESS)
+	@$(PY) -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
+	@touch $@
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Sentiq needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there). Choose another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,51 @@
+"""The end-to-end rate: texts in jobs of a thousand through HTTP, until every result is read and checked."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ops.client import Client
+
+JOB_ITEMS = 1000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass over the texts: `waits` holds the seconds from submit to results read, one for each job."""
+
+    rate: float
+    waits: list[float]
+
+
+class IncompleteError(Exception):
+    """The service did not answer every text with a verdict."""
+
+
+def run_jobs(url: str, texts: Sequence[str]) -> Run:
+    """Submit all jobs at once, one client each, and follow each to its results."""
+    jobs = [texts[start : start + JOB_ITEMS] for start in range(0, len(texts), JOB_ITEMS)]
+    start = time.monotonic()
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        ends = list(pool.map(lambda job: _run_job(url, job), jobs))
+    rate = len(texts) / (time.monotonic() - start)
+    return Run(rate, ends)
+
+
+def _run_job(url: str, texts: Sequence[str]) -> float:
+    start = time.monotonic()
+    with Client(url) as client:
+        job = client.submit(texts)
+        while job["counts"]["pending"]:
+            job = client.job(job["id"], wait_s=30)
+        items = client.results(job["id"])
+    seconds = time.monotonic() - start
+    if [item["index"] for item in items] != list(range(len(texts))):
+        raise IncompleteError(
+            f"job {job['id']}: {len(items)} results for {len(texts)} texts, or out of order"
+        )
+    if failed := [item for item in items if item["error"]]:
+        raise IncompleteError(
+            f"job {job['id']}: {len(failed)} texts failed, the first with {failed[0]['error']['code']}"
+        )
+    return seconds

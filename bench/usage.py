@@ -1,0 +1,66 @@
+"""What processes use: CPU time and peak memory, by their part in the service."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from ops.stack import Stack
+
+Parts = dict[str, list[psutil.Process]]
+
+
+class CpuMeter:
+    """Sums the CPU seconds that each part uses while the meter is entered."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.seconds: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        """Start counting."""
+        self.seconds.subtract(self._read())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop counting."""
+        self.seconds.update(self._read())
+
+    def _read(self) -> Counter[str]:
+        return Counter(
+            {
+                part: sum(sum(process.cpu_times()[:2]) for process in processes)
+                for part, processes in self.parts.items()
+            }
+        )
+
+    def per_1000(self, texts: int) -> dict[str, float]:
+        """CPU seconds per 1,000 texts."""
+        return {part: seconds * 1000 / texts for part, seconds in self.seconds.items()}
+
+
+def parts_of(stack: Stack) -> Parts:
+    """The processes of a stack and its client, which is this process."""
+    top = {process.name: psutil.Process(process.pid) for process in stack.processes}
+    return {
+        "api": [top["api"], *top["api"].children(recursive=True)],
+        "redis": [top["redis"]],
+        "worker parent": [top["worker"]],
+        "worker children": top["worker"].children(recursive=True),
+        "client": [psutil.Process()],
+    }
+
+
+def peak_mb(parts: Parts) -> dict[str, list[int]]:
+    """Peak resident memory of every process, in MiB."""
+    return {part: [_peak(process) for process in processes] for part, processes in parts.items()}
+
+
+def _peak(process: psutil.Process) -> int:
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return int(process.memory_info().rss) // 2**20
+    kilobytes = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
+    return int(kilobytes) // 1024

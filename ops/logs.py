@@ -1,0 +1,26 @@
+"""The stack's log: one stream, each line with the time and the name of the process that wrote it."""
+
+import os
+import threading
+import time
+from typing import TextIO
+
+_COLOURS = {"redis": 35, "api": 36, "worker": 32, "flower": 33}
+_WIDTH = max(len(name) for name in _COLOURS)
+
+
+class Log:
+    """Writes whole lines from several threads; colours their prefix on a terminal unless NO_COLOR is set."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._coloured = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._lock = threading.Lock()
+
+    def line(self, name: str, text: str) -> None:
+        """Write one line of the process `name`."""
+        prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} │"
+        if self._coloured:
+            prefix = f"\033[{_COLOURS.get(name, 1)}m{prefix}\033[0m"
+        with self._lock:
+            print(prefix, text, file=self._stream, flush=True)

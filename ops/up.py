@@ -1,0 +1,90 @@
+"""`make up`: the stack in the foreground, its first verdict, and where to find it."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from typing import Any
+
+from ops.client import Client
+from ops.logs import Log
+from ops.ports import PortError, port_from_env, require_free
+from ops.processes import ROOT, ProcessDiedError
+from ops.redis_server import RedisUnavailableError
+from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+
+FACES = {"positive": "😊", "negative": "😠"}
+_FIRST_TEXT = "这家餐厅太难吃了"
+_NEXT_TEXT = "服务很贴心"
+
+
+def main() -> int:
+    """Run the stack until Ctrl-C (0) or until one of its processes ends (1)."""
+    interrupt_on_signals()
+    try:
+        port, flower_port = _ports()
+        log = Log(sys.stdout)
+        with running_stack(_plan(port), log) as stack:
+            _greet(stack, log, flower_port)
+            stack.wait()
+    except KeyboardInterrupt:
+        return 0
+    except (PortError, RedisUnavailableError, ProcessDiedError, StackError) as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _ports() -> tuple[int, int]:
+    """The API's and Flower's, both free."""
+    port, flower_port = port_from_env("PORT", 8000), port_from_env("FLOWER_PORT", 5555)
+    if port == flower_port:
+        raise PortError(f"PORT and FLOWER_PORT are both {port}; they must differ")
+    require_free("PORT", port)
+    require_free("FLOWER_PORT", flower_port)
+    return port, flower_port
+
+
+def _plan(port: int) -> Plan:
+    return Plan(
+        port=port,
+        host=os.environ.get("SENTIMENT_HOST") or Plan.host,
+        redis_url=os.environ.get("REDIS_URL"),
+        data_dir=ROOT / ".run" / "redis",
+    )
+
+
+def _greet(stack: Stack, log: Log, flower_port: int) -> None:
+    """Flower starts last: what it needs to start would delay the verdict."""
+    start = time.monotonic()
+    with Client(stack.url) as client:
+        log.line("up", "waiting for the API")
+        stack.await_api(client)
+        log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")
+        item = stack.score(client, _FIRST_TEXT)
+    log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
+    stack.start_flower(flower_port)
+    body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
+    headers = "-H 'content-type: application/json' -H 'prefer: wait=10'"
+    print(
+        f"""
+  {_FIRST_TEXT}  {verdict(item)}
+
+  page    {stack.url}/
+  flower  http://127.0.0.1:{flower_port}/
+  try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
+  stop    Ctrl-C
+""",
+        flush=True,
+    )
+
+
+def verdict(item: dict[str, Any]) -> str:
+    """One item's outcome as a person reads it."""
+    if item["error"]:
+        return f"⚠ {item['error']['code']}"
+    return f"{FACES[item['label']]} {item['label']} {item['confidence']:.1%}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

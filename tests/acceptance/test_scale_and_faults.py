@@ -1,0 +1,212 @@
+"""What must hold when it matters: much work, and processes that die in the middle of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+import redis
+
+from ops.client import Client
+from ops.processes import Group
+from ops.redis_server import redis_server, start_redis
+from ops.stack import Stack
+from tests.conftest import eventually, started_stack
+
+JOBS, ITEMS = 10, 1000
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of this test's own, to be hurt."""
+    with started_stack(tmp_path) as stack:
+        yield stack
+
+
+def many_texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
+    """A thousand texts that are mostly distinct."""
+    rng = random.Random(seed)
+    parts = [part for review in reviews for part in review["text"].split("，")]
+    return ["，".join(rng.choices(parts, k=rng.randint(1, 6))) for _ in range(ITEMS)]
+
+
+def worker_of(stack: Stack) -> psutil.Process:
+    return next(psutil.Process(process.pid) for process in stack.processes if process.name == "worker")
+
+
+def done(client: Client, job_ids: list[str]) -> list[dict[str, Any]]:
+    """Wait for all jobs and return them as they ended."""
+
+    def look() -> list[dict[str, Any]]:
+        jobs = [client.job(job_id, wait_s=5) for job_id in job_ids]
+        return jobs if not any(job["counts"]["pending"] for job in jobs) else []
+
+    return eventually(look, within_s=150)
+
+
+def succeeded(client: Client, job_ids: list[str]) -> int:
+    return sum(client.job(job_id, wait_s=0)["counts"]["succeeded"] for job_id in job_ids)
+
+
+def labels(client: Client, job_id: str) -> list[tuple[str, float]]:
+    """The verdicts of a job; fails unless there is exactly one for each item, in order."""
+    items = client.results(job_id)
+    assert [item["index"] for item in items] == list(range(ITEMS))
+    return [(item["label"], item["confidence"]) for item in items]
+
+
+@pytest.mark.timeout(400)
+def test_ten_thousand_reviews_survive_killed_children(stack: Stack, reviews: list[dict[str, str]]) -> None:
+    texts = [many_texts(reviews, seed) for seed in range(JOBS)]
+    worker = worker_of(stack)
+    with Client(stack.url) as client:
+        calm = client.submit(texts[0])["id"]
+        done(client, [calm])
+        undisturbed = labels(client, calm)
+        job_ids = [client.submit(batch)["id"] for batch in texts]
+        for share in (0.05, 0.3, 0.6):
+            enough = share * JOBS * ITEMS
+            eventually(lambda enough=enough: succeeded(client, job_ids) >= enough, within_s=100)  # type: ignore[misc]
+            worker.children()[0].kill()
+        jobs = done(client, job_ids)
+        assert [job["status"] for job in jobs] == ["succeeded"] * JOBS
+        assert [job["counts"]["succeeded"] for job in jobs] == [ITEMS] * JOBS
+        for job_id in job_ids:
+            labels(client, job_id)
+        assert labels(client, job_ids[0]) == undisturbed
+
+
+@pytest.mark.timeout(200)
+def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
+    with redis_server() as url:
+        stack_that_dies = started_stack(tmp_path, redis_url=url, SENTIMENT_LEASE_S="3")
+        with stack_that_dies as stack, Client(stack.url) as client:
+            job_id = client.submit(many_texts(reviews, 1))["id"]
+            eventually(lambda: client.job(job_id, wait_s=0)["started_at"])
+            worker = worker_of(stack)
+            children = worker.children()
+            worker.kill()
+            psutil.wait_procs([worker, *children], timeout=10)
+            assert not any(child.is_running() for child in children), "children go with their parent"
+        with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
+            assert done(client, [job_id])[0]["status"] == "succeeded"
+            labels(client, job_id)
+
+
+@pytest.mark.timeout(200)
+def test_a_killed_redis_comes_back_with_every_job(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
+    data = tmp_path / "redis"
+    with Group() as group:
+        server, url = start_redis(group, data_dir=data)
+        with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
+            job_ids = [client.submit(many_texts(reviews, seed))["id"] for seed in range(3)]
+            eventually(lambda: client.job(job_ids[0], wait_s=0)["started_at"])
+            os.kill(server.pid, signal.SIGKILL)
+            eventually(lambda: httpx2.get(f"{stack.url}/readyz").status_code == 503)
+            refused = httpx2.post(f"{stack.url}/v1/jobs", json={"text": "好"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "ledger_unavailable")
+            assert httpx2.get(f"{stack.url}/v1/jobs/{job_ids[0]}").status_code == 503, (
+                "not 404: nothing is known"
+            )
+            start_redis(group, data_dir=data, port=int(url.rsplit(":", 1)[1].split("/")[0]))
+            eventually(client.ready)
+            for job in done(client, job_ids):
+                assert job["status"] == "succeeded"
+            for job_id in job_ids:
+                labels(client, job_id)
+            stack.check()
+
+
+def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> None:
+    with started_stack(tmp_path, SENTIMENT_MAX_WAIT_S="0.5") as stack, Client(stack.url) as client:
+        worker = worker_of(stack)
+        worker.suspend()
+        for child in worker.children():
+            child.suspend()
+        answer = httpx2.post(f"{stack.url}/predict", json={"text": "服务很贴心"})
+        assert (answer.status_code, answer.json()["code"]) == (504, "not_finished_in_time")
+        for child in worker.children():
+            child.resume()
+        worker.resume()
+        job_id = answer.json()["job_id"]
+        assert done(client, [job_id])[0]["status"] == "succeeded"
+
+
+def test_a_pickled_message_is_refused_and_the_worker_goes_on(stack: Stack) -> None:
+    url = worker_of(stack).environ()["REDIS_URL"]
+    evil = {
+        "body": base64.b64encode(pickle.dumps(([], {}, {}))).decode(),
+        "content-type": "application/x-python-serialize",
+        "content-encoding": "binary",
+        "headers": {"task": "sentiq.score", "id": "evil", "lang": "py"},
+        "properties": {
+            "delivery_info": {"exchange": "", "routing_key": "sentiq.bulk"},
+            "delivery_tag": "evil",
+            "body_encoding": "base64",
+        },
+    }
+    redis.Redis.from_url(url).lpush("sentiq.bulk", json.dumps(evil))
+    with Client(stack.url) as client:
+        assert stack.score(client, "服务很贴心")["label"] == "positive"
+    stack.check()
+
+
+def test_a_worker_child_and_an_api_process_stay_small(stack: Stack, reviews: list[dict[str, str]]) -> None:
+    with Client(stack.url) as client:
+        done(client, [client.submit(many_texts(reviews, 7))["id"]])
+    api = next(psutil.Process(process.pid) for process in stack.processes if process.name == "api")
+    megabyte = 1024 * 1024
+    assert all(child.memory_info().rss <= 260 * megabyte for child in worker_of(stack).children())
+    assert all(process.memory_info().rss <= 100 * megabyte for process in [api, *api.children()])
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ("change", r"model\.bin: changed since the pack was made"),
+        ("remove", r"vocab\.txt: missing"),
+        ("empty", r"pack\.json: missing"),
+    ],
+)
+def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
+    tmp_path: Path, redis_url: str, damage: str, complaint: str
+) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    if damage != "empty":
+        for file in Path("models/embedded").iterdir():
+            (pack / file.name).write_bytes(file.read_bytes())
+    if damage == "change":
+        weights = bytearray((pack / "model.bin").read_bytes())
+        weights[1000] ^= 1
+        (pack / "model.bin").write_bytes(weights)
+    if damage == "remove":
+        (pack / "vocab.txt").unlink()
+    done = run_worker(redis_url, SENTIMENT_PACK=str(pack))
+    assert done.returncode != 0
+    assert re.search(complaint, done.stderr), done.stderr
+
+
+def test_a_worker_refuses_bad_settings_and_names_them(redis_url: str) -> None:
+    done = run_worker(redis_url, SENTIMENT_BATCH_TOKENS="many")
+    assert done.returncode != 0
+    assert "SENTIMENT_BATCH_TOKENS='many'" in done.stderr
+
+
+def run_worker(redis_url: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "celery", "-A", "worker.main", "worker"]
+    env = os.environ | {"REDIS_URL": redis_url} | variables
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
