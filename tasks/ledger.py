@@ -96,7 +96,7 @@ class Ledger:
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
-    def models(self) -> list[dict[str, str]]:
+    def models(self) -> list[dict[str, Any]]:
         """Return the models that live workers reported, without repetitions."""
         with ledger_errors():
             reports = [from_json(raw) for raw in self.redis.hvals(WORKERS)]

@@ -80,9 +80,11 @@ class _Starter:
     def _start_parent(self, **_: Any) -> None:
         """Refuse to start with a pack that no child could load."""
         try:
-            self.parent.serves(_describe(load_pack(self._settings.pack), self._settings))
+            pack = load_pack(self._settings.pack)
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
+        limits = {"labels": pack.labels, "max_tokens": pack.max_tokens}
+        self.parent.serves(_describe(pack, self._settings) | limits)
 
     def _start_child(self, **_: Any) -> None:
         """Load the model; Celery would swallow an error here and leave a child that fails every job."""
@@ -119,7 +121,7 @@ class _Starter:
         os.sched_setaffinity(0, own)
 
 
-def _describe(pack: Pack, settings: Settings) -> dict[str, str]:
+def _describe(pack: Pack, settings: Settings) -> dict[str, Any]:
     return {"id": pack.id, "revision": pack.revision, "engine": settings.engine}
 
 

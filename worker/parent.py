@@ -55,12 +55,12 @@ class Parent:
     def __init__(self, settings: Settings, failures: LoadFailures) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._failures = failures
-        self._model: dict[str, str] = {}
+        self._model: dict[str, Any] = {}
         self._ledger = Ledger.connect(settings)
         publisher = build_publisher(settings)
         self._reconciler = Reconciler(self._ledger, lambda *args: ring(publisher, *args), self.name)
 
-    def serves(self, model: dict[str, str]) -> None:
+    def serves(self, model: dict[str, Any]) -> None:
         """Say which model the children will hold."""
         self._model = model
 

@@ -19,6 +19,8 @@ def test_info_tells_the_model_and_the_limits(http: httpx2.Client) -> None:
     info = http.get("/v1/info").json()
     assert info["model"]["engine"] == "openvino"
     assert info["model"]["id"]
+    assert info["model"]["labels"] == ["negative", "positive"]
+    assert info["model"]["max_tokens"] == 256
     assert info["limits"]["max_text_chars"] == 10_000
 
 
