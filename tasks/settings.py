@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         1_024, description="Token budget of one forward pass, padding included."
     )
     lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
-    lease_work_s: PositiveFloat = Field(0.5, description="How much work, in seconds, one lease should hold.")
+    lease_work_s: PositiveFloat = Field(1.0, description="How much work, in seconds, one lease should hold.")
     max_attempts: PositiveInt = Field(
         3, description="How often an item may be started before it is given up."
     )

@@ -89,6 +89,15 @@ def test_ten_thousand_reviews_survive_killed_children(stack: Stack, reviews: lis
         assert labels(client, job_ids[0]) == undisturbed
 
 
+def test_small_jobs_do_not_wait_behind_large_ones(stack: Stack, reviews: list[dict[str, str]]) -> None:
+    with Client(stack.url) as client:
+        large = [client.submit(many_texts(reviews, seed))["id"] for seed in range(5)]
+        small = [client.submit(["服务很贴心"])["id"] for _ in range(3)]
+        done(client, small)
+        assert succeeded(client, large) < 0.8 * 5 * ITEMS, "the large jobs were submitted first"
+        done(client, large)
+
+
 @pytest.mark.timeout(200)
 def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     with redis_server() as url:
@@ -173,6 +182,10 @@ def test_a_worker_child_and_an_api_process_stay_small(stack: Stack, reviews: lis
     assert all(process.memory_info().rss <= 100 * megabyte for process in [api, *api.children()])
 
 
+def test_a_worker_parent_has_no_thread_that_a_fork_could_break(stack: Stack) -> None:
+    assert worker_of(stack).num_threads() == 1
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
@@ -198,6 +211,12 @@ def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
     done = run_worker(redis_url, SENTIMENT_PACK=str(pack))
     assert done.returncode != 0
     assert re.search(complaint, done.stderr), done.stderr
+
+
+def test_a_worker_refuses_an_engine_that_cannot_run_here(redis_url: str) -> None:
+    done = run_worker(redis_url, DEVICE="cuda")
+    assert done.returncode != 0
+    assert "openvino runs on cpu, not cuda" in done.stderr
 
 
 def test_a_worker_refuses_bad_settings_and_names_them(redis_url: str) -> None:
