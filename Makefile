@@ -5,6 +5,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+OUT ?= .run/training
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
@@ -37,7 +38,8 @@ test-models: $(VENV)/.models ## the tests that need torch
 
 model: $(VENV)/.models ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
 	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" $(ARGS)
-	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)"
+	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)" \
+		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -13,6 +13,7 @@ FORMAT = 1
 LABELS = ("negative", "positive")
 REQUIRED_FILES = ("model.xml", "model.bin", "vocab.txt")
 REFERENCE_FILE = "reference.safetensors"
+PACK_FILE = "pack.json"
 
 
 class PackError(SentiqError):
@@ -66,7 +67,7 @@ def write_pack(pack: Pack) -> None:
     fields = asdict(pack)
     del fields["directory"]
     text = json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    (pack.directory / "pack.json").write_text(text, "utf-8")
+    (pack.directory / PACK_FILE).write_text(text, "utf-8")
 
 
 def file_sha256(path: Path) -> str:
@@ -76,7 +77,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _parse(directory: Path) -> Pack:
-    path = directory / "pack.json"
+    path = directory / PACK_FILE
     try:
         fields = json.loads(path.read_text("utf-8"))
         pack = Pack(directory=directory, **fields | {"labels": tuple(fields["labels"])})

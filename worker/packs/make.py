@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nncf
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.engines.bert import BertClassifier, BertShape
-from worker.packs import LABELS, REFERENCE_FILE, REQUIRED_FILES, Pack, file_sha256, write_pack
+from worker.packs import LABELS, PACK_FILE, REFERENCE_FILE, REQUIRED_FILES, Pack, file_sha256, write_pack
 from worker.packs.reference import compress, decompress, write_reference
 from worker.packs.source import read_source
 from worker.tokenizer import load_tokenizer
@@ -39,8 +40,17 @@ class Recipe:
 
 def make_pack(recipe: Recipe) -> Pack:
     """Write the pack into `recipe.out`. Raises PackError when the source cannot be used."""
-    source = read_source(recipe.source)
     recipe.out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=recipe.out.parent, prefix=recipe.out.name) as draft:
+        pack = _draft(replace(recipe, out=Path(draft)))
+        # Workers map the weights into memory: a file that changes under them kills them, a new one does not.
+        for name in (*pack.files, PACK_FILE):
+            (pack.directory / name).replace(recipe.out / name)
+    return replace(pack, directory=recipe.out)
+
+
+def _draft(recipe: Recipe) -> Pack:
+    source = read_source(recipe.source)
     packed = compress(source.weights)
     weights = decompress(packed) if recipe.reference else source.weights
     if recipe.reference:
