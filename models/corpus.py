@@ -48,7 +48,7 @@ def build_vocabulary(texts: list[str], size: int, *, least: int = 4) -> list[str
     pieces: Counter[str] = Counter()
     for word, count in words.items():
         pieces[word[0]] += count
-        pieces.update({"##" + character: count for character in set(word[1:])})
+        pieces.update({"##" + character: count for character in dict.fromkeys(word[1:])})
         if len(word) > 1 and count >= 10 * least:
             pieces[word] += count
     return [*SPECIAL_TOKENS, *(piece for piece, count in pieces.most_common(size - 5) if count >= least)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -92,8 +93,14 @@ class _Starter:
             self._preload()
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
+        atexit.register(self._explain_end)
         limits = {"labels": pack.labels, "max_tokens": pack.max_tokens}
         self.parent.serves(_describe(pack, self._settings) | limits)
+
+    def _explain_end(self) -> None:
+        """Have the last line tell why; Celery ends with a traceback about processes."""
+        if self._failures.reason:
+            print(f"worker: cannot serve {self._settings.pack}: {self._failures.reason}", file=sys.stderr)
 
     def _start_child(self, **_: Any) -> None:
         """Load the model; Celery would swallow an error here and leave a child that fails every job."""
@@ -101,9 +108,10 @@ class _Starter:
         started = time.monotonic()
         try:
             self.child = self._load()
-        except Exception:
-            logger.critical("a child cannot load the model", exc_info=True)
-            self._failures.add()
+        except Exception as error:
+            known = isinstance(error, SentiqError)
+            logger.critical("a child cannot load the model: %s", error, exc_info=not known)
+            self._failures.add(str(error))
             sys.exit(os.EX_SOFTWARE)
         self._failures.clear()
         logger.info("child ready after %.2f s", time.monotonic() - started)

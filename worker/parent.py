@@ -8,7 +8,7 @@ import socket
 import uuid
 from typing import Any
 
-from billiard import Value
+from billiard import Array, Value
 from celery import Celery, bootsteps
 from celery.worker import state
 from pydantic_core import to_json
@@ -29,19 +29,26 @@ _MAX_LOAD_FAILURES = 3
 
 
 class LoadFailures:
-    """How many children in a row could not load the model; shared with them by fork."""
+    """How many children in a row could not load the model, and why the last; shared with them by fork."""
 
     def __init__(self) -> None:
         self._count = Value("i", 0)
+        self._reason = Array("c", 1024)
 
-    def add(self) -> None:
+    def add(self, reason: str) -> None:
         """Called by a child that is about to exit."""
         with self._count.get_lock():
             self._count.value += 1
+            self._reason.value = reason.encode()[:1023]
 
     def clear(self) -> None:
         """Called by a child that holds a working model."""
         self._count.value = 0
+
+    @property
+    def reason(self) -> str:
+        """Why the last child could not; empty when the last one could."""
+        return self._reason.value.decode(errors="ignore") if self._count.value else ""
 
     @property
     def hopeless(self) -> bool:

@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,10 @@ import pytest
 import redis
 
 from ops.client import Client
-from ops.processes import Group
+from ops.processes import Group, ProcessDiedError
 from ops.redis_server import redis_server, start_redis
 from ops.stack import Stack
+from tasks.settings import EMBEDDED_PACK
 from tests.conftest import eventually, started_stack
 
 JOBS, ITEMS = 10, 1000
@@ -198,10 +200,10 @@ def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
     tmp_path: Path, redis_url: str, damage: str, complaint: str
 ) -> None:
     pack = tmp_path / "pack"
-    pack.mkdir()
-    if damage != "empty":
-        for file in Path("models/embedded").iterdir():
-            (pack / file.name).write_bytes(file.read_bytes())
+    if damage == "empty":
+        pack.mkdir()
+    else:
+        shutil.copytree(EMBEDDED_PACK, pack)
     if damage == "change":
         weights = bytearray((pack / "model.bin").read_bytes())
         weights[1000] ^= 1
@@ -213,10 +215,23 @@ def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
     assert re.search(complaint, done.stderr), done.stderr
 
 
+def test_a_worker_whose_new_children_cannot_load_ends_instead_of_looking_healthy(tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    shutil.copytree(EMBEDDED_PACK, pack)
+    with started_stack(tmp_path, SENTIMENT_PACK=str(pack)) as stack:
+        worker = worker_of(stack)
+        (pack / "vocab.txt").unlink()
+        for child in worker.children():
+            child.kill()
+        eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, within_s=60)
+        with pytest.raises(ProcessDiedError, match=r"vocab\.txt: missing"):
+            stack.check()
+
+
 def test_a_worker_refuses_an_engine_that_cannot_run_here(redis_url: str) -> None:
     done = run_worker(redis_url, DEVICE="cuda")
     assert done.returncode != 0
-    assert "openvino runs on cpu, not cuda" in done.stderr
+    assert "openvino runs on cpu, not cuda" in done.stderr.splitlines()[-1]
 
 
 def test_a_worker_refuses_bad_settings_and_names_them(redis_url: str) -> None:
