@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
+import psutil
 import pytest
 
 from ops.client import Client
@@ -32,6 +33,10 @@ def eventually(look: Callable[[], T], *, within_s: float = 30) -> T:
         assert time.monotonic() < end, f"still {seen!r} after {within_s} s"
         time.sleep(0.02)
     return seen
+
+
+def worker_of(stack: Stack) -> psutil.Process:
+    return next(psutil.Process(process.pid) for process in stack.processes if process.name == "worker")
 
 
 @pytest.fixture

@@ -58,14 +58,7 @@ def _draft(recipe: Recipe) -> Pack:
     shutil.copyfile(source.vocabulary, recipe.out / "vocab.txt")
     limit = min(recipe.max_tokens, source.shape.positions)
     exact = export_graph(source.shape, weights)
-    samples = list(encode(recipe.calibration, source.vocabulary, limit))
-    quantised = nncf.quantize(
-        exact,
-        nncf.Dataset(samples),
-        preset=nncf.QuantizationPreset.MIXED,
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(samples),
-    )
+    quantised = quantise(exact, list(encode(recipe.calibration, source.vocabulary, limit)))
     openvino.save_model(quantised, recipe.out / "model.xml", compress_to_fp16=True)
     pack = Pack(
         directory=recipe.out,
@@ -81,6 +74,17 @@ def _draft(recipe: Recipe) -> Pack:
     )
     write_pack(pack)
     return pack
+
+
+def quantise(exact: openvino.Model, samples: Sequence[Inputs]) -> openvino.Model:
+    """The graph in static int8, its activation ranges taken from the samples."""
+    return nncf.quantize(
+        exact,
+        nncf.Dataset(samples),
+        preset=nncf.QuantizationPreset.MIXED,
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(samples),
+    )
 
 
 def export_graph(shape: BertShape, weights: dict[str, Tensor]) -> openvino.Model:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "pointer"),
+    [
+        (b"", 400, "invalid_json", None),
+        (b'{"text"', 400, "invalid_json", None),
+        (b'{"text":"\xff"}', 400, "invalid_json", None),
+        (b'{"text":"\\ud800"}', 400, "invalid_json", None),
+        (b"[]", 422, "invalid_request", ""),
+        (b"{}", 422, "invalid_request", ""),
+        (b'{"text":"a","items":[{"text":"a"}]}', 422, "invalid_request", ""),
+        (b'{"text":5}', 422, "invalid_request", "/text"),
+        (b'{"text":"  "}', 422, "invalid_request", "/text"),
+        (b'{"txt":"a"}', 422, "invalid_request", "/txt"),
+        (b'{"items":[]}', 422, "invalid_request", "/items"),
+        (b'{"items":[{"text":"a","lang":"zh"}]}', 422, "invalid_request", "/items/0/lang"),
+        (b'{"items":[{"id":"1"}]}', 422, "invalid_request", "/items/0/text"),
+        (b'{"items":[{"text":"a","id":7}]}', 422, "invalid_request", "/items/0/id"),
+    ],
+)
+def test_a_bad_body_is_told_what_is_wrong_with_it(
+    http: httpx2.Client, body: bytes, status: int, code: str, pointer: str | None
+) -> None:
+    answer = http.post("/v1/jobs", content=body, headers=JSON)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "instance", "request_id"} <= set(problem)
+    if pointer is not None:
+        assert pointer in [error["pointer"] for error in problem["errors"]]
+
+
+def test_limits_are_named(http: httpx2.Client) -> None:
+    many = http.post("/v1/jobs", json={"items": [{"text": "好"}] * 1001})
+    assert many.status_code == 422
+    assert "1001 given; at most 1000" in many.json()["detail"]
+    large = http.post("/v1/jobs", json={"text": "好" * 2_000_000})
+    assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
+    assert "4194304" in large.json()["detail"]
+
+
+def test_other_content_types_are_refused(http: httpx2.Client) -> None:
+    answer = http.post("/v1/jobs", content=b'{"text":"a"}', headers={"content-type": "text/plain"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("suffix", ["", "/results"])
+def test_an_id_that_never_was_is_not_found(http: httpx2.Client, suffix: str) -> None:
+    real = http.post("/v1/jobs", json={"text": "好"}).json()["id"]
+    for job_id in ("job_nonsense", real[:-1] + ("A" if real[-1] != "A" else "B")):
+        answer = http.get(f"/v1/jobs/{job_id}{suffix}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=-1.0", "limit=²"])
+def test_a_bad_page_query_is_refused(http: httpx2.Client, query: str) -> None:
+    job_id = http.post("/v1/jobs", json={"text": "好"}).json()["id"]
+    answer = http.get(f"/v1/jobs/{job_id}/results?{query}")
+    name, _ = query.split("=")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"?{name}")
+
+
+def test_the_callers_request_id_comes_back_and_a_bad_one_does_not(http: httpx2.Client) -> None:
+    assert http.get("/livez", headers={"X-Request-Id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert http.get("/livez", headers={"X-Request-Id": "a b"}).headers["x-request-id"] != "a b"
