@@ -12,6 +12,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from tasks.jobs import QueueClass
+from tasks.refs import UNACKED
 from tasks.settings import Settings
 
 SCORE_TASK = "sentiq.score"
@@ -26,6 +27,10 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "unacked_mutex_expire": 30,
+    # Another Celery app on the same Redis would otherwise restore our messages, and we theirs.
+    "unacked_key": UNACKED,
+    "unacked_index_key": UNACKED + "_index",
+    "unacked_mutex_key": UNACKED + "_mutex",
     # Interactive before bulk, always: queues are declared in this order.
     "queue_order_strategy": "priority",
 }

@@ -11,7 +11,7 @@ from tasks.jobs import ItemError, QueueClass
 from tasks.leases import Guard, close
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import OPEN, PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.refs import OPEN, PREFIX, UNACKED, Lease, Ref, job_key, leased, leases_of, pending
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Reconciler:
         oldest = redis.zrange(pending(queue_class), 0, 0, withscores=True)
         quiet_since = max(self._rang_ms[queue_class], int(oldest[0][1]) if oldest else now)
         # As long as messages wait, each will bring a child that leases the oldest chunks.
-        patience_ms = _QUIET_UNACKED_MS if redis.hlen("unacked") else _QUIET_MS
+        patience_ms = _QUIET_UNACKED_MS if redis.hlen(UNACKED) else _QUIET_MS
         if now - quiet_since < patience_ms or redis.llen(queue_class.queue):
             return
         refs = [Ref.parse(raw) for raw in redis.zrange(pending(queue_class), 0, _AT_ONCE - 1)]

@@ -12,6 +12,7 @@ PREFIX = "sentiq:"
 FINISHED_CHANNEL = PREFIX + "finished"
 OPEN = PREFIX + "open"
 WORKERS = PREFIX + "workers"
+UNACKED = PREFIX + "unacked"
 
 
 def pending(queue_class: QueueClass) -> str:

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         3, description="How often an item may be started before it is given up."
     )
     task_time_limit_s: PositiveInt = Field(
-        120, description="A child busy with one lease for so long is killed."
+        60, description="A child busy with one lease for so long is killed."
     )
 
     @classmethod
