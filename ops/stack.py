@@ -63,19 +63,20 @@ class Stack:
             server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
             self.processes.append(server)
         self._redis_url = redis_url
-        self._start("worker", "celery", "-A", "worker.main", "worker")
+        self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it takes connections."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        self._start("flower", "celery", f"--broker={self._redis_url}", "flower", *options)
+        self._start("flower", "celery", "flower", *options)
         self._await("Flower", lambda: _listens(port))
 
     def _start(self, name: str, *command: str) -> None:
         env = os.environ | {
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self._redis_url,
+            "BROKER_URL": self._redis_url,  # Flower's: a password in it stays off the command line
             "SENTIMENT_HOST": self._plan.host,
             "PORT": str(self._plan.port),
         }
