@@ -12,7 +12,7 @@ from api.replies import read_json, reply
 from api.requests import PredictBatchIn, PredictIn
 from api.services import services
 from api.views import error_view, prediction_view
-from tasks.jobs import Item, ItemError, ItemResult, JobStatus
+from tasks.jobs import Item, ItemError, ItemResult
 
 predict = Blueprint("predict", __name__)
 
@@ -38,9 +38,8 @@ def batch() -> Response:
 
 def _score(items: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    job_id = services().submission.submit(items)
-    job = services().waiters.wait(job_id, wait_s)
-    if not job.status.terminal or job.status is JobStatus.TIMED_OUT:
-        detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job_id}."
-        raise Problem(504, "not_finished_in_time", detail, job_id=job_id, retry_after_s=5)
-    return services().ledger.results(job_id, 0, len(items)).items
+    job = services().waiters.follow(services().submission.submit(items), wait_s)
+    if not job.status.terminal:
+        detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
+        raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
+    return services().ledger.results(job.id, 0, len(items)).items

@@ -22,6 +22,7 @@ from tasks.errors import (
 
 logger = logging.getLogger(__name__)
 
+_MOST_ERRORS = 100
 _TITLES = {
     400: "The request cannot be read",
     404: "Not found",
@@ -37,7 +38,10 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
     JobLostError: (410, "Job {} was accepted but its record is lost."),
-    LedgerUnavailableError: (503, "The job store does not answer; nothing was accepted. Try again."),
+    LedgerUnavailableError: (
+        503,
+        "The job store does not answer: nothing is known, nothing was promised. Try again.",
+    ),
 }
 
 
@@ -59,8 +63,16 @@ def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
     return Problem(422, "invalid_request", detail + more, errors=list(errors))
 
 
+def bad_query(name: str, detail: str) -> Problem:
+    """Return the 422 for a query parameter."""
+    return invalid([{"pointer": f"?{name}", "code": "invalid_value", "detail": detail}])
+
+
 def from_validation(error: ValidationError) -> Problem:
     """Translate what pydantic found: unreadable JSON is 400, a wrong field 422."""
+    if error.error_count() > _MOST_ERRORS:
+        # Whoever sends that many means harm, and describing each would hold up everybody else.
+        return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
     found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return Problem(400, "invalid_json", found[0]["msg"])

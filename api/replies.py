@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flask import Response, request
+from flask import Response, current_app, request
 from pydantic import BaseModel
 from pydantic_core import to_json
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.problems import Problem
+from api.problems import Problem, bad_query
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -18,7 +19,33 @@ def read_json(model: type[Body]) -> Body:
     """Read the request's body. Raises the 415, 400 or 422 that says what is wrong with it."""
     if request.mimetype != "application/json":
         raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
-    return model.model_validate_json(request.get_data())
+    return model.model_validate_json(_body())
+
+
+def refuse_unknown_queries(*known: str) -> None:
+    """Raise the 422 for a query parameter that does not exist: a silently ignored typo would be a bug."""
+    for name in request.args:
+        if name not in known:
+            raise bad_query(name, f"no such parameter; known: {', '.join(known)}")
+
+
+def query_choice(name: str, *choices: str) -> str | None:
+    """Return a query parameter that is one of the choices, or None when it is absent."""
+    value = request.args.get(name)
+    if value is not None and value not in choices:
+        raise bad_query(name, f"{value!r} is not {' or '.join(choices)}")
+    return value
+
+
+def _body() -> bytes:
+    """Read the whole body; one that comes in chunks is counted here, since no header tells its length."""
+    if request.content_length is not None:
+        return request.get_data()
+    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
+    body: bytes = request.environ["wsgi.input"].read(limit + 1)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    return body
 
 
 def reply(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

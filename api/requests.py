@@ -32,7 +32,7 @@ class JobIn(_Body):
     """Body of POST /v1/jobs: either one text or several items."""
 
     text: str | None = None
-    items: list[ItemIn] | None = Field(None, min_length=1)
+    items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -51,7 +51,7 @@ class PredictIn(_Body):
 class PredictBatchIn(_Body):
     """Body of POST /predict_batch."""
 
-    texts: list[str] = Field(min_length=1)
+    texts: list[str] = Field(min_length=1, fail_fast=True)
 
 
 def request_id() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from celery import Celery
 
 from tasks.chunks import Chunk
-from tasks.jobs import Item, QueueClass
+from tasks.jobs import Item, Job, QueueClass
 from tasks.ledger import Ledger
 from tasks.publishing import NotPublishedError, ring
 from tasks.settings import Settings
@@ -24,19 +24,19 @@ class Submission:
         self._celery = celery
         self._settings = settings
 
-    def submit(self, items: Sequence[Item]) -> str:
-        """Record the items as one job, send its messages, return its id."""
+    def submit(self, items: Sequence[Item]) -> Job:
+        """Record the items as one job, send its messages, return it as it was recorded."""
         settings = self._settings
         job_id = self._ledger.ids.mint()
         chunks = list(cut(job_id, items, settings.chunk_items, settings.chunk_chars))
         small = len(items) <= settings.interactive_items
         queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
-        refs = self._ledger.create(chunks, queue_class)
+        job, refs = self._ledger.create(chunks, queue_class)
         try:
             ring(self._celery, queue_class, refs)
         except NotPublishedError as error:
             logger.warning("%s is recorded but not published, the reconciler will send it: %s", job_id, error)
-        return job_id
+        return job
 
 
 def cut(job_id: str, items: Iterable[Item], max_items: int, max_chars: int) -> Iterator[Chunk]:

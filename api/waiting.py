@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import redis
 
+from tasks.errors import LedgerUnavailableError
 from tasks.jobs import Job
 from tasks.ledger import Ledger
 from tasks.refs import FINISHED_CHANNEL
@@ -28,6 +29,14 @@ class Waiters:
         self._events: defaultdict[str, set[threading.Event]] = defaultdict(set)
         self._subscribed = threading.Event()
         self._started = threading.Lock()
+
+    def follow(self, job: Job, seconds: float) -> Job:
+        """Wait for a job that was just accepted; should Redis go meanwhile, it is still accepted."""
+        try:
+            return self.wait(job.id, seconds)
+        except LedgerUnavailableError as error:
+            logger.warning("%s is accepted, but cannot be followed: %s", job.id, error)
+            return job
 
     def wait(self, job_id: str, seconds: float) -> Job:
         """Return the job as soon as it is over, or as it is after so many seconds."""
@@ -66,7 +75,9 @@ class Waiters:
                     self._relay(pubsub)
             except (redis.RedisError, OSError) as error:
                 logger.warning("waiters are on their own until Redis is back: %s", error)
-                time.sleep(_RECONNECT_S)
+            except Exception:
+                logger.exception("waiters are on their own for a moment")
+            time.sleep(_RECONNECT_S)
 
     def _relay(self, pubsub: redis.client.PubSub) -> None:
         while True:

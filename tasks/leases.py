@@ -31,7 +31,9 @@ class Holder:
 def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) -> Lease | None:
     """Lease the oldest pending chunks of a class, up to `budget` code points; None if none is pending."""
     keys = [pending(queue_class), leased(queue_class), PREFIX + "fence", leases_of(holder.worker)]
-    answer = ledger.run("lease", keys, [PREFIX, holder.pid, _lease_ms(ledger), budget, holder.siblings])
+    least = min(budget, ledger.settings.chunk_chars)
+    args = [PREFIX, holder.pid, _lease_ms(ledger), budget, least, holder.siblings]
+    answer = ledger.run("lease", keys, args)
     if not answer:
         return None
     held = [(Ref.parse(ref), payload) for ref, payload in pairs(answer[1:])]
@@ -76,6 +78,7 @@ def close(  # noqa: PLR0913  each argument is told to the script
         *(ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
         *(counts.succeeded, counts.failed, counts.timed_out),
         *(to_json(model) if model else "", FINISHED_CHANNEL),
+        result.chunk.encode() if guard == "overdue" else "",
     ]
     return ledger.run("finish", keys, args, pipe)
 

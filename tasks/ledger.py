@@ -25,6 +25,8 @@ from tasks.redis_client import connect, ledger_errors
 from tasks.refs import OPEN, PREFIX, WORKERS, Ref, job_key, pending
 from tasks.settings import Settings
 
+# Ids carry the time of the host that minted them: so far its clock may be from Redis's.
+_CLOCKS_MS = 300_000
 _LUA = Path(__file__).parent / "lua"
 
 
@@ -70,21 +72,30 @@ class Ledger:
         with ledger_errors():
             self.redis.set(PREFIX + "writable", 1, px=1000)
 
-    def create(self, chunks: Sequence[Chunk], queue_class: QueueClass) -> list[Ref]:
-        """Record a job, all its chunks at once, before anything is published; return the refs to ring for."""
+    def create(self, chunks: Sequence[Chunk], queue_class: QueueClass) -> tuple[Job, list[Ref]]:
+        """Record a job with all its chunks, before anything is published; return it and what to ring for."""
         job_id, refs = chunks[0].job_id, [Ref.of(chunk) for chunk in chunks]
         total = sum(len(chunk.items) for chunk in chunks)
-        args: list[Any] = [job_id, queue_class, total, self._deadline_ms(queue_class), self._keep_ms]
+        left_ms = self._deadline_ms(queue_class)
+        args: list[Any] = [job_id, queue_class, total, left_ms, self._keep_ms]
         for ref, chunk in zip(refs, chunks, strict=True):
             args += [ref.start, str(ref), chunk.encode()]
-        self.run("create", [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class)], args)
-        return refs
+        keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class)]
+        now = self.run("create", keys, args)
+        return Job(job_id, JobStatus.QUEUED, queue_class, Counts(total), now, now + left_ms), refs
 
     def job(self, job_id: str) -> Job:
         """Read a record. Raises JobNotFoundError, JobExpiredError or JobLostError when there is none."""
+        minted_ms = self.ids.minted_ms(job_id)
+        if minted_ms is None:
+            raise JobNotFoundError(job_id)
         with ledger_errors():
             raw: dict[bytes, bytes] = self.redis.hgetall(job_key(job_id))
-        return _read_job(job_id, raw) if raw else self._explain_absence(job_id)
+        if raw:
+            return _read_job(job_id, raw)
+        if self.now_ms() - minted_ms > self._keep_ms - _CLOCKS_MS:
+            raise JobExpiredError(job_id)
+        raise JobLostError(job_id)
 
     def results(self, job_id: str, start: int, limit: int) -> Page:
         """Read finished chunks in input order from the one that begins at `start`, until `limit` items."""
@@ -116,14 +127,6 @@ class Ledger:
         """Run one of the Lua scripts, in a pipeline if one is given."""
         with ledger_errors():
             return self._scripts[script](keys=keys, args=args, client=pipe)
-
-    def _explain_absence(self, job_id: str) -> Job:
-        minted = self.ids.minted_ms(job_id)
-        if minted is None:
-            raise JobNotFoundError(job_id)
-        if self.now_ms() - minted > self._keep_ms:
-            raise JobExpiredError(job_id)
-        raise JobLostError(job_id)
 
     def _deadline_ms(self, queue_class: QueueClass) -> int:
         bulk = queue_class is QueueClass.BULK

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from pydantic_core import from_json
+
 from tasks.chunks import Chunk, ChunkResult
 from tasks.jobs import ItemError, QueueClass
 from tasks.leases import Guard, close
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import OPEN, PREFIX, UNACKED, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.refs import OPEN, PREFIX, UNACKED, WORKERS, Lease, Ref, job_key, leased, leases_of, pending
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,9 @@ _LEADER_MS = 5_000
 _AT_ONCE = 500  # work of one tick, so that the worker's loop is never held up for long
 # A chunk may wait so long without a message in its queue before that counts as lost: longer while messages
 # are with workers, which may be busy or starting.
-_QUIET_MS, _QUIET_UNACKED_MS = 5_000, 30_000
+_QUIET_MS, _QUIET_UNACKED_MS = 1_500, 30_000
+_BETWEEN_RINGS_MS = 5_000
+_FORGET_WORKER_MS = 60_000
 
 
 class Reconciler:
@@ -44,6 +48,7 @@ class Reconciler:
                     self._release_lapsed(queue_class, now)
                     self._ring_again(queue_class, now)
                 self._close_overdue(now)
+                self._forget_workers(now)
 
     def _lead(self) -> bool:
         key, redis = PREFIX + "reconciler", self._ledger.redis
@@ -94,16 +99,23 @@ class Reconciler:
     def _ring_again(self, queue_class: QueueClass, now: int) -> None:
         redis = self._ledger.redis
         oldest = redis.zrange(pending(queue_class), 0, 0, withscores=True)
-        quiet_since = max(self._rang_ms[queue_class], int(oldest[0][1]) if oldest else now)
         # As long as messages wait, each will bring a child that leases the oldest chunks.
+        if not oldest or redis.llen(queue_class.queue):
+            return
         patience_ms = _QUIET_UNACKED_MS if redis.hlen(UNACKED) else _QUIET_MS
-        if now - quiet_since < patience_ms or redis.llen(queue_class.queue):
+        if now - oldest[0][1] < patience_ms or now - self._rang_ms[queue_class] < _BETWEEN_RINGS_MS:
             return
         refs = [Ref.parse(raw) for raw in redis.zrange(pending(queue_class), 0, _AT_ONCE - 1)]
         self._rang_ms[queue_class] = now
         redis.hincrby(PREFIX + "counters", "resent", len(refs))
         logger.warning("re-sent %d messages of class %s that were lost", len(refs), queue_class)
         self._ring(queue_class, refs)
+
+    def _forget_workers(self, now: int) -> None:
+        reports: dict[bytes, bytes] = self._ledger.redis.hgetall(WORKERS)
+        gone = [name for name, raw in reports.items() if from_json(raw)["until_ms"] < now - _FORGET_WORKER_MS]
+        if gone:
+            self._ledger.redis.hdel(WORKERS, *gone)
 
     def _close_overdue(self, now: int) -> None:
         for raw in self._ledger.redis.zrangebyscore(OPEN, 0, now, 0, _AT_ONCE):

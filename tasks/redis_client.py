@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,12 @@ from tasks.settings import Settings
 
 SOCKET_TIMEOUT_S = 1.5
 CONNECT_TIMEOUT_S = 1.0
+# A peer that went silently is noticed within a minute, not after the two hours of the kernel's default.
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}.items()
+    if hasattr(socket, name)
+}
 
 
 def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
@@ -22,14 +29,18 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     One repetition mends a pooled connection that Redis closed. Only programs with nobody waiting may have
     more patience: a timeout counts against it too.
     """
-    return redis.Redis.from_url(
+    pool = redis.BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
+        # Thousands of waiters share these: each holds one for the length of a command only.
+        max_connections=64,
+        timeout=SOCKET_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_keepalive=True,
-        health_check_interval=0,
+        socket_keepalive_options=_KEEPALIVE,
         retry=Retry(ExponentialBackoff(cap=2, base=0.05), patience, supported_errors=_broken(patience)),
     )
+    return redis.Redis.from_pool(pool)
 
 
 def _broken(patience: int) -> tuple[type[Exception], ...]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
@@ -63,6 +63,14 @@ class Settings(BaseSettings):
     task_time_limit_s: PositiveInt = Field(
         60, description="A child busy with one lease for so long is killed."
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_redis(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://")):
+            message = "expected redis://[:password@]host[:port]/db, or rediss:// for TLS"
+            raise ValueError(message)
+        return url
 
     @classmethod
     def read(cls) -> Self:

@@ -22,6 +22,7 @@ from tasks.leases import Holder
 from tasks.ledger import Ledger
 from tasks.settings import Settings
 from worker.child import LEDGER_PATIENCE, Child
+from worker.cores import Share, usable
 from worker.packs import Pack, load_pack
 from worker.parent import LoadFailures, Parent, add_upkeep
 
@@ -33,8 +34,8 @@ _PR_SET_PDEATHSIG = 1
 def build_worker(settings: Settings) -> Celery:
     """Return the app for `celery -A worker.main worker`; nothing is loaded before the worker starts."""
     app = build_celery(settings)
-    cores = sorted(os.sched_getaffinity(0))
-    concurrency = settings.concurrency or len(cores)
+    share = usable()
+    concurrency = settings.concurrency or share.count
     app.conf.update(
         worker_concurrency=concurrency,
         worker_prefetch_multiplier=1,
@@ -47,7 +48,7 @@ def build_worker(settings: Settings) -> Celery:
         worker_redirect_stdouts=False,
         worker_log_format="%(levelname)s %(processName)s %(message)s",
     )
-    starter = _Starter(settings, cores, concurrency)
+    starter = _Starter(settings, share, concurrency)
     add_upkeep(app, starter.parent)
     starter.connect_signals()
 
@@ -65,11 +66,11 @@ class _Starter:
 
     child: Child
 
-    def __init__(self, settings: Settings, cores: list[int], concurrency: int) -> None:
+    def __init__(self, settings: Settings, share: Share, concurrency: int) -> None:
         self._settings = settings
-        self._cores = cores
+        self._share = share
         self._concurrency = concurrency
-        self._threads = max(1, len(cores) // concurrency)
+        self._threads = max(1, share.count // concurrency)
         self._failures = LoadFailures()
         self.parent = Parent(settings, self._failures)
 
@@ -129,7 +130,8 @@ class _Starter:
         from worker.engines import build_engine  # noqa: PLC0415
 
         settings = self._settings
-        self._pin()
+        # A forward that moves between cores loses its caches.
+        os.sched_setaffinity(0, self._share.of_child(current_process().index, self._threads))
         pack = load_pack(settings.pack)
         engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
         classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens)
@@ -137,12 +139,6 @@ class _Starter:
         ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
         holder = Holder(self.parent.name, os.getpid(), self._concurrency)
         return Child(classifier, ledger, settings, holder, _describe(pack, settings))
-
-    def _pin(self) -> None:
-        """Give each child its own cores: a forward that moves between cores loses its caches."""
-        first = current_process().index * self._threads
-        own = [self._cores[(first + i) % len(self._cores)] for i in range(self._threads)]
-        os.sched_setaffinity(0, own)
 
 
 def _describe(pack: Pack, settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.chunks import ChunkResult
+from tasks.errors import SentiqError
 from tasks.jobs import Item, ItemError, Outcome, QueueClass
 from tasks.leases import Holder, finish, lease, renew
 from tasks.ledger import Ledger
@@ -70,14 +71,18 @@ class Child:
     def _classify(self, texts: Sequence[str], renewal: _Renewal) -> Sequence[Outcome]:
         try:
             return self._classifier.classify(texts, between_batches=renewal)
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError):
+        except SentiqError:
+            raise
+        except Exception:
             logger.exception("a batch failed: scoring its %d texts one by one", len(texts))
             return [self._classify_alone(text, renewal) for text in texts]
 
     def _classify_alone(self, text: str, renewal: _Renewal) -> Outcome:
         try:
             return self._classifier.classify([text], between_batches=renewal)[0]
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError):
+        except SentiqError:
+            raise
+        except Exception:
             logger.exception("a text of %d characters cannot be scored", len(text))
             return ItemError.INFERENCE_FAILED
 

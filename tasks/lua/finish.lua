@@ -1,6 +1,6 @@
 -- Writes the outcomes of a chunk, counts them and closes the job when it was the last: the first writer wins.
 -- KEYS: job, in, out, tokens, open, leased, leases of the worker
--- ARGV: job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, model, channel
+-- ARGV: job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, model, channel, payload to be closed
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,7 +10,9 @@ local function entitled()
   if guard == 'token' then
     return redis.call('HGET', KEYS[4], start) == ARGV[5]
   elseif guard == 'overdue' then
+    -- Its items must not have become other chunks since the caller read them.
     return tonumber(redis.call('HGET', KEYS[1], 'deadline') or now + 1) <= now
+      and redis.call('HGET', KEYS[2], start) == ARGV[13]
   end
   local lease_until = redis.call('ZSCORE', KEYS[6], ref)
   return lease_until and (guard == 'dead' or tonumber(lease_until) <= now)

@@ -1,22 +1,41 @@
 -- Leases the oldest pending chunks of a class, up to a budget of code points; at least one if there is one.
 -- KEYS: pending, leased, fence, leases of the worker
--- ARGV: prefix, owner pid, lease_ms, budget, sharers
+-- ARGV: prefix, owner pid, lease_ms, budget, least budget, sharers
 -- Returns the fencing token, then ref and payload of each chunk.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local budget = tonumber(ARGV[4])
-local token, leased, spent = nil, {}, 0
+local PATTERN = '^(.-)/(%d+)/(%d+)/(%d+)$'
+
+-- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got.
+local held = redis.call('HGETALL', KEYS[4])
+for i = 1, #held, 2 do
+  if held[i + 1] == ARGV[2] then
+    local job, start, chars, attempts = string.match(held[i], PATTERN)
+    if redis.call('ZREM', KEYS[2], held[i]) == 1 then
+      redis.call('ZADD', KEYS[1], now, string.format('%s/%s/%s/%d', job, start, chars, attempts - 1))
+      redis.call('HDEL', ARGV[1] .. 'job:' .. job .. ':tokens', start)
+    end
+    redis.call('HDEL', KEYS[4], held[i])
+  end
+end
+
 -- Towards the end of the work leases get smaller, so that nobody is left with the last large one.
-local most = math.ceil(redis.call('ZCARD', KEYS[1]) / (2 * ARGV[5]))
+local refs, waiting = redis.call('ZRANGE', KEYS[1], 0, 127), 0
+for _, ref in ipairs(refs) do
+  local _, _, chars = string.match(ref, PATTERN)
+  waiting = waiting + chars
+end
+local budget = math.min(tonumber(ARGV[4]), math.max(tonumber(ARGV[5]), waiting / (2 * ARGV[6])))
+local token, leased, spent = nil, {}, 0
 -- Chunks that were started before run alone, so that a text that kills its child cannot take others along.
-for _, ref in ipairs(redis.call('ZRANGE', KEYS[1], 0, 127)) do
-  local job, start, chars, attempts = string.match(ref, '^(.-)/(%d+)/(%d+)/(%d+)$')
+for _, ref in ipairs(refs) do
+  local job, start, chars, attempts = string.match(ref, PATTERN)
   local key = ARGV[1] .. 'job:' .. job
   local payload = redis.call('HGET', key .. ':in', start)
   local deadline = tonumber(redis.call('HGET', key, 'deadline') or 0)
   if not payload or deadline <= now then
     redis.call('ZREM', KEYS[1], ref)
-  elseif #leased == 0 or (attempts == '0' and #leased < 2 * most and spent + chars <= budget) then
+  elseif #leased == 0 or (attempts == '0' and spent + chars <= budget) then
     token = token or redis.call('INCR', KEYS[3])
     local mine = string.format('%s/%s/%s/%d', job, start, chars, attempts + 1)
     redis.call('ZREM', KEYS[1], ref)

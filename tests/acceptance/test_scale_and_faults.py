@@ -9,6 +9,8 @@ import pickle
 import random
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +140,11 @@ def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> Non
         worker.suspend()
         for child in worker.children():
             child.suspend()
-        answer = httpx2.post(f"{stack.url}/predict", json={"text": "服务很贴心"})
+        with ThreadPoolExecutor(200) as callers:
+            call = partial(httpx2.post, f"{stack.url}/predict", json={"text": "好"})
+            answer, *others = callers.map(lambda _: call(), range(200))
         assert (answer.status_code, answer.json()["code"]) == (504, "not_finished_in_time")
+        assert {other.status_code for other in others} == {504}, "however many wait"
         for child in worker.children():
             child.resume()
         worker.resume()

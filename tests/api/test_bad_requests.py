@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx2
 import pytest
 
@@ -37,6 +39,26 @@ def test_a_bad_body_is_told_what_is_wrong_with_it(
         assert pointer in [error["pointer"] for error in problem["errors"]]
 
 
+@pytest.mark.parametrize(
+    "body", [{"texts": [1] * 300_000}, {"texts": ["a"], **{f"x{i}": 1 for i in range(200_000)}}]
+)
+def test_a_hostile_body_gets_a_short_answer(http: httpx2.Client, body: dict[str, object]) -> None:
+    answer = http.post("/predict_batch", json=body)
+    assert answer.status_code == 422
+    assert len(answer.content) < 2000
+
+
+def test_a_body_in_chunks_is_held_to_the_same_limit(http: httpx2.Client) -> None:
+    def body(size: int) -> Iterator[bytes]:
+        yield b'{"text":"'
+        for _ in range(size):
+            yield b"a" * 1000
+        yield b'"}'
+
+    assert http.post("/v1/jobs", content=body(9), headers=JSON).status_code == 202
+    assert http.post("/v1/jobs", content=body(5000), headers=JSON).status_code == 413
+
+
 def test_limits_are_named(http: httpx2.Client) -> None:
     many = http.post("/v1/jobs", json={"items": [{"text": "好"}] * 1001})
     assert many.status_code == 422
@@ -59,12 +81,20 @@ def test_an_id_that_never_was_is_not_found(http: httpx2.Client, suffix: str) -> 
         assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=-1.0", "limit=²"])
+BAD_PAGES = ["limit=0", "limit=1001", "limit=x", "limit=²", "limt=2", "cursor=x", "cursor=-1.0", "cursor=9.0"]
+
+
+@pytest.mark.parametrize("query", BAD_PAGES)
 def test_a_bad_page_query_is_refused(http: httpx2.Client, query: str) -> None:
     job_id = http.post("/v1/jobs", json={"text": "好"}).json()["id"]
     answer = http.get(f"/v1/jobs/{job_id}/results?{query}")
     name, _ = query.split("=")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"?{name}")
+
+
+@pytest.mark.parametrize("query", ["strict=1", "strikt=true"])
+def test_a_typo_in_a_query_is_told(http: httpx2.Client, query: str) -> None:
+    assert http.post(f"/v1/jobs?{query}", json={"text": "好"}).status_code == 422
 
 
 def test_the_callers_request_id_comes_back_and_a_bad_one_does_not(http: httpx2.Client) -> None:

@@ -98,6 +98,15 @@ def test_the_embedded_pack_agrees_with_most_labels_of_the_sample_reviews(
     assert right >= 0.62 * len(reviews)
 
 
+def test_a_hundred_results_come_with_the_job_and_a_cursor_for_the_rest(http: httpx2.Client) -> None:
+    items = [{"text": f"第{i}次来了，服务很贴心"} for i in range(150)]
+    job = http.post("/v1/jobs", json={"items": items}, headers={"Prefer": "wait=30"}).json()
+    assert [item["index"] for item in job["results"]] == list(range(100))
+    rest = http.get(job["links"]["results"], params={"cursor": job["results_next_cursor"]}).json()
+    assert [item["index"] for item in rest["data"]] == list(range(100, 150))
+    assert rest["complete"] is True
+
+
 def test_a_bad_item_fails_alone(http: httpx2.Client) -> None:
     texts = ["服务很贴心", " \n", "长" * 10_001, "这家餐厅太难吃了"]
     body = {"items": [{"text": text} for text in texts]}

@@ -16,7 +16,7 @@ from tasks.errors import (
 )
 from tasks.jobs import Item, ItemStatus, JobStatus, QueueClass, Verdict
 from tasks.ledger import Ledger
-from tasks.refs import Lease, Ref, job_key, leased, pending
+from tasks.refs import Lease, job_key, leased, leases_of, pending
 from tasks.settings import Settings
 from tests.conftest import eventually
 
@@ -36,8 +36,8 @@ def record(ledger: Ledger, *sizes: int) -> str:
     return job_id
 
 
-def take(ledger: Ledger, budget: int = 10**9) -> Lease:
-    held = leases.lease(ledger, BULK, CHILD, budget)
+def take(ledger: Ledger, budget: int = 10**9, child: leases.Holder = CHILD) -> Lease:
+    held = leases.lease(ledger, BULK, child, budget)
     assert held is not None
     return held
 
@@ -82,25 +82,49 @@ def test_a_lease_takes_the_oldest_chunks_within_its_budget_and_at_least_one(ledg
     older, then = record(ledger, *[1] * 12), ledger.now_ms()
     eventually(lambda: ledger.now_ms() > then + 1)
     newer = record(ledger, 1)
+    others = [leases.Holder("worker", pid, siblings=1) for pid in (2, 3, 4)]
     assert [ref.start for ref in take(ledger, budget=35).refs] == [0, 1, 2]
-    assert [ref.start for ref in take(ledger, budget=0).refs] == [3]
-    rest: list[Ref] = []
-    while held := leases.lease(ledger, BULK, CHILD, 10**9):
-        rest += held.refs
-    assert [(ref.job_id, ref.start) for ref in rest] == [*((older, i) for i in range(4, 12)), (newer, 0)]
+    assert [ref.start for ref in take(ledger, 0, others[0]).refs] == [3]
+    rest = take(ledger, 80, others[1]).refs
+    assert [(ref.job_id, ref.start) for ref in rest] == [(older, i) for i in range(4, 12)]
+    assert [ref.job_id for ref in take(ledger, 10**9, others[2]).refs] == [newer]
 
 
-@pytest.mark.parametrize(
-    ("siblings", "sizes"), [(1, [6, 3, 2, 1]), (2, [3, 3, 2, 1, 1, 1, 1]), (99, [1] * 12)]
-)
+@pytest.mark.parametrize(("siblings", "sizes"), [(1, [6, 3, 1, 1, 1]), (2, [3, 2, 1, 1, 1, 1, 1, 1, 1])])
 def test_leases_get_smaller_towards_the_end_of_the_work(
-    ledger: Ledger, siblings: int, sizes: list[int]
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, siblings: int, sizes: list[int]
 ) -> None:
+    assert settings.redis_url
+    monkeypatch.setenv("SENTIMENT_CHUNK_CHARS", "10")
+    ledger = Ledger.connect(Settings.read())
     record(ledger, *[1] * 12)
-    holder, seen = leases.Holder("worker", 1, siblings), []
-    while held := leases.lease(ledger, BULK, holder, 10**9):
+    seen: list[int] = []
+    while held := leases.lease(ledger, BULK, leases.Holder("worker", len(seen), siblings), 10**9):
         seen.append(len(held.refs))
     assert seen == sizes
+
+
+def test_small_chunks_are_taken_together_so_that_a_lost_message_delays_nobody(ledger: Ledger) -> None:
+    for _ in range(5):
+        record(ledger, 1)
+    assert len(take(ledger).refs) == 5
+
+
+def test_a_lease_whose_answer_got_lost_goes_back_when_its_child_asks_again(ledger: Ledger) -> None:
+    record(ledger, 3)
+    lost = take(ledger)
+    again = take(ledger)
+    assert [(ref.start, ref.attempts) for ref in again.refs] == [(0, 1)], "nothing of it was started"
+    assert leases.finish(ledger, lost, verdicts(lost), MODEL) == 0
+    assert leases.finish(ledger, again, verdicts(again), MODEL) == 1
+    assert not ledger.redis.exists(leases_of("worker"))
+
+
+@pytest.mark.parametrize("part", ["in", "out", "tokens"])
+def test_the_parts_of_a_job_are_not_jobs(ledger: Ledger, part: str) -> None:
+    job_id = record(ledger, 1)
+    with pytest.raises(JobNotFoundError):
+        ledger.job(f"{job_id}:{part}")
 
 
 def test_classes_do_not_mix(ledger: Ledger) -> None:
@@ -131,7 +155,7 @@ def test_a_token_that_is_not_the_last_is_fenced_off(ledger: Ledger) -> None:
 
 def test_results_are_read_in_order_up_to_the_first_gap(ledger: Ledger) -> None:
     job_id = record(ledger, 2, 2, 2)
-    one, two, three = (take(ledger, budget=20) for _ in range(3))
+    one, two, three = (take(ledger, 20, leases.Holder("worker", pid, siblings=1)) for pid in (1, 2, 3))
     leases.finish(ledger, three, verdicts(three), MODEL)
     assert not ledger.results(job_id, 0, 99).items
     leases.finish(ledger, one, verdicts(one), MODEL)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from tasks.chunks import Chunk, ChunkResult
 from tasks.jobs import Item, ItemError, ItemStatus, JobStatus, QueueClass, Verdict
 from tasks.ledger import Ledger
 from tasks.reconciler import Reconciler
-from tasks.refs import Lease, Ref, leased, pending
+from tasks.refs import UNACKED, WORKERS, Lease, Ref, leased, pending
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -151,7 +152,7 @@ def test_messages_that_vanished_are_sent_again_once_in_a_while(
     reconciler.tick(alive=[])
     assert not bell.rung, "a fresh chunk may still be on its way"
     now = ledger.now_ms()
-    monkeypatch.setattr(ledger, "now_ms", lambda: now + 6_000)
+    monkeypatch.setattr(ledger, "now_ms", lambda: now + 2_000)
     reconciler.tick(alive=[])
     reconciler.tick(alive=[])
     assert len(bell.rung) == 1
@@ -167,6 +168,30 @@ def test_nothing_is_sent_again_while_messages_wait(
     monkeypatch.setattr(ledger, "now_ms", lambda: now + 60_000)
     reconciler.tick(alive=[])
     assert not bell.rung
+
+
+def test_messages_with_workers_are_given_more_time(
+    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ledger, ["一"])
+    ledger.redis.hset(UNACKED, "tag", "a message that a busy worker holds")
+    now = ledger.now_ms()
+    monkeypatch.setattr(ledger, "now_ms", lambda: now + 20_000)
+    reconciler.tick(alive=[])
+    assert not bell.rung
+    monkeypatch.setattr(ledger, "now_ms", lambda: now + 40_000)
+    reconciler.tick(alive=[])
+    assert len(bell.rung) == 1
+
+
+def test_workers_that_are_gone_are_forgotten(ledger: Ledger, reconciler: Reconciler) -> None:
+    now = ledger.now_ms()
+    reports = {"old": now - 61_000, "just gone": now - 1_000, "alive": now + 9_000}
+    for name, until_ms in reports.items():
+        ledger.redis.hset(WORKERS, name, json.dumps({"until_ms": until_ms, "model": {"id": name}}))
+    reconciler.tick(alive=[])
+    assert set(ledger.redis.hkeys(WORKERS)) == {b"just gone", b"alive"}
+    assert ledger.models() == [{"id": "alive"}]
 
 
 def test_one_reconciler_leads(ledger: Ledger, bell: Bell) -> None:

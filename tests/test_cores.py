@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.cores import Share, usable
+
+OURS = sorted(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"),
+    [("max 100000", len(OURS)), ("100000 100000", 1), ("50000 100000", 1), ("99900000 100000", len(OURS))],
+)
+def test_a_quota_limits_what_is_used(tmp_path: Path, quota: str, count: int) -> None:
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    assert usable(tmp_path / "cpu.max") == Share(OURS, count)
+
+
+def test_without_a_quota_all_cores_count(tmp_path: Path) -> None:
+    assert usable(tmp_path / "missing") == Share(OURS, len(OURS))
+
+
+def test_children_are_pinned_apart_only_where_whole_cores_are_ours() -> None:
+    whole, paid = Share([2, 3, 4, 5], 4), Share([2, 3, 4, 5], 2)
+    assert [whole.of_child(index, 2) for index in (0, 1, 2)] == [[2, 3], [4, 5], [2, 3]]
+    assert paid.of_child(1, 1) == [2, 3, 4, 5]
