@@ -140,8 +140,9 @@ def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> Non
         worker.suspend()
         for child in worker.children():
             child.suspend()
-        with ThreadPoolExecutor(200) as callers:
-            call = partial(httpx2.post, f"{stack.url}/predict", json={"text": "好"})
+        limits = httpx2.Limits(max_connections=200)
+        with ThreadPoolExecutor(200) as callers, httpx2.Client(timeout=60, limits=limits) as http:
+            call = partial(http.post, f"{stack.url}/predict", json={"text": "好"})
             answer, *others = callers.map(lambda _: call(), range(200))
         assert (answer.status_code, answer.json()["code"]) == (504, "not_finished_in_time")
         assert {other.status_code for other in others} == {504}, "however many wait"
