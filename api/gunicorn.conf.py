@@ -1,6 +1,9 @@
 """gunicorn's settings, out of ours."""
 
 import sys
+import threading
+import time
+from typing import Any
 
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
@@ -22,3 +25,14 @@ keepalive = 5
 # Longer than the longest wait, so that a stop answers those who wait.
 graceful_timeout = int(_settings.max_wait_s) + 5
 timeout = 60
+
+
+def post_worker_init(worker: Any) -> None:
+    """Answer those who wait as soon as the worker is told to stop."""
+
+    def watch() -> None:
+        while worker.alive:
+            time.sleep(0.2)
+        worker.wsgi.extensions["sentiq"].waiters.close()
+
+    threading.Thread(target=watch, name="stop-watch", daemon=True).start()

@@ -78,7 +78,11 @@ def from_validation(error: ValidationError) -> Problem:
         return Problem(400, "invalid_json", found[0]["msg"])
     return invalid(
         [
-            {"pointer": "".join(f"/{part}" for part in one["loc"]), "code": one["type"], "detail": one["msg"]}
+            {
+                "pointer": "".join(f"/{part}" for part in one["loc"]),
+                "code": one["type"],
+                "detail": one["msg"].removeprefix("Value error, "),
+            }
             for one in found
         ]
     )
@@ -105,6 +109,9 @@ def render(problem: Problem) -> Response:
         "request_id": request_id(),
         **problem.extensions,
     }
+    logger.info(
+        "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
+    )
     response = Response(to_json(body), problem.status, content_type="application/problem+json")
     if "retry_after_s" in problem.extensions:
         response.headers["Retry-After"] = str(problem.extensions["retry_after_s"])

@@ -10,7 +10,7 @@ from flask import g, request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
+_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 
 CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 

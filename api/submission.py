@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from celery import Celery
 
+from api.requests import request_id
 from tasks.chunks import Chunk
 from tasks.jobs import Item, Job, QueueClass
 from tasks.ledger import Ledger
@@ -32,6 +33,7 @@ class Submission:
         small = len(items) <= settings.interactive_items
         queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         job, refs = self._ledger.create(chunks, queue_class)
+        logger.info("accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, request_id())
         try:
             ring(self._celery, queue_class, refs)
         except NotPublishedError as error:

@@ -29,6 +29,7 @@ class Waiters:
         self._events: defaultdict[str, set[threading.Event]] = defaultdict(set)
         self._subscribed = threading.Event()
         self._started = threading.Lock()
+        self._closing = False
 
     def follow(self, job: Job, seconds: float) -> Job:
         """Wait for a job that was just accepted; should Redis go meanwhile, it is still accepted."""
@@ -48,12 +49,19 @@ class Waiters:
             # Registered first, read second: whatever ends in between is not missed.
             while not (job := self._ledger.job(job_id)).status.terminal:
                 left = end - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._closing:
                     break
                 over.wait(min(left, _LOOK_S))
             return job
         finally:
             self._forget(job_id, over)
+
+    def close(self) -> None:
+        """Have all waits end now, with jobs as they are: the process is about to stop."""
+        self._closing = True
+        for events in tuple(self._events.values()):
+            for over in tuple(events):
+                over.set()
 
     def _forget(self, job_id: str, over: threading.Event) -> None:
         self._events[job_id].discard(over)

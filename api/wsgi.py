@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from api.app import create_app
 from tasks.settings import Settings
 
-app = create_app(Settings.read())
+settings = Settings.read()
+logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+app = create_app(settings)

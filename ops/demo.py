@@ -62,6 +62,9 @@ def _demo(stack: Stack, console: Console) -> int:
         items = _score(stack, client, [review.text for review in reviews], console)
         took = time.monotonic() - start
     console.print(_verdicts(reviews, items, console.width), "", _totals(reviews, items), "", sep="\n")
+    console.print(
+        "These reviews speak in hints, irony and contrast on purpose: a hard test for a small model."
+    )
     failed = sum(1 for item in items if item["error"])
     rate = f"{len(items)} reviews in {took:.1f} s: {len(items) / took:.0f} a second"
     console.print(rate + (f", {failed} failed" if failed else ""))

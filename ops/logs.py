@@ -1,5 +1,6 @@
 """The stack's log: one stream, each line with the time and the name of the process that wrote it."""
 
+import contextlib
 import os
 import threading
 import time
@@ -22,5 +23,6 @@ class Log:
         prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} │"
         if self._coloured:
             prefix = f"\033[{_COLOURS.get(name, 1)}m{prefix}\033[0m"
-        with self._lock:
+        # A terminal that is gone must not hold up the processes whose output is read here.
+        with self._lock, contextlib.suppress(OSError):
             print(prefix, text, file=self._stream, flush=True)

@@ -116,6 +116,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all, Redis last, because the worker finishes what it has begun."""
+        self._log.line("stop", "finishing what has begun; Ctrl-C again kills at once")
         redis = [process for process in self.processes if process.name == "redis"]
         others = [process for process in self.processes if process.name != "redis"]
         has_redis = all(process.running for process in redis)

@@ -13,6 +13,8 @@ from ops.ports import PortError, port_from_env, require_free
 from ops.processes import ROOT, ProcessDiedError
 from ops.redis_server import RedisUnavailableError
 from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from tasks.errors import ConfigurationError
+from tasks.settings import Settings
 
 FACES = {"positive": "😊", "negative": "😠"}
 _FIRST_TEXT = "这家餐厅太难吃了"
@@ -23,6 +25,7 @@ def main() -> int:
     """Run the stack until Ctrl-C (0) or until one of its processes ends (1)."""
     interrupt_on_signals()
     try:
+        Settings.read()
         port, flower_port = _ports()
         log = Log(sys.stdout)
         with running_stack(_plan(port), log) as stack:
@@ -30,7 +33,7 @@ def main() -> int:
             stack.wait()
     except KeyboardInterrupt:
         return 0
-    except (PortError, RedisUnavailableError, ProcessDiedError, StackError) as error:
+    except (ConfigurationError, PortError, RedisUnavailableError, ProcessDiedError, StackError) as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
     return 1
 

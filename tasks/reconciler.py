@@ -42,13 +42,19 @@ class Reconciler:
         """Do one bounded round; `alive` are the pids of this worker's children."""
         now = self._ledger.now_ms()
         with ledger_errors():
-            self._release_orphans(alive)
+            self._release_orphans(self._worker, alive)
             if self._lead():
                 for queue_class in QueueClass:
                     self._release_lapsed(queue_class, now)
                     self._ring_again(queue_class, now)
                 self._close_overdue(now)
                 self._forget_workers(now)
+
+    def take_over(self, worker: str) -> None:
+        """Release what the children of a worker hold that is known to be gone, before it lapses."""
+        with ledger_errors():
+            self._release_orphans(worker, alive=())
+            self._ledger.redis.hdel(WORKERS, worker)
 
     def _lead(self) -> bool:
         key, redis = PREFIX + "reconciler", self._ledger.redis
@@ -57,15 +63,15 @@ class Reconciler:
         # Two leaders at once would do no harm: every change is guarded by the ledger itself.
         return redis.get(key) == self._worker.encode() and bool(redis.pexpire(key, _LEADER_MS))
 
-    def _release_orphans(self, alive: Collection[int]) -> None:
-        held: dict[bytes, bytes] = self._ledger.redis.hgetall(leases_of(self._worker))
+    def _release_orphans(self, worker: str, alive: Collection[int]) -> None:
+        held: dict[bytes, bytes] = self._ledger.redis.hgetall(leases_of(worker))
         orphans = [Ref.parse(ref) for ref, pid in held.items() if int(pid) not in alive]
         for queue_class in QueueClass:
             for ref in orphans[:_AT_ONCE]:
                 if self._ledger.redis.zscore(leased(queue_class), str(ref)) is not None:
                     self._release(queue_class, ref, "dead")
         if orphans:
-            self._ledger.redis.hdel(leases_of(self._worker), *map(str, orphans[:_AT_ONCE]))
+            self._ledger.redis.hdel(leases_of(worker), *map(str, orphans[:_AT_ONCE]))
 
     def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
         lapsed = self._ledger.redis.zrangebyscore(leased(queue_class), 0, now, 0, _AT_ONCE)

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
 
 
 def _unknown(variable: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(variable, known, 1)
-    hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+    bare = {name.removeprefix(PREFIX): name for name in known}
+    close = difflib.get_close_matches(variable.removeprefix(PREFIX), bare, 1)
+    hint = f"; did you mean {bare[close[0]]}?" if close else f"; known: {', '.join(known)}"
     return f"{variable}={os.environ[variable]!r}: no such setting{hint}"

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import uuid
+from pathlib import Path
 from typing import Any
 
 from billiard import Array, Value
@@ -60,7 +61,8 @@ class Parent:
     """One a worker; `name` is unique to this start of it."""
 
     def __init__(self, settings: Settings, failures: LoadFailures) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.name = f"{_place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self._settled = False
         self._failures = failures
         self._model: dict[str, Any] = {}
         self._ledger = Ledger.connect(settings)
@@ -80,9 +82,20 @@ class Parent:
         pids = worker.pool.info["processes"]
         try:
             self._report(len(pids))
+            if not self._settled:
+                self._succeed()
             self._reconciler.tick(pids)
         except (LedgerUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
+
+    def _succeed(self) -> None:
+        """Take over at once from workers that ran here before and were killed: a restart need not wait."""
+        with ledger_errors():
+            names = [name.decode() for name in self._ledger.redis.hkeys(WORKERS)]
+        for name in names:
+            if name != self.name and name.startswith(f"{_place()}/") and not _runs(int(name.split("/")[1])):
+                self._reconciler.take_over(name)
+        self._settled = True
 
     def _report(self, children: int) -> None:
         report = {
@@ -94,6 +107,24 @@ class Parent:
             self._ledger.redis.hset(WORKERS, self.name, to_json(report))
 
 
+def _place() -> str:
+    """Where pids mean the same: this host, this namespace of processes."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"
+
+
+def _runs(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # another worker of that pid was before us
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def add_upkeep(app: Celery, parent: Parent) -> None:
     """Have the worker's own loop call `tick`: a thread could hold a lock while a child is forked."""
 
@@ -101,6 +132,7 @@ def add_upkeep(app: Celery, parent: Parent) -> None:
         requires = frozenset({"celery.worker.components:Pool", "celery.worker.components:Timer"})
 
         def start(self, worker: Any) -> None:
+            parent.tick(worker)
             self.entry = worker.timer.call_repeatedly(TICK_S, parent.tick, (worker,))
 
         def stop(self, worker: Any) -> None:  # noqa: ARG002

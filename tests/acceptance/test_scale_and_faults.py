@@ -96,7 +96,7 @@ def test_small_jobs_do_not_wait_behind_large_ones(stack: Stack, reviews: list[di
 @pytest.mark.timeout(200)
 def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     with redis_server() as url:
-        stack_that_dies = started_stack(tmp_path, redis_url=url, SENTIMENT_LEASE_S="3")
+        stack_that_dies = started_stack(tmp_path, redis_url=url, SENTIMENT_LEASE_S="600")
         with stack_that_dies as stack, Client(stack.url) as client:
             job_id = client.submit(many_texts(reviews, 1))["id"]
             eventually(lambda: client.job(job_id, wait_s=0)["started_at"])
@@ -105,6 +105,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, s
             worker.kill()
             psutil.wait_procs([worker, *children], timeout=10)
             assert not any(child.is_running() for child in children), "children go with their parent"
+        # The next worker knows that its predecessor is gone: it need not wait for a lease of ten minutes.
         with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
             assert done(client, [job_id])[0]["status"] == "succeeded"
             labels(client, job_id)

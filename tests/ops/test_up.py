@@ -31,6 +31,8 @@ class Up:
         self.output = output
         ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
         command = [sys.executable, "-m", "ops.up"]
+        # A shell has what it runs in the background ignore Ctrl-C, and so would what we start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with output.open("wb") as file:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | ports | variables, stdout=file, stderr=subprocess.STDOUT
