@@ -154,6 +154,24 @@ def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> Non
         assert done(client, [job_id])[0]["status"] == "succeeded"
 
 
+def test_a_stop_answers_those_who_wait_with_what_they_can_ask_for_later(tmp_path: Path) -> None:
+    with started_stack(tmp_path) as stack, ThreadPoolExecutor() as caller:
+        worker = worker_of(stack)
+        worker.suspend()
+        for child in worker.children():
+            child.suspend()
+        options: dict[str, Any] = {"json": {"text": "好"}, "headers": {"Prefer": "wait=30"}, "timeout": 60}
+        call = caller.submit(httpx2.post, f"{stack.url}/v1/jobs", **options)
+        ledger = redis.Redis.from_url(worker.environ()["REDIS_URL"])
+        eventually(lambda: ledger.zcard("sentiq:open"))
+        next(psutil.Process(process.pid) for process in stack.processes if process.name == "api").terminate()
+        answer = call.result(timeout=20)
+        assert answer.status_code == 202
+        assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+        for process in (*worker.children(), worker):
+            process.resume()
+
+
 def test_a_pickled_message_is_refused_and_the_worker_goes_on(stack: Stack) -> None:
     url = worker_of(stack).environ()["REDIS_URL"]
     evil = {
