@@ -62,7 +62,7 @@ class Parent:
 
     def __init__(self, settings: Settings, failures: LoadFailures) -> None:
         self.name = f"{_place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-        self._settled = False
+        self._took_over = False
         self._failures = failures
         self._model: dict[str, Any] = {}
         self._ledger = Ledger.connect(settings)
@@ -82,20 +82,20 @@ class Parent:
         pids = worker.pool.info["processes"]
         try:
             self._report(len(pids))
-            if not self._settled:
-                self._succeed()
+            if not self._took_over:
+                self._take_over()
             self._reconciler.tick(pids)
         except (LedgerUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
 
-    def _succeed(self) -> None:
+    def _take_over(self) -> None:
         """Take over at once from workers that ran here before and were killed: a restart need not wait."""
         with ledger_errors():
             names = [name.decode() for name in self._ledger.redis.hkeys(WORKERS)]
         for name in names:
             if name != self.name and name.startswith(f"{_place()}/") and not _runs(int(name.split("/")[1])):
                 self._reconciler.take_over(name)
-        self._settled = True
+        self._took_over = True
 
     def _report(self, children: int) -> None:
         report = {
