@@ -2,9 +2,10 @@
 # ruff: noqa: INP001  a folder of scripts
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`, its label `labels[i]` or UNLABELLED."""
+    """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`; `labels[i]` is in 0..1 or UNLABELLED."""
 
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text."""
@@ -54,12 +55,12 @@ def build_vocabulary(texts: list[str], size: int, *, least: int = 4) -> list[str
     return [*SPECIAL_TOKENS, *(piece for piece, count in pieces.most_common(size - 5) if count >= least)]
 
 
-def encode(texts: list[str], labels: list[int], vocabulary: Path, limit: int) -> Corpus:
+def encode(texts: list[str], labels: Sequence[float] | NDArray[Any], vocabulary: Path, limit: int) -> Corpus:
     """Tokenise the texts, each cut to `limit` tokens with [SEP] kept."""
     encodings = load_tokenizer(vocabulary).encode_batch_fast(texts)
     rows = [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in (e.ids for e in encodings)]
     starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return Corpus(np.fromiter((i for row in rows for i in row), np.int64), starts, np.array(labels, np.int64))
+    return Corpus(np.fromiter((i for row in rows for i in row), np.int64), starts, np.array(labels))
 
 
 def batches(

@@ -1,10 +1,12 @@
-"""Train a small BERT for Chinese sentiment from nothing: masked-language pre-training, then fine-tuning.
+"""Train a small BERT for Chinese sentiment from nothing: pre-training on texts, then fine-tuning.
 
     python -m models.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-The two stages keep `DIR/mlm.pt` and `DIR/finetune.pt` and go on from them when run again; `--stage` runs one
-alone. `DIR/source` ends as a StructBERT-layout directory, ready for `python -m worker.packs make`. Budgets
-are in tokens, so a longer run is a larger number; `--mlm-tokens 0` leaves pre-training out.
+The stages keep `pretrain.pt`, `teacher.npy` and `finetune.pt` in DIR and go on from them when run again;
+`--stage` runs one alone. `DIR/source` ends as what `python -m worker.packs make` takes.
+Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
+
+    OMP_NUM_THREADS=1 python -m torch.distributed.run --nproc-per-node 2 -m models.train ...
 """
 # ruff: noqa: INP001, T201  a script that talks to a person
 
@@ -15,54 +17,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from models.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
 from models.initial import initialise
+from models.pretrain import ReplacedTokens, generator_shape
 from models.stage import Plan, Stage
+from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate import read_labelled
-from worker.tokenizer import MASK, SPECIAL_TOKENS, load_tokenizer
-
-AS_MASK, AS_RANDOM = 0.8, 0.1  # what becomes of hidden tokens; the rest stay as they are
+from worker.tokenizer import load_tokenizer
 
 
-class Pretraining(nn.Module):
-    """The classifier with a masked-language head whose output weights are the token embeddings."""
-
-    def __init__(self, shape: BertShape, dropout: float) -> None:
-        super().__init__()
-        self.classifier = BertClassifier(shape, dropout)
-        self.transform = nn.Sequential(
-            nn.Linear(shape.width, shape.width), nn.GELU(), nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
-        )
-        self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
-
-    def forward(self, ids: Tensor, mask: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
-        """Masked-language loss where `targets` >= 0 plus sentiment loss where `labels` >= 0."""
-        hidden = self.classifier.bert(ids, mask)
-        masked = self.transform(hidden[targets >= 0])
-        scores = functional.linear(masked, self.classifier.bert.embeddings.word_embeddings.weight, self.bias)
-        loss = functional.cross_entropy(scores, targets[targets >= 0])
-        if (labels >= 0).any():
-            logits = self.classifier.classify(hidden)
-            loss = loss + functional.cross_entropy(logits, labels, ignore_index=UNLABELLED)
-        return loss
-
-
-def hide(ids: Tensor, rate: float, mask_id: int, vocabulary: int) -> tuple[Tensor, Tensor]:
-    """Hide a share of the tokens, most behind [MASK]; targets are -1 elsewhere."""
-    chosen = (torch.rand(ids.shape) < rate) & (ids >= len(SPECIAL_TOKENS))
-    fate = torch.rand(ids.shape)
-    hidden = torch.where(chosen & (fate < AS_MASK), mask_id, ids)
-    random_ids = torch.randint(len(SPECIAL_TOKENS), vocabulary, ids.shape)
-    hidden = torch.where(chosen & (fate > 1 - AS_RANDOM), random_ids, hidden)
-    return hidden, torch.where(chosen, ids, -1)
-
-
-def accuracy(model: BertClassifier, dev: Corpus) -> float:
+def accuracy(model: nn.Module, dev: Corpus) -> float:
     """Share of the dev texts that the model labels as they are labelled."""
     model.eval()
     right = 0
@@ -74,45 +44,59 @@ def accuracy(model: BertClassifier, dev: Corpus) -> float:
     return right / len(dev.labels)
 
 
-def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus, dev: Corpus) -> None:
-    """Stage one: the hidden tokens of all texts and the sentiment of the labelled ones, learned together."""
-    model = Pretraining(shape, dropout=0.0)
-    checkpoint = options.out / "mlm.pt"
+def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) -> None:
+    """Stage one: tell replaced tokens of all texts from true ones; no labels."""
+    small = generator_shape(shape)
+    model = ReplacedTokens(BertClassifier(shape), BertClassifier(small))
+    checkpoint = options.out / "pretrain.pt"
     if not checkpoint.exists():
-        initialise(model.classifier, shape, everything)
-    mask_id = SPECIAL_TOKENS.index(MASK)
+        initialise(model.encoder, shape, everything)
+        initialise(model.generator, small, everything)
 
-    def loss_of(ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        hidden, targets = hide(ids, options.mask_rate, mask_id, shape.vocabulary)
-        loss: Tensor = model(hidden, mask, targets, labels)
+    def loss_of(ids: Tensor, mask: Tensor, _labels: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            loss: Tensor = model(ids, mask, options.mask_rate)
         return loss
 
-    model.classifier.bert.compile(dynamic=True)
-    plan = Plan(options.mlm_rate, options.mlm_tokens, options.batch_tokens, options.seed)
-    Stage(model, checkpoint, plan).run(
-        everything, loss_of, lambda: print("dev accuracy", accuracy(model.classifier, dev), flush=True)
-    )
+    for part in (model.encoder, model.generator):
+        part.bert.compile(dynamic=True)
+    plan = Plan(options.pretrain_rate, options.pretrain_tokens, options.pretrain_batch, options.seed)
+    Stage(model, checkpoint, plan).run(everything, loss_of, lambda: None)
 
 
-def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, dev: Corpus) -> BertClassifier:
-    """Stage two: sentiment alone, from the weights of stage one."""
-    pretrained = Pretraining(shape, dropout=options.dropout)
-    pretrained.load_state_dict(torch.load(options.out / "mlm.pt", weights_only=True)["model"])
-    model = pretrained.classifier
+def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, dev: Corpus) -> nn.Module:
+    """Stage two: the labels, softened by the teacher's doubts, from the weights of stage one."""
+    model = BertClassifier(shape, options.dropout)
+    pretrained = torch.load(options.out / "pretrain.pt", weights_only=True)["model"]
+    encoder = {name.removeprefix("encoder."): value for name, value in pretrained.items()}
+    model.load_state_dict({name: encoder[name] for name in model.state_dict()})
+    plan = Plan(options.finetune_rate, options.finetune_tokens, options.finetune_batch, options.seed)
+    stage = Stage(model, options.out / "finetune.pt", plan)
+
+    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            logits = model(ids, mask)
+        return functional.cross_entropy(logits.float(), torch.stack([1 - positive, positive], 1))
+
+    def report() -> None:
+        now, averaged = accuracy(model, dev), accuracy(stage.average.module, dev)
+        print(f"dev accuracy {now:.4f}, of the averaged weights {averaged:.4f}", flush=True)
+
     model.bert.compile(dynamic=True)
-
-    def loss_of(ids: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(model(ids, mask), labels)
-
-    checkpoint = options.out / "finetune.pt"
-    plan = Plan(options.finetune_rate, options.finetune_tokens, options.batch_tokens, options.seed)
-    Stage(model, checkpoint, plan).run(
-        labelled, loss_of, lambda: print("dev accuracy", accuracy(model, dev), flush=True)
-    )
-    return model
+    stage.run(labelled, loss_of, report)
+    return stage.average.module
 
 
-def save_source(model: BertClassifier, shape: BertShape, options: argparse.Namespace) -> None:
+def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> NDArray[np.float32]:
+    """The labels, moved by a share of `--doubt` towards the teacher's probabilities."""
+    path = options.out / "teacher.npy"
+    if not path.exists():
+        np.save(path, doubts(texts, labels))
+    mixed = (1 - options.doubt) * np.array(labels) + options.doubt * np.load(path)
+    return mixed.astype(np.float32)
+
+
+def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
     """Write the StructBERT-layout directory that the pack maker takes."""
     source = options.out / "source"
     source.mkdir(exist_ok=True)
@@ -133,6 +117,12 @@ def save_source(model: BertClassifier, shape: BertShape, options: argparse.Names
     (source / "vocab.txt").write_bytes((options.out / "vocab.txt").read_bytes())
 
 
+def cpu_has_bf16() -> bool:
+    """Whether 16-bit arithmetic is in the processor rather than emulated."""
+    flags = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -140,14 +130,16 @@ def parse_arguments() -> argparse.Namespace:
     )
     for name in ("train", "dev", "unlabelled", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--stage", choices=["all", "mlm", "finetune"], default="all")
+    parser.add_argument("--stage", choices=["all", "pretrain", "finetune"], default="all")
     numbers = {
-        "vocabulary": 5000, "layers": 4, "width": 256, "heads": 4, "max-tokens": 256, "mlm-length": 128,
-        "batch-tokens": 1024, "mlm-tokens": 14_000_000, "finetune-tokens": 8_000_000, "seed": 1, "threads": 1,
-        "mlm-rate": 3e-4, "finetune-rate": 3e-4, "mask-rate": 0.15, "dropout": 0.1,
+        "vocabulary": 5000, "layers": 4, "width": 256, "heads": 4, "max-tokens": 256, "pretrain-length": 128,
+        "pretrain-tokens": 30_000_000, "pretrain-batch": 4096, "pretrain-rate": 5e-4,
+        "finetune-tokens": 12_000_000, "finetune-batch": 2048, "seed": 1, "threads": 1,
+        "finetune-rate": 2e-4, "mask-rate": 0.2, "dropout": 0.1, "doubt": 0.4,
     }  # fmt: skip
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number)
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=cpu_has_bf16())
     return parser.parse_args()
 
 
@@ -156,6 +148,8 @@ def main() -> None:
     options = parse_arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    if distributed.is_torchelastic_launched():
+        distributed.init_process_group("gloo")
     options.out.mkdir(parents=True, exist_ok=True)
     texts, labels = read_labelled(options.train)
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
@@ -165,18 +159,18 @@ def main() -> None:
         pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
     everything = encode(
-        texts + unlabelled, labels + [UNLABELLED] * len(unlabelled), vocabulary, options.mlm_length
+        texts + unlabelled, labels + [UNLABELLED] * len(unlabelled), vocabulary, options.pretrain_length
     )
-    labelled = encode(texts, labels, vocabulary, options.max_tokens)
     dev = encode(*read_labelled(options.dev), vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
-    print(f"{size} pieces, {len(labelled.ids)} labelled and {len(everything.ids)} tokens in all", flush=True)
+    print(f"{size} pieces, {len(everything.ids)} tokens in all", flush=True)
     shape = BertShape(
         size, options.max_tokens, options.width, options.layers, options.heads, 4 * options.width
     )
     if options.stage != "finetune":
-        pretrain(options, shape, everything, dev)
-    if options.stage != "mlm":
+        pretrain(options, shape, everything)
+    if options.stage != "pretrain":
+        labelled = encode(texts, soften(options, texts, labels), vocabulary, options.max_tokens)
         save_source(finetune(options, shape, labelled, dev), shape, options)
 
 
