@@ -1,0 +1,60 @@
+"""The training script, whole, on a corpus of a few invented sentences. Needs torch and scikit-learn."""
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker.packs.source import read_source
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+ROOT = Path(__file__).parents[2]
+GOOD, BAD = ("很好吃", "物流快", "服务周到", "值得推荐"), ("太难吃", "物流慢", "态度很差", "不会再来")
+SMALL = ["--layers", "1", "--width", "32", "--vocabulary", "64", "--pretrain-tokens", "3000"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [f'{label},"{a}，{b}"' for label, words in ((1, GOOD), (0, BAD)) for a in words for b in words]
+    for name in ("train", "dev"):
+        with gzip.open(tmp_path / f"{name}.csv.gz", "wt", encoding="utf-8") as file:
+            file.write("\n".join(["label,text", *rows * 8]) + "\n")
+    with gzip.open(tmp_path / "lines.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(GOOD + BAD) + "\n")
+    return tmp_path
+
+
+def train(data: Path, *arguments: str) -> str:
+    """Run the script without compiling, which would take longer than the training; returns what it says."""
+    files = [f"--{name}={data / name}.csv.gz" for name in ("train", "dev")]
+    files += [f"--unlabelled={data / 'lines.txt.gz'}", f"--out={data / 'out'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "models.train", *files, *SMALL, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"TORCH_COMPILE_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_training_learns_what_the_labels_say_and_leaves_a_source(data: Path) -> None:
+    said = train(data, "--finetune-tokens", "60000", "--finetune-rate", "2e-3", "--finetune-batch", "512")
+    accuracies = [float(line.split()[2].rstrip(",")) for line in said.splitlines() if "dev accuracy" in line]
+    assert accuracies[-1] > 0.95
+    assert read_source(data / "out" / "source").shape.width == 32
+
+
+def test_training_goes_on_from_its_checkpoints(data: Path) -> None:
+    train(data, "--stage", "pretrain")
+    kept = (data / "out" / "pretrain.pt").stat().st_mtime_ns
+    train(data, "--stage", "finetune", "--finetune-tokens", "2000")
+    said = train(data, "--stage", "finetune", "--finetune-tokens", "2000")
+    assert "dev accuracy" not in said  # the budget was spent before
+    assert (data / "out" / "pretrain.pt").stat().st_mtime_ns == kept
