@@ -28,7 +28,9 @@ def create() -> Response:
     """Accept one text or several items; 202, or 200 when over within `Prefer: wait`."""
     refuse_unknown_queries("strict")
     strict = query_choice("strict", "true", "false") == "true"
-    job = services().submission.submit(accept_job(read_json(JobIn), services().settings, strict=strict))
+    body = read_json(JobIn)
+    items = accept_job(body, services().settings, strict=strict)
+    job = services().submission.submit(items, body.options)
     wait_s = preferred_wait(services().settings.max_wait_s)
     if wait_s is not None:
         job = services().waiters.follow(job, wait_s)

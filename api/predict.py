@@ -12,7 +12,7 @@ from api.replies import read_json, reply
 from api.requests import PredictBatchIn, PredictIn
 from api.services import services
 from api.views import error_view, prediction_view
-from tasks.jobs import Item, ItemError, ItemResult
+from tasks.jobs import Item, ItemResult, Verdict
 
 predict = Blueprint("predict", __name__)
 
@@ -22,8 +22,9 @@ def one() -> Response:
     """Score one text and wait for it."""
     body = read_json(PredictIn)
     (item,) = _score(accept_prediction(body, services().settings))
-    if isinstance(item.outcome, ItemError):
-        raise Problem(503, item.outcome, error_view(item.outcome)["message"], retry_after_s=1)
+    if not isinstance(item.outcome, Verdict):
+        error = error_view(item.outcome)
+        raise Problem(503, error["code"], error["message"], retry_after_s=1)
     return reply(prediction_view(body.text, item))
 
 

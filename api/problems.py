@@ -34,6 +34,8 @@ _TITLES = {
     503: "The service is not available",
     504: "The verdict took too long",
 }
+# pydantic names the values of an enum, but not these.
+_DETAILS = {"bool_type": "Input should be true or false"}
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
@@ -81,7 +83,7 @@ def from_validation(error: ValidationError) -> Problem:
             {
                 "pointer": "".join(f"/{part}" for part in one["loc"]),
                 "code": one["type"],
-                "detail": one["msg"].removeprefix("Value error, "),
+                "detail": _DETAILS.get(one["type"]) or one["msg"].removeprefix("Value error, "),
             }
             for one in found
         ]

@@ -9,6 +9,8 @@ from typing import Annotated, Self
 from flask import g, request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from tasks.options import PLAIN, OnLongText, Options
+
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 
@@ -29,10 +31,18 @@ class ItemIn(_Body):
 
 
 class JobIn(_Body):
-    """Body of POST /v1/jobs: either one text or several items."""
+    """Body of POST /v1/jobs: either one text or several items, and what to tell of them."""
 
     text: str | None = None
     items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
+    on_long_text: OnLongText = PLAIN.on_long_text
+    sentences: bool = PLAIN.sentences
+    explain: bool = PLAIN.explain
+
+    @property
+    def options(self) -> Options:
+        """What to tell of each text."""
+        return Options(self.on_long_text, self.sentences, self.explain)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:

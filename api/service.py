@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from flask import Blueprint, Response, render_template
 
 from api.replies import reply
 from api.services import services
+from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
 service = Blueprint("service", __name__)
 
+_VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
 _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
 
 
@@ -50,6 +55,12 @@ def info() -> Response:
                 "result_ttl_s": limits.result_ttl_s,
                 "deadline_interactive_s": limits.deadline_interactive_s,
                 "deadline_bulk_s": limits.deadline_bulk_s,
+                "max_sentences": MAX_SENTENCES,
+                "max_clauses": MAX_CLAUSES,
+            },
+            "options": {
+                name: {"values": _VALUES[type(default)], "default": default}
+                for name, default in asdict(PLAIN).items()
             },
         }
     )

@@ -11,6 +11,7 @@ from api.requests import request_id
 from tasks.chunks import Chunk
 from tasks.jobs import Item, Job, QueueClass
 from tasks.ledger import Ledger
+from tasks.options import PLAIN, Options
 from tasks.publishing import NotPublishedError, ring
 from tasks.settings import Settings
 
@@ -25,11 +26,11 @@ class Submission:
         self._celery = celery
         self._settings = settings
 
-    def submit(self, items: Sequence[Item]) -> Job:
+    def submit(self, items: Sequence[Item], options: Options = PLAIN) -> Job:
         """Record the items as one job, send its messages, return it as it was recorded."""
         settings = self._settings
         job_id = self._ledger.ids.mint()
-        chunks = list(cut(job_id, items, settings.chunk_items, settings.chunk_chars))
+        chunks = list(cut(job_id, items, settings.chunk_items, settings.chunk_chars, options))
         small = len(items) <= settings.interactive_items
         queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         job, refs = self._ledger.create(chunks, queue_class)
@@ -41,15 +42,18 @@ class Submission:
         return job
 
 
-def cut(job_id: str, items: Iterable[Item], max_items: int, max_chars: int) -> Iterator[Chunk]:
-    """Cut items into chunks of neighbours within both limits; a single item may exceed `max_chars`."""
+def cut(
+    job_id: str, items: Iterable[Item], max_items: int, max_cost: int, options: Options = PLAIN
+) -> Iterator[Chunk]:
+    """Cut items into chunks of neighbours within both limits; a single item may exceed `max_cost`."""
     part: list[Item] = []
-    start = chars = 0
+    start = spent = 0
     for item in items:
-        if part and (len(part) == max_items or chars + len(item.text) > max_chars):
-            yield Chunk(job_id, start, part)
-            start, part, chars = start + len(part), [], 0
+        cost = options.cost(len(item.text))
+        if part and (len(part) == max_items or spent + cost > max_cost):
+            yield Chunk(job_id, start, part, options)
+            start, part, spent = start + len(part), [], 0
         part.append(item)
-        chars += len(item.text)
+        spent += cost
     if part:
-        yield Chunk(job_id, start, part)
+        yield Chunk(job_id, start, part, options)

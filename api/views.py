@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import url_for
 
-from tasks.jobs import ItemError, ItemResult, Job, QueueClass, Verdict
+from tasks.jobs import ItemError, ItemResult, Job, QueueClass, TooManyTokens, Verdict
 
 EMOJI = {"positive": "😊", "negative": "😠"}
 LABEL_ZH = {"positive": "正面", "negative": "负面"}
@@ -48,6 +49,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "progress": round(1 - counts.pending / counts.total, 4),
         "poll_after_ms": poll_after_ms(job),
         "model": job.model,
+        "options": asdict(job.options),
         "links": {
             "self": url_for("jobs.read", job_id=job.id),
             "results": url_for("jobs.results", job_id=job.id),
@@ -59,21 +61,24 @@ def item_view(item: ItemResult) -> dict[str, Any]:
     """Return one item as the API shows it."""
     view: dict[str, Any] = {"index": item.index, "id": item.id, "status": item.status}
     if isinstance(item.outcome, Verdict):
-        view |= _verdict_view(item.outcome)
+        view |= _verdict_view(item.outcome) | _details_view(item.outcome)
     view |= {"chars": item.chars, "attempts": item.attempts, "error": None}
-    if isinstance(item.outcome, ItemError):
+    if not isinstance(item.outcome, Verdict):
         view["error"] = error_view(item.outcome)
     return view
 
 
-def error_view(error: ItemError) -> dict[str, str]:
+def error_view(error: ItemError | TooManyTokens) -> dict[str, str]:
     """Return an item's error as the API shows it."""
+    if isinstance(error, TooManyTokens):
+        message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
+        return {"code": ItemError.TEXT_TOO_LONG, "message": message}
     return {"code": error, "message": ERROR_MESSAGES[error]}
 
 
 def prediction_view(text: str, item: ItemResult) -> dict[str, Any]:
     """Return one answer of /predict and /predict_batch."""
-    if isinstance(item.outcome, ItemError):
+    if not isinstance(item.outcome, Verdict):
         return {"text": text, "sentiment": None, "emoji": None, "confidence": None} | {
             "error": error_view(item.outcome)
         }
@@ -104,9 +109,24 @@ def _verdict_view(verdict: Verdict) -> dict[str, Any]:
         "positive_prob": round(verdict.positive_prob, _DIGITS),
         "negative_prob": round(verdict.negative_prob, _DIGITS),
         "score": round(verdict.score, _DIGITS),
+        "uncertain": verdict.uncertain,
         "truncated": verdict.truncated,
         "tokens": verdict.tokens,
+        "text_tokens": verdict.text_tokens,
     }
+
+
+def _details_view(verdict: Verdict) -> dict[str, Any]:
+    """What options add to a verdict, where they were given."""
+    view: dict[str, Any] = {}
+    if verdict.sentences is not None:
+        view["sentences"] = [
+            {"start": each.start, "end": each.end, **_verdict_view(each.verdict)}
+            for each in verdict.sentences
+        ]
+    if verdict.highlights is not None:
+        view["highlights"] = [asdict(each) for each in verdict.highlights]
+    return view
 
 
 def _time(ms: int | None) -> str | None:

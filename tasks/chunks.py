@@ -8,7 +8,18 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from tasks.jobs import Counts, Item, ItemError, ItemResult, Outcome, Verdict
+from tasks.jobs import (
+    Counts,
+    Highlight,
+    Item,
+    ItemError,
+    ItemResult,
+    Outcome,
+    Sentence,
+    TooManyTokens,
+    Verdict,
+)
+from tasks.options import PLAIN, Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +29,16 @@ class Chunk:
     job_id: str
     start: int
     items: Sequence[Item]
+    options: Options = PLAIN
 
     @property
-    def chars(self) -> int:
-        """Code points to score: what the chunk costs, known before tokenisation."""
-        return sum(len(item.text) for item in self.items)
+    def cost(self) -> int:
+        """Code points to score, repeats included: known before tokenisation."""
+        return sum(self.options.cost(len(item.text)) for item in self.items)
 
     def encode(self) -> bytes:
-        """Write the payload; ids and errors only where there are any."""
+        """Write the payload; ids, errors and options only where there are any."""
+        options = self.options.encode()
         return to_json(
             {
                 "texts": [item.text for item in self.items],
@@ -34,6 +47,7 @@ class Chunk:
                     i: (item.error, item.chars) for i, item in enumerate(self.items) if item.error is not None
                 },
             }
+            | ({"options": options} if options else {})
         )
 
     @classmethod
@@ -45,11 +59,11 @@ class Chunk:
         for i, text in enumerate(raw["texts"]):
             code, chars = errors.get(str(i), (None, len(text)))
             items.append(Item(text, chars, ids.get(str(i)), ItemError(code) if code else None))
-        return cls(job_id, start, items)
+        return cls(job_id, start, items, Options.decode(raw.get("options", {})))
 
     def split(self) -> list[Chunk]:
         """One chunk for each item, so that a text that kills its child does so alone."""
-        return [Chunk(self.job_id, self.start + i, [item]) for i, item in enumerate(self.items)]
+        return [Chunk(self.job_id, self.start + i, [item], self.options) for i, item in enumerate(self.items)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +112,41 @@ def read_results(start: int, payload: bytes) -> Iterator[ItemResult]:
 
 def _encode(outcome: Outcome) -> list[Any]:
     if isinstance(outcome, Verdict):
-        return [round(outcome.positive_prob, 6), outcome.tokens, int(outcome.truncated)]
-    return [outcome.value]
+        return _encode_verdict(outcome)
+    if isinstance(outcome, TooManyTokens):
+        return [ItemError.TEXT_TOO_LONG, outcome.tokens, outcome.limit]
+    return [outcome]
 
 
 def _decode(raw: list[Any]) -> Outcome:
-    if len(raw) == 1:
-        return ItemError(raw[0])
-    return Verdict(positive_prob=raw[0], tokens=raw[1], truncated=bool(raw[2]))
+    if raw[0] == ItemError.TEXT_TOO_LONG and len(raw) > 1:
+        return TooManyTokens(*raw[1:])
+    return ItemError(raw[0]) if isinstance(raw[0], str) else _decode_verdict(raw)
+
+
+def _encode_verdict(verdict: Verdict) -> list[Any]:
+    """Three numbers, and behind them what few verdicts have."""
+    raw: list[Any] = [round(verdict.positive_prob, 6), verdict.tokens, verdict.text_tokens - verdict.tokens]
+    rare: list[Any] = [int(verdict.uncertain), None, None]
+    if verdict.sentences is not None:
+        rare[1] = [[each.start, each.end, *_encode_verdict(each.verdict)] for each in verdict.sentences]
+    if verdict.highlights is not None:
+        rare[2] = [[each.start, each.end, round(each.weight, 6)] for each in verdict.highlights]
+    while rare and rare[-1] in (0, None):
+        rare.pop()
+    return raw + rare
+
+
+def _decode_verdict(raw: list[Any]) -> Verdict:
+    probability, tokens, left_out = raw[:3]
+    uncertain, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
+    return Verdict(
+        probability,
+        tokens,
+        tokens + left_out,
+        bool(uncertain),
+        None
+        if sentences is None
+        else [Sentence(each[0], each[1], _decode_verdict(each[2:])) for each in sentences],
+        None if highlights is None else [Highlight(*each) for each in highlights],
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from tasks.options import PLAIN, Options
 
 
 class JobStatus(StrEnum):
@@ -59,11 +62,22 @@ class QueueClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the model says about one text. `tokens` counts what it read, special tokens included."""
+    """What the model says about one text. Tokens are counted with the special ones.
+
+    It read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked for.
+    """
 
     positive_prob: float
     tokens: int
-    truncated: bool
+    text_tokens: int
+    uncertain: bool = False
+    sentences: Sequence[Sentence] | None = None
+    highlights: Sequence[Highlight] | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a part of the text was not read."""
+        return self.tokens < self.text_tokens
 
     @property
     def label(self) -> str:
@@ -87,6 +101,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with its own verdict: code points `start` to `end` of the text as submitted."""
+
+    start: int
+    end: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """How much a clause pulls the score, above zero towards positive; a text's weights are 1 together."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyTokens:
+    """Why a text has no verdict whose job rejects long ones: ItemError.TEXT_TOO_LONG, with the numbers."""
+
+    tokens: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One text as submitted; `error` is set, and the text dropped, when it cannot be scored."""
 
@@ -105,7 +145,7 @@ class Item:
         return cls(text, len(text), caller_id)
 
 
-Outcome = Verdict | ItemError
+Outcome = Verdict | TooManyTokens | ItemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +195,4 @@ class Job:
     finished_ms: int | None = None
     expires_ms: int | None = None
     model: dict[str, str] | None = field(default=None)
+    options: Options = PLAIN

@@ -21,6 +21,7 @@ from tasks.chunks import Chunk, read_results
 from tasks.errors import JobExpiredError, JobLostError, JobNotFoundError
 from tasks.ids import IdMint
 from tasks.jobs import Counts, ItemResult, Job, JobStatus, QueueClass
+from tasks.options import Options
 from tasks.redis_client import connect, ledger_errors
 from tasks.refs import OPEN, PREFIX, WORKERS, Ref, job_key, pending
 from tasks.settings import Settings
@@ -75,14 +76,18 @@ class Ledger:
     def create(self, chunks: Sequence[Chunk], queue_class: QueueClass) -> tuple[Job, list[Ref]]:
         """Record a job with all its chunks, before anything is published; return it and what to ring for."""
         job_id, refs = chunks[0].job_id, [Ref.of(chunk) for chunk in chunks]
+        options, written = chunks[0].options, chunks[0].options.encode()
         total = sum(len(chunk.items) for chunk in chunks)
         left_ms = self._deadline_ms(queue_class)
         args: list[Any] = [job_id, queue_class, total, left_ms, self._keep_ms]
+        args.append(to_json(written) if written else "")
         for ref, chunk in zip(refs, chunks, strict=True):
             args += [ref.start, str(ref), chunk.encode()]
         keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class)]
         now = self.run("create", keys, args)
-        return Job(job_id, JobStatus.QUEUED, queue_class, Counts(total), now, now + left_ms), refs
+        counts = Counts(total)
+        job = Job(job_id, JobStatus.QUEUED, queue_class, counts, now, now + left_ms, options=options)
+        return job, refs
 
     def job(self, job_id: str) -> Job:
         """Read a record. Raises JobNotFoundError, JobExpiredError or JobLostError when there is none."""
@@ -159,4 +164,5 @@ def _read_job(job_id: str, raw: dict[bytes, bytes]) -> Job:
         finished_ms=number("finished") or None,
         expires_ms=number("expires") or None,
         model=from_json(model) if model else None,
+        options=Options.decode(from_json(raw.get(b"options", b"{}"))),
     )

@@ -37,27 +37,27 @@ def job_key(job_id: str, part: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A chunk as the queues name it; `chars` is its cost, `attempts` how often it was leased."""
+    """A chunk as the queues name it; `cost` counts code points to score, `attempts` its leases."""
 
     job_id: str
     start: int
-    chars: int
+    cost: int
     attempts: int = 0
 
     @classmethod
     def of(cls, chunk: Chunk, attempts: int = 0) -> Ref:
         """Name a chunk."""
-        return cls(chunk.job_id, chunk.start, chunk.chars, attempts)
+        return cls(chunk.job_id, chunk.start, chunk.cost, attempts)
 
     @classmethod
     def parse(cls, raw: bytes) -> Ref:
         """Read what `str` wrote."""
-        job_id, start, chars, attempts = raw.decode().split("/")
-        return cls(job_id, int(start), int(chars), int(attempts))
+        job_id, start, cost, attempts = raw.decode().split("/")
+        return cls(job_id, int(start), int(cost), int(attempts))
 
     def __str__(self) -> str:
         """Write it as the queues hold it."""
-        return f"{self.job_id}/{self.start}/{self.chars}/{self.attempts}"
+        return f"{self.job_id}/{self.start}/{self.cost}/{self.attempts}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,26 @@
 import random
 import subprocess
 import sys
+from itertools import product, starmap
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.classifier import LENGTHS, ROWS, Classifier
+from tasks.options import PLAIN, OnLongText, Options
+from worker.batches import LENGTHS, ROWS
+from worker.classifier import Classifier
 from worker.engines import build_engine
 from worker.engines.engine import EngineError
 from worker.packs import load_pack
+from worker.question import Question
 from worker.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 EMBEDDED = ROOT / "models" / "embedded"
 TEXTS = (ROOT / "models" / "calibration.txt").read_text("utf-8").splitlines()
+OPTIONS = [Options(*values) for values in product(OnLongText, (False, True), (False, True))]
 
 
 class Recording:
@@ -25,9 +30,11 @@ class Recording:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
+        self.read_padding = False
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         self.shapes.append(ids.shape)
+        self.read_padding |= bool(((mask != 0) != (ids != 0)).any())
         total = (ids * mask).sum(1) / 1e5
         return np.stack([-total, total], 1).astype(np.float32)
 
@@ -39,12 +46,17 @@ def classifier() -> Classifier:
     return Classifier(pack, engine, batch_tokens=1024)
 
 
-def test_a_verdict_is_the_same_bit_for_bit_in_200_random_batches(classifier: Classifier) -> None:
-    alone = {text: classifier.classify([text])[0] for text in TEXTS[:120]}
+@pytest.mark.timeout(300)
+def test_an_answer_is_the_same_bit_for_bit_in_1000_random_batches(classifier: Classifier) -> None:
     generator = random.Random(7)
-    for _ in range(200):
-        batch = generator.choices(list(alone), k=generator.randint(1, 60))
-        assert classifier.classify(batch) == [alone[text] for text in batch]
+    short = generator.sample([text for text in TEXTS if len(text) <= 40], 40)
+    texts = [*short, "".join(short[:15])]
+    alone = {asked: classifier.answer([asked])[0] for asked in starmap(Question, product(texts, OPTIONS))}
+    plain = [question for question in alone if question.options == PLAIN]
+    for _ in range(1000):
+        batch = [*generator.choices(plain, k=generator.randint(1, 6)), generator.choice(list(alone))]
+        generator.shuffle(batch)
+        assert classifier.answer(batch) == [alone[question] for question in batch]
 
 
 def test_the_token_budget_does_not_change_a_verdict(classifier: Classifier) -> None:
@@ -79,8 +91,8 @@ def test_odd_texts_get_a_verdict(classifier: Classifier, text: str) -> None:
 
 def test_a_long_text_says_that_it_was_cut(classifier: Classifier) -> None:
     short, long = classifier.classify(["好" * 254, "好" * 255])
-    assert (short.tokens, short.truncated) == (256, False)
-    assert (long.tokens, long.truncated) == (256, True)
+    assert (short.tokens, short.text_tokens, short.truncated) == (256, 256, False)
+    assert (long.tokens, long.text_tokens, long.truncated) == (256, 257, True)
 
 
 def test_nothing_in_nothing_out(classifier: Classifier) -> None:
@@ -102,6 +114,7 @@ def test_batches_keep_to_the_budget_and_to_few_shapes() -> None:
     assert all(rows * length <= 512 for rows, length in engine.shapes)
     assert {rows for rows, _ in engine.shapes} <= set(ROWS)
     assert {length for _, length in engine.shapes} <= set(LENGTHS)
+    assert not engine.read_padding, "a mask covers every token and nothing else"
 
 
 def test_verdicts_come_back_in_the_order_of_the_texts() -> None:

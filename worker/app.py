@@ -95,8 +95,12 @@ class _Starter:
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
         atexit.register(self._explain_end)
-        limits = {"labels": pack.labels, "max_tokens": pack.max_tokens}
-        self.parent.serves(_describe(pack, self._settings) | limits)
+        traits = {
+            "labels": pack.labels,
+            "max_tokens": pack.max_tokens,
+            "uncertain_below": pack.uncertain_below,
+        }
+        self.parent.serves(_describe(pack, self._settings) | traits)
 
     def _explain_end(self) -> None:
         """Have the last line tell why; Celery ends with a traceback about processes."""

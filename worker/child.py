@@ -12,7 +12,9 @@ from tasks.errors import SentiqError
 from tasks.jobs import Item, ItemError, Outcome, QueueClass
 from tasks.leases import Holder, finish, lease, renew
 from tasks.ledger import Ledger
+from tasks.options import Options
 from tasks.refs import Lease
+from worker.question import Question
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -40,11 +42,11 @@ class Child:
         self._settings = settings
         self._holder = holder
         self._model = model
-        self._chars_per_s = settings.chunk_chars / settings.lease_work_s
+        self._cost_per_s = settings.chunk_chars / settings.lease_work_s
 
     def work(self, queue_class: QueueClass) -> None:
         """Lease once and score what was leased; a message whose work others took over finds nothing."""
-        budget = int(self._chars_per_s * self._settings.lease_work_s)
+        budget = int(self._cost_per_s * self._settings.lease_work_s)
         held = lease(self._ledger, queue_class, self._holder, budget)
         if held is None:
             return
@@ -60,36 +62,43 @@ class Child:
             logger.warning("%d chunks of %s were no longer ours", len(results) - written, jobs)
 
     def _score(self, held: Lease) -> list[ChunkResult]:
-        texts = [item.text for chunk in held.chunks for item in chunk.items if item.error is None]
-        unique = list(dict.fromkeys(texts))
+        questions = (
+            Question(item.text, chunk.options)
+            for chunk in held.chunks
+            for item in chunk.items
+            if item.error is None
+        )
+        unique = list(dict.fromkeys(questions))
         outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._ledger, held)), strict=True))
         return [
-            ChunkResult(chunk, [_outcome(item, outcomes) for item in chunk.items], ref.attempts)
+            ChunkResult(
+                chunk, [_outcome(item, chunk.options, outcomes) for item in chunk.items], ref.attempts
+            )
             for ref, chunk in zip(held.refs, held.chunks, strict=True)
         ]
 
-    def _classify(self, texts: Sequence[str], renewal: _Renewal) -> Sequence[Outcome]:
+    def _classify(self, questions: Sequence[Question], renewal: _Renewal) -> Sequence[Outcome]:
         try:
-            return self._classifier.classify(texts, between_batches=renewal)
+            return self._classifier.answer(questions, between_batches=renewal)
         except SentiqError:
             raise
         except Exception:
-            logger.exception("a batch failed: scoring its %d texts one by one", len(texts))
-            return [self._classify_alone(text, renewal) for text in texts]
+            logger.exception("a batch failed: scoring its %d texts one by one", len(questions))
+            return [self._classify_alone(question, renewal) for question in questions]
 
-    def _classify_alone(self, text: str, renewal: _Renewal) -> Outcome:
+    def _classify_alone(self, question: Question, renewal: _Renewal) -> Outcome:
         try:
-            return self._classifier.classify([text], between_batches=renewal)[0]
+            return self._classifier.answer([question], between_batches=renewal)[0]
         except SentiqError:
             raise
         except Exception:
-            logger.exception("a text of %d characters cannot be scored", len(text))
+            logger.exception("a text of %d characters cannot be scored", len(question.text))
             return ItemError.INFERENCE_FAILED
 
     def _learn(self, held: Lease, seconds: float) -> None:
         """Follow the rate, so that a lease holds the same time of work whatever the model and machine."""
-        chars = sum(chunk.chars for chunk in held.chunks)
-        self._chars_per_s += (chars / max(seconds, 1e-3) - self._chars_per_s) * min(1.0, seconds)
+        cost = sum(chunk.cost for chunk in held.chunks)
+        self._cost_per_s += (cost / max(seconds, 1e-3) - self._cost_per_s) * min(1.0, seconds)
 
 
 class _Renewal:
@@ -105,5 +114,5 @@ class _Renewal:
             self._due = time.monotonic() + self._ledger.settings.lease_s / 3
 
 
-def _outcome(item: Item, outcomes: dict[str, Outcome]) -> Outcome:
-    return item.error if item.error is not None else outcomes[item.text]
+def _outcome(item: Item, options: Options, outcomes: dict[Question, Outcome]) -> Outcome:
+    return item.error if item.error is not None else outcomes[Question(item.text, options)]

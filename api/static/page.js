@@ -1,7 +1,8 @@
 // The first page: takes texts, follows their job and shows the verdicts.
-// Whatever a user or the service wrote reaches the page as text nodes only.
 
 import { ApiError, bodyOf, call, follow, isOver, jobUrl, resultsOf } from "./client.js";
+import { details, legend, uncertainBadge, unread } from "./details.js";
+import { el, percent } from "./dom.js";
 import { explain, ITEM_ERRORS, VERDICTS } from "./words.js";
 
 const SLOW_MS = 3000;
@@ -10,15 +11,6 @@ const state = { job: null, stop: null, limits: {}, model: null, startedAt: 0 };
 const $ = (id) => document.getElementById(id);
 const chars = (text) => [...text].length; // code points, as the service counts
 const number = (n) => n.toLocaleString("zh-CN");
-// Never 0 % or 100 %: only rounding is that sure.
-const percent = (p) => `${Math.min(99.9, Math.max(0.1, p * 100)).toFixed(1)}%`;
-
-function el(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children.filter((child) => child !== null));
-  return node;
-}
 
 // --- what the user sees ---
 
@@ -41,31 +33,32 @@ function probability(kind, name, value) {
   return el("div", `prob ${kind}`, el("dt", "", name), el("dd", "", percent(value)));
 }
 
-function showVerdict(item) {
+function showVerdict(item, text) {
   const verdict = verdictOf(item);
   if (!verdict) {
     return showMessage("没能判断这段文字 No verdict", [itemError(item), item.error?.message].filter(Boolean).join(" · "));
   }
   showResult(`${verdict.zh} ${verdict.en} ${percent(item.confidence)}`,
     el("div", `verdict ${item.label}`, el("span", "emoji", verdict.emoji),
-      el("h2", "", verdict.zh, " ", el("small", "", verdict.en)),
+      el("h2", "", verdict.zh, " ", el("small", "", verdict.en)), item.uncertain ? uncertainBadge() : null,
       el("p", "confidence", el("strong", "", percent(item.confidence)), el("span", "", "置信度"))),
     bar(item.confidence, item.label, "置信度 Confidence"),
     el("dl", "probs", probability("positive", "正面 Positive", item.positive_prob),
       probability("negative", "负面 Negative", item.negative_prob)),
-    item.uncertain ? el("p", "note", "两边都说得通，把握不大。Close call: the model is not sure.") : null,
-    item.truncated ? el("p", "note", "文字较长，只读了模型能读的部分。Truncated: the model read a part of it.") : null);
+    item.truncated ? el("p", "note", unread(item)) : null,
+    details(item, text), item.highlights ? legend() : null);
 }
 
 function row(item, text) {
   const verdict = verdictOf(item);
-  const shown = el("td", "text", el("span", "", text));
-  shown.title = text;
+  const explained = details(item, text);
+  const shown = el("td", "text", explained ?? el("span", "short", text));
+  if (!explained) shown.title = text;
   const outcome = verdict ? [el("span", "emoji", verdict.emoji), ` ${verdict.zh}`] : [itemError(item)];
-  const notes = [item.truncated && "截断", item.uncertain && "把握不大"].filter(Boolean).join(" · ");
   const share = verdict ? [bar(item.confidence, item.label, "置信度"), percent(item.confidence)] : ["—"];
   return el("tr", verdict ? item.label : "failed", el("td", "index", String(item.index + 1)), shown,
-    el("td", "label", ...outcome, notes ? el("small", "", notes) : null), el("td", "share", ...share));
+    el("td", "label", ...outcome, item.uncertain ? uncertainBadge() : null,
+      item.truncated ? el("small", "", `读了 ${item.tokens} / ${item.text_tokens}`) : null), el("td", "share", ...share));
 }
 
 function showTable(items, texts) {
@@ -80,7 +73,8 @@ function showTable(items, texts) {
       ` ${VERDICTS[kind]?.zh ?? "未完成"} ${number(tally[kind])}`)));
   showResult([...summary.children].map((part) => part.textContent).join("，"),
     summary, split, el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...heads)),
-      el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? ""))))));
+      el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? ""))))),
+    items.some((item) => item.highlights) ? legend() : null);
 }
 
 function showResult(announcement, ...parts) {
@@ -126,8 +120,8 @@ function showProgress() {
   $("stop").hidden = !job;
 }
 
-function showUnder(job, texts) {
-  const quoted = JSON.stringify(bodyOf(texts)).replaceAll("'", "'\\''");
+function showUnder(job, body) {
+  const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
   $("curl").textContent = `curl -s ${location.origin}/v1/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '${quoted}'`;
   $("job-link").href = jobUrl(job);
   $("took").textContent = `用时 ${((performance.now() - state.startedAt) / 1000).toFixed(2)} 秒`;
@@ -161,6 +155,13 @@ function readTexts() {
   return ($("per-line").checked ? text.split("\n") : [text]).map((part) => part.trim()).filter(Boolean);
 }
 
+/** The options that differ from the service's defaults. */
+function readOptions() {
+  const { on_long_text: onLongText, ...asked } = Object.fromEntries(new FormData($("form")));
+  return { ...(onLongText === "truncate" ? {} : { on_long_text: onLongText }),
+    ...Object.fromEntries(Object.keys(asked).map((name) => [name, true])) };
+}
+
 function complaint(texts) {
   const { max_text_chars: maxChars, max_items: maxItems } = state.limits;
   if (!texts.length) return "先写点什么吧。Please enter some text.";
@@ -172,19 +173,20 @@ function complaint(texts) {
 }
 
 function setBusy(busy) {
-  $("submit").disabled = $("text").readOnly = busy;
+  $("submit").disabled = $("text").readOnly = $("options").disabled = busy;
   $("progress").hidden = !busy;
   $("stop").hidden = true;
   $("form").setAttribute("aria-busy", busy);
 }
 
-async function score(texts) {
-  const accepted = await call("POST", "/v1/jobs", { body: bodyOf(texts), headers: { prefer: "wait=1" } });
+async function score(texts, options) {
+  const body = { ...bodyOf(texts), ...options };
+  const accepted = await call("POST", "/v1/jobs", { body, headers: { prefer: "wait=1" } });
   const job = await follow(accepted, state.stop.signal, (seen) => { state.job = seen; });
-  showUnder(job, texts);
+  showUnder(job, body);
   if (!isOver(job)) return showMessage("不等了，任务还在。Stopped waiting.", "稍后可以从下面的链接看结果。");
   const items = await resultsOf(job);
-  if (texts.length === 1) showVerdict(items[0] ?? job);
+  if (texts.length === 1) showVerdict(items[0] ?? job, texts[0]);
   else showTable(items, texts);
   if (!state.model) showInfo();
 }
@@ -192,6 +194,7 @@ async function score(texts) {
 async function submit() {
   if ($("submit").disabled) return;
   const texts = readTexts();
+  const options = readOptions();
   const wrong = complaint(texts);
   say("announce", "");
   ["message", "result", "under"].forEach((id) => { $(id).hidden = true; });
@@ -203,7 +206,7 @@ async function submit() {
   setBusy(true);
   showProgress();
   const timer = setInterval(showProgress, 250);
-  await score(texts).catch(showError).finally(() => {
+  await score(texts, options).catch(showError).finally(() => {
     clearInterval(timer);
     setBusy(false);
   });

@@ -1,6 +1,6 @@
 -- Records a job with all its chunks before anything is published. Writing it twice is harmless.
 -- KEYS: job, in, open, pending
--- ARGV: job id, class, total, deadline_ms, keep_ms, then start, ref, payload for each chunk
+-- ARGV: job id, class, total, deadline_ms, keep_ms, options, then start, ref, payload for each chunk
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -9,7 +9,10 @@ end
 local deadline = now + ARGV[4]
 redis.call('HSET', KEYS[1], 'status', 'queued', 'class', ARGV[2], 'total', ARGV[3],
   'created', now, 'deadline', deadline, 'keep', ARGV[5])
-for i = 6, #ARGV, 3 do
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'options', ARGV[6])
+end
+for i = 7, #ARGV, 3 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
   -- The fraction keeps a job's chunks in input order.
   redis.call('ZADD', KEYS[4], string.format('%.3f', now + i / 3000), ARGV[i + 1])

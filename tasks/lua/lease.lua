@@ -10,9 +10,9 @@ local PATTERN = '^(.-)/(%d+)/(%d+)/(%d+)$'
 local held = redis.call('HGETALL', KEYS[4])
 for i = 1, #held, 2 do
   if held[i + 1] == ARGV[2] then
-    local job, start, chars, attempts = string.match(held[i], PATTERN)
+    local job, start, cost, attempts = string.match(held[i], PATTERN)
     if redis.call('ZREM', KEYS[2], held[i]) == 1 then
-      redis.call('ZADD', KEYS[1], now, string.format('%s/%s/%s/%d', job, start, chars, attempts - 1))
+      redis.call('ZADD', KEYS[1], now, string.format('%s/%s/%s/%d', job, start, cost, attempts - 1))
       redis.call('HDEL', ARGV[1] .. 'job:' .. job .. ':tokens', start)
     end
     redis.call('HDEL', KEYS[4], held[i])
@@ -22,22 +22,22 @@ end
 -- Towards the end of the work leases get smaller, so that nobody is left with the last large one.
 local refs, waiting = redis.call('ZRANGE', KEYS[1], 0, 127), 0
 for _, ref in ipairs(refs) do
-  local _, _, chars = string.match(ref, PATTERN)
-  waiting = waiting + chars
+  local _, _, cost = string.match(ref, PATTERN)
+  waiting = waiting + cost
 end
 local budget = math.min(tonumber(ARGV[4]), math.max(tonumber(ARGV[5]), waiting / (2 * ARGV[6])))
 local token, leased, spent = nil, {}, 0
 -- Chunks that were started before run alone, so that a text that kills its child cannot take others along.
 for _, ref in ipairs(refs) do
-  local job, start, chars, attempts = string.match(ref, PATTERN)
+  local job, start, cost, attempts = string.match(ref, PATTERN)
   local key = ARGV[1] .. 'job:' .. job
   local payload = redis.call('HGET', key .. ':in', start)
   local deadline = tonumber(redis.call('HGET', key, 'deadline') or 0)
   if not payload or deadline <= now then
     redis.call('ZREM', KEYS[1], ref)
-  elseif #leased == 0 or (attempts == '0' and spent + chars <= budget) then
+  elseif #leased == 0 or (attempts == '0' and spent + cost <= budget) then
     token = token or redis.call('INCR', KEYS[3])
-    local mine = string.format('%s/%s/%s/%d', job, start, chars, attempts + 1)
+    local mine = string.format('%s/%s/%s/%d', job, start, cost, attempts + 1)
     redis.call('ZREM', KEYS[1], ref)
     redis.call('ZADD', KEYS[2], now + ARGV[3], mine)
     redis.call('HSET', KEYS[4], mine, ARGV[2])
@@ -49,7 +49,7 @@ for _, ref in ipairs(refs) do
     end
     table.insert(leased, mine)
     table.insert(leased, payload)
-    spent = spent + chars
+    spent = spent + cost
     if attempts ~= '0' then
       break
     end

@@ -21,6 +21,11 @@ JSON = {"content-type": "application/json"}
         (b'{"text":5}', 422, "invalid_request", "/text"),
         (b'{"text":"  "}', 422, "invalid_request", "/text"),
         (b'{"txt":"a"}', 422, "invalid_request", "/txt"),
+        (b'{"text":"a","on_long_text":"cut"}', 422, "invalid_request", "/on_long_text"),
+        (b'{"text":"a","sentences":"yes"}', 422, "invalid_request", "/sentences"),
+        (b'{"text":"a","explain":1}', 422, "invalid_request", "/explain"),
+        (b'{"text":"a","explian":true}', 422, "invalid_request", "/explian"),
+        (b'{"items":[{"text":"a","explain":true}]}', 422, "invalid_request", "/items/0/explain"),
         (b'{"items":[]}', 422, "invalid_request", "/items"),
         (b'{"items":[{"text":"a","lang":"zh"}]}', 422, "invalid_request", "/items/0/lang"),
         (b'{"items":[{"id":"1"}]}', 422, "invalid_request", "/items/0/text"),
@@ -37,6 +42,20 @@ def test_a_bad_body_is_told_what_is_wrong_with_it(
     assert {"type", "title", "status", "detail", "instance", "request_id"} <= set(problem)
     if pointer is not None:
         assert pointer in [error["pointer"] for error in problem["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ({"on_long_text": "cut"}, "'truncate', 'window' or 'reject'"),
+        ({"sentences": "yes"}, "true or false"),
+        ({"explain": None}, "true or false"),
+    ],
+)
+def test_a_bad_option_is_told_its_values(http: httpx2.Client, option: dict[str, object], values: str) -> None:
+    answer = http.post("/v1/jobs", json={"text": "好", **option})
+    assert answer.status_code == 422
+    assert values in answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(

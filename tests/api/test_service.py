@@ -21,7 +21,18 @@ def test_info_tells_the_model_and_the_limits(http: httpx2.Client) -> None:
     assert info["model"]["id"]
     assert info["model"]["labels"] == ["negative", "positive"]
     assert info["model"]["max_tokens"] == 256
+    assert 0.5 < info["model"]["uncertain_below"] < 1
     assert info["limits"]["max_text_chars"] == 10_000
+
+
+def test_info_tells_the_options_their_defaults_and_bounds(http: httpx2.Client) -> None:
+    info = http.get("/v1/info").json()
+    assert info["options"] == {
+        "on_long_text": {"values": ["truncate", "window", "reject"], "default": "truncate"},
+        "sentences": {"values": [False, True], "default": False},
+        "explain": {"values": [False, True], "default": False},
+    }
+    assert (info["limits"]["max_sentences"], info["limits"]["max_clauses"]) == (128, 32)
 
 
 def test_unknown_paths_and_methods_are_problems_too(http: httpx2.Client) -> None:

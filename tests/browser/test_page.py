@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -27,6 +27,24 @@ if TYPE_CHECKING:
 
 POSITIVE = "房间干净，隔音也好，老板很热情，下次还来"
 NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，太差了"
+MIXED = "房间很干净，服务也很热情！就是早餐太难吃了，不推荐。"
+# WCAG's contrast of an element's text against its background as painted over the card.
+CONTRAST = """node => {
+  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const luminance = (...layers) => {
+    for (const layer of layers) {
+      context.fillStyle = layer;
+      context.fillRect(0, 0, 1, 1);
+    }
+    const linear = [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)].map((byte) => byte / 255)
+      .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    return linear[0] * 0.2126 + linear[1] * 0.7152 + linear[2] * 0.0722;
+  };
+  const [card, own] = [node.closest(".card"), node].map((each) => getComputedStyle(each));
+  const [dark, light] = [luminance(own.color), luminance(card.backgroundColor, own.backgroundColor)]
+    .sort((one, other) => one - other);
+  return (light + 0.05) / (dark + 0.05);
+}"""
 VERDICT_WITHIN_MS = 30_000  # a cold worker loads its model first
 OUTCOME_WITHIN_MS = 10_000
 
@@ -74,7 +92,7 @@ def page(chromium: Browser, live_url: str) -> Iterator[Page]:
 def submit(page: Page, text: str, *, per_line: bool = False) -> None:
     """Write into the box and press the button."""
     page.get_by_label("要判断的文字").fill(text)
-    page.get_by_role("switch").set_checked(per_line)
+    page.get_by_role("switch", name="每行一条").set_checked(per_line)
     page.get_by_role("button", name="分析").click()
 
 
@@ -213,8 +231,114 @@ def test_a_queue_without_a_worker_is_hinted_at_and_can_be_left(page: Page) -> No
     expect(page.locator("#progress")).to_be_hidden()
 
 
-def test_nothing_overflows_a_narrow_phone(page: Page) -> None:
+def ask(page: Page, *names: str, on_long_text: str = "truncate") -> None:
+    """Set the options."""
+    for name in ("逐句判断", "标出理由"):
+        page.get_by_role("switch", name=name).set_checked(name in names)
+    page.get_by_label("太长时").select_option(on_long_text)
+
+
+def results(page: Page) -> list[dict[str, Any]]:
+    """Return the items of the job that is shown, as the service tells them."""
+    href = page.get_by_role("link", name="查看任务 JSON").get_attribute("href")
+    assert href is not None
+    items: list[dict[str, Any]] = page.request.get(str(page.evaluate("location.origin")) + href).json()[
+        "results"
+    ]
+    return items
+
+
+def test_clauses_are_marked_by_their_pull_and_not_by_colour_alone(page: Page) -> None:
+    ask(page, "标出理由")
+    submit(page, MIXED)
+    marks = page.locator(".explained mark")
+    expect(marks).to_have_count(4, timeout=VERDICT_WITHIN_MS)
+    expect(page.locator(".legend")).to_contain_text("拉向正面")
+    (item,) = results(page)
+    for mark, told in zip(marks.all(), item["highlights"], strict=True):
+        kind, sign = ("negative", "\N{MINUS SIGN}") if told["weight"] < 0 else ("positive", "+")
+        expect(mark).to_have_class(kind)
+        expect(mark).to_contain_text("".join([*MIXED][told["start"] : told["end"]]))
+        share = f"{sign}{abs(told['weight']):.3f}"
+        assert (mark.get_attribute("title") or "").endswith(f"pulls to {kind}: {share}")
+        stroke = mark.evaluate("node => getComputedStyle(node).borderBottomStyle")
+        assert stroke == {"positive": "solid", "negative": "dashed"}[kind]
+        if abs(told["weight"]) >= 0.05:
+            expect(mark.locator("sup")).to_contain_text(sign)
+    strongest = page.locator(".explained mark.negative").first
+    assert strongest.evaluate("node => getComputedStyle(node).backgroundColor") != "rgba(0, 0, 0, 0)"
+
+
+def test_sentences_are_listed_with_their_verdicts(page: Page) -> None:
+    ask(page, "逐句判断", "标出理由")
+    submit(page, MIXED)
+    lines = page.locator(".sentences li")
+    expect(lines).to_have_count(2, timeout=VERDICT_WITHIN_MS)
+    expect(lines.nth(0).locator(".own")).to_contain_text("正面")
+    expect(lines.nth(1).locator(".own")).to_contain_text("负面")
+    expect(lines.nth(0).locator("mark")).to_have_count(2)
+    expect(page.locator("#curl")).to_contain_text('"sentences":true,"explain":true}')
+
+
+def test_each_line_of_a_table_is_explained(page: Page) -> None:
+    ask(page, "标出理由")
+    submit(page, f"{MIXED}\n{NEGATIVE}", per_line=True)
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2, timeout=VERDICT_WITHIN_MS)
+    expect(rows.nth(0).locator("mark")).to_have_count(4)
+    expect(rows.nth(1).locator("mark")).to_have_count(4)
+
+
+@pytest.mark.parametrize("confidence", [0.7, 0.9])
+def test_a_close_call_wears_a_badge(page: Page, confidence: float) -> None:
+    uncertain = confidence < 0.75
+
+    def answer(route: Route) -> None:
+        job = route.fetch().json()
+        job["results"][0]["uncertain"] = uncertain
+        route.fulfill(json=job)
+
+    page.route("**/v1/jobs", answer)
+    submit(page, POSITIVE)
+    expect(page.locator("#result h2")).to_be_visible(timeout=VERDICT_WITHIN_MS)
+    expect(page.locator(".badge")).to_have_count(int(uncertain))
+
+
+def test_a_long_text_says_how_much_of_it_was_read(page: Page) -> None:
+    text = POSITIVE * 30
+    submit(page, text)
+    note = page.locator("#result .note")
+    expect(note).to_be_visible(timeout=VERDICT_WITHIN_MS)
+    (item,) = results(page)
+    expect(note).to_contain_text(f"read {item['tokens']} of {item['text_tokens']} tokens")
+    assert item["tokens"] < item["text_tokens"]
+    ask(page, on_long_text="window")
+    submit(page, text)
+    expect(page.locator("#curl")).to_contain_text("window", timeout=VERDICT_WITHIN_MS)
+    expect(note).to_have_count(0)
+    ask(page, on_long_text="reject")
+    submit(page, text)
+    expect(page.get_by_role("alert")).to_contain_text(
+        f"The text has {item['text_tokens']} tokens", timeout=VERDICT_WITHIN_MS
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_strongest_mark_is_legible(page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    ask(page, "标出理由")
+    for text in ("太差了", "很好"):
+        submit(page, text)
+        mark = page.locator(".explained mark")
+        expect(mark).to_contain_text(text, timeout=VERDICT_WITHIN_MS)
+        assert mark.evaluate(CONTRAST) >= 4.5
+
+
+@pytest.mark.parametrize("names", [(), ("逐句判断", "标出理由")])
+def test_nothing_overflows_a_narrow_phone(page: Page, names: tuple[str, ...]) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    submit(page, f"{POSITIVE}{'长' * 200}\n{NEGATIVE}", per_line=True)
+    ask(page, *names)
+    submit(page, f"{POSITIVE}{'长' * 200}\n{MIXED}", per_line=True)
     expect(page.locator("tbody tr")).to_have_count(2, timeout=VERDICT_WITHIN_MS)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.locator(".scroll").evaluate("node => node.scrollWidth - node.clientWidth") == 0

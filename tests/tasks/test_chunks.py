@@ -6,7 +6,17 @@ import pytest
 
 from api.submission import cut
 from tasks.chunks import Chunk, ChunkResult, read_results
-from tasks.jobs import Item, ItemError, Outcome, Verdict
+from tasks.jobs import (
+    Highlight,
+    Item,
+    ItemError,
+    ItemStatus,
+    Outcome,
+    Sentence,
+    TooManyTokens,
+    Verdict,
+)
+from tasks.options import PLAIN, OnLongText, Options
 
 CHUNK = Chunk(
     "job_x",
@@ -34,7 +44,7 @@ def test_a_text_that_cannot_be_scored_is_not_kept() -> None:
 
 
 def test_results_read_as_they_were_written_without_the_texts() -> None:
-    verdict = Verdict(0.123456789, 12, truncated=True)
+    verdict = Verdict(0.123456789, 12, 15)
     outcomes: list[Outcome] = [verdict, ItemError.EMPTY_TEXT, ItemError.TEXT_TOO_LONG, ItemError.WORKER_LOST]
     payload = ChunkResult(CHUNK, outcomes, 2).encode()
     assert "餐厅" not in payload.decode()
@@ -42,9 +52,56 @@ def test_results_read_as_they_were_written_without_the_texts() -> None:
     assert [item.index for item in items] == [7, 8, 9, 10]
     assert [item.id for item in items] == ["a", None, "c", None]
     assert [item.chars for item in items] == [8, 2, 21, 5]
-    assert items[0].outcome == Verdict(0.123457, 12, truncated=True)
+    assert items[0].outcome == Verdict(0.123457, 12, 15)
     assert [item.outcome for item in items[1:]] == outcomes[1:]
     assert {item.attempts for item in items} == {2}
+
+
+def test_what_options_add_reads_as_it_was_written() -> None:
+    part = Verdict(0.25, 4, 4, uncertain=True)
+    outcomes: list[Outcome] = [
+        Verdict(0.5, 9, 9, uncertain=True),
+        Verdict(0.5, 9, 9, sentences=[Sentence(0, 4, part), Sentence(4, 8, Verdict(0.9, 3, 7))]),
+        Verdict(0.5, 9, 9, highlights=[]),
+        Verdict(0.5, 9, 9, True, [], [Highlight(2, 5, -0.75), Highlight(5, 8, 0.25)]),  # noqa: FBT003
+    ]
+    payload = ChunkResult(CHUNK, outcomes, 1).encode()
+    assert [item.outcome for item in read_results(7, payload)] == outcomes
+
+
+def test_a_text_that_was_rejected_for_its_tokens_keeps_their_number() -> None:
+    chunk = Chunk("job_x", 0, CHUNK.items[:1])
+    payload = ChunkResult(chunk, [TooManyTokens(300, 256)], 1).encode()
+    (item,) = read_results(0, payload)
+    assert (item.outcome, item.status) == (TooManyTokens(300, 256), ItemStatus.FAILED)
+
+
+def test_a_plain_verdict_is_three_numbers_and_a_plain_chunk_names_no_options() -> None:
+    payload = ChunkResult(Chunk("job_x", 0, CHUNK.items[:1]), [Verdict(0.25, 9, 9)], 1).encode()
+    assert b'"items":[[8,0.25,9,0]]' in payload
+    assert b"options" not in CHUNK.encode()
+
+
+@pytest.mark.parametrize(
+    "options", [PLAIN, Options(OnLongText.WINDOW), Options(OnLongText.REJECT, sentences=True, explain=True)]
+)
+def test_a_chunk_and_its_parts_carry_the_options(options: Options) -> None:
+    chunk = Chunk("job_x", 7, CHUNK.items, options)
+    read = Chunk.decode("job_x", 7, chunk.encode())
+    assert read == chunk
+    assert read.options.on_long_text is options.on_long_text
+    assert {part.options for part in chunk.split()} == {options}
+    assert read.encode() == chunk.encode(), "the reconciler compares them"
+
+
+def test_what_asks_for_more_costs_more_so_that_fewer_are_leased_together() -> None:
+    plain, sentences, explain = (o.cost(50) for o in (PLAIN, Options(sentences=True), Options(explain=True)))
+    assert (plain, sentences, explain) == (50, 100, 350)
+    assert Options(explain=True).cost(10_000) <= 3 * PLAIN.cost(10_000), "no more clauses, however long"
+    items = [Item.accept("字" * 50, 99)] * 40
+    chunks = list(cut("job_x", items, 64, 700, Options(explain=True)))
+    assert [len(chunk.items) for chunk in chunks] == [2] * 20
+    assert {chunk.cost for chunk in chunks} == {700}
 
 
 def test_results_must_match_their_items_one_to_one() -> None:
@@ -68,4 +125,4 @@ def test_cutting_loses_nothing_and_keeps_within_the_limits() -> None:
         assert [chunk.start for chunk in chunks] == [
             sum(len(c.items) for c in chunks[:i]) for i in range(len(chunks))
         ]
-        assert all(len(c.items) <= 16 and (c.chars <= 300 or len(c.items) == 1) for c in chunks)
+        assert all(len(c.items) <= 16 and (c.cost <= 300 or len(c.items) == 1) for c in chunks)

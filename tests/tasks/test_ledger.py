@@ -16,13 +16,14 @@ from tasks.errors import (
 )
 from tasks.jobs import Item, ItemStatus, JobStatus, QueueClass, Verdict
 from tasks.ledger import Ledger
+from tasks.options import PLAIN, OnLongText, Options
 from tasks.refs import Lease, job_key, leased, leases_of, pending
 from tasks.settings import Settings
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
-GOOD = Verdict(0.75, 5, truncated=False)
+GOOD = Verdict(0.75, 5, 5)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -53,6 +54,19 @@ def test_a_recorded_job_is_queued(ledger: Ledger) -> None:
     job = ledger.job(record(ledger, 3, 2))
     assert (job.status, job.counts.total, job.counts.pending) == (JobStatus.QUEUED, 5, 5)
     assert job.deadline_ms - job.created_ms == 24 * 3600 * 1000
+
+
+def test_a_job_and_what_is_leased_of_it_know_their_options(ledger: Ledger) -> None:
+    wanted = Options(OnLongText.WINDOW, explain=True)
+    ids = {}
+    for options in (PLAIN, wanted):
+        job_id = ledger.ids.mint()
+        recorded, _ = ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)], options)], BULK)
+        assert recorded.options == ledger.job(job_id).options == options
+        ids[job_id] = options
+    assert {chunk.job_id: chunk.options for chunk in take(ledger).chunks} == ids
+    plain = next(job_id for job_id, options in ids.items() if options == PLAIN)
+    assert not ledger.redis.hexists(job_key(plain), "options"), "plain jobs cost nothing more"
 
 
 def test_recording_twice_is_harmless(ledger: Ledger) -> None:
@@ -136,7 +150,7 @@ def test_of_two_writers_the_first_wins(ledger: Ledger) -> None:
     job_id = record(ledger, 1)
     held = take(ledger)
     assert leases.finish(ledger, held, verdicts(held), MODEL) == 1
-    late = [ChunkResult(held.chunks[0], [Verdict(0.1, 1, truncated=True)], 1)]
+    late = [ChunkResult(held.chunks[0], [Verdict(0.1, 1, 2)], 1)]
     assert leases.finish(ledger, held, late, MODEL) == 0
     assert ledger.job(job_id).counts.succeeded == 1
     assert [item.outcome for item in ledger.results(job_id, 0, 9).items] == [GOOD]

@@ -1,0 +1,234 @@
+"""What a classifier tells beyond the plain verdict: long texts, sentences, clauses, doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tasks.jobs import Outcome, TooManyTokens, Verdict
+from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
+from worker.classifier import Classifier
+from worker.engines import build_engine
+from worker.packs import load_pack
+from worker.question import Question
+from worker.reading import Rows, read, without
+
+EMBEDDED = load_pack(Path(__file__).parents[1] / "models" / "embedded")
+WINDOW, REJECT = Options(OnLongText.WINDOW), Options(OnLongText.REJECT)
+EVERYTHING = Options(sentences=True, explain=True)
+MIXED = "房间很干净，服务也很热情！就是早餐太难吃了，不推荐。"
+LONG = "".join(f"第{i}天，房间很干净，服务也不错！" for i in range(40))
+
+ODD = {
+    "traditional": "這家餐廳的味道實在是太棒了，服務卻很糟糕！",
+    "full-width": "ＡＢＣ　１２３！？很好，不错",  # noqa: RUF001  on purpose
+    "emoji": "👨‍👩‍👧‍👦全家都说好😀！🇨🇳下次还来，👍🏽",
+    "mixed English": "iPhone 15 Pro很nice, but续航a bit差! I don't like it.",
+    "beyond the BMP": "𠮷野家𪚥，很好吃！𠀋差。",
+    "control characters": "\x00好\x01用，\x07但\x7f是\u200b贵！\x85差\u2028很好",
+    "no word at all": "\x00\x07",
+    "lone surrogate": "\ud800好，差！",
+    "10,000 code points": "很好，𠮷太差了！" * 1250,
+    "10,000 without a mark": "好" * 10_000,
+    "10,000 marks": "！" * 10_000,
+}
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    engine = build_engine(EMBEDDED, "openvino", device="cpu", threads=1)
+    return Classifier(EMBEDDED, engine, batch_tokens=1024)
+
+
+def verdict(classifier: Classifier, text: str, options: Options = PLAIN) -> Verdict:
+    (outcome,) = classifier.answer([Question(text, options)])
+    assert isinstance(outcome, Verdict)
+    return outcome
+
+
+class Counting:
+    """An engine that answers how many ones a row holds, and counts its forwards and rows."""
+
+    def __init__(self) -> None:
+        self.forwards = self.rows = 0
+
+    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.forwards += 1
+        self.rows += int(mask.any(1).sum())
+        total = (ids * mask == 1).sum(1)
+        return np.stack([0 * total, total], 1).astype(np.float32)
+
+
+def test_a_text_that_fits_is_the_same_whatever_would_be_done_with_a_long_one(classifier: Classifier) -> None:
+    assert (
+        verdict(classifier, MIXED, WINDOW) == verdict(classifier, MIXED, REJECT) == verdict(classifier, MIXED)
+    )
+
+
+def test_a_long_text_is_cut_or_read_in_windows_or_rejected(classifier: Classifier) -> None:
+    text = "很好" * 200
+    cut, read_whole = verdict(classifier, text), verdict(classifier, text, WINDOW)
+    assert (cut.tokens, cut.text_tokens, cut.truncated) == (256, 402, True)
+    assert (read_whole.tokens, read_whole.text_tokens, read_whole.truncated) == (402, 402, False)
+    assert classifier.answer([Question(text, REJECT)]) == [TooManyTokens(402, 256)]
+    assert isinstance(classifier.answer([Question("好" * 254, REJECT)])[0], Verdict)
+
+
+def test_what_a_text_ends_with_counts_only_in_windows(classifier: Classifier) -> None:
+    text = "，".join(["质量很好，非常满意"] * 28) + "，质量太差了，非常失望，再也不买了，垃圾" * 40
+    assert verdict(classifier, text).label == "positive"
+    assert verdict(classifier, text, WINDOW).label == "negative"
+
+
+@pytest.mark.parametrize("tokens", [11, 12, 17, 18, 19, 100, 1001])
+def test_windows_are_full_overlap_and_reach_from_the_first_to_the_last_token(tokens: int) -> None:
+    reading = read(range(tokens), Rows(-1, -2), 10, OnLongText.WINDOW)
+    assert {end - begin for begin, end in reading.windows} == {10}
+    begins = [begin for begin, _ in reading.windows]
+    assert (begins[0], reading.end) == (0, tokens)
+    assert all(0 < after - before <= 7 for before, after in pairwise(begins))
+
+
+def test_windows_count_by_how_much_they_hold() -> None:
+    rows = Rows(-1, -2)
+    whole = read(range(14), rows, 10, OnLongText.WINDOW)
+    assert whole.windows == [(0, 10), (4, 14)]
+    part = without(range(14), (2, 10), whole, rows)
+    assert rows.all() == [
+        (-1, *range(10), -2), (-1, *range(4, 14), -2), (-1, 0, 1, -2), (-1, 10, 11, 12, 13, -2)
+    ]  # fmt: skip
+    assert whole.logit(np.array([1.0, 3.0, 0.0, 0.0])) == 2
+    assert part.logit(np.array([0.0, 0.0, 3.0, 6.0])) == 5
+
+
+def test_each_sentence_has_the_verdict_that_it_would_have_alone(classifier: Classifier) -> None:
+    answer = verdict(classifier, MIXED, Options(sentences=True))
+    assert answer.highlights is None
+    assert [MIXED[each.start : each.end] for each in answer.sentences or []] == [
+        *("房间很干净，服务也很热情！", "就是早餐太难吃了，不推荐。")
+    ]
+    for each in answer.sentences or []:
+        assert each.verdict == verdict(classifier, MIXED[each.start : each.end])
+    assert [each.verdict.label for each in answer.sentences or []] == ["positive", "negative"]
+    assert replace(answer, sentences=None) == verdict(classifier, MIXED)
+
+
+@pytest.mark.parametrize("text", ["很好", "  房间很干净，服务也不错！\n", "好" * 400])
+@pytest.mark.parametrize("on_long_text", [OnLongText.TRUNCATE, OnLongText.WINDOW])
+def test_a_text_of_one_sentence_has_one_with_the_verdict_of_the_text(
+    classifier: Classifier, text: str, on_long_text: OnLongText
+) -> None:
+    answer = verdict(classifier, text, Options(on_long_text, sentences=True))
+    (only,) = answer.sentences or []
+    assert text[only.start : only.end] == text.strip()
+    assert only.verdict == replace(answer, sentences=None)
+
+
+def test_sentences_behind_the_cut_are_judged_all_the_same(classifier: Classifier) -> None:
+    answer = verdict(classifier, LONG, Options(sentences=True))
+    assert answer.truncated
+    assert len(answer.sentences or []) == 40
+    assert not any(each.verdict.truncated for each in answer.sentences or [])
+
+
+def test_clauses_pull_the_way_they_read(classifier: Classifier) -> None:
+    text = "质量很好，非常满意。就是快递太差了，非常失望"
+    highlights = verdict(classifier, text, Options(explain=True)).highlights or []
+    weights = {text[each.start : each.end]: each.weight for each in highlights}
+    assert list(weights) == ["质量很好，", "非常满意。", "就是快递太差了，", "非常失望"]
+    assert weights["非常满意。"] > 0 > weights["就是快递太差了，"]
+    assert sum(map(abs, weights.values())) == pytest.approx(1)
+
+
+def test_a_weight_is_what_the_logit_loses_with_the_clause(classifier: Classifier) -> None:
+    def logit(text: str) -> float:
+        positive = verdict(classifier, text).positive_prob
+        return float(np.log(positive / (1 - positive)))
+
+    parts = ["房间很干净，", "服务也很热情！", "就是早餐太难吃了，", "不推荐。"]
+    falls = [logit(MIXED) - logit(MIXED.replace(part, "")) for part in parts]
+    expected = [fall / sum(map(abs, falls)) for fall in falls]
+    highlights = verdict(classifier, MIXED, Options(explain=True)).highlights or []
+    assert [each.weight for each in highlights] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("text", "weight"), [(" 非常满意！ ", 1), ("太差了", -1)])
+def test_a_text_of_one_clause_is_pulled_by_that_alone(
+    classifier: Classifier, text: str, weight: float
+) -> None:
+    (only,) = verdict(classifier, text, Options(explain=True)).highlights or []
+    assert (text[only.start : only.end], only.weight) == (text.strip(), weight)
+
+
+def test_of_a_cut_text_only_the_clauses_that_were_read_have_a_weight(classifier: Classifier) -> None:
+    cut = verdict(classifier, LONG, Options(explain=True)).highlights or []
+    whole = verdict(classifier, LONG, Options(OnLongText.WINDOW, explain=True)).highlights or []
+    assert 240 <= cut[-1].end < 300
+    assert whole[-1].end == len(LONG)
+    assert len(cut) == len(whole) == MAX_CLAUSES
+    assert all(each.weight for each in (*cut, *whole))
+
+
+def test_all_that_is_asked_of_all_texts_is_scored_in_one_pass() -> None:
+    engine = Counting()
+    classifier = Classifier(EMBEDDED, engine, batch_tokens=4096)
+    classifier.answer([Question(MIXED, EVERYTHING), Question("很好"), Question("很好", EVERYTHING)])
+    # The text, two sentences, four clauses left out; the other text, whose parts are the same row.
+    assert engine.rows == 1 + 2 + 4 + 1
+    assert engine.forwards == 3, "three rows of up to 16 tokens, then four and one of up to 32"
+
+
+def test_a_verdict_is_uncertain_below_the_confidence_of_the_pack(classifier: Classifier) -> None:
+    engine = build_engine(EMBEDDED, "openvino", device="cpu", threads=1)
+
+    def doubts(bound: float) -> list[bool]:
+        classifier = Classifier(replace(EMBEDDED, uncertain_below=bound), engine, batch_tokens=512)
+        return [each.uncertain for each in classifier.classify(texts)]
+
+    texts = ["质量很好，非常满意", "昨天到的", MIXED]
+    middle = sorted(each.confidence for each in classifier.classify(texts))[1]
+    assert sum(doubts(middle)) == 1, "the least confident, and not the one at the bound"
+    assert (sum(doubts(0.5)), sum(doubts(1.0))) == (0, 3)
+
+
+@pytest.mark.parametrize("on_long_text", OnLongText)
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_texts_get_sensible_answers_to_everything(
+    classifier: Classifier, text: str, on_long_text: OnLongText
+) -> None:
+    outcomes = classifier.answer([Question(text, Options(on_long_text, sentences=True, explain=True))])
+    assert [is_sensible(outcome, text, on_long_text) for outcome in outcomes] == [True]
+
+
+def is_sensible(outcome: Outcome, text: str, on_long_text: OnLongText) -> bool:
+    if isinstance(outcome, TooManyTokens):
+        return on_long_text is OnLongText.REJECT and outcome.tokens > 256
+    assert isinstance(outcome, Verdict)
+    assert outcome.truncated is (on_long_text is OnLongText.TRUNCATE and outcome.text_tokens > 256)
+    sentences, highlights = outcome.sentences or [], outcome.highlights or []
+    assert 1 <= len(sentences) <= MAX_SENTENCES
+    assert len(highlights) <= MAX_CLAUSES
+    assert all(0 <= each.verdict.positive_prob <= 1 for each in sentences)
+    ends = [0, *(position for each in sentences for position in (each.start, each.end)), len(text)]
+    assert ends == sorted(ends)
+    assert not "".join(text[end:start] for end, start in zip(ends[::2], ends[1::2], strict=True)).strip()
+    # Without a token there is nothing to weigh.
+    assert sum(abs(each.weight) for each in highlights) == pytest.approx(float(outcome.tokens > 2))
+    return True
+
+
+def test_offsets_count_code_points(classifier: Classifier) -> None:
+    text = "𠮷野家𪚥，很好吃👨‍👩‍👧‍👦！𠀋差。"
+    answer = verdict(classifier, text, EVERYTHING)
+    assert [text[each.start : each.end] for each in answer.sentences or []] == [
+        "𠮷野家𪚥，很好吃👨‍👩‍👧‍👦！",
+        "𠀋差。",
+    ]
+    assert [text[each.start : each.end] for each in answer.highlights or []] == [
+        *("𠮷野家𪚥，", "很好吃👨‍👩‍👧‍👦！", "𠀋差。")
+    ]

@@ -1,0 +1,80 @@
+"""Rows of token ids to logits: sorted by length, cut to the token budget, padded to few shapes."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engines.engine import Engine
+
+# Every tensor is (a row step, a length step): engines keep memory for each shape they meet, so these are few.
+LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+NEARLY_FULL = 0.75
+
+Row = Sequence[int]
+
+
+class Batches:
+    """Runs one engine. A row's logit is the same, bit for bit, alone and beside any others."""
+
+    def __init__(self, engine: Engine, *, max_tokens: int, batch_tokens: int) -> None:
+        """`batch_tokens` bounds rows x length of a forward; a longer row makes one by itself."""
+        self._engine = engine
+        self._batch_tokens = batch_tokens
+        self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
+
+    def logits(
+        self, rows: Sequence[Row], between_batches: Callable[[], None] | None = None
+    ) -> NDArray[np.float64]:
+        """The logit of positive against negative of each row. `between_batches` runs before each forward."""
+        logits = np.empty(len(rows))
+        for numbers in self._cut(rows):
+            if between_batches is not None:
+                between_batches()
+            logits[numbers] = self._run([rows[number] for number in numbers])
+        return logits
+
+    def warm_up(self) -> None:
+        """Run one row of every length, so that the first job does not wait for kernels to be compiled."""
+        for length in self._lengths:
+            self._run([[0] * length])
+
+    def _cut(self, rows: Sequence[Row]) -> Iterator[list[int]]:
+        """Numbers of rows of one length step each, within the token budget."""
+
+        def padded(number: int) -> int:
+            return self._padded_length(rows[number])
+
+        for length, group in groupby(sorted(range(len(rows)), key=padded), key=padded):
+            numbers = list(group)
+            while numbers:
+                size = self._rows_to_take(len(numbers), length)
+                yield numbers[:size]
+                numbers = numbers[size:]
+
+    def _rows_to_take(self, left: int, length: int) -> int:
+        """As many as fit; of a remainder all if it nearly fills its row step, else a full smaller step."""
+        most = self._most_rows(length)
+        if left >= most:
+            return most
+        above = bisect_left(ROWS, left)
+        return left if left >= ROWS[above] * NEARLY_FULL else ROWS[above - 1]
+
+    def _padded_length(self, row: Row) -> int:
+        return self._lengths[bisect_left(self._lengths, len(row))]
+
+    def _most_rows(self, length: int) -> int:
+        return max(step for step in ROWS if step == 1 or step * length <= self._batch_tokens)
+
+    def _run(self, batch: Sequence[Row]) -> NDArray[np.float64]:
+        """One forward of rows that have the same padded length."""
+        rows, length = ROWS[bisect_left(ROWS, len(batch))], self._padded_length(batch[0])
+        ids, mask = np.zeros((2, rows, length), np.int64)
+        for number, row in enumerate(batch):
+            ids[number, : len(row)] = row
+            mask[number, : len(row)] = 1
+        logits = self._engine.logits(ids, mask)[: len(batch)].astype(np.float64)
+        return np.asarray(logits[:, 1] - logits[:, 0])
