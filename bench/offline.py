@@ -73,7 +73,7 @@ def main() -> None:
     settings = Settings.read()
     pack = load_pack(settings.pack)
     engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
-    classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens)
+    classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens or engine.batch_tokens)
     classifier.warm_up()
     print(0, flush=True)
     texts: list[str] = []

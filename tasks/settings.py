@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     )
     device: Literal["cpu", "cuda"] = Field("cpu", validation_alias="DEVICE", description="Where it runs.")
     concurrency: PositiveInt | None = Field(None, description="Children of a worker; one per core if unset.")
-    batch_tokens: PositiveInt = Field(
-        1_024, description="Token budget of one forward pass, padding included."
+    batch_tokens: PositiveInt | None = Field(
+        None, description="Token budget of one forward pass, padding included; the engine's if unset."
     )
     lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
     lease_work_s: PositiveFloat = Field(1.0, description="How much work, in seconds, one lease should hold.")

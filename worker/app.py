@@ -25,6 +25,7 @@ from worker.child import LEDGER_PATIENCE, Child
 from worker.cores import Share, usable
 from worker.packs import Pack, load_pack
 from worker.parent import LoadFailures, Parent, add_upkeep
+from worker.sharing import SharedBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class _Starter:
     """Starts the parent and each child. `child` exists in children only."""
 
     child: Child
+    _weights: SharedBlocks
 
     def __init__(self, settings: Settings, share: Share, concurrency: int) -> None:
         self._settings = settings
@@ -94,6 +96,7 @@ class _Starter:
             self._preload()
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
+        self._weights = SharedBlocks()
         atexit.register(self._explain_end)
         traits = {
             "labels": pack.labels,
@@ -137,8 +140,9 @@ class _Starter:
         # A forward that moves between cores loses its caches.
         os.sched_setaffinity(0, self._share.of_child(current_process().index, self._threads))
         pack = load_pack(settings.pack)
-        engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
-        classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens)
+        with self._weights.shared():
+            engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
+        classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens or engine.batch_tokens)
         classifier.warm_up()
         ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
         holder = Holder(self.parent.name, os.getpid(), self._concurrency)

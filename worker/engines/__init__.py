@@ -2,14 +2,15 @@
 
 from typing import Protocol
 
-from worker.engines.engine import Engine, EngineError
+from worker.engines.checked import CheckedEngine, LoadedEngine
+from worker.engines.engine import EngineError
 from worker.packs import Pack
 
 
 class EngineFactory(Protocol):
     """An engine's class: loads a pack in the process that will use it, since no engine survives a fork."""
 
-    def __call__(self, pack: Pack, *, device: str, threads: int) -> Engine:
+    def __call__(self, pack: Pack, *, device: str, threads: int) -> LoadedEngine:
         """Raise EngineError, or PackError when the pack leaves out a file that the engine needs."""
         ...
 
@@ -28,9 +29,9 @@ def find_engine(name: str) -> EngineFactory:
     raise EngineError(f"engine {name!r} is unknown; choose openvino or torch")
 
 
-def build_engine(pack: Pack, name: str, *, device: str, threads: int) -> Engine:
+def build_engine(pack: Pack, name: str, *, device: str, threads: int) -> CheckedEngine:
     """Load `pack` into the engine `name` on `device` (cpu or cuda), with `threads` CPU threads.
 
     Build it in the process that uses it: neither engine survives a fork. Raises EngineError or PackError.
     """
-    return find_engine(name)(pack, device=device, threads=threads)
+    return CheckedEngine(find_engine(name)(pack, device=device, threads=threads), pack)

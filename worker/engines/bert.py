@@ -48,7 +48,7 @@ class Embeddings(nn.Module):
 
 
 def _explicit_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """What torch's fused attention computes; that one's backward takes a quarter of a training step on CPU."""
+    """What torch's fused attention computes, whose backward takes a quarter of a training step on CPU."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
     return scores.softmax(-1).to(value.dtype) @ value
 

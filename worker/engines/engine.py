@@ -9,9 +9,16 @@ from tasks.errors import SentiqError
 
 
 class EngineError(SentiqError):
-    """An engine cannot run here; the message says what is missing and how to get it."""
+    """An engine cannot run here, or not this pack; the message says what is missing and how to get it."""
 
     code = "engine_unavailable"
+
+
+class InferenceError(Exception):
+    """A forward that cannot be made, or that gave no usable logits.
+
+    No SentiqError: it concerns the texts of one batch, which a worker then tries one by one.
+    """
 
 
 class Engine(Protocol):

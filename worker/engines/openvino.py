@@ -15,6 +15,8 @@ except ImportError as error:
 class OpenVinoEngine:
     """Static int8 on the CPU. A text's logits do not depend on the other rows of its batch."""
 
+    batch_tokens = 1_024
+
     def __init__(self, pack: Pack, *, device: str, threads: int) -> None:
         if device != "cpu":
             raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
@@ -26,11 +28,16 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32",
             # The worker pins its children itself; OpenVINO would put them all on the first cores.
             "ENABLE_CPU_PINNING": False,
-            # Kernels made for a shape are kept for the next batch of that shape; this many cover them all.
-            "CPU_RUNTIME_CACHE_CAPACITY": 100,
+            # A kernel for each operation of each shape: batches have few shapes, and making one again costs
+            # more than a short text. With too few, a mix of lengths throws them out before they are reused.
+            "CPU_RUNTIME_CACHE_CAPACITY": 5_000,
         }
-        compiled = openvino.Core().compile_model(pack.path("model.xml"), "CPU", options)
-        self._request = compiled.create_infer_request()
+        path = pack.path("model.xml")
+        try:
+            self._request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
+        except RuntimeError as error:
+            cause = str(error).splitlines()[-1]
+            raise EngineError(f"model.xml of pack {pack.id}: OpenVINO cannot load it: {cause}") from error
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine`."""
