@@ -28,7 +28,7 @@ from models.pretrain import ReplacedTokens, generator_shape
 from models.stage import Plan, Stage
 from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
-from worker.evaluate import read_labelled
+from worker.evaluate.labelled import read_labelled
 from worker.tokenizer import load_tokenizer
 
 

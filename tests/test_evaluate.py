@@ -1,0 +1,145 @@
+"""`worker.evaluate` measures what a pack's verdicts are worth, and names what is wrong with a file."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import REVIEWS
+from worker.evaluate.__main__ import main
+from worker.evaluate.labelled import LabelledFileError, read
+from worker.evaluate.measures import Scored, calibration_error, measure, reliability
+
+ROOT = Path(__file__).parents[1]
+EMBEDDED = ROOT / "models" / "embedded"
+ROWS = "text,label,domain\n很好,1,hotel\n太差了,0,film\n不错，推荐,1,film\n"
+
+
+def scored(positive: list[float], labels: list[int]) -> Scored:
+    marks = np.zeros(len(labels), np.bool_)
+    return Scored(np.array(positive), np.array(labels), marks, marks)
+
+
+def file_of(folder: Path, content: str | bytes, name: str = "texts.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def run(path: Path, *options: str) -> int:
+    return main(["--pack", str(EMBEDDED), str(path), *options])
+
+
+def test_accuracy_f1_and_confusion_are_what_can_be_counted_by_hand() -> None:
+    measures = measure(scored([0.9, 0.8, 0.6, 0.3, 0.1], [1, 1, 0, 0, 1]))
+    assert (measures["texts"], measures["positive"], measures["negative"]) == (5, 3, 2)
+    assert measures["accuracy"] == 0.6
+    assert measures["confusion"]["negative"] == {"negative": 1, "positive": 1}
+    assert measures["confusion"]["positive"] == {"negative": 1, "positive": 2}
+    # F1 of negative 1/2, of positive 2/3.
+    assert measures["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-4)
+
+
+def test_the_calibration_error_is_the_gap_between_sure_and_right() -> None:
+    # Four texts 0.95 sure of which two are right, six texts 0.65 sure of which all are right.
+    measured = scored([0.95, 0.95, 0.05, 0.05] + [0.65] * 6, [1, 0, 0, 1] + [1] * 6)
+    assert calibration_error(measured) == pytest.approx(0.4 * 0.45 + 0.6 * 0.35)
+    assert [(part.texts, round(part.accuracy, 2)) for part in reliability(measured)] == [(6, 1), (4, 0.5)]
+
+
+def test_one_kind_of_label_alone_is_measured() -> None:
+    assert measure(scored([0.9, 0.8], [1, 1]))["macro_f1"] == 0.5
+
+
+def test_the_shipped_reviews_are_measured_by_domain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(REVIEWS) == 0
+    measures: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (measures["texts"], measures["positive"], measures["file"]) == (200, 100, "reviews.csv")
+    assert 0.6 < measures["accuracy"] <= 1
+    assert measures["by"] == "domain"
+    assert sum(part["texts"] for part in measures["domains"].values()) == 200
+    right = sum(part["accuracy"] * part["texts"] for part in measures["domains"].values())
+    assert right / 200 == pytest.approx(measures["accuracy"], abs=1e-3)
+
+
+def test_gzip_a_byte_order_mark_and_other_columns_are_read(tmp_path: Path) -> None:
+    path = file_of(tmp_path, gzip.compress(b"\xef\xbb\xbf" + ROWS.encode()), "texts.csv.gz")
+    found = read(path)
+    assert found.texts == ["很好", "太差了", "不错，推荐"]
+    assert found.labels == [1, 0, 1]
+    assert (found.by, found.domains) == ("domain", ["hotel", "film", "film"])
+    assert read(path, "text").by == "text"
+
+
+def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
+    path = file_of(tmp_path, 'label,text\n1,"很好\n，""真的"""\n')
+    assert read(path).texts == ['很好\n，"真的"']
+    assert read(path).by is None
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("", "line 1: empty, expected a header with the columns text,label"),
+        ("text,sentiment\n很好,1\n", "line 1: no column label among text,sentiment"),
+        ("text,label\n", "line 2: missing, expected at least one row"),
+        ("text,label\n很好,1\n差,2\n", r"line 3, column label: '2', expected 0 \(negative\) or 1"),
+        ("text,label\n很好\n", "line 2, column label: missing"),
+        ("text,label\n很好,不错,1\n", "line 2: more columns than the header has"),
+        (b"text,label\n\xba\xc3,1\n", "line 2: byte 0xba at position 0 is not UTF-8"),
+        ('text,label\n"很好,1\n', "expected CSV"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, content: str | bytes, cause: str) -> None:
+    with pytest.raises(LabelledFileError, match=cause):
+        read(file_of(tmp_path, content))
+
+
+def test_a_file_that_is_not_there_or_cut_off_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "none.csv") == 1
+    assert f"{tmp_path / 'none.csv'}: cannot be read: No such file" in capsys.readouterr().err
+    assert run(file_of(tmp_path, gzip.compress(ROWS.encode())[:-10], "cut.csv.gz")) == 1
+    assert "cut.csv.gz: cannot be read" in capsys.readouterr().err
+    assert run(file_of(tmp_path, ROWS), "--by", "city") == 1
+    assert "no column city among text,label,domain" in capsys.readouterr().err
+
+
+def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    assert run(REVIEWS, "--plot", str(picture)) == 0
+    assert json.loads(capsys.readouterr().out)["texts"] == 200
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_picture_of_one_text_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    assert run(file_of(tmp_path, "text,label\n很好,1\n"), "--plot", str(picture)) == 0
+    assert picture.exists()
+
+
+def test_without_matplotlib_only_a_picture_is_refused_and_with_the_remedy(tmp_path: Path) -> None:
+    path = file_of(tmp_path, ROWS)
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; "
+        "from worker.evaluate.__main__ import main; sys.exit(main())"
+    )
+
+    def start(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, "--pack", str(EMBEDDED), str(path), *options]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert start().returncode == 0
+    refused = start("--plot", str(tmp_path / "picture.png"))
+    assert refused.returncode == 1
+    assert refused.stderr.strip().endswith("pip install -r requirements/plot.lock")
+    assert not (tmp_path / "picture.png").exists()

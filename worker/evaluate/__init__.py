@@ -1,0 +1,1 @@
+"""Measures packs on labelled texts."""

@@ -1,0 +1,105 @@
+"""Measure a pack on labelled texts with the classifier that serves them, and print the measures as JSON.
+
+python -m worker.evaluate --pack DIR FILE.csv[.gz]
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tasks.errors import SentiqError
+from tasks.jobs import Verdict
+from worker.classifier import Classifier
+from worker.engines import build_engine
+from worker.evaluate.labelled import Labelled, read
+from worker.evaluate.measures import Scored, measure
+from worker.evaluate.plot import draw, require_matplotlib
+from worker.packs import Pack, load_pack
+
+# Sorted by length among themselves, so many texts make full batches.
+AT_ONCE = 1_024
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.csv[.gz]", help="columns text,label (1 = positive)")
+    parser.add_argument("--pack", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--by", metavar="COLUMN", help="measure also by this column; source or domain if there is one"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="confusion matrix and reliability diagram"
+    )
+    parser.add_argument("--engine", choices=["openvino", "torch"], default="openvino")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args(arguments)
+
+
+def evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    """The measures of one pack on one file. Raises SentiqError, and OSError for the picture."""
+    if options.plot:
+        require_matplotlib()
+    labelled = read(options.file, options.by)
+    pack = load_pack(options.pack)
+    engine = build_engine(pack, options.engine, device=options.device, threads=options.threads)
+    classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
+    started = time.monotonic()
+    verdicts = classify(classifier, labelled.texts)
+    seconds = time.monotonic() - started
+    scored = Scored.of(verdicts, labelled.labels)
+    if options.plot:
+        draw(scored, f"{pack.id} {pack.revision} on {options.file.name}", options.plot)
+    return _describe(pack, options) | measure(scored) | {"seconds": round(seconds, 2)} | _by(scored, labelled)
+
+
+def classify(classifier: Classifier, texts: Sequence[str]) -> list[Verdict]:
+    """One verdict a text, behind a progress bar on a terminal."""
+    verdicts: list[Verdict] = []
+    with tqdm(total=len(texts), unit=" texts", leave=False, disable=None) as bar:
+        for begin in range(0, len(texts), AT_ONCE):
+            part = texts[begin : begin + AT_ONCE]
+            verdicts += classifier.classify(part)
+            bar.update(len(part))
+    return verdicts
+
+
+def _describe(pack: Pack, options: argparse.Namespace) -> dict[str, Any]:
+    described = {"pack": pack.id, "revision": pack.revision, "precision": pack.precision}
+    return described | {"engine": options.engine, "device": options.device, "file": options.file.name}
+
+
+def _by(scored: Scored, labelled: Labelled) -> dict[str, Any]:
+    """The measures of each domain, by its name."""
+    if labelled.by is None:
+        return {}
+    domains = np.array(labelled.domains)
+    parts = {name: measure(scored.where(domains == name)) for name in sorted(set(labelled.domains))}
+    return {"by": labelled.by, "domains": parts}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the measures; 1 means that the file or the pack cannot be used."""
+    try:
+        measures = evaluate(parse(arguments))
+    except (SentiqError, OSError) as error:
+        print(f"worker.evaluate: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(measures, ensure_ascii=False, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

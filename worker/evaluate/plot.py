@@ -1,0 +1,71 @@
+"""A picture of what a pack's verdicts are worth."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.errors import SentiqError
+from worker.evaluate.measures import Scored, calibration_error, reliability
+from worker.packs import LABELS
+
+SIZE_INCHES, DOTS_PER_INCH = (11, 5), 120
+LEAST = 0.5  # No verdict of two labels is less sure.
+_BLUE, _GREY = "#2c6fbb", "#8a939c"
+_DARK = 0.5  # A share from which white is the better colour to write in.
+_STEPS = 25
+
+
+class PlotUnavailableError(SentiqError):
+    """The library that draws is not installed."""
+
+    code = "plot_unavailable"
+
+
+def require_matplotlib() -> Any:
+    """Import what draws. Raises PlotUnavailableError."""
+    try:
+        # Not at the top: only who asks for a picture needs it.
+        import matplotlib.figure  # noqa: PLC0415
+    except ImportError as error:
+        raise PlotUnavailableError(
+            "--plot needs matplotlib, the extra `plot`: pip install -r requirements/plot.lock"
+        ) from error
+    return matplotlib.figure
+
+
+def draw(scored: Scored, title: str, path: Path) -> None:
+    """Write confusion matrix and reliability diagram as a PNG. Raises PlotUnavailableError, OSError."""
+    figure = require_matplotlib().Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subfigures(1, 2)
+    _draw_confusion(left.subplots(), scored)
+    upper, lower = right.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _draw_reliability(upper, lower, scored)
+    figure.savefig(path, format="png")
+
+
+def _draw_confusion(axes: Any, scored: Scored) -> None:
+    """Counts by true label and verdict, shaded by their share of the true label."""
+    counts = scored.confusion
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{counts[row, column]:,}\n{share:.1%}"
+        axes.text(column, row, text, ha="center", va="center", color="white" if share > _DARK else "black")
+    ticks = range(len(LABELS))
+    axes.set(title="Confusion matrix", xlabel="verdict", ylabel="label")
+    axes.set_xticks(ticks, LABELS)
+    axes.set_yticks(ticks, LABELS, rotation=90, va="center")
+
+
+def _draw_reliability(upper: Any, lower: Any, scored: Scored) -> None:
+    """Accuracy against confidence, and how many texts have that confidence."""
+    bins = reliability(scored)
+    sure = [part.confidence for part in bins]
+    upper.plot([LEAST, 1], [LEAST, 1], color=_GREY, linestyle="--", label="as sure as right")
+    upper.plot(sure, [part.accuracy for part in bins], color=_BLUE, marker="o", label="verdicts")
+    upper.set(title=f"Reliability (ECE {calibration_error(scored):.3f})", ylabel="accuracy", ylim=(0, 1.05))
+    upper.legend(loc="lower right")
+    lower.hist(scored.confidence, bins=_STEPS, range=(LEAST, 1), color=_BLUE, edgecolor="white")
+    lower.set(xlabel="confidence", ylabel="texts", xlim=(LEAST, 1.01))
