@@ -112,7 +112,6 @@ def test_a_file_that_is_not_there_or_cut_off_is_named(
 
 
 def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
     picture = tmp_path / "picture.png"
     assert run(REVIEWS, "--plot", str(picture)) == 0
     assert json.loads(capsys.readouterr().out)["texts"] == 200
@@ -121,7 +120,6 @@ def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_picture_of_one_text_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     picture = tmp_path / "picture.png"
     assert run(file_of(tmp_path, "text,label\n很好,1\n"), "--plot", str(picture)) == 0
     assert picture.exists()

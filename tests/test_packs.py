@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from worker.packs import PackError, load_pack
 from worker.packs.__main__ import main
 
-EMBEDDED = Path(__file__).parents[1] / "models" / "embedded"
+ROOT = Path(__file__).parents[1]
+EMBEDDED = ROOT / "models" / "embedded"
 
 
 @pytest.fixture
@@ -61,6 +64,9 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         ({"format": 2}, "format 2"),
         ({"max_tokens": "256"}, "max_tokens"),
         ({"temperature": 0.0}, "temperature"),
+        ({"uncertain_below": 0.49}, "uncertain_below"),
+        ({"uncertain_below": 1.01}, "uncertain_below"),
+        ({"uncertain_below": "0.75"}, "uncertain_below"),
         ({"files": {"../model.bin": "0"}}, "outside"),
         ({"surprise": 1}, "malformed"),
     ],
@@ -100,3 +106,37 @@ def test_the_command_verifies_and_explains(copy: Path, capsys: pytest.CaptureFix
     (copy / "vocab.txt").unlink()
     assert main(["verify", str(copy)]) == 1
     assert "vocab.txt: missing" in capsys.readouterr().err
+
+
+def test_the_command_shows_the_card(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(copy)]) == 0
+    shown = capsys.readouterr().out
+    pack = load_pack(copy)
+    for part in (pack.id, pack.revision, f"{pack.measured['agreement_with_fp32']:.2%}", "model.bin", "MiB"):
+        assert part in shown
+    assert main(["show", str(copy), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == pack.files
+
+
+def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from worker.packs.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "verify", str(copy)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "4 files as made" in done.stdout
+    assert "agreement not checked: engine torch needs torch" in done.stdout
+
+
+def test_a_pack_without_reference_weights_says_what_it_could_not_check(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = dict(load_pack(copy).files)
+    del files["reference.safetensors"]
+    change(copy, files=files)
+    assert main(["verify", str(copy)]) == 0
+    assert "agreement not checked: the pack keeps no reference weights" in capsys.readouterr().out

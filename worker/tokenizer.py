@@ -1,4 +1,4 @@
-"""The BERT tokenizer of a pack: `vocab.txt` to token ids, the same that `transformers.BertTokenizer` gives."""
+"""The BERT tokenizer of a pack: `vocab.txt` to token ids, those that `transformers.BertTokenizer` gives."""
 
 import os
 import re

@@ -1,8 +1,7 @@
 """A StructBERT-layout checkpoint becomes a pack that answers like it. Needs torch, nncf and safetensors."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,111 +9,166 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from safetensors.torch import save_file  # noqa: E402
-
+from tests.models.sources import CONFIG, SHAPE, TEXTS, set_json, weights, write_source  # noqa: E402
 from worker.classifier import Classifier  # noqa: E402
 from worker.engines import build_engine  # noqa: E402
-from worker.engines.bert import BertClassifier, BertShape  # noqa: E402
-from worker.packs import PackError, load_pack  # noqa: E402
-from worker.packs.make import Recipe, export_graph, make_pack  # noqa: E402
-from worker.packs.reference import compress, decompress  # noqa: E402
+from worker.packs import Pack, PackError, load_pack, write_pack  # noqa: E402
+from worker.packs.__main__ import main  # noqa: E402
+from worker.packs.graph import export_graph, joined  # noqa: E402
+from worker.packs.make import Recipe, make_pack  # noqa: E402
+from worker.packs.reference import Reference, compress, decompress, read_reference  # noqa: E402
 from worker.packs.source import read_source  # noqa: E402
-from worker.tokenizer import SPECIAL_TOKENS  # noqa: E402
 
-TEXTS = ["这家店很好", "太差了", "还可以吧", "味道不错但是太贵", "物流快"] * 4
-PIECES = [*SPECIAL_TOKENS, *sorted(set("".join(TEXTS)))]
-SHAPE = BertShape(vocabulary=len(PIECES), positions=32, width=32, layers=2, heads=2, intermediate=64)
+LABELLED = [(text, int("差" not in text)) for text in TEXTS]
 
 
-def write_source(directory: Path, prefix: str = "bert.", head: str = "classifier.", **config: Any) -> Path:
-    """A random checkpoint whose keys carry the given prefixes."""
-    directory.mkdir()
-    torch.manual_seed(3)
-    weights = {}
-    for name, value in BertClassifier(SHAPE).state_dict().items():
-        renamed = name.replace("bert.", prefix, 1) if name.startswith("bert.") else head + name.split(".")[1]
-        weights[renamed] = value * 2
-    weights[prefix + "embeddings.position_ids"] = torch.arange(32)[None]
-    save_file(weights, directory / "model.safetensors")
-    numbers = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    (directory / "config.json").write_text(json.dumps(numbers | config), "utf-8")
-    (directory / "vocab.txt").write_text("\n".join(PIECES) + "\n", "utf-8")
-    return directory
+def recipe(root: Path) -> Recipe:
+    return Recipe(write_source(root / "source"), root / "pack", "tiny", "1", TEXTS)
 
 
 @pytest.fixture(scope="module")
-def pack_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """A pack of int8 with exact reference weights, measured on labelled texts."""
     root = tmp_path_factory.mktemp("make")
-    labelled = [(text, 1) for text in TEXTS]
-    make_pack(Recipe(write_source(root / "source"), root / "pack", "tiny", "1", TEXTS, labelled))
-    return root / "pack"
+    return make_pack(replace(recipe(root), labelled=LABELLED, min_agreement=0.5))
 
 
-def test_a_made_pack_is_whole_and_measured(pack_directory: Path) -> None:
-    pack = load_pack(pack_directory)
-    assert pack.max_tokens == 32
-    assert pack.measured["texts"] == len(TEXTS)
-    assert pack.measured["max_probability_drift"] < 0.05
-    assert "dev_accuracy" in pack.measured
-
-
-def test_torch_and_openvino_fp32_agree(pack_directory: Path, tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino")
-    pack = load_pack(pack_directory)
-    reference = build_engine(pack, "torch", device="cpu", threads=1)
-    source = read_source(write_source(tmp_path / "source"))
-    graph = export_graph(source.shape, decompress(compress(source.weights)))
-    exact = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    ids = np.array([[2, 7, 8, 9, 3, 0], [2, 10, 11, 12, 13, 3]], np.int64)
-    mask = (ids > 0).astype(np.int64)
-    np.testing.assert_allclose(exact([ids, mask])[0], reference.logits(ids, mask), atol=1e-5)
-
-
-def test_the_served_graph_stays_close_to_the_reference(pack_directory: Path) -> None:
-    pack = load_pack(pack_directory)
-    served, exact = (
-        Classifier(pack, build_engine(pack, name, device="cpu", threads=1), batch_tokens=512).classify(TEXTS)
-        for name in ("openvino", "torch")
+def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
+    loaded = load_pack(pack.directory)
+    assert loaded == pack
+    assert loaded.max_tokens == 32
+    assert loaded.precision == "int8"
+    assert "int8 gives the label of fp32 to" in loaded.reason
+    assert loaded.measured["texts"] == len(TEXTS)
+    assert loaded.measured["max_probability_drift"] < 0.05
+    assert loaded.measured["batch_invariant"] is True
+    assert loaded.measured["int8_bytes"] == sum(
+        loaded.path(name).stat().st_size for name in ("model.xml", "model.bin")
     )
-    drift = [abs(a.positive_prob - b.positive_prob) for a, b in zip(served, exact, strict=True)]
-    assert max(drift) < 0.05
+    assert loaded.measured["fp32_bytes"] > 0
+    assert loaded.measured["speed_ratio"] > 0
+    assert loaded.temperature != 1.0
+    assert {"dev_accuracy", "dev_accuracy_fp32", "dev_accuracy_int8"} <= loaded.measured.keys()
+    assert sorted(path.name for path in pack.directory.iterdir()) == sorted([*pack.files, "pack.json"])
+    assert {path.name for path in pack.directory.parent.iterdir()} == {"source", "pack"}
 
 
-@pytest.mark.parametrize(("prefix", "head"), [("encoder.", "head.classifier."), ("", "classifier.")])
-def test_every_prefix_in_circulation_is_read(tmp_path: Path, prefix: str, head: str) -> None:
-    plain = read_source(write_source(tmp_path / "plain"))
-    other = read_source(write_source(tmp_path / "other", prefix, head))
-    assert plain.shape == other.shape == SHAPE
-    assert plain.weights.keys() == other.weights.keys()
+def test_the_exact_reference_is_the_source_bit_for_bit(pack: Pack) -> None:
+    source = read_source(pack.directory.parent / "source")
+    kept = read_reference(pack.path("reference.safetensors"))
+    assert kept.keys() == source.weights.keys()
+    assert all(torch.equal(kept[name], source.weights[name]) for name in kept)
 
 
-def test_a_source_that_asks_to_run_code_is_refused(tmp_path: Path) -> None:
-    source = write_source(tmp_path / "source")
-    (source / "configuration.json").write_text('{"allow_remote": true}', "utf-8")
-    with pytest.raises(PackError, match=r"configuration\.json: asks for allow_remote"):
-        read_source(source)
-
-
-def test_a_source_with_its_labels_the_other_way_round_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match=r"config\.json: label 0 is 'positive'"):
-        read_source(write_source(tmp_path / "source", id2label={"0": "positive", "1": "negative"}))
-
-
-def test_a_vocabulary_larger_than_the_embeddings_is_refused(tmp_path: Path) -> None:
-    source = write_source(tmp_path / "source")
-    (source / "vocab.txt").write_text("\n".join([*PIECES, "多"]) + "\n", "utf-8")
-    with pytest.raises(PackError, match=r"vocab\.txt: has \d+ tokens"):
-        read_source(source)
-
-
-def test_a_source_without_weights_is_refused(tmp_path: Path) -> None:
-    source = write_source(tmp_path / "source")
-    (source / "model.safetensors").unlink()
-    with pytest.raises(PackError, match=r"pytorch_model\.bin: both missing"):
-        read_source(source)
+def test_the_compact_reference_is_what_the_graph_was_made_of(tmp_path: Path) -> None:
+    compact = make_pack(replace(recipe(tmp_path), reference=Reference.COMPACT, min_agreement=1.01))
+    assert compact.precision == "fp32"
+    served, exact = probabilities(compact, "openvino"), probabilities(compact, "torch")
+    np.testing.assert_allclose(served, exact, atol=1e-6)
+    rounded = decompress(compress(read_source(tmp_path / "source").weights))
+    kept = read_reference(compact.path("reference.safetensors"))
+    assert all(torch.equal(kept[name], rounded[name]) for name in kept)
 
 
 def test_a_pack_without_its_reference_says_so_to_the_torch_engine(tmp_path: Path) -> None:
-    recipe = Recipe(write_source(tmp_path / "source"), tmp_path / "pack", "tiny", "1", TEXTS, reference=False)
+    without = make_pack(replace(recipe(tmp_path), reference=Reference.NONE, min_agreement=0.5))
     with pytest.raises(PackError, match=r"reference\.safetensors: not part of pack tiny"):
-        build_engine(make_pack(recipe), "torch", device="cpu", threads=1)
+        build_engine(without, "torch", device="cpu", threads=1)
+
+
+def test_int8_that_strays_too_far_is_not_served(tmp_path: Path) -> None:
+    exact = make_pack(replace(recipe(tmp_path), min_agreement=1.01))
+    assert exact.precision == "fp32"
+    assert exact.reason.startswith("int8 gives the label of fp32 to only ")
+    assert exact.reason.endswith("101.00% were asked for")
+    assert exact.path("model.bin").stat().st_size < exact.measured["fp32_bytes"]
+    np.testing.assert_allclose(probabilities(exact, "openvino"), probabilities(exact, "torch"), atol=1e-6)
+
+
+def test_without_labelled_texts_nothing_is_calibrated(tmp_path: Path) -> None:
+    made = make_pack(replace(recipe(tmp_path), min_agreement=0.5))
+    assert (made.temperature, made.uncertain_below) == (1.0, 0.75)
+    assert "dev_accuracy" not in made.measured
+
+
+def test_a_pack_that_is_there_is_replaced(tmp_path: Path) -> None:
+    there = replace(recipe(tmp_path), min_agreement=0.5)
+    make_pack(there)
+    (there.out / "CARD.md").write_text("kept", "utf-8")
+    make_pack(replace(there, revision="2", reference=Reference.NONE))
+    assert load_pack(there.out).revision == "2"
+    assert not (there.out / "reference.safetensors").exists()
+    assert (there.out / "CARD.md").exists()
+
+
+def test_a_source_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    refused = recipe(tmp_path)
+    (refused.source / "vocab.txt").unlink()
+    with pytest.raises(PackError):
+        make_pack(refused)
+    assert list(tmp_path.iterdir()) == [refused.source]
+
+
+def test_torch_and_openvino_fp32_agree(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    source = read_source(write_source(tmp_path / "source"))
+    from worker.engines.bert import BertClassifier  # noqa: PLC0415  after importorskip
+
+    model = BertClassifier(SHAPE).eval()
+    model.load_state_dict(source.weights)
+    graph = export_graph(source.shape, source.weights)
+    exact = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    ids = np.array([[2, 7, 8, 9, 3, 0], [2, 10, 11, 12, 13, 3]], np.int64)
+    mask = (ids > 0).astype(np.int64)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    np.testing.assert_allclose(exact([ids, mask])[0], expected, atol=1e-5)
+
+
+def test_calibration_rows_are_joined_up_to_the_limit() -> None:
+    rows = [[2, 10, 11, 3], [2, 12, 3], [2, 13, 14, 15, 3]]
+    assert joined(rows, 6) == [[2, 10, 11, 12, 3], [2, 13, 14, 15, 3]]
+    assert joined(rows, 8) == [[2, 10, 11, 12, 13, 14, 15, 3]]
+
+
+def test_the_command_makes_shows_and_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_source(tmp_path / "my-model")
+    (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
+    texts = ("--calibration", str(tmp_path / "texts"), "--min-agreement", "0.5")
+    assert main(["make", "--source", str(source), "--out", str(tmp_path / "pack"), *texts]) == 0
+    printed = capsys.readouterr().out
+    made = load_pack(tmp_path / "pack")
+    assert made.id == "my-model"
+    assert len(made.revision) == 12
+    for part in ("my-model", "int8 gives fp32's label", "probability drift, most", "x\n", "MiB", "yes"):
+        assert part in printed
+    assert main(["verify", str(tmp_path / "pack"), *texts]) == 0
+    assert "the label of the reference for" in capsys.readouterr().out
+    set_json(source / "config.json", CONFIG | {"model_type": "gpt2"})
+    assert main(["make", "--source", str(source), "--out", str(tmp_path / "other"), *texts]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("config.json: model_type is 'gpt2'")
+    assert main(["make", "--source", "nowhere", "--out", str(tmp_path / "other"), *texts]) == 1
+    assert "nowhere: neither a directory nor a ModelScope id" in capsys.readouterr().err
+
+
+def test_a_graph_that_does_not_answer_like_its_reference_fails_the_check(
+    pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {name: value * -1 if "classifier" in name else value for name, value in weights().items()}
+    turned = replace(
+        recipe(tmp_path / "a"), source=write_source(tmp_path / "turned", other), min_agreement=0.5
+    )
+    stranger = make_pack(turned)
+    for name in ("model.xml", "model.bin"):
+        (stranger.directory / name).write_bytes(pack.path(name).read_bytes())
+    write_pack(
+        replace(stranger, files=dict(stranger.files) | {n: pack.files[n] for n in ("model.xml", "model.bin")})
+    )
+    (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
+    assert main(["verify", str(stranger.directory), "--calibration", str(tmp_path / "texts")]) == 1
+    assert "model.bin: gives the label of the reference for" in capsys.readouterr().err
+
+
+def probabilities(pack: Pack, engine: str) -> list[float]:
+    built = build_engine(pack, engine, device="cpu", threads=1)
+    return [verdict.positive_prob for verdict in Classifier(pack, built, batch_tokens=512).classify(TEXTS)]

@@ -24,7 +24,11 @@ class PackError(SentiqError):
 
 @dataclass(frozen=True)
 class Pack:
-    """A verified pack. `files` maps names to SHA-256; `measured` says how the graph compares with fp32."""
+    """A verified pack. `files` maps names to SHA-256; `measured` says how int8 compares with fp32.
+
+    `reason` tells why the graph has its `precision`, int8 or fp32. A verdict whose confidence is below
+    `uncertain_below` (0.5 to 1) is called uncertain.
+    """
 
     directory: Path
     id: str
@@ -36,6 +40,8 @@ class Pack:
     temperature: float
     files: Mapping[str, str]
     measured: Mapping[str, float]
+    uncertain_below: float = 0.75
+    reason: str = ""
     format: int = FORMAT
 
     @property
@@ -93,8 +99,8 @@ def _parse(directory: Path) -> Pack:
 def _faults(pack: Pack) -> list[str]:
     """What is wrong with the values, empty when nothing is."""
     kinds: dict[str, Any] = {
-        "id": str, "revision": str, "precision": str, "max_tokens": int,
-        "temperature": float, "architecture": dict, "files": dict, "measured": dict,
+        "id": str, "revision": str, "precision": str, "reason": str, "max_tokens": int, "temperature": float,
+        "uncertain_below": float, "architecture": dict, "files": dict, "measured": dict,
     }  # fmt: skip
     wrong = [name for name, kind in kinds.items() if type(getattr(pack, name)) is not kind]
     if wrong:
@@ -104,6 +110,7 @@ def _faults(pack: Pack) -> list[str]:
         f"labels {list(pack.labels)} are not {list(LABELS)}": pack.labels == LABELS,
         f"max_tokens {pack.max_tokens} is below 3": pack.max_tokens >= 3,  # noqa: PLR2004  [CLS], one token, [SEP]
         f"temperature {pack.temperature} is not positive": pack.temperature > 0,
+        f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the least and the most confidence
         "a listed file lies outside the pack": all(Path(name).name == name for name in pack.files),
     }
     lost = [name for name in REQUIRED_FILES if name not in pack.files]

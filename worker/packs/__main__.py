@@ -1,68 +1,132 @@
-"""`python -m worker.packs make|verify|show`: make a pack from a checkpoint, or look at one."""
+"""`python -m worker.packs make|verify|show`: make a pack from a checkpoint, check one, or look at one."""
 
 import argparse
 import json
+import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tasks.errors import SentiqError
 from worker.packs import Pack, PackError, load_pack
+from worker.packs.card import card
+from worker.packs.origin import Origin, find_origin
+from worker.packs.verify import check_graph
 
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "models" / "calibration.txt"
+INTERRUPTED = 130
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m worker.packs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("make", help="StructBERT-layout directory to int8 pack (needs torch and nncf)")
-    make.add_argument("--source", type=Path, required=True)
+    make = commands.add_parser(
+        "make", help="StructBERT-layout checkpoint to a pack (needs: make .venv/.models)"
+    )
+    make.add_argument("--source", required=True, help="a directory, or a ModelScope id (owner/name)")
     make.add_argument("--out", type=Path, required=True)
-    make.add_argument("--id", required=True, help="id of the model the weights come from")
-    make.add_argument("--revision", required=True)
+    make.add_argument("--id", help="default: the ModelScope id, or the directory's name")
+    make.add_argument("--revision", help="default: master, or digits that change with the directory's files")
     make.add_argument("--max-tokens", type=int, default=512)
-    make.add_argument("--calibration", type=Path, default=CALIBRATION_TEXTS, help="texts, one a line")
-    make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure the pack on")
-    make.add_argument("--no-reference", action="store_true", help="leave out the weights of the torch engine")
-    for name, text in {"verify": "check every file against pack.json", "show": "print pack.json"}.items():
-        commands.add_parser(name, help=text).add_argument("pack", type=Path)
+    make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and to calibrate on")
+    make.add_argument("--reference", choices=["exact", "compact", "none"], default="exact",
+                      help="how to keep the weights of the torch engine")  # fmt: skip
+    verify = commands.add_parser(
+        "verify", help="check every file, and the graph against the reference weights"
+    )
+    for command in (make, verify):
+        command.add_argument("--calibration", type=Path, default=CALIBRATION_TEXTS, help="texts, one a line")
+        command.add_argument("--min-agreement", type=float, default=0.99, help="least share of equal labels")
+    show = commands.add_parser("show", help="print what a pack is")
+    show.add_argument("--json", action="store_true", help="as pack.json has it")
+    for command in (verify, show):
+        command.add_argument("pack", type=Path)
     return parser.parse_args(arguments)
 
 
-def make(options: argparse.Namespace) -> Pack:
-    """Make the pack that the command line describes."""
+def make(options: argparse.Namespace) -> None:
+    """Make the pack that the command line describes, and print its card."""
+    _prepare_terminal()
     # Imported here because torch and nncf are installed only where packs are made.
-    from worker.evaluate import read_labelled  # noqa: PLC0415
-    from worker.packs.make import Recipe, make_pack  # noqa: PLC0415
-
+    try:
+        from worker.evaluate.labelled import read_labelled  # noqa: PLC0415
+        from worker.packs.make import Recipe, make_pack  # noqa: PLC0415
+        from worker.packs.reference import Reference  # noqa: PLC0415
+    except ImportError as error:
+        raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
+    origin = find_origin(options.source, options.revision)
     recipe = Recipe(
-        source=options.source,
+        source=origin.directory or _download(origin),
         out=options.out,
-        id=options.id,
-        revision=options.revision,
+        id=options.id or origin.id,
+        revision=origin.revision,
         calibration=options.calibration.read_text("utf-8").splitlines(),
         labelled=list(zip(*read_labelled(options.labelled), strict=True)) if options.labelled else (),
         max_tokens=options.max_tokens,
-        reference=not options.no_reference,
+        min_agreement=options.min_agreement,
+        reference=Reference(options.reference),
     )
-    return make_pack(recipe)
+    print(f"\n{card(make_pack(recipe))}")
+
+
+def _download(origin: Origin) -> Path:
+    from worker.packs.hub import download  # noqa: PLC0415
+
+    logging.getLogger(__name__).info("fetching %s at %s from ModelScope", origin.id, origin.revision)
+    return download(origin.id, origin.revision)
+
+
+def _prepare_terminal() -> None:
+    """Steps as lines; progress bars on a terminal only, on the side of the errors."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("worker.packs").setLevel(logging.INFO)
+    quiet = not sys.stderr.isatty()
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # ModelScope's, read when tqdm is imported
+    try:
+        import nncf  # noqa: PLC0415
+        import rich  # noqa: PLC0415
+    except ImportError as error:
+        raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
+    nncf.set_log_level(logging.WARNING)
+    rich.reconfigure(stderr=True, quiet=quiet)
+
+
+def verify(pack: Pack, options: argparse.Namespace) -> None:
+    """Check the graph; the files were checked when the pack was loaded."""
+    print(f"{pack.id} {pack.revision}: {len(pack.files)} files as made")
+    texts = options.calibration.read_text("utf-8").splitlines()
+    for line in check_graph(pack, texts, options.min_agreement):
+        print(line)
+
+
+def show(pack: Pack, options: argparse.Namespace) -> None:
+    """Print the card."""
+    fields = asdict(pack) | {"directory": str(pack.directory)}
+    print(json.dumps(fields, ensure_ascii=False, indent=2) if options.json else card(pack))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 means that the pack or its source cannot be used."""
+    """Run one command; 1 means that the pack or its source cannot be used, and the last line says why."""
     options = parse(arguments)
     try:
-        pack = make(options) if options.command == "make" else load_pack(options.pack)
-    except PackError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        if options.command == "make":
+            make(options)
+        else:
+            {"verify": verify, "show": show}[options.command](load_pack(options.pack), options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (SentiqError, OSError) as error:
+        print(error, file=sys.stderr)
         return 1
-    if options.command == "verify":
-        print(f"{pack.id} {pack.revision}: {len(pack.files)} files as made")  # noqa: T201
-    else:
-        print(json.dumps(asdict(pack) | {"directory": str(pack.directory)}, ensure_ascii=False, indent=2))  # noqa: T201
     return 0
 
 
 if __name__ == "__main__":
+    # Whoever stops this program finds no half-made pack: both signals unwind it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -1,8 +1,10 @@
-"""Reference weights of a pack: matrices as 8-bit rows with one fp32 scale a row, everything else as it is.
+"""Reference weights of a pack: what its graph was made from, for the torch engine and for later checks.
 
-The int8 graph is made from the very weights that this file gives back: the torch engine is its original.
+Kept exactly, or compactly: matrices as 8-bit rows with one fp32 scale a row, everything else as it is. The
+graph is made from the very weights that the file gives back.
 """
 
+from enum import StrEnum
 from pathlib import Path
 
 import torch
@@ -10,6 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 SCALE = ".row_scale"
+
+
+class Reference(StrEnum):
+    """How a pack keeps its reference weights."""
+
+    EXACT = "exact"
+    COMPACT = "compact"
+    NONE = "none"
 
 
 def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -34,11 +44,16 @@ def decompress(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def write_reference(packed: dict[str, Tensor], path: Path) -> None:
-    """Save compressed weights."""
-    save_file(packed, path)
+def write_reference(weights: dict[str, Tensor], reference: Reference, path: Path) -> dict[str, Tensor]:
+    """Keep the weights in `path` unless nothing is to be kept; return those that a graph is to be made of."""
+    if reference is Reference.NONE:
+        return weights
+    exact = {name: weight.contiguous() for name, weight in weights.items()}
+    save_file(compress(weights) if reference is Reference.COMPACT else exact, path)
+    path.chmod(0o644)  # safetensors would keep it from the account that serves it
+    return read_reference(path)
 
 
 def read_reference(path: Path) -> dict[str, Tensor]:
-    """Load the weights, decompressed."""
+    """Load the weights, in fp32."""
     return decompress(load_file(path))

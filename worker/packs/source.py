@@ -1,25 +1,27 @@
-"""Checkpoints in StructBERT's layout, as ModelScope and Hugging Face directories hold them."""
+"""Sources: checkpoints in StructBERT's layout, as ModelScope and Hugging Face directories hold them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from worker.engines.bert import BertShape
+from worker.engines.bert import BertClassifier, BertShape
 from worker.packs import PackError
+from worker.packs.checkpoint import read_settings, read_weights
+from worker.packs.labels import check_labels
 from worker.tokenizer import load_tokenizer
 
-NEGATIVE_NAMES = ("negative", "负面", "LABEL_0")
 EMBEDDINGS_KEY = "embeddings.word_embeddings.weight"
+MODEL_TYPES = ("structbert", "sbert", "bert")
+CODE_KEYS = ("allow_remote", "plugins", "auto_map")
+MOST_PADDING = 128  # checkpoints round the rows of their embeddings up, to a multiple of this at most
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint under the parameter names of `BertClassifier`."""
+    """A checkpoint under the parameter names of `BertClassifier`, in fp32."""
 
     weights: dict[str, Tensor]
     shape: BertShape
@@ -27,54 +29,63 @@ class Source:
 
 
 def read_source(directory: Path) -> Source:
-    """Read `config.json`, `vocab.txt` and the weights. Raises PackError naming the file and the cause."""
-    for name in ("config.json", "vocab.txt"):
-        if not (directory / name).is_file():
-            raise PackError(f"{name}: missing from {directory}")
-    _refuse_code(directory)
-    config = json.loads((directory / "config.json").read_text("utf-8"))
-    weights = _rename(_read_weights(directory))
+    """Read configuration, vocabulary, labels and weights. Raises PackError naming the file and the cause."""
+    if not (directory / "vocab.txt").is_file():
+        raise PackError(f"vocab.txt: missing from {directory}")
+    modelscope, config = (read_settings(directory / name) for name in ("configuration.json", "config.json"))
+    for name, settings in {"configuration.json": modelscope, "config.json": config}.items():
+        _refuse_code(name, settings)
+    config = config or _backbone(directory, modelscope)
+    _refuse_strangers(directory, config)
+    check_labels(directory, modelscope, config)
+    weights = _rename(read_weights(directory))
     shape = _shape(config, weights)
+    _check_complete(weights, shape)
     _check_vocabulary(directory / "vocab.txt", shape)
     return Source(weights, shape, directory / "vocab.txt")
 
 
-def _refuse_code(directory: Path) -> None:
-    """Such a directory asks its reader to run code or install packages."""
-    path = directory / "configuration.json"
-    settings = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    for key in ("allow_remote", "plugins"):
+def _refuse_code(name: str, settings: dict[str, Any]) -> None:
+    """Such a directory asks its reader to run code or to install packages."""
+    for key in CODE_KEYS:
         if settings.get(key):
-            raise PackError(f"configuration.json: asks for {key}, which is never granted")
+            raise PackError(f"{name}: asks for {key}, which is never granted")
 
 
-def _read_weights(directory: Path) -> dict[str, Tensor]:
-    if (directory / "model.safetensors").is_file():
-        return load_file(directory / "model.safetensors")
-    if (directory / "pytorch_model.bin").is_file():
-        weights: dict[str, Tensor] = torch.load(directory / "pytorch_model.bin", "cpu", weights_only=True)
-        return weights
-    raise PackError(f"model.safetensors, pytorch_model.bin: both missing from {directory}")
+def _backbone(directory: Path, modelscope: dict[str, Any]) -> dict[str, Any]:
+    """Where ModelScope keeps what others keep in config.json."""
+    model = modelscope.get("model")
+    backbone = model.get("backbone") if isinstance(model, dict) else None
+    if not isinstance(backbone, dict):
+        raise PackError(
+            f"config.json: missing from {directory}, and configuration.json has no model.backbone"
+        )
+    return backbone
 
 
-def _check_vocabulary(path: Path, shape: BertShape) -> None:
-    try:
-        size = load_tokenizer(path).get_vocab_size()
-    except ValueError as error:
-        raise PackError(str(error)) from error
-    if size > shape.vocabulary:
-        raise PackError(f"vocab.txt: has {size} tokens, the weights only {shape.vocabulary}")
+def _refuse_strangers(directory: Path, config: dict[str, Any]) -> None:
+    """Models that look like StructBERT and compute something else."""
+    tokenizer = read_settings(directory / "tokenizer_config.json")
+    for name, settings, key, accepted in (
+        ("config.json", config, "model_type", MODEL_TYPES),
+        ("config.json", config, "hidden_act", ("gelu",)),
+        ("config.json", config, "position_embedding_type", ("absolute",)),
+        ("tokenizer_config.json", tokenizer, "do_lower_case", (True,)),
+    ):
+        if settings.get(key, accepted[0]) not in accepted:
+            expected = " or ".join(map(str, accepted))
+            raise PackError(f"{name}: {key} is {settings[key]!r}, only {expected} can be served")
 
 
 def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """To the names of `BertClassifier`, whatever prefix the checkpoint uses."""
+    """To the names of `BertClassifier`, whatever prefix the checkpoint uses, without other tasks' heads."""
     prefix = next((key.removesuffix(EMBEDDINGS_KEY) for key in weights if key.endswith(EMBEDDINGS_KEY)), None)
     if prefix is None:
         raise PackError(f"weights: no key ends in {EMBEDDINGS_KEY}; not a BERT checkpoint")
     renamed = {}
     for key, value in weights.items():
-        if key.rpartition("classifier.")[0] in ("", "head.") and "classifier." in key:
-            renamed["classifier." + key.rpartition(".")[2]] = value.float()
+        if key.removeprefix("head.") in ("classifier.weight", "classifier.bias"):
+            renamed[key.removeprefix("head.")] = value.float()
         elif key.removeprefix(prefix).startswith(("embeddings.", "encoder.", "pooler.")):
             plain = key.removeprefix(prefix).replace(".gamma", ".weight").replace(".beta", ".bias")
             renamed["bert." + plain] = value.float()
@@ -85,22 +96,47 @@ def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _shape(config: dict[str, Any], weights: dict[str, Tensor]) -> BertShape:
-    names = config.get("id2label") or {"0": NEGATIVE_NAMES[0]}
-    if names.get("0") not in NEGATIVE_NAMES:
-        raise PackError(
-            f"config.json: label 0 is {names.get('0')!r}, expected one of {', '.join(NEGATIVE_NAMES)}"
-        )
     labels = len(weights["classifier.weight"])
     if labels != 2:  # noqa: PLR2004  binary
         raise PackError(f"weights: classifier has {labels} labels, expected 2 (negative, positive)")
-    vocabulary, width = weights["bert." + EMBEDDINGS_KEY].shape
-    return BertShape(
-        vocabulary=vocabulary,
-        positions=len(weights["bert.embeddings.position_embeddings.weight"]),
-        width=width,
-        layers=config["num_hidden_layers"],
-        heads=config["num_attention_heads"],
-        intermediate=config["intermediate_size"],
-        token_types=len(weights["bert.embeddings.token_type_embeddings.weight"]),
-        norm_epsilon=config.get("layer_norm_eps", 1e-12),
-    )
+    try:
+        vocabulary, width = weights["bert." + EMBEDDINGS_KEY].shape
+        shape = BertShape(
+            vocabulary=vocabulary,
+            positions=len(weights["bert.embeddings.position_embeddings.weight"]),
+            width=width,
+            layers=int(config["num_hidden_layers"]),
+            heads=int(config["num_attention_heads"]),
+            intermediate=int(config["intermediate_size"]),
+            token_types=len(weights["bert.embeddings.token_type_embeddings.weight"]),
+            norm_epsilon=float(config.get("layer_norm_eps", 1e-12)),
+        )
+    except KeyError as error:
+        where = "weights" if "embeddings" in str(error) else "config.json"
+        raise PackError(f"{where}: lack {error}") from error
+    if width % shape.heads:
+        raise PackError(f"config.json: {shape.heads} attention heads do not divide a width of {width}")
+    return shape
+
+
+def _check_complete(weights: dict[str, Tensor], shape: BertShape) -> None:
+    with torch.device("meta"):
+        expected = BertClassifier(shape).state_dict()
+    for name, value in expected.items():
+        if name not in weights:
+            raise PackError(f"weights: {name} is missing; config.json tells of {shape.layers} layers")
+        if weights[name].shape != value.shape:
+            found, due = tuple(weights[name].shape), tuple(value.shape)
+            raise PackError(f"weights: {name} has the shape {found}, expected {due}")
+    for name in weights.keys() - expected.keys():
+        raise PackError(f"weights: {name} is not part of a BERT of {shape.layers} layers")
+
+
+def _check_vocabulary(path: Path, shape: BertShape) -> None:
+    try:
+        load_tokenizer(path)
+    except ValueError as error:
+        raise PackError(str(error)) from error
+    size = len(path.read_text("utf-8").rstrip("\n").split("\n"))
+    if not shape.vocabulary - MOST_PADDING < size <= shape.vocabulary:
+        raise PackError(f"vocab.txt: has {size} tokens, the weights have {shape.vocabulary}")

@@ -1,0 +1,48 @@
+"""Tiny checkpoints in every layout that is in circulation. Random weights, scaled so that verdicts differ."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from worker.engines.bert import BertClassifier, BertShape
+from worker.tokenizer import SPECIAL_TOKENS
+
+TEXTS = ["这家店很好", "太差了", "还可以吧", "味道不错但是太贵", "物流快"] * 4
+PIECES = [*SPECIAL_TOKENS, *sorted(set("".join(TEXTS)))]
+SHAPE = BertShape(vocabulary=len(PIECES), positions=32, width=32, layers=2, heads=2, intermediate=64)
+CONFIG = {
+    "model_type": "structbert",
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "hidden_act": "gelu",
+}
+
+
+def weights(prefix: str = "bert.", head: str = "classifier.") -> dict[str, Tensor]:
+    """The same random weights under any prefixes, with the position ids that old checkpoints carry."""
+    torch.manual_seed(3)
+    renamed = {prefix + "embeddings.position_ids": torch.arange(SHAPE.positions)[None]}
+    for name, value in BertClassifier(SHAPE).state_dict().items():
+        new = name.replace("bert.", prefix, 1) if name.startswith("bert.") else head + name.split(".")[1]
+        renamed[new] = value * 2
+    return renamed
+
+
+def write_source(directory: Path, tensors: Mapping[str, Tensor] | None = None, **config: Any) -> Path:
+    """A whole directory: weights, config.json and vocab.txt."""
+    directory.mkdir(parents=True)
+    save_file(dict(tensors or weights()), directory / "model.safetensors")
+    (directory / "config.json").write_text(json.dumps(CONFIG | config), "utf-8")
+    (directory / "vocab.txt").write_text("\n".join(PIECES) + "\n", "utf-8")
+    return directory
+
+
+def set_json(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write a JSON file of the source."""
+    path.write_text(json.dumps(settings, ensure_ascii=False), "utf-8")

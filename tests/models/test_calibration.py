@@ -1,0 +1,45 @@
+"""Confidence is fitted to labelled texts: what is found is what the texts were drawn with."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from worker.packs.calibration import find_uncertain_below, fit_temperature
+
+
+def draw(temperature: float, texts: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels that are positive as often as the logits over the temperature promise."""
+    random = np.random.default_rng(1)
+    logits = random.normal(0, 3, texts)
+    return logits, (random.random(texts) < 1 / (1 + np.exp(-logits / temperature))).astype(np.int64)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_labels_were_drawn_with_is_found(temperature: float) -> None:
+    assert fit_temperature(*draw(temperature)) == pytest.approx(temperature, rel=0.06)
+
+
+def test_a_model_that_is_always_right_or_never_has_a_bounded_temperature() -> None:
+    logits, labels = np.array([2.0, -2.0]), np.array([1, 0])
+    assert fit_temperature(logits, labels) == pytest.approx(0.05, rel=0.01)
+    assert fit_temperature(logits, 1 - labels) == pytest.approx(20, rel=0.01)
+
+
+def test_confidence_that_is_honest_is_uncertain_below_three_quarters() -> None:
+    random = np.random.default_rng(1)
+    confidence = random.uniform(0.5, 1, 20_000)
+    assert find_uncertain_below(confidence, random.random(20_000) < confidence) == pytest.approx(
+        0.75, abs=0.03
+    )
+
+
+def test_the_least_confidence_that_is_right_often_enough_is_not_uncertain() -> None:
+    confidence = np.array([0.6, 0.7, 0.81239, 0.9])
+    assert find_uncertain_below(confidence, np.array([False, False, True, True])) == 0.8123
+
+
+def test_the_threshold_has_its_bounds() -> None:
+    confidence = np.array([0.6, 0.9])
+    assert find_uncertain_below(confidence, np.array([True, True])) == 0.6
+    assert find_uncertain_below(confidence, np.array([False, False])) == 1.0

@@ -1,0 +1,111 @@
+"""Models come from ModelScope by its own client: whole, resumed after a failure, never awaited for ever."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("modelscope")
+pytest.importorskip("torch")
+
+from ops.ports import free_port
+from ops.processes import ROOT
+from tests.models.hub import MODEL, Hub, running_hub
+from tests.models.sources import TEXTS, write_source
+from worker.packs import load_pack
+
+WEIGHTS = "model.safetensors"
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with running_hub(write_source(tmp_path / "hub")) as running:
+        yield running
+
+
+def run(folder: Path, endpoint: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a module with ModelScope's client pointed at a stand-in, without patience."""
+    impatience = {
+        "MODELSCOPE_ENDPOINT": endpoint,
+        "MODELSCOPE_CACHE": str(folder / "cache"),
+        "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0",
+        "MODELSCOPE_DOWNLOAD_TIMEOUT": "1",
+        "MODELSCOPE_API_MAX_RETRIES": "1",
+        "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | impatience,
+        capture_output=True,
+        text=True,
+        timeout=140,
+        check=False,
+    )
+
+
+def fetch(folder: Path, endpoint: str, model: str = MODEL) -> subprocess.CompletedProcess[str]:
+    """The fetching alone, the error as the command prints it."""
+    code = (
+        "from worker.packs import PackError\n"
+        "from worker.packs.hub import download\n"
+        f"try: print(download({model!r}, 'master'))\n"
+        "except PackError as error: raise SystemExit(str(error))"
+    )
+    return run(folder, endpoint, "-c", code)
+
+
+def test_a_download_that_was_cut_off_is_resumed_and_becomes_a_pack(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
+    out = tmp_path / "packs" / "pack"
+    options = ("--source", MODEL, "--out", str(out), "--calibration", str(tmp_path / "texts"))
+    make = ("-m", "worker.packs", "make", *options, "--min-agreement", "0.5")
+    hub.fault = "cut"
+    failed = run(tmp_path, hub.url, *make)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith(f"{MODEL} at master: {WEIGHTS} did not come")
+    assert not out.parent.exists()
+    hub.fault = ""
+    made = run(tmp_path, hub.url, *make)
+    assert made.returncode == 0, made.stderr
+    assert hub.ranges == [f"{WEIGHTS} {(hub.directory / WEIGHTS).stat().st_size // 2}"]
+    assert (load_pack(out).id, load_pack(out).revision) == (MODEL, "master")
+
+
+def test_a_download_that_stalls_ends_with_the_reason(hub: Hub, tmp_path: Path) -> None:
+    hub.fault = "stall"
+    start = time.monotonic()
+    failed = fetch(tmp_path, hub.url)
+    assert time.monotonic() - start < 40
+    assert failed.returncode == 1
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith(f"{MODEL} at master: {WEIGHTS} did not come from ModelScope whole (")
+    assert "timed out" in last
+
+
+def test_what_was_fetched_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
+    first, second = fetch(tmp_path, hub.url), fetch(tmp_path, hub.url)
+    assert first.returncode == second.returncode == 0
+    directory = Path(second.stdout.splitlines()[-1])
+    assert directory.is_relative_to(tmp_path / "cache")
+    assert (directory / WEIGHTS).read_bytes() == (hub.directory / WEIGHTS).read_bytes()
+
+
+def test_a_hub_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+    failed = fetch(tmp_path, f"http://127.0.0.1:{free_port()}")
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith(f"{MODEL} at master: ModelScope does not give it (")
+    assert "Connection refused" in last
+
+
+def test_a_model_that_does_not_exist_is_told_in_one_line(hub: Hub, tmp_path: Path) -> None:
+    failed = fetch(tmp_path, hub.url, "iic/none")
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("iic/none at master: ModelScope does not give it (")
+    assert "record not found" in last

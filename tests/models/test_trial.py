@@ -1,0 +1,73 @@
+"""What decides between the graphs: agreement first, then that a text's neighbours do not matter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("sklearn")
+pytest.importorskip("tqdm")
+
+from ops.processes import ROOT
+from worker.batches import Batches
+from worker.packs import load_pack
+from worker.packs.measure import Drift, batch_invariant, drift, encode, load_batches, positive
+from worker.packs.trial import Candidate, judge
+
+EMBEDDED = ROOT / "models" / "embedded"
+ROWS = [[2, *range(5, 5 + length), 3] for length in range(1, 12)] * 3
+
+
+class Neighbourly:
+    """An engine that rounds by the largest value of its batch, as dynamic quantisation does."""
+
+    batch_tokens = 1_024
+
+    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        sums = (ids * mask).sum(1).astype(np.float32)
+        return np.stack([-sums, sums / sums.max()], 1)
+
+
+def candidate(*, invariant: bool) -> Candidate:
+    return Candidate(replace(load_pack(EMBEDDED), precision="int8"), np.zeros(4), invariant)
+
+
+def test_a_graph_whose_answers_depend_on_neighbours_is_found_out() -> None:
+    assert not batch_invariant(Batches(Neighbourly(), max_tokens=32, batch_tokens=1_024), ROWS)
+
+
+def test_the_embedded_graph_does_not_depend_on_neighbours() -> None:
+    assert batch_invariant(load_batches(load_pack(EMBEDDED)), ROWS)
+
+
+def test_int8_is_served_when_it_agrees_and_stands_alone() -> None:
+    assert judge(Drift(0.99, 0.0, 0.0), candidate(invariant=True), 0.99) == (
+        "int8",
+        "int8 gives the label of fp32 to 99.00% of 4 texts",
+    )
+
+
+@pytest.mark.parametrize(
+    ("agreement", "invariant", "cause"),
+    [(0.9899, True, "only 98.99% of 4 texts; 99.00% were asked for"), (1.0, False, "alone and in a batch")],
+)
+def test_fp32_is_served_otherwise(*, agreement: float, invariant: bool, cause: str) -> None:
+    precision, reason = judge(Drift(agreement, 0.0, 0.0), candidate(invariant=invariant), 0.99)
+    assert precision == "fp32"
+    assert reason.endswith(cause)
+
+
+def test_drift_is_counted_in_labels_and_probabilities() -> None:
+    apart = drift(np.array([0.0, 2.0, -1.0]), np.array([-0.1, 2.0, -1.0]))
+    assert apart.agreement == pytest.approx(2 / 3)
+    assert apart.most == pytest.approx(0.5 - 1 / (1 + np.exp(0.1)))
+    assert apart.mean == pytest.approx(apart.most / 3)
+    assert positive(np.array([2.0]), 2.0)[0] == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_long_texts_are_cut_and_keep_their_end() -> None:
+    (row,) = encode(["好" * 50], EMBEDDED / "vocab.txt", 10)
+    whole = encode(["好"], EMBEDDED / "vocab.txt", 10)[0]
+    assert len(row) == 10
+    assert (row[0], row[-1]) == (whole[0], whole[-1])

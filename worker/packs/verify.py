@@ -1,0 +1,42 @@
+"""Check a pack again: its graph against the reference weights that it keeps."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.errors import SentiqError
+from worker.batches import Batches
+from worker.engines import build_engine
+from worker.packs import REFERENCE_FILE, Pack, PackError
+
+UNCHECKED = "agreement not checked"
+
+
+def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Iterator[str]:
+    """Say what was found, a line each. Raises PackError when the graph does not answer as it should."""
+    if REFERENCE_FILE not in pack.files:
+        yield f"{UNCHECKED}: the pack keeps no reference weights"
+        return
+    try:
+        reference = build_engine(pack, "torch", device="cpu", threads=1)
+        # Not at the top: they are installed only where packs are made or compared.
+        from worker.packs.measure import (  # noqa: PLC0415
+            BATCH_TOKENS,
+            batch_invariant,
+            drift,
+            encode,
+            load_batches,
+            score,
+        )
+    except (SentiqError, ImportError) as error:
+        yield f"{UNCHECKED}: {error}"
+        return
+    rows = encode(texts, pack.path("vocab.txt"), pack.max_tokens)
+    served = load_batches(pack)
+    exact = Batches(reference, max_tokens=pack.max_tokens, batch_tokens=BATCH_TOKENS)
+    apart = drift(score(exact, rows, "reference"), score(served, rows, pack.precision))
+    found = f"the label of the reference for {apart.agreement:.2%} of {len(rows)} texts"
+    if apart.agreement < min_agreement:
+        raise PackError(f"model.bin: gives {found}; {min_agreement:.2%} were asked for")
+    yield f"{found}; probability differs by {apart.mean:.5f} on average, {apart.most:.5f} at most"
+    if not batch_invariant(served, rows):
+        raise PackError("model.bin: answers differently for a text alone and in a batch")
+    yield "the same, bit for bit, alone and in batches"
