@@ -36,6 +36,10 @@ class Client:
         except httpx2.TransportError:
             return False
 
+    def info(self) -> dict[str, Any]:
+        """What the service says of its model and its limits."""
+        return self._json(self._http.get("/v1/info"))
+
     def submit(self, texts: Sequence[str]) -> dict[str, Any]:
         """Send texts as one job."""
         return self._json(self._http.post("/v1/jobs", json={"items": [{"text": text} for text in texts]}))

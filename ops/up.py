@@ -9,6 +9,7 @@ from typing import Any
 
 from ops.client import Client
 from ops.logs import Log
+from ops.model import Model, ModelError
 from ops.ports import PortError, port_from_env, require_free
 from ops.processes import ROOT, ProcessDiedError
 from ops.redis_server import RedisUnavailableError
@@ -27,13 +28,21 @@ def main() -> int:
     try:
         Settings.read()
         port, flower_port = _ports()
+        _prepare_model()
         log = Log(sys.stdout)
         with running_stack(_plan(port), log) as stack:
             _greet(stack, log, flower_port)
             stack.wait()
     except KeyboardInterrupt:
         return 0
-    except (ConfigurationError, PortError, RedisUnavailableError, ProcessDiedError, StackError) as error:
+    except (
+        ConfigurationError,
+        ModelError,
+        PortError,
+        RedisUnavailableError,
+        ProcessDiedError,
+        StackError,
+    ) as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
     return 1
 
@@ -46,6 +55,16 @@ def _ports() -> tuple[int, int]:
     require_free("PORT", port)
     require_free("FLOWER_PORT", flower_port)
     return port, flower_port
+
+
+def _prepare_model() -> None:
+    """Have the worker serve the model that MODEL names; the first time its pack is made."""
+    model = Model.asked_for(os.environ)
+    if model is None:
+        return
+    if not model.made:
+        model.make()
+    os.environ["SENTIMENT_PACK"] = str(model.pack)
 
 
 def _plan(port: int) -> Plan:
@@ -65,6 +84,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         stack.await_api(client)
         log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")
         item = stack.score(client, _FIRST_TEXT)
+        model = client.info()["model"]
     log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
     stack.start_flower(flower_port)
     body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
@@ -73,6 +93,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         f"""
   {_FIRST_TEXT}  {verdict(item)}
 
+  model   {model["id"]} {model["revision"]} ({model["engine"]})
   page    {stack.url}/
   flower  http://127.0.0.1:{flower_port}/
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}

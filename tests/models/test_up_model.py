@@ -1,0 +1,72 @@
+"""`make up MODEL=` makes a pack once, serves it, says which model answers, and leaves nothing half made."""
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("nncf")
+
+from ops.processes import ROOT
+from tests.conftest import eventually
+from tests.models.sources import write_source
+from tests.ops.test_up import Up, up
+
+_MAKING_S = 120
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Path]:
+    """A source whose name no other run has; what is kept of it goes with the test."""
+    name = f"test-{tmp_path.name}-{time.time_ns()}"
+    yield write_source(tmp_path / name)
+    shutil.rmtree(kept(name), ignore_errors=True)
+
+
+def kept(name: str) -> Path:
+    return ROOT / ".run" / "packs" / name
+
+
+def page_url(running: Up) -> str:
+    return next(line for line in running.printed.splitlines() if line.startswith("  page")).split()[1]
+
+
+def test_a_pack_is_made_once_and_the_model_that_answers_is_named(source: Path, tmp_path: Path) -> None:
+    with up(tmp_path, MODEL=str(source)) as first:
+        eventually(lambda: "is served" in first.printed, within_s=_MAKING_S)
+        first.await_verdict()
+        (pack,) = kept(source.name).iterdir()
+        assert "exporting to OpenVINO" in first.printed
+        assert f"  model   {source.name} {pack.name} (openvino)\n" in first.printed
+        model = httpx2.get(page_url(first) + "v1/info", trust_env=False).json()["model"]
+        assert (model["id"], model["revision"]) == (source.name, pack.name)
+    made = (pack / "pack.json").stat().st_mtime_ns
+    with up(tmp_path, MODEL=str(source)) as second:
+        second.await_verdict()
+        assert "exporting" not in second.printed
+        assert f"  model   {source.name} {pack.name} (openvino)\n" in second.printed
+    assert (pack / "pack.json").stat().st_mtime_ns == made
+
+
+def test_ctrl_c_while_a_pack_is_made_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    with up(tmp_path, MODEL=str(source)) as running:
+        eventually(lambda: "exporting to OpenVINO" in running.printed, within_s=_MAKING_S)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=100) == 0
+    assert list(kept(source.name).iterdir()) == []
+    assert "Traceback" not in running.printed
+
+
+def test_a_source_that_is_refused_ends_the_start_with_the_reason(source: Path, tmp_path: Path) -> None:
+    (source / "vocab.txt").unlink()
+    with up(tmp_path, MODEL=str(source)) as running:
+        assert running.process.wait(timeout=100) == 1
+        assert running.printed.splitlines()[-1] == f"vocab.txt: missing from {source}"
+        assert "│" not in running.printed
+    assert not kept(source.name).exists()
