@@ -2,15 +2,22 @@
 # Makes the lock files anew from pyproject.toml; needs uv. One file per image or machine that installs it.
 set -eu
 cd "$(dirname "$0")/.."
-lock() {
+compile() {
     out=requirements/$1.lock
     shift
-    uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-        --no-emit-index-url --custom-compile-command requirements/lock.sh --output-file "$out" "$@"
+    uv pip compile "$@" --universal --python-version 3.11 --generate-hashes --quiet \
+        --no-emit-index-url --custom-compile-command requirements/lock.sh --output-file "$out"
+}
+lock() {
+    name=$1
+    shift
+    compile "$name" pyproject.toml "$@"
 }
 lock api --extra api
 lock worker --extra worker
 lock local --extra api --extra worker --extra local
+lock plot --extra worker --extra plot
 lock browser --extra api --extra worker --extra local --extra dev --extra browser
 lock models --extra api --extra worker --extra local --extra dev --extra models
-lock dev --extra api --extra worker --extra local --extra dev
+lock dev --extra api --extra worker --extra local --extra dev --extra plot
+compile parity requirements/parity.in

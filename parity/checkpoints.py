@@ -1,0 +1,149 @@
+"""Checkpoints to compare on, written as ModelScope and its elders lay them out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from worker.engines.bert import BertClassifier, BertShape
+from worker.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
+
+BASE = BertShape(vocabulary=21128, positions=512, width=768, layers=12, heads=12, intermediate=3072)
+TINY = BertShape(vocabulary=21128, positions=512, width=256, layers=4, heads=4, intermediate=1024)
+LABELS = {"负面": 0, "正面": 1}
+_SPREAD = 2.0  # standard deviation of the log-odds: most probabilities lie between 0.02 and 0.98
+_ROWS, _ROW_CHARACTERS = 64, 28  # of the texts over which the log-odds are spread
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a checkpoint names its tensors and in which kind of file it keeps them."""
+
+    prefix: str = "bert."
+    head: str = "classifier."
+    old: bool = False  # gamma and beta for layer norms, and position_ids
+    safetensors: bool = False
+
+
+LAYOUTS = {
+    "bert. + classifier.": Layout(),
+    "encoder. + head.classifier.": Layout("encoder.", "head.classifier."),
+    "no prefix": Layout(""),
+    "gamma, beta, position_ids": Layout(old=True),
+    "safetensors": Layout(safetensors=True),
+}
+
+
+def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str], seed: int) -> Weights:
+    """Weights of no sense but for the classifier's, which tell the texts apart as a trained model's do."""
+    torch.manual_seed(seed)
+    model = BertClassifier(shape).eval()
+    rows = _rows(tokens, texts)
+    with torch.inference_mode():
+        for name, value in model.named_parameters():
+            if "LayerNorm" in name:
+                value.add_(torch.randn_like(value) * 0.1)
+        pooled = torch.tanh(model.bert.pooler["dense"](model.bert(rows, torch.ones_like(rows))[:, 0]))
+        # Along where they differ most: a random direction would need a factor that magnifies rounding.
+        direction = torch.linalg.svd(pooled - pooled.mean(0), full_matrices=False)[2][0]
+        odds = pooled @ direction
+        weight = direction * (_SPREAD / odds.std() / 2)
+        bias = weight @ pooled.mean(0)
+        model.classifier.weight.copy_(torch.stack([-weight, weight]))
+        model.classifier.bias.copy_(torch.stack([bias, -bias]))
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def vocabulary(size: int, characters: Sequence[str]) -> list[str]:
+    """Tokens in the order of Chinese BERT: [PAD], unused ones, special ones, characters, continuations."""
+    latin = [chr(point) for point in range(0x21, 0x7F) if not chr(point).isupper()]
+    pairs = [first + second for first in latin if first.isalpha() for second in "aeioutnrs"]
+    others = [
+        chr(point) for start, end in ((0x3000, 0x3100), (0xFF01, 0xFF5F)) for point in range(start, end)
+    ]
+    han = [chr(point) for point in range(0x4E00, 0xA000)]
+    known = dict.fromkeys([*latin, *characters, *pairs, *others, *han])
+    special = [PAD, *(f"[unused{number}]" for number in range(1, 100)), UNKNOWN, CLS, SEP, MASK]
+    words = [*known][: (size - len(special)) // 2]
+    return [*special, *words, *("##" + word for word in words)]
+
+
+def write_checkpoint(
+    directory: Path, shape: BertShape, weights: Weights, tokens: Sequence[str], layout: Layout
+) -> Path:
+    """Write a directory that ModelScope's pipeline loads."""
+    directory.mkdir(parents=True)
+    renamed = {_name(name, layout): value for name, value in weights.items()}
+    if layout.old:
+        renamed[layout.prefix + "embeddings.position_ids"] = torch.arange(shape.positions)[None]
+    if layout.safetensors:
+        save_file(renamed, directory / "model.safetensors", {"format": "pt"})
+    else:
+        torch.save(renamed, directory / "pytorch_model.bin")
+    (directory / "vocab.txt").write_text("".join(token + "\n" for token in tokens), "utf-8")
+    _write_json(directory / "config.json", _config(shape))
+    _write_json(directory / "configuration.json", _configuration(shape, layout))
+    _write_json(directory / "label_mapping.json", LABELS)
+    return directory
+
+
+def _rows(tokens: Sequence[str], texts: Sequence[str]) -> Tensor:
+    """The beginnings of the longer texts as ids (n, length), a character a token."""
+    numbers = {token: number for number, token in enumerate(tokens)}
+    long = [text[:_ROW_CHARACTERS] for text in texts if len(text) >= _ROW_CHARACTERS][:_ROWS]
+    return torch.tensor(
+        [[numbers[CLS], *(numbers.get(character, 0) for character in text), numbers[SEP]] for text in long]
+    )
+
+
+def _name(name: str, layout: Layout) -> str:
+    renamed = name.replace("bert.", layout.prefix, 1) if name.startswith("bert.") else name
+    renamed = renamed.replace("classifier.", layout.head) if name.startswith("classifier.") else renamed
+    if layout.old and "LayerNorm" in name:
+        renamed = renamed.replace(".weight", ".gamma").replace(".bias", ".beta")
+    return renamed
+
+
+def _config(shape: BertShape) -> dict[str, Any]:
+    """What `config.json` says of a shape."""
+    return {
+        "model_type": "structbert",
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.positions,
+        "hidden_size": shape.width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": shape.intermediate,
+        "type_vocab_size": shape.token_types,
+        "layer_norm_eps": shape.norm_epsilon,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
+
+
+def _configuration(shape: BertShape, layout: Layout) -> dict[str, Any]:
+    """What ModelScope builds its pipeline from: one model, or a backbone with a head."""
+    parts = {
+        "type": "text-classification",
+        "backbone": _config(shape) | {"type": "structbert", "prefix": "encoder"},
+        "head": {"type": "text-classification", "hidden_size": shape.width, "hidden_dropout_prob": 0.1},
+    }
+    return {
+        "framework": "pytorch",
+        "task": "text-classification",
+        "model": parts if layout.head.startswith("head.") else {"type": "structbert"},
+        "preprocessor": {"type": "sen-cls-tokenizer", "first_sequence": "sentence"},
+        "pipeline": {"type": "sentiment-classification"},
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2), "utf-8")

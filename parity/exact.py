@@ -1,0 +1,46 @@
+"""Our side: a checkpoint's very weights as a pack, in fp32, behind the classifier that workers run."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import openvino
+
+from worker.classifier import Classifier
+from worker.engines import build_engine
+from worker.packs import LABELS, REFERENCE_FILE, Pack
+from worker.packs.graph import export_graph
+from worker.packs.reference import Reference, write_reference
+from worker.packs.source import read_source
+
+ENGINES = ("torch", "openvino")
+_BATCH_TOKENS = 1024
+
+
+def exact_pack(checkpoint: Path, out: Path) -> Pack:
+    """Read the checkpoint as `packs make` does and write its fp32 graph and its weights to `out`."""
+    out.mkdir()
+    source = read_source(checkpoint)
+    write_reference(source.weights, Reference.EXACT, out / REFERENCE_FILE)
+    openvino.save_model(export_graph(source.shape, source.weights), out / "model.xml", compress_to_fp16=False)
+    shutil.copyfile(source.vocabulary, out / "vocab.txt")
+    return Pack(
+        directory=out,
+        id=checkpoint.name,
+        revision="parity",
+        labels=LABELS,
+        max_tokens=source.shape.positions,
+        precision="fp32",
+        architecture=asdict(source.shape),
+        temperature=1.0,
+        files={path.name: "" for path in out.iterdir()},
+        measured={},
+    )
+
+
+def classifiers(pack: Pack, threads: int) -> Iterator[tuple[str, Classifier]]:
+    """A classifier on each engine."""
+    for name in ENGINES:
+        engine = build_engine(pack, name, device="cpu", threads=threads)
+        yield name, Classifier(pack, engine, batch_tokens=_BATCH_TOKENS)
