@@ -8,17 +8,19 @@ PYTHON ?= python3
 OUT ?= .run/training
 VENV := .venv
 PY := $(VENV)/bin/python
+STOCK := .run/parity
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal one line that names the package being fetched; nothing elsewhere.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench test test-browser test-models model lint format lock clean
+.PHONY: help up demo bench bench-engines parity test test-browser test-models model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run Redis, API, worker and Flower until Ctrl-C; PORT=8000 FLOWER_PORT=5555 REDIS_URL=
+up: $(VENV)/.local ## run Redis, API, worker and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL=
+	@$(if $(MODEL),$(PY) -m ops.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m ops.up
 
 demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the verdicts, stop
@@ -26,6 +28,12 @@ demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the ver
 
 bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=file (one a line) JSON=file
 	@exec $(PY) -m bench.throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
+
+bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
+	@exec $(PY) -m bench.engines $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
+	@exec $(PY) -m parity $(ARGS)
 
 test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)
@@ -39,7 +47,7 @@ test-models: $(VENV)/.models ## the tests that need torch
 model: $(VENV)/.models ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
 	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" $(ARGS)
 	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)" \
-		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256
+		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference compact
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(PY) -m ruff check .
@@ -67,6 +75,14 @@ $(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
 	@echo "installing $< and torch into $(VENV) (once, some minutes)"
 	@$(PIP) --requirement $< | $(PROGRESS)
 	@$(PY) -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
+	@touch $@
+
+# ModelScope's own pipeline needs older versions than ours.
+$(STOCK)/.made: requirements/parity.lock requirements/torch.txt $(VENV)/.made
+	@echo "installing $< and torch into $(STOCK) (once, some minutes)"
+	@$(PY) -m venv --clear $(STOCK)
+	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --require-hashes --requirement $< | $(PROGRESS)
+	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
 	@touch $@
 
 $(VENV)/.made:
