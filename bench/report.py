@@ -18,12 +18,16 @@ _PACKAGES = ("openvino", "tokenizers", "celery", "redis", "gunicorn", "gevent")
 def circumstances() -> dict[str, Any]:
     """Machine, versions and pack."""
     pack = load_pack(Settings.read().pack)
+    return machine(_PACKAGES) | {"pack": f"{pack.id} {pack.revision}"}
+
+
+def machine(packages: Sequence[str]) -> dict[str, Any]:
+    """Processor, cores and versions."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _PACKAGES},
-        "pack": f"{pack.id} {pack.revision}",
+        "versions": {name: version(name) for name in packages},
     }
 
 
@@ -31,23 +35,18 @@ def figures(pairs: Sequence[tuple[float, Run]]) -> dict[str, Any]:
     """What the pairs of offline rate and end-to-end run say; the share is taken pair by pair."""
     waits = sorted(wait for _, run in pairs for wait in run.waits)
     return {
-        "offline_rate": _spread([alone for alone, _ in pairs]),
-        "end_to_end_rate": _spread([run.rate for _, run in pairs]),
-        "share_of_offline": _spread([run.rate / alone for alone, run in pairs]),
+        "offline_rate": spread([alone for alone, _ in pairs]),
+        "end_to_end_rate": spread([run.rate for _, run in pairs]),
+        "share_of_offline": spread([run.rate / alone for alone, run in pairs]),
         "submit_to_result_s": {"p50": waits[len(waits) // 2], "p95": waits[int(len(waits) * 0.95)]},
     }
 
 
 def summary(report: dict[str, Any]) -> str:
     """The report as a page of text."""
-    chars, share, waits = report["text_chars"], report["share_of_offline"], report["submit_to_result_s"]
-    versions = " ".join(f"{name} {number}" for name, number in report["versions"].items())
+    share, waits = report["share_of_offline"], report["submit_to_result_s"]
     return f"""
-{report["processor"]}, {report["cores"]} cores, Python {report["python"]}
-{versions}
-pack {report["pack"]}
-texts {report["texts"]}: {chars["count"]} a run, {chars["repeated"]:.1%} repeated
-characters: mean {chars["mean"]}, p50 {chars["p50"]:.0f}, p95 {chars["p95"]:.0f}, max {chars["max"]}
+{heading(report)}
 
 {"offline":12}{_rate(report["offline_rate"])}
 {"end to end":12}{_rate(report["end_to_end_rate"])}
@@ -59,6 +58,17 @@ children ready after {", ".join(f"{seconds:.2f} s" for seconds in report["childr
 {_costs(report)}"""
 
 
+def heading(report: dict[str, Any]) -> str:
+    """What the figures below hold for."""
+    chars = report["text_chars"]
+    versions = " ".join(f"{name} {number}" for name, number in report["versions"].items())
+    return f"""{report["processor"]}, {report["cores"]} cores, Python {report["python"]}
+{versions}
+pack {report["pack"]}
+texts {report["texts"]}: {chars["count"]} a run, {chars["repeated"]:.1%} repeated
+characters: mean {chars["mean"]}, p50 {chars["p50"]:.0f}, p95 {chars["p95"]:.0f}, max {chars["max"]}"""
+
+
 def _costs(report: dict[str, Any]) -> str:
     return "\n".join(
         f"{part:18}{seconds:20.3f}   {', '.join(map(str, report['peak_mb'][part]))}"
@@ -66,11 +76,12 @@ def _costs(report: dict[str, Any]) -> str:
     )
 
 
-def _rate(spread: dict[str, float]) -> str:
-    return f"{spread['median']:8.0f} texts/s  ({spread['min']:.0f} to {spread['max']:.0f})"
+def _rate(found: dict[str, float]) -> str:
+    return f"{found['median']:8.0f} texts/s  ({found['min']:.0f} to {found['max']:.0f})"
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ops.processes import ROOT
-from parity.checkpoints import BASE, LAYOUTS, TINY, Layout, random_weights, vocabulary, write_checkpoint
+from parity.checkpoints import BASE, LAYOUTS, TINY, Layout, random_checkpoint, write_checkpoint
 from parity.compare import TOLERANCE, Finding, compare_ids, compare_scores, stock_of, stock_scores
 from parity.exact import exact_pack
 from parity.stock import StockError
-from parity.texts import id_texts, review_texts, shipped_texts
+from parity.texts import id_texts, review_texts
 from worker.engines.bert import BertShape
 from worker.packs import REFERENCE_FILE, load_pack
 from worker.packs.reference import read_reference
@@ -64,10 +64,7 @@ class Run:
             yield from compare_scores(f"tiny, {name}", pack, scores, texts)
 
     def _random(self, name: str, shape: BertShape, layout: Layout) -> Path:
-        texts = shipped_texts()
-        tokens = vocabulary(shape.vocabulary, sorted(set("".join(texts))))
-        weights = random_weights(shape, tokens, texts, self.seed)
-        return write_checkpoint(self.workshop / name, shape, weights, tokens, layout)
+        return random_checkpoint(self.workshop / name, shape, layout, self.seed)
 
     def _embedded(self) -> Path:
         pack = load_pack(_EMBEDDED)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from parity.texts import shipped_texts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
 
@@ -39,6 +40,13 @@ LAYOUTS = {
     "gamma, beta, position_ids": Layout(old=True),
     "safetensors": Layout(safetensors=True),
 }
+
+
+def random_checkpoint(directory: Path, shape: BertShape, layout: Layout, seed: int) -> Path:
+    """A directory of random weights whose vocabulary holds every character of the shipped texts."""
+    texts = shipped_texts()
+    tokens = vocabulary(shape.vocabulary, sorted(set("".join(texts))))
+    return write_checkpoint(directory, shape, random_weights(shape, tokens, texts, seed), tokens, layout)
 
 
 def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str], seed: int) -> Weights:

@@ -30,7 +30,7 @@ class Finding:
 
     def __str__(self) -> str:
         """The line."""
-        return f"{'holds' if self.holds else 'FAILS'}  {self.what:42}{self.texts:6} texts  {self.found}"
+        return f"{'holds' if self.holds else 'FAILS'}  {self.what:46}{self.texts:6} texts  {self.found}"
 
 
 def stock_of(checkpoint: Path, max_tokens: int) -> Stock:

@@ -1,7 +1,5 @@
 """What decides between the graphs: agreement first, then that a text's neighbours do not matter."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -30,7 +28,9 @@ class Neighbourly:
 
 
 def candidate(*, invariant: bool) -> Candidate:
-    return Candidate(replace(load_pack(EMBEDDED), precision="int8"), np.zeros(4), invariant)
+    pack = load_pack(EMBEDDED)
+    neighbourly = Batches(Neighbourly(), max_tokens=32, batch_tokens=1_024)
+    return Candidate(pack, load_batches(pack) if invariant else neighbourly, ROWS, np.zeros(4))
 
 
 def test_a_graph_whose_answers_depend_on_neighbours_is_found_out() -> None:

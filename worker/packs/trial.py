@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.batches import Row
+from worker.batches import Batches, Row
 from worker.packs import Pack
 from worker.packs.calibration import find_uncertain_below, fit_temperature
 from worker.packs.measure import (
@@ -28,16 +30,32 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One graph, loaded, and what it answered."""
+    """One graph, loaded, and the logits that it answered to the rows (n,)."""
 
     pack: Pack
+    batches: Batches
+    rows: Sequence[Row]
     logits: Logits
-    invariant: bool
+
+    @classmethod
+    def tried(cls, pack: Pack, rows: Sequence[Row]) -> Self:
+        """Load the graph and score the rows."""
+        batches = load_batches(pack)
+        return cls(pack, batches, rows, score(batches, rows, pack.precision))
+
+    @cached_property
+    def invariant(self) -> bool:
+        """Whether a text's neighbours leave its answer alone; found out when asked, for it takes its time."""
+        return batch_invariant(self.batches, self.rows)
 
     @property
     def graph_bytes(self) -> int:
         """Size of the graph's files."""
         return sum(self.pack.path(name).stat().st_size for name in ("model.xml", "model.bin"))
+
+    def accuracy(self, labels: NDArray[np.int64]) -> float:
+        """Share of rows with their label (1 = positive)."""
+        return float(np.mean((self.logits >= 0) == (labels == 1)))
 
 
 def choose(
@@ -47,36 +65,31 @@ def choose(
 
     `labels` (1 = positive), one a row or none, also give accuracy, temperature and `uncertain_below`.
     """
-    batches = {pack.precision: load_batches(pack) for pack in (exact, quantised)}
     logger.info("measuring both graphs on %d texts", len(rows))
-    tried = {
-        pack.precision: Candidate(
-            pack,
-            score(batches[pack.precision], rows, pack.precision),
-            batch_invariant(batches[pack.precision], rows),
-        )
-        for pack in (exact, quantised)
-    }
-    apart = drift(tried["fp32"].logits, tried["int8"].logits)
-    precision, reason = judge(apart, tried["int8"], min_agreement)
-    chosen = tried[precision]
-    measured: dict[str, float] = {
-        "texts": len(rows),
+    fp32, int8 = Candidate.tried(exact, rows), Candidate.tried(quantised, rows)
+    apart = drift(fp32.logits, int8.logits)
+    precision, reason = judge(apart, int8, min_agreement)
+    chosen = int8 if precision == "int8" else fp32
+    pack, measured = chosen.pack, _compared(fp32, int8, apart) | {"batch_invariant": chosen.invariant}
+    if labels:
+        truth = np.array(labels, np.int64)
+        measured |= {"dev_accuracy_fp32": fp32.accuracy(truth), "dev_accuracy_int8": int8.accuracy(truth)}
+        measured["dev_accuracy"] = chosen.accuracy(truth)
+        pack = _calibrated(pack, chosen.logits, truth)
+    rounded = {name: _rounded(value) for name, value in measured.items()}
+    return replace(pack, reason=reason, measured=rounded)
+
+
+def _compared(fp32: Candidate, int8: Candidate, apart: Drift) -> dict[str, float]:
+    return {
+        "texts": len(fp32.rows),
         "agreement_with_fp32": apart.agreement,
         "mean_probability_drift": apart.mean,
         "max_probability_drift": apart.most,
-        "batch_invariant": chosen.invariant,
-        "fp32_bytes": tried["fp32"].graph_bytes,
-        "int8_bytes": tried["int8"].graph_bytes,
-        "speed_ratio": speed_ratio(batches["fp32"], batches["int8"], rows),
+        "fp32_bytes": fp32.graph_bytes,
+        "int8_bytes": int8.graph_bytes,
+        "speed_ratio": speed_ratio(fp32.batches, int8.batches, fp32.rows),
     }
-    pack = replace(chosen.pack, reason=reason)
-    if labels:
-        truth = np.array(labels, np.int64)
-        measured |= {f"dev_accuracy_{name}": _accuracy(one.logits, truth) for name, one in tried.items()}
-        measured["dev_accuracy"] = measured[f"dev_accuracy_{precision}"]
-        pack = _calibrated(pack, chosen.logits, truth)
-    return replace(pack, measured={name: _rounded(value) for name, value in measured.items()})
 
 
 def judge(apart: Drift, quantised: Candidate, min_agreement: float) -> tuple[str, str]:
@@ -99,7 +112,3 @@ def _calibrated(pack: Pack, logits: Logits, labels: NDArray[np.int64]) -> Pack:
 
 def _rounded(value: float) -> float:
     return value if isinstance(value, int) else round(value, DIGITS)
-
-
-def _accuracy(logits: Logits, labels: NDArray[np.int64]) -> float:
-    return float(np.mean((logits >= 0) == (labels == 1)))
