@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench bench-engines parity test test-browser test-models model lint format lock clean
+.PHONY: help up demo bench bench-engines bench-memory bench-sharing parity test test-browser test-models model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=fi
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
 	@exec $(PY) -m bench.engines $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-memory: $(VENV)/.local ## memory of a child over 50,000 batches of random shapes; ARGS= JSON=file
+	@exec $(PY) -m bench.memory $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-sharing: $(VENV)/.models ## memory of two children against that of one at base size; ARGS= JSON=file
+	@exec $(PY) -m bench.sharing $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
 	@exec $(PY) -m parity $(ARGS)

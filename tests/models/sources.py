@@ -24,11 +24,11 @@ CONFIG = {
 }
 
 
-def weights(prefix: str = "bert.", head: str = "classifier.") -> dict[str, Tensor]:
+def weights(prefix: str = "bert.", head: str = "classifier.", shape: BertShape = SHAPE) -> dict[str, Tensor]:
     """The same random weights under any prefixes, with the position ids that old checkpoints carry."""
     torch.manual_seed(3)
-    renamed = {prefix + "embeddings.position_ids": torch.arange(SHAPE.positions)[None]}
-    for name, value in BertClassifier(SHAPE).state_dict().items():
+    renamed = {prefix + "embeddings.position_ids": torch.arange(shape.positions)[None]}
+    for name, value in BertClassifier(shape).state_dict().items():
         new = name.replace("bert.", prefix, 1) if name.startswith("bert.") else head + name.split(".")[1]
         renamed[new] = value * 2
     return renamed
