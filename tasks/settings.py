@@ -51,7 +51,9 @@ class Settings(BaseSettings):
         "openvino", validation_alias="ENGINE", description="What runs the pack."
     )
     device: Literal["cpu", "cuda"] = Field("cpu", validation_alias="DEVICE", description="Where it runs.")
-    concurrency: PositiveInt | None = Field(None, description="Children of a worker; one per core if unset.")
+    concurrency: PositiveInt | None = Field(
+        None, description="Children of a worker; if unset one per core, or a single one for a GPU."
+    )
     batch_tokens: PositiveInt | None = Field(
         None, description="Token budget of one forward pass, padding included; the engine's if unset."
     )

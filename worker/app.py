@@ -36,7 +36,7 @@ def build_worker(settings: Settings) -> Celery:
     """Return the app for `celery -A worker.main worker`; nothing is loaded before the worker starts."""
     app = build_celery(settings)
     share = usable()
-    concurrency = settings.concurrency or share.count
+    concurrency = settings.concurrency or (1 if settings.device == "cuda" else share.count)
     app.conf.update(
         worker_concurrency=concurrency,
         worker_prefetch_multiplier=1,
@@ -125,12 +125,12 @@ class _Starter:
         logger.info("child ready after %.2f s", time.monotonic() - started)
 
     def _preload(self) -> None:
-        """Import once what each child would: they start faster and share the memory. Nothing is run here."""
+        """Import once what each child would: they start faster and share the memory. Nothing is run."""
         # Not at the top: whoever only imports worker.main has no use for them.
         import worker.classifier  # noqa: F401, PLC0415
         from worker.engines import find_engine  # noqa: PLC0415
 
-        find_engine(self._settings.engine)
+        find_engine(self._settings.engine).require(self._settings.device)
 
     def _load(self) -> Child:
         from worker.classifier import Classifier  # noqa: PLC0415

@@ -30,6 +30,19 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
+def impatience(folder: Path, endpoint: str) -> dict[str, str]:
+    """What makes ModelScope's client ask a stand-in, keep what it fetches in the folder, and give up soon."""
+    return {
+        "MODELSCOPE_ENDPOINT": endpoint,
+        "MODELSCOPE_CACHE": str(folder / "cache"),
+        "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0",
+        "MODELSCOPE_DOWNLOAD_TIMEOUT": "1",
+        "MODELSCOPE_API_MAX_RETRIES": "1",
+        "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Hub
 
@@ -66,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(data) - begin))
         self.end_headers()
-        faulty = self.server.fault and path.suffix == ".safetensors"
+        faulty = self.server.fault and path.suffix in (".safetensors", ".bin")
         self.wfile.write(data[begin : begin + len(data) // 2] if faulty else data[begin:])
         self.wfile.flush()
         if faulty and self.server.fault == "stall":

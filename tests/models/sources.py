@@ -46,3 +46,17 @@ def write_source(directory: Path, tensors: Mapping[str, Tensor] | None = None, *
 def set_json(path: Path, settings: Mapping[str, Any]) -> None:
     """Write a JSON file of the source."""
     path.write_text(json.dumps(settings, ensure_ascii=False), "utf-8")
+
+
+def write_modelscope_source(directory: Path) -> Path:
+    """A source in the layout of ModelScope's StructBERT: a backbone with a head, in a pickle."""
+    tensors = weights("encoder.", "head.classifier.")
+    write_source(directory, tensors)
+    for name in ("config.json", "model.safetensors"):
+        (directory / name).unlink()
+    torch.save(tensors, directory / "pytorch_model.bin")
+    backbone = CONFIG | {"type": "structbert", "prefix": "encoder"}
+    model = {"type": "text-classification", "backbone": backbone, "head": {"type": "text-classification"}}
+    set_json(directory / "configuration.json", {"task": "text-classification", "model": model})
+    set_json(directory / "label_mapping.json", {"负面": 0, "正面": 1})
+    return directory

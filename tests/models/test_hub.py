@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 from ops.ports import free_port
 from ops.processes import ROOT
-from tests.models.hub import MODEL, Hub, running_hub
+from tests.models.hub import MODEL, Hub, impatience, running_hub
 from tests.models.sources import TEXTS, write_source
 from worker.packs import load_pack
 
@@ -30,19 +30,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 def run(folder: Path, endpoint: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a module with ModelScope's client pointed at a stand-in, without patience."""
-    impatience = {
-        "MODELSCOPE_ENDPOINT": endpoint,
-        "MODELSCOPE_CACHE": str(folder / "cache"),
-        "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0",
-        "MODELSCOPE_DOWNLOAD_TIMEOUT": "1",
-        "MODELSCOPE_API_MAX_RETRIES": "1",
-        "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env=os.environ | impatience,
+        env=os.environ | impatience(folder, endpoint),
         capture_output=True,
         text=True,
         timeout=140,

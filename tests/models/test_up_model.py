@@ -14,7 +14,8 @@ pytest.importorskip("nncf")
 
 from ops.processes import ROOT
 from tests.conftest import eventually
-from tests.models.sources import write_source
+from tests.models.hub import MODEL, impatience, running_hub
+from tests.models.sources import write_modelscope_source
 from tests.ops.test_up import Up, up
 
 _MAKING_S = 120
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(300)
 def source(tmp_path: Path) -> Iterator[Path]:
     """A source whose name no other run has; what is kept of it goes with the test."""
     name = f"test-{tmp_path.name}-{time.time_ns()}"
-    yield write_source(tmp_path / name)
+    yield write_modelscope_source(tmp_path / name)
     shutil.rmtree(kept(name), ignore_errors=True)
 
 
@@ -52,6 +53,27 @@ def test_a_pack_is_made_once_and_the_model_that_answers_is_named(source: Path, t
         assert "exporting" not in second.printed
         assert f"  model   {source.name} {pack.name} (openvino)\n" in second.printed
     assert (pack / "pack.json").stat().st_mtime_ns == made
+
+
+def test_a_model_of_the_hub_is_resumed_after_a_failure_and_served(tmp_path: Path) -> None:
+    revision = f"test-{time.time_ns()}"
+    pack = kept(MODEL.replace("/", "--")) / revision
+    with running_hub(write_modelscope_source(tmp_path / "hub")) as hub:
+        asked = impatience(tmp_path, hub.url) | {"MODEL": MODEL, "REVISION": revision}
+        hub.fault = "cut"
+        with up(tmp_path, **asked) as failed:
+            assert failed.process.wait(timeout=100) == 1
+            last = failed.printed.splitlines()[-1]
+            assert last.startswith(f"{MODEL} at {revision}: pytorch_model.bin did not come from ModelScope")
+        assert not pack.exists()
+        hub.fault = ""
+        with up(tmp_path, **asked) as running:
+            eventually(lambda: "is served" in running.printed, within_s=_MAKING_S)
+            running.await_verdict()
+            assert f"  model   {MODEL} {revision} (openvino)\n" in running.printed
+        half = (hub.directory / "pytorch_model.bin").stat().st_size // 2
+        assert hub.ranges == [f"pytorch_model.bin {half}"]
+    shutil.rmtree(pack)
 
 
 def test_ctrl_c_while_a_pack_is_made_leaves_nothing(source: Path, tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ class EngineFactory(Protocol):
         """Raise EngineError, or PackError when the pack leaves out a file that the engine needs."""
         ...
 
+    def require(self, device: str) -> None:
+        """Raise EngineError when this machine has no such device. A parent may ask: nothing is run."""
+        ...
+
 
 def find_engine(name: str) -> EngineFactory:
     """Import the engine `name` (openvino or torch) with its library. Raises EngineError."""

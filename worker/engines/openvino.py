@@ -18,8 +18,7 @@ class OpenVinoEngine:
     batch_tokens = 1_024
 
     def __init__(self, pack: Pack, *, device: str, threads: int) -> None:
-        if device != "cpu":
-            raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
+        self.require(device)
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -38,6 +37,12 @@ class OpenVinoEngine:
         except RuntimeError as error:
             cause = str(error).splitlines()[-1]
             raise EngineError(f"model.xml of pack {pack.id}: OpenVINO cannot load it: {cause}") from error
+
+    @staticmethod
+    def require(device: str) -> None:
+        """See `EngineFactory`."""
+        if device != "cpu":
+            raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine`."""

@@ -1,5 +1,7 @@
 """The reference engine: torch in fp32 on CPU threads, or in mixed precision on a GPU."""
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,10 +26,7 @@ class TorchEngine:
 
     def __init__(self, pack: Pack, *, device: str, threads: int, mixed: torch.dtype | None = None) -> None:
         """`mixed` is for matrix products; a GPU uses bf16, or fp16 where it has no bf16, unless told."""
-        if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError(
-                "device cuda: torch finds none; install a CUDA build of torch and a driver, or use cpu"
-            )
+        self.require(device)
         torch.set_num_threads(threads)
         self.batch_tokens = CUDA_BATCH_TOKENS if device == "cuda" else CPU_BATCH_TOKENS
         self._device = device
@@ -35,6 +34,16 @@ class TorchEngine:
         self._model = BertClassifier(BertShape.from_architecture(pack.architecture))
         self._model.load_state_dict(read_reference(pack.path(REFERENCE_FILE)))
         self._model.eval().to(device)
+
+    @staticmethod
+    def require(device: str) -> None:
+        """See `EngineFactory`."""
+        # Asked otherwise, CUDA would start, and no child that is forked later could use it.
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineError(
+                "device cuda: torch finds none; install a CUDA build of torch and a driver, or use cpu"
+            )
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine`. On a GPU nothing is waited for but the logits."""
