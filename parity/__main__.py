@@ -44,8 +44,7 @@ class Run:
         texts, others = review_texts(self.texts, self.seed), id_texts(self.id_texts, self.seed)
         pack = exact_pack(checkpoint, self.workshop / f"{name}-pack")
         with stock_of(checkpoint, pack.max_tokens) as stock:
-            if name == SUBJECTS[1]:
-                print(stock.versions)
+            print(name, "against", *(f"{package} {number}" for package, number in stock.versions.items()))
             scores, ids = stock_scores(stock, texts, name), stock.ids(others)
         yield from compare_scores(name, pack, scores, texts)
         yield compare_ids(name, pack, ids, others)
