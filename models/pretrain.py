@@ -1,7 +1,7 @@
-"""Pre-training without labels: a small generator fills hidden tokens, the encoder tells which those are.
+"""Pre-training: fill hidden tokens of all texts and, where a text has a label, tell it from what is left.
 
-The objective is ELECTRA's (Clark et al., 2020, https://arxiv.org/abs/2003.10555). It learns from every token,
-not only from the hidden ones, which matters when processor time is short. The generator is thrown away.
+The first is BERT's objective (Devlin et al., 2019, https://arxiv.org/abs/1810.04805). The second costs
+nothing more, since the encoder has read the text anyway.
 """
 # ruff: noqa: INP001  a folder of scripts
 
@@ -9,52 +9,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worker.engines.bert import BertClassifier, BertShape
+from worker.engines.bert import BertClassifier
 from worker.tokenizer import MASK, SPECIAL_TOKENS
 
-GENERATOR_LAYERS, GENERATOR_SHARE = 2, 2  # layers of the generator, and the encoder's width over its own
 MASK_ID = SPECIAL_TOKENS.index(MASK)
+SHOWN = 0.1  # share of the tokens to be filled that stay as they are
+# Of the loss of filling: the labels are the purpose, and its gradients are many times as large as theirs.
+FILL_WEIGHT = 0.3
 
 
-def generator_shape(shape: BertShape) -> BertShape:
-    """The shape of the generator beside an encoder of `shape`."""
-    width = shape.width // GENERATOR_SHARE
-    return BertShape(shape.vocabulary, shape.positions, width, GENERATOR_LAYERS, shape.heads, 4 * width)
+class HiddenTokens(nn.Module):
+    """An encoder with a head that fills hidden tokens; a forward gives the sum of both losses, weighted."""
 
-
-class ReplacedTokens(nn.Module):
-    """Encoder and generator with their heads; a forward gives the sum of their losses."""
-
-    def __init__(self, encoder: BertClassifier, generator: BertClassifier) -> None:
+    def __init__(self, encoder: BertClassifier) -> None:
         super().__init__()
-        self.encoder, self.generator = encoder, generator
-        vocabulary, small = generator.bert.embeddings.word_embeddings.weight.shape
-        width = encoder.bert.embeddings.word_embeddings.embedding_dim
-        self.fill = nn.Sequential(nn.Linear(small, small), nn.GELU(), nn.LayerNorm(small))
+        self.encoder = encoder
+        vocabulary, width = encoder.bert.embeddings.word_embeddings.weight.shape
+        self.fill = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(vocabulary))
-        self.tell = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
-    def forward(self, ids: Tensor, mask: Tensor, rate: float) -> Tensor:
-        """Loss of token ids (n, length) of which a share of `rate` is hidden; `mask` is 0 on padding."""
-        hidden = (torch.rand(ids.shape) < rate) & (ids >= len(SPECIAL_TOKENS))
-        guesses = self._guess(torch.where(hidden, MASK_ID, ids), mask, hidden)
-        shown = ids.clone()
-        shown[hidden] = _sample(guesses.detach())
-        told = self.tell(self.encoder.bert(shown, mask))[mask > 0].squeeze(1).float()
-        replaced = (shown != ids)[mask > 0].float()
-        return functional.cross_entropy(guesses, ids[hidden]) + functional.binary_cross_entropy_with_logits(
-            told, replaced
-        )
+    def forward(self, ids: Tensor, mask: Tensor, positive: Tensor, rate: float) -> Tensor:
+        """Loss of ids (n, length) of which a share of `rate` is to be filled; `mask` is 0 on padding.
 
-    def _guess(self, ids: Tensor, mask: Tensor, hidden: Tensor) -> Tensor:
-        """Logits (hidden tokens, vocabulary) of what stood there."""
-        states = self.fill(self.generator.bert(ids, mask)[hidden])
-        embeddings = self.generator.bert.embeddings.word_embeddings.weight
-        return functional.linear(states, embeddings, self.bias).float()
+        `positive` (n) is the probability of the label, or below zero where it is not known.
+        """
+        asked = (torch.rand(ids.shape, device=ids.device) < rate) & (ids >= len(SPECIAL_TOKENS))
+        hidden = asked & (torch.rand(ids.shape, device=ids.device) >= SHOWN)
+        states = self.encoder.bert(torch.where(hidden, MASK_ID, ids), mask)
+        embeddings = self.encoder.bert.embeddings.word_embeddings.weight
+        filled = functional.linear(self.fill(states[asked]), embeddings, self.bias).float()
+        loss = functional.cross_entropy(filled, ids[asked], reduction="sum") / max(1, len(filled))
+        known = positive >= 0
+        told = label_loss(self.encoder.classify(states)[known], positive[known])
+        return FILL_WEIGHT * loss + told * known.float().mean()
 
 
-def _sample(logits: Tensor) -> Tensor:
-    """One token a row, with the probabilities of its logits."""
-    reached = logits.softmax(1).cumsum(1)
-    drawn = torch.rand(len(logits), 1) * reached[:, -1:]
-    return torch.searchsorted(reached, drawn).squeeze(1).clamp(max=logits.shape[1] - 1)
+def label_loss(logits: Tensor, positive: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, 2) against probabilities of `positive` (n); 0 for no rows."""
+    wanted = torch.stack([1 - positive, positive], 1)
+    return functional.cross_entropy(logits.float(), wanted, reduction="sum") / max(1, len(logits))

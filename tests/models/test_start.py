@@ -27,7 +27,7 @@ def q4(rows: np.ndarray) -> bytes:
 def write(wheel: Path, width: int = WIDTH) -> dict[str, np.ndarray]:
     """A wheel with one layer; returns its tensors as they should be read."""
     draw = np.random.default_rng(0)
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "emb.word": (SPECIAL_NUMBERS[-1] + 1, WIDTH),
         "emb.pos": (POSITIONS, WIDTH),
         "emb.type": (2, WIDTH),
@@ -38,7 +38,7 @@ def write(wheel: Path, width: int = WIDTH) -> dict[str, np.ndarray]:
         columns = (INTERMEDIATE if short == "fo" else WIDTH,) if short in MATRICES else ()
         shapes |= {f"l0.{short}.w": (rows, *columns), f"l0.{short}.b": (rows,)}
     tensors = {name: draw.integers(-8, 8, shape) for name, shape in shapes.items()}
-    packed = {name for name in tensors if name == "emb.word" or name[3:-2] in MATRICES and name[-1] == "w"}
+    packed = {name for name in tensors if name == "emb.word" or (name[3:-2] in MATRICES and name[-1] == "w")}
     data = {n: q4(t) if n in packed else t.astype("<f4").tobytes() for n, t in tensors.items()}
 
     ends = np.cumsum([0, *(len(piece.encode()) for piece in PIECES)])
