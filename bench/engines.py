@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.base import SEED, base_checkpoint, int8_pack
-from bench.report import heading, machine, spread
+from bench.report import heading, machine, named, spread
 from bench.texts import composed_texts, statistics_of, texts_from
 from parity.exact import exact_pack
 from parity.stock import Stock, StockError
@@ -52,8 +52,8 @@ def main() -> int:
     print("making the model and loading it into each engine", flush=True)
     pack = int8_pack()
     try:
-        with TemporaryDirectory() as workshop, _contenders(options, pack, Path(workshop)) as contenders:
-            report = _measure(options, contenders)
+        with TemporaryDirectory() as workshop, _contenders(options, pack, Path(workshop)) as (loaded, stock):
+            report = _measure(options, loaded) | {"stock_versions": stock.versions}
     except StockError as error:
         print(f"bench.engines: {error}", file=sys.stderr)
         return 1
@@ -78,8 +78,10 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _contenders(options: argparse.Namespace, pack: Pack, workshop: Path) -> Iterator[list[Contender]]:
-    """Everything that is measured, loaded."""
+def _contenders(
+    options: argparse.Namespace, pack: Pack, workshop: Path
+) -> Iterator[tuple[list[Contender], Stock]]:
+    """Everything that is measured, loaded; the stock pipeline is the last of them."""
     exact = exact_pack(base_checkpoint(), workshop / "fp32")
     threads, log = options.threads, workshop / "stock.log"
     ours = [
@@ -91,7 +93,7 @@ def _contenders(options: argparse.Namespace, pack: Pack, workshop: Path) -> Iter
         )
     ]
     with Stock(base_checkpoint(), max_tokens=pack.max_tokens, threads=threads, log=log) as stock:
-        yield [*ours, Contender(STOCK, stock.scores, min(options.stock, options.count))]
+        yield [*ours, Contender(STOCK, stock.scores, min(options.stock, options.count))], stock
 
 
 def _classifier(pack: Pack, engine: str, threads: int) -> Classifier:
@@ -130,7 +132,8 @@ def _texts(options: argparse.Namespace, number: int) -> list[str]:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    lines = [heading(report), f"one process of {report['threads']} threads at a time", ""]
+    lines = [heading(report), "stock pipeline: " + named(report["stock_versions"])]
+    lines += [f"one process of {report['threads']} threads at a time", ""]
     for name, rate in report["texts_per_second"].items():
         lines.append(f"{name:16}{rate['median']:8.2f} texts/s  ({rate['min']:.2f} to {rate['max']:.2f})")
     lines.append("")

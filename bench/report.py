@@ -61,12 +61,16 @@ children ready after {", ".join(f"{seconds:.2f} s" for seconds in report["childr
 def heading(report: dict[str, Any]) -> str:
     """What the figures below hold for."""
     chars = report["text_chars"]
-    versions = " ".join(f"{name} {number}" for name, number in report["versions"].items())
     return f"""{report["processor"]}, {report["cores"]} cores, Python {report["python"]}
-{versions}
+{named(report["versions"])}
 pack {report["pack"]}
 texts {report["texts"]}: {chars["count"]} a run, {chars["repeated"]:.1%} repeated
 characters: mean {chars["mean"]}, p50 {chars["p50"]:.0f}, p95 {chars["p95"]:.0f}, max {chars["max"]}"""
+
+
+def named(versions: dict[str, str]) -> str:
+    """Versions on one line."""
+    return " ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _costs(report: dict[str, Any]) -> str:
