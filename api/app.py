@@ -5,9 +5,12 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from api import problems
+from api.events import events
 from api.jobs import jobs
+from api.listing import listing
 from api.predict import predict
 from api.requests import request_id
+from api.results import results
 from api.service import service
 from api.services import EXTENSION, Services
 from api.submission import Submission
@@ -26,7 +29,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions[EXTENSION] = Services(settings, ledger, submission, Waiters(ledger))
     problems.register(app)
     app.after_request(_mark)
-    for blueprint in (service, jobs, predict):
+    for blueprint in (service, jobs, results, events, listing, predict):
         app.register_blueprint(blueprint)
     return app
 

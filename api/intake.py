@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.problems import invalid
 from api.requests import JobIn, PredictBatchIn, PredictIn
 from api.views import ERROR_MESSAGES
-from tasks.jobs import Item, ItemError
+from tasks.items import Item, ItemError
 from tasks.settings import Settings
 
 
@@ -36,7 +36,7 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
         {
             "pointer": pointer.format(i),
             "code": item.error.value,
-            "detail": _explain(item, item.error, settings),
+            "detail": explain(item, item.error, settings),
         }
         for i, item in enumerate(items)
         if item.error is not None
@@ -46,7 +46,8 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
     return items
 
 
-def _explain(item: Item, error: ItemError, settings: Settings) -> str:
+def explain(item: Item, error: ItemError, settings: Settings) -> str:
+    """Say what is wrong with an item, with the limit."""
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
     return ERROR_MESSAGES[error]

@@ -9,10 +9,12 @@ from flask import Blueprint, Response
 from api.intake import accept_prediction, accept_predictions
 from api.problems import Problem
 from api.replies import read_json, reply
-from api.requests import PredictBatchIn, PredictIn
+from api.requests import PredictBatchIn, PredictIn, owner
 from api.services import services
 from api.views import error_view, prediction_view
-from tasks.jobs import Item, ItemResult, Verdict
+from tasks.items import Item, ItemResult
+from tasks.jobs import Terms
+from tasks.verdicts import Verdict
 
 predict = Blueprint("predict", __name__)
 
@@ -39,7 +41,7 @@ def batch() -> Response:
 
 def _score(items: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    job = services().waiters.follow(services().submission.submit(items), wait_s)
+    job = services().waiters.follow(services().submission.submit(items, Terms(owner=owner())).job, wait_s)
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)

@@ -13,11 +13,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 
 from api.requests import request_id
 from tasks.errors import (
+    JobDeletedError,
     JobExpiredError,
+    JobGrowsNoMoreError,
     JobLostError,
     JobNotFoundError,
+    JobNotOverError,
+    KeyInFlightError,
+    KeyReusedError,
     LedgerUnavailableError,
+    NothingToRetryError,
     SentiqError,
+    UploadCutError,
 )
 
 logger = logging.getLogger(__name__)
@@ -27,6 +34,7 @@ _TITLES = {
     400: "The request cannot be read",
     404: "Not found",
     405: "The method is not allowed",
+    409: "Not possible now",
     410: "Gone",
     413: "The request body is too large",
     415: "The content type is not supported",
@@ -39,7 +47,14 @@ _DETAILS = {"bool_type": "Input should be true or false"}
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
+    JobDeletedError: (410, "Job {} was deleted."),
     JobLostError: (410, "Job {} was accepted but its record is lost."),
+    JobNotOverError: (409, "Job {} is not over yet."),
+    NothingToRetryError: (409, "No item of job {} failed for a reason that another try could change."),
+    JobGrowsNoMoreError: (409, "Job {} was canceled, deleted or overdue before the upload was read."),
+    KeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
+    KeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
+    UploadCutError: (400, "The upload ended early: {}."),
     LedgerUnavailableError: (
         503,
         "The job store does not answer: nothing is known, nothing was promised. Try again.",
@@ -65,13 +80,18 @@ def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
     return Problem(422, "invalid_request", detail + more, errors=list(errors))
 
 
+def bad_header(name: str, detail: str) -> Problem:
+    """Return the 422 for a request header."""
+    return invalid([{"pointer": name, "code": "invalid_value", "detail": detail}])
+
+
 def bad_query(name: str, detail: str) -> Problem:
     """Return the 422 for a query parameter."""
     return invalid([{"pointer": f"?{name}", "code": "invalid_value", "detail": detail}])
 
 
-def from_validation(error: ValidationError) -> Problem:
-    """Translate what pydantic found: unreadable JSON is 400, a wrong field 422."""
+def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
+    """Translate what pydantic found in a body, or in a query: unreadable JSON is 400, a wrong field 422."""
     if error.error_count() > _MOST_ERRORS:
         # Whoever sends that many means harm, and describing each would hold up everybody else.
         return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
@@ -81,13 +101,21 @@ def from_validation(error: ValidationError) -> Problem:
     return invalid(
         [
             {
-                "pointer": "".join(f"/{part}" for part in one["loc"]),
+                "pointer": "?" + ".".join(map(str, one["loc"]))
+                if query
+                else "".join(f"/{part}" for part in one["loc"]),
                 "code": one["type"],
                 "detail": _DETAILS.get(one["type"]) or one["msg"].removeprefix("Value error, "),
             }
             for one in found
         ]
     )
+
+
+def known_problem(error: SentiqError) -> dict[str, Any]:
+    """Return what is told of an error where many answers share a body."""
+    status, detail = _STATUS[type(error)]
+    return {"status": status, "code": error.code, "detail": detail.format(error)}
 
 
 def register(app: Flask) -> None:
@@ -125,6 +153,8 @@ def _render_known(error: SentiqError) -> Response:
     extensions = {}
     if status >= 500:  # noqa: PLR2004  ours, not the caller's
         logger.error("%s: %s (request %s)", error.code, error, request_id())
+        extensions["retry_after_s"] = 1
+    if isinstance(error, (KeyInFlightError, JobNotOverError)):
         extensions["retry_after_s"] = 1
     return render(Problem(status, error.code, detail.format(error), **extensions))
 

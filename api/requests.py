@@ -9,12 +9,19 @@ from typing import Annotated, Self
 from flask import g, request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from tasks.jobs import QueueClass, Terms
 from tasks.options import PLAIN, OnLongText, Options
+from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 
+MOST_METADATA = 16
+MOST_LOOKED_UP = 500
+
 CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class _Body(BaseModel):
@@ -30,19 +37,34 @@ class ItemIn(_Body):
     id: CallerId | None = None
 
 
-class JobIn(_Body):
-    """Body of POST /v1/jobs: either one text or several items, and what to tell of them."""
+class TermsIn(_Body):
+    """What a job may ask for beside the verdicts on its texts."""
 
-    text: str | None = None
-    items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
     on_long_text: OnLongText = PLAIN.on_long_text
     sentences: bool = PLAIN.sentences
     explain: bool = PLAIN.explain
+    priority: QueueClass | None = None
+    deadline_s: int | None = Field(None, ge=1, le=MOST_DEADLINE_S)
+    result_ttl_s: int | None = Field(None, ge=LEAST_TTL_S, le=MOST_TTL_S)
+    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
 
-    @property
-    def options(self) -> Options:
-        """What to tell of each text."""
-        return Options(self.on_long_text, self.sentences, self.explain)
+    def terms(self, owner: str) -> Terms:
+        """Return the terms of the caller's job."""
+        return Terms(
+            options=Options(self.on_long_text, self.sentences, self.explain),
+            queue_class=self.priority,
+            deadline_s=self.deadline_s,
+            result_ttl_s=self.result_ttl_s,
+            metadata=self.metadata,
+            owner=owner,
+        )
+
+
+class JobIn(TermsIn):
+    """Body of POST /v1/jobs: either one text or several items, and the terms."""
+
+    text: str | None = None
+    items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -50,6 +72,14 @@ class JobIn(_Body):
             message = "give either text or items"
             raise ValueError(message)
         return self
+
+
+class LookupIn(_Body):
+    """Body of POST /v1/jobs/lookup."""
+
+    ids: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
+        min_length=1, max_length=MOST_LOOKED_UP, fail_fast=True
+    )
 
 
 class PredictIn(_Body):
@@ -70,6 +100,11 @@ def request_id() -> str:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     return str(g.request_id)
+
+
+def owner() -> str:
+    """Return whose jobs the caller may see; empty as long as there are no keys."""
+    return str(g.get("owner", ""))
 
 
 def preferred_wait(limit_s: float) -> float | None:

@@ -8,8 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 
 from api.replies import reply
+from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
 from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 
 service = Blueprint("service", __name__)
 
@@ -50,11 +52,19 @@ def info() -> Response:
                 "max_text_chars": limits.max_text_chars,
                 "max_items": limits.max_items,
                 "max_body_bytes": limits.max_body_bytes,
+                "max_upload_items": limits.max_upload_items,
+                "max_upload_bytes": limits.max_upload_bytes,
+                "max_line_bytes": limits.max_line_bytes,
                 "max_wait_s": limits.max_wait_s,
                 "interactive_items": limits.interactive_items,
                 "result_ttl_s": limits.result_ttl_s,
                 "deadline_interactive_s": limits.deadline_interactive_s,
                 "deadline_bulk_s": limits.deadline_bulk_s,
+                "max_deadline_s": MOST_DEADLINE_S,
+                "min_result_ttl_s": LEAST_TTL_S,
+                "max_result_ttl_s": MOST_TTL_S,
+                "max_metadata_pairs": MOST_METADATA,
+                "max_lookup_ids": MOST_LOOKED_UP,
                 "max_sentences": MAX_SENTENCES,
                 "max_clauses": MAX_CLAUSES,
             },

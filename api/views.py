@@ -10,17 +10,30 @@ from typing import Any
 
 from flask import url_for
 
-from tasks.jobs import ItemError, ItemResult, Job, QueueClass, TooManyTokens, Verdict
+from tasks.items import ItemError, ItemResult
+from tasks.jobs import Job, JobError, QueueClass
+from tasks.verdicts import TooManyTokens, Verdict
 
 EMOJI = {"positive": "😊", "negative": "😠"}
 LABEL_ZH = {"positive": "正面", "negative": "负面"}
 ERROR_MESSAGES = {
     ItemError.EMPTY_TEXT: "The text is empty.",
     ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
+    ItemError.INVALID_LINE: "The line is too long, or neither a JSON string nor an object with a text.",
+    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
+    ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
     ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
+    ItemError.CANCELED: "The job was canceled before this text was scored.",
 }
+JOB_ERRORS = {
+    JobError.UPLOAD_INCOMPLETE: "The upload ended early: the job is what had arrived.",
+}
+ITEM_COLUMNS = [
+    *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
+    *("uncertain", "truncated", "chars", "tokens", "attempts", "error_code", "error_message"),
+]
 _FIRST_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
 _LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
 _DIGITS = 6
@@ -44,15 +57,24 @@ def job_view(job: Job) -> dict[str, Any]:
             "pending": counts.pending,
             "succeeded": counts.succeeded,
             "failed": counts.failed,
+            "canceled": counts.canceled,
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
         "poll_after_ms": poll_after_ms(job),
         "model": job.model,
         "options": asdict(job.options),
+        "deadline_s": job.terms.deadline_s,
+        "result_ttl_s": job.terms.result_ttl_s,
+        "metadata": job.terms.metadata,
+        "retry_of": job.terms.retry_of,
+        "error": {"code": job.error, "message": JOB_ERRORS[job.error]} if job.error else None,
         "links": {
             "self": url_for("jobs.read", job_id=job.id),
-            "results": url_for("jobs.results", job_id=job.id),
+            "results": url_for("results.read", job_id=job.id),
+            "events": url_for("events.read", job_id=job.id),
+            "cancel": url_for("jobs.cancel", job_id=job.id),
+            "retry": url_for("jobs.retry", job_id=job.id),
         },
     }
 
@@ -66,6 +88,16 @@ def item_view(item: ItemResult) -> dict[str, Any]:
     if not isinstance(item.outcome, Verdict):
         view["error"] = error_view(item.outcome)
     return view
+
+
+def item_row(item: ItemResult) -> list[object]:
+    """Return one item as a row under ITEM_COLUMNS."""
+    view = item_view(item)
+    error = view.pop("error") or {"code": None, "message": None}
+    view |= {f"error_{name}": value for name, value in error.items()}
+    return [
+        str(value).lower() if isinstance(value := view.get(name), bool) else value for name in ITEM_COLUMNS
+    ]
 
 
 def error_view(error: ItemError | TooManyTokens) -> dict[str, str]:

@@ -33,10 +33,58 @@ class JobExpiredError(SentiqError):
     code = "job_expired"
 
 
+class JobDeletedError(SentiqError):
+    """The job existed; its owner had it erased."""
+
+    code = "job_deleted"
+
+
 class JobLostError(SentiqError):
     """The job was accepted and its record should still be there, but is not."""
 
     code = "job_lost"
+
+
+class JobNotOverError(SentiqError):
+    """What is asked for makes sense only once the job is over."""
+
+    code = "job_not_over"
+
+
+class UploadCutError(SentiqError):
+    """The connection ended before the body did: the job, if any, is what arrived."""
+
+    code = "upload_incomplete"
+
+
+class JobGrowsNoMoreError(SentiqError):
+    """The job was canceled, deleted or overdue before all of its texts had come in."""
+
+    code = "job_closed"
+
+
+class NothingToRetryError(SentiqError):
+    """No item of the job failed for a reason that another try could change."""
+
+    code = "nothing_to_retry"
+
+
+class KeyInFlightError(SentiqError):
+    """A request with the same idempotency key has not been answered yet."""
+
+    code = "idempotency_key_in_flight"
+
+
+class KeyReusedError(SentiqError):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class LeaseCanceledError(SentiqError):
+    """All that is leased belongs to jobs that were canceled: nobody wants the verdicts."""
+
+    code = "lease_canceled"
 
 
 class LeaseLostError(SentiqError):

@@ -10,13 +10,13 @@ import redis
 from pydantic_core import to_json
 
 from tasks.chunks import Chunk, ChunkResult
-from tasks.errors import LeaseLostError
+from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.jobs import QueueClass
 from tasks.ledger import Ledger, pairs
 from tasks.redis_client import ledger_errors
-from tasks.refs import FINISHED_CHANNEL, OPEN, PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
 
-Guard = Literal["token", "lapsed", "dead", "overdue"]
+Guard = Literal["token", "lapsed", "dead", "overdue", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,16 @@ def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) 
 
 
 def renew(ledger: Ledger, held: Lease) -> None:
-    """Keep a lease for its full time again. Raises LeaseLostError when none of it is left."""
+    """Keep a lease for its full time again.
+
+    Raises LeaseLostError when none of it is left, LeaseCanceledError when all that is left is canceled.
+    """
     args = [PREFIX, held.token, _lease_ms(ledger), *map(str, held.refs)]
-    if not ledger.run("renew", [leased(held.queue_class)], args):
+    left, canceled = ledger.run("renew", [leased(held.queue_class)], args)
+    if not left:
         raise LeaseLostError(str(held.token))
+    if left == canceled:
+        raise LeaseCanceledError(str(held.token))
 
 
 def finish(ledger: Ledger, held: Lease, results: Sequence[ChunkResult], model: dict[str, str]) -> int:
@@ -68,17 +74,18 @@ def close(  # noqa: PLR0913  each argument is told to the script
     pipe: redis.Redis | None = None,
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
-    counts = result.counts
+    counts, kept = result.counts, result.kept
     keys = [
         job_key(ref.job_id),
         *(job_key(ref.job_id, part) for part in ("in", "out", "tokens")),
-        *(OPEN, leased(held.queue_class), leases_of(held.worker)),
+        *(leased(held.queue_class), leases_of(held.worker)),
     ]
     args = [
-        *(ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
-        *(counts.succeeded, counts.failed, counts.timed_out),
-        *(to_json(model) if model else "", FINISHED_CHANNEL),
-        result.chunk.encode() if guard == "overdue" else "",
+        *(PREFIX, ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
+        *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
+        to_json(model) if model else "",
+        result.chunk.encode() if guard in ("overdue", "canceled") else "",
+        kept.encode() if kept else "",
     ]
     return ledger.run("finish", keys, args, pipe)
 

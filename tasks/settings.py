@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.errors import ConfigurationError
 
 PREFIX = "SENTIMENT_"
+# How far a job may move its own deadline and the time for which its results are kept.
+LEAST_TTL_S, MOST_TTL_S = 60, 604_800
+MOST_DEADLINE_S = 604_800
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
 
 
@@ -38,8 +41,16 @@ class Settings(BaseSettings):
     max_text_chars: PositiveInt = Field(10_000, description="Longest text, in code points.")
     max_items: PositiveInt = Field(1_000, description="Most items in one request body.")
     max_body_bytes: PositiveInt = Field(4 * 1024 * 1024, description="Largest request body.")
+    max_line_bytes: PositiveInt = Field(64 * 1024, description="Longest line of an upload.")
+    max_upload_items: PositiveInt = Field(1_000_000, description="Most items in an upload.")
+    max_upload_bytes: PositiveInt = Field(2**30, description="Largest upload, decompressed.")
+    max_held: PositiveInt = Field(
+        3_000, description="Most requests of a process that wait or stream at once."
+    )
     max_wait_s: PositiveFloat = Field(30, description="Longest `Prefer: wait` and longest /predict.")
-    result_ttl_s: int = Field(86_400, ge=60, le=604_800, description="How long results stay readable.")
+    result_ttl_s: int = Field(
+        86_400, ge=LEAST_TTL_S, le=MOST_TTL_S, description="How long results stay readable."
+    )
     deadline_interactive_s: PositiveInt = Field(600, description="An interactive job is over by then.")
     deadline_bulk_s: PositiveInt = Field(86_400, description="A bulk job is over by then.")
     interactive_items: PositiveInt = Field(32, description="A job of up to so many items is interactive.")

@@ -7,10 +7,12 @@ import pytest
 
 from tasks import leases
 from tasks.chunks import Chunk, ChunkResult
-from tasks.jobs import Item, ItemError, ItemStatus, JobStatus, QueueClass, Verdict
+from tasks.items import Item, ItemError, ItemStatus
+from tasks.jobs import JobStatus, QueueClass
 from tasks.ledger import Ledger
 from tasks.reconciler import Reconciler
 from tasks.refs import UNACKED, WORKERS, Lease, Ref, leased, pending
+from tasks.verdicts import Verdict
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
