@@ -73,7 +73,7 @@ class Submission:
             return self._replay(items, terms.owner, key, body)
         try:
             recorded = self._grow(job_id, items, terms, key)
-        except UploadCutError:
+        except (UploadCutError, JobGrowsNoMoreError):
             growing.seal(self._ledger, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
         except Problem:

@@ -17,8 +17,11 @@ _AT_ONCE = 50
 
 
 def retry_terms(job: Job) -> Terms:
-    """Return the terms of a job that tries the failed items of another again: the same, counted from now."""
-    return replace(job.terms, retry_of=job.id)
+    """Return the terms of a job that tries the failed items of another again.
+
+    They are the same but for the deadline: what was too short once must not be so again.
+    """
+    return replace(job.terms, retry_of=job.id, deadline_s=None)
 
 
 def kept_items(ledger: Ledger, job: Job) -> Iterator[Item]:

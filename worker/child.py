@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.chunks import ChunkResult
-from tasks.errors import LeaseCanceledError, SentiqError
+from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
 from tasks.items import Item, ItemError, Outcome
 from tasks.jobs import QueueClass
 from tasks.leases import Holder, finish, lease, renew
@@ -59,6 +59,9 @@ class Child:
         except LeaseCanceledError:
             finish(self._ledger, held, _canceled(held), self._model)
             logger.info("dropped %d chunks that were canceled", len(held.chunks))
+            return
+        except LeaseLostError:
+            logger.warning("%d chunks are no longer ours", len(held.chunks))
             return
         seconds = time.perf_counter() - started
         written = finish(self._ledger, held, results, self._model)
