@@ -50,6 +50,8 @@ def explain(item: Item, error: ItemError, settings: Settings) -> str:
     """Say what is wrong with an item, with the limit."""
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
+    if error is ItemError.INVALID_LINE:
+        return f"It is no JSON string and no item, or has more than {settings.max_line_bytes} bytes."
     return ERROR_MESSAGES[error]
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from api.problems import Problem
 from api.requests import ItemIn
 from tasks.errors import UploadCutError
+from tasks.growing import SILENCE_MS
 from tasks.items import Item, ItemError
 from tasks.settings import Settings
 
@@ -63,6 +64,8 @@ def read_item(line: bytes | None, settings: Settings) -> Item:
 def _received() -> Iterator[bytes]:
     """Yield the body as it comes in; it is measured, as gunicorn ends one that was cut like a whole one."""
     source, expected, read = request.environ["wsgi.input"], request.content_length, 0
+    # Whoever says nothing for so long has nobody's job any more, and is to hold no connection either.
+    request.environ["gunicorn.socket"].settimeout(SILENCE_MS / 1000)
     while expected is None or read < expected:
         try:
             block = source.read(_BLOCK)

@@ -141,7 +141,9 @@ class Ledger:
                     pipe.hgetall(job_key(job_id))
                 records = dict(zip(known, pipe.execute(), strict=True))
         return [
-            Job.decode(job_id, records[job_id]) if records.get(job_id) else self._fate(job_id, minted[job_id])
+            Job.decode(job_id, records[job_id])
+            if records.get(job_id)
+            else self._fate(job_id, owner, minted[job_id])
             for job_id in job_ids
         ]
 
@@ -190,14 +192,14 @@ class Ledger:
         with ledger_errors():
             return self._scripts[script](keys=keys, args=args, client=pipe)
 
-    def _fate(self, job_id: str, minted_ms: int | None) -> Job | SentiqError:
+    def _fate(self, job_id: str, owner: str, minted_ms: int | None) -> Job | SentiqError:
         """Why there is no record."""
         if minted_ms is None:
             return JobNotFoundError(job_id)
         keys = [job_key(job_id), tombstone(job_id), COUNTERS]
         fate = self.run("fate", keys, [minted_ms, self._keep_ms, _CLOCKS_MS])
         if fate == b"here":
-            return Job.decode(job_id, self.redis.hgetall(job_key(job_id)))
+            return self.jobs([job_id], owner)[0]
         return _FATES[fate](job_id)
 
     @property

@@ -25,7 +25,7 @@ local function entitled()
   return lease_until and (guard == 'dead' or tonumber(lease_until) <= now)
 end
 
-if not entitled() then
+if redis.call('EXISTS', KEYS[1]) == 0 or not entitled() then
   return 0
 end
 redis.call('ZREM', KEYS[5], ref)
