@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -30,10 +31,12 @@ def test_cancel_during_a_run_keeps_finished_items_and_ends_soon(http: httpx2.Cli
     job = slow(http)
     path = f"/v1/jobs/{job['id']}"
     eventually(lambda: http.get(path).json()["counts"]["succeeded"], within_s=60)
+    asked = time.time()
     answer = http.post(f"{path}/cancel")
     assert answer.status_code == 202
     assert answer.json()["status"] in ("canceling", "canceled")
     job = http.get(path, headers={"Prefer": "wait=10"}).json()
+    assert seconds(job["finished_at"]) - asked < 2
     counts = job["counts"]
     assert (job["status"], counts["pending"], job["poll_after_ms"]) == ("canceled", 0, None)
     assert counts["succeeded"] > 0
