@@ -65,10 +65,10 @@ def _measure(options: argparse.Namespace, log: Log) -> dict[str, Any]:
             with Client(stack.url) as client:
                 stack.await_api(client)
                 stack.score(client, texts[0])
-            print("holding", options.pollers, "pollers and", options.streams, "streams", flush=True)
-            report["held"] = _hold(stack, options)
             print("uploading", options.items, "lines", flush=True)
             report["upload"] = upload_and_read(stack, url, texts, options.items)
+            print("holding", options.pollers, "pollers and", options.streams, "streams", flush=True)
+            report["held"] = _hold(stack, options)
     return report
 
 

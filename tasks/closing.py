@@ -49,6 +49,14 @@ def close_items(  # noqa: PLR0913  a scan needs to be told all of it
             chunk = Chunk.decode(job_id, int(start), payload)
             ref = Ref.of(chunk)
             result = ChunkResult.given_up(chunk, error, ref.attempts)
-            close(ledger, ref, result, guard, Lease(QueueClass.BULK, "", 0, [ref], [chunk]), pipe=pipe)
+            close(
+                ledger,
+                ref,
+                result,
+                guard,
+                Lease(QueueClass.BULK, "", 0, [ref], [chunk]),
+                seen=payload,
+                pipe=pipe,
+            )
         pipe.execute()
     return int(cursor)

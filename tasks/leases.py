@@ -71,9 +71,13 @@ def close(  # noqa: PLR0913  each argument is told to the script
     held: Lease,
     *,
     model: dict[str, str] | None = None,
+    seen: bytes = b"",
     pipe: redis.Redis | None = None,
 ) -> Any:
-    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
+    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late.
+
+    Where nobody leased it, `seen` is its payload as it was read: it must not have become other chunks since.
+    """
     counts, kept = result.counts, result.kept
     keys = [
         job_key(ref.job_id),
@@ -84,7 +88,7 @@ def close(  # noqa: PLR0913  each argument is told to the script
         *(PREFIX, ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
         *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
         to_json(model) if model else "",
-        result.chunk.encode() if guard in ("overdue", "canceled") else "",
+        seen,
         kept.encode() if kept else "",
     ]
     return ledger.run("finish", keys, args, pipe)

@@ -130,6 +130,18 @@ def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reco
     assert not ledger.redis.exists(pending(BULK), leased(BULK))
 
 
+def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(ledger: Ledger, bell: Bell) -> None:
+    job_id = record(ledger, ["慢"])
+    for _ in range(3):
+        take(ledger)
+        lapse(ledger)
+        Reconciler(ledger, bell, "another worker").tick(alive=[])
+        ledger.redis.delete("sentiq:reconciler")
+    (item,) = ledger.results(job_id, 0, 9).items
+    assert (item.outcome, item.attempts) == (ItemError.ATTEMPTS_EXHAUSTED, 3)
+    assert ledger.job(job_id).status is JobStatus.FAILED
+
+
 def test_an_overdue_job_is_closed_and_keeps_what_it_has(ledger: Ledger, reconciler: Reconciler) -> None:
     job_id = ledger.ids.mint()
     ledger.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
