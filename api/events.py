@@ -13,7 +13,8 @@ from api.replies import refuse_unknown_queries
 from api.requests import owner
 from api.services import services
 from api.views import job_view
-from api.waiting import Waiters, Watch
+from api.waiting import Waiters
+from api.watching import View
 from tasks.errors import LedgerUnavailableError, SentiqError
 from tasks.jobs import Job
 
@@ -41,25 +42,25 @@ def _stream(waiters: Waiters, job: Job, last: str | None) -> Iterator[bytes]:
     if job.status.terminal:
         yield _event("done", job)
     elif not waiters.full:
-        with waiters.watch(job) as watch:
-            yield from _Tidings(waiters, watch, last or _event_id(job))
+        with waiters.watch(job) as view:
+            yield from _Tidings(waiters, view, last or _event_id(job))
 
 
 class _Tidings:
     """What is new of a job since the event `last`, until it is over."""
 
-    def __init__(self, waiters: Waiters, watch: Watch, last: str) -> None:
+    def __init__(self, waiters: Waiters, view: View, last: str) -> None:
         self._waiters = waiters
-        self._watch = watch
+        self._view = view
         self._last = last
         self._wrote = time.monotonic()
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield events and, where nothing happens, heartbeats."""
         while not self._waiters.closing:
-            turn = self._watch.turn
+            turn = self._view.turn
             try:
-                job = self._watch.job()
+                job = self._view.job()
             except LedgerUnavailableError:
                 yield from self._heartbeat()
                 turn.changed.wait(_LEAST_S)

@@ -91,10 +91,10 @@ class Following:
     def __iter__(self) -> Iterator[ItemResult | None]:
         """Read what has ended, then wait for more; at the cap of held requests there is no waiting."""
         full = self._waiters.full
-        with self._waiters.watch(self.job) as watch:
+        with self._waiters.watch(self.job) as view:
             while True:
-                turn = watch.turn
-                self.job = watch.job()
+                turn = view.turn
+                self.job = view.job()
                 yield from self._ended()
                 if full or self.job.status.terminal or self._waiters.closing:
                     return

@@ -37,11 +37,12 @@ ITEM_COLUMNS = [
 _FIRST_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
 _LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
 _DIGITS = 6
+_LINKED = ("results", "events", "cancel", "retry")
 
 
 def job_view(job: Job) -> dict[str, Any]:
     """Return the job as the API shows it."""
-    counts = job.counts
+    counts, path = job.counts, url_for("jobs.read", job_id=job.id)
     return {
         "id": job.id,
         "object": "job",
@@ -69,13 +70,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
         "error": {"code": job.error, "message": JOB_ERRORS[job.error]} if job.error else None,
-        "links": {
-            "self": url_for("jobs.read", job_id=job.id),
-            "results": url_for("results.read", job_id=job.id),
-            "events": url_for("events.read", job_id=job.id),
-            "cancel": url_for("jobs.cancel", job_id=job.id),
-            "retry": url_for("jobs.retry", job_id=job.id),
-        },
+        "links": {"self": path} | {name: f"{path}/{name}" for name in _LINKED},
     }
 
 

@@ -7,66 +7,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from tasks.errors import LedgerUnavailableError, SentiqError
+from api.watching import FRESH_S, View, Watch
+from tasks.errors import LedgerUnavailableError
 from tasks.jobs import Job
 from tasks.ledger import Ledger
 from tasks.refs import FINISHED_CHANNEL, PROGRESS_CHANNEL
 
 logger = logging.getLogger(__name__)
 
-# Whoever waits looks for itself that often, should the subscriber miss a word; and while there is none.
-_LOOK_S, _LOOK_ALONE_S = 15.0, 1.0
+# Whoever waits looks for itself that often, should the subscriber miss a word; FRESH_S while there is none.
+_LOOK_S = 15.0
 _RECONNECT_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What will be set when something happens after it was taken; take it first, then read, then wait."""
-
-    over: threading.Event
-    changed: threading.Event
-
-
-class Watch:
-    """What all who wait for one job share: its next turn, and the record as it was read last."""
-
-    def __init__(self, ledger: Ledger, job: Job) -> None:
-        self.viewers = 0
-        self.turn = Turn(threading.Event(), threading.Event())
-        self._ledger = ledger
-        self._id, self._owner = job.id, job.terms.owner
-        self._version, self._read_version = 1, 0
-        self._read_at = 0.0
-        self._reading = threading.Lock()
-        self._found: Job | SentiqError = job
-
-    def touch(self, *, over: bool) -> None:
-        """Wake those who follow the job, and if it is over those who wait for that."""
-        turn, self._version = self.turn, self._version + 1
-        self.turn = Turn(threading.Event() if over else turn.over, threading.Event())
-        turn.changed.set()
-        if over:
-            turn.over.set()
-
-    def job(self) -> Job:
-        """Return the record: whoever comes first after a change reads it for all."""
-        with self._reading:
-            if self._read_version < self._version or time.monotonic() - self._read_at > _LOOK_ALONE_S:
-                version = self._version
-                try:
-                    self._found = self._ledger.job(self._id, self._owner)
-                except SentiqError as error:
-                    self._found = error
-                self._read_version, self._read_at = version, time.monotonic()
-            found = self._found
-        if isinstance(found, SentiqError):
-            raise found
-        return found
 
 
 class Waiters:
@@ -99,23 +54,23 @@ class Waiters:
         end = time.monotonic() + seconds
         if job.status.terminal:
             return job
-        with self.watch(job) as watch:
+        with self.watch(job) as view:
             while True:
-                turn = watch.turn
-                job, left = watch.job(), end - time.monotonic()
+                turn = view.turn
+                job, left = view.job(), end - time.monotonic()
                 if job.status.terminal or left <= 0 or self.closing:
                     return job
                 turn.over.wait(min(left, self.look_s))
 
     @contextmanager
-    def watch(self, job: Job) -> Iterator[Watch]:
+    def watch(self, job: Job) -> Iterator[View]:
         """Be one of those who wait for the job."""
         self._start()
         watch = self._watches.setdefault(job.id, Watch(self._ledger, job))
         watch.viewers += 1
         self._held += 1
         try:
-            yield watch
+            yield View(watch, watch.seat())
         finally:
             self._held -= 1
             watch.viewers -= 1
@@ -125,7 +80,7 @@ class Waiters:
     @property
     def look_s(self) -> float:
         """How long to wait for a word before looking for oneself."""
-        return _LOOK_S if self._subscribed.is_set() else _LOOK_ALONE_S
+        return _LOOK_S if self._subscribed.is_set() else FRESH_S
 
     def close(self) -> None:
         """Have all waits end now, with jobs as they are: the process is about to stop."""
