@@ -108,7 +108,7 @@ def _job_reply(
 ) -> Response:
     body = job_view(job)
     if results:
-        page = page_view(job, Walk(services().ledger, job, 0, 0), INCLUDED_RESULTS)
+        page = page_view(job, Walk(services().ledger, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
         body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"

@@ -41,7 +41,9 @@ def read(job_id: str) -> Response:
         raise bad_query("cursor", "it lies behind the last item")
     wanted = ItemStatus(status) if status else None
     if form == _JSON:
-        return reply(page_view(job, Walk(services().ledger, job, start, skip), limit or PAGE_ITEMS, wanted))
+        most = limit or PAGE_ITEMS
+        walk = Walk(services().ledger, job, start, skip, PAGE_ITEMS if wanted else most)
+        return reply(page_view(job, walk, most, wanted))
     walk = Walk(services().ledger, job, start, skip)
     items = Following(services().ledger, services().waiters, job, start, skip) if follow else walk
     write = ndjson_lines if form == _NDJSON else csv_rows

@@ -123,7 +123,7 @@ def _encode(outcome: Outcome) -> list[Any]:
         return _encode_verdict(outcome)
     if isinstance(outcome, TooManyTokens):
         return [ItemError.TEXT_TOO_LONG, outcome.tokens, outcome.limit]
-    return [outcome]
+    return [outcome.value]
 
 
 def _decode(raw: list[Any]) -> Outcome:
