@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from api import problems
+from api import access, problems
 from api.events import events
 from api.jobs import jobs
+from api.keyring import Keyring
 from api.listing import listing
 from api.predict import predict
+from api.rates import Rates
 from api.requests import request_id
 from api.results import results
 from api.service import service
@@ -26,8 +28,11 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     ledger = Ledger.connect(settings)
     submission = Submission(ledger, build_publisher(settings), settings)
-    app.extensions[EXTENSION] = Services(settings, ledger, submission, Waiters(ledger))
+    app.extensions[EXTENSION] = Services(
+        settings, ledger, submission, Waiters(ledger), Keyring(ledger), Rates(ledger, settings)
+    )
     problems.register(app)
+    access.register(app)
     app.after_request(_mark)
     for blueprint in (service, jobs, results, events, listing, predict):
         app.register_blueprint(blueprint)

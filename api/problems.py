@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 _MOST_ERRORS = 100
 _TITLES = {
     400: "The request cannot be read",
+    401: "An API key is needed",
+    403: "The API key does not allow this",
     404: "Not found",
     405: "The method is not allowed",
     409: "Not possible now",
@@ -39,6 +41,7 @@ _TITLES = {
     413: "The request body is too large",
     415: "The content type is not supported",
     422: "The request is not valid",
+    429: "Too much at once",
     503: "The service is not available",
     504: "The verdict took too long",
 }
@@ -71,6 +74,7 @@ class Problem(Exception):  # noqa: N818  it is an answer, not a fault
         self.code = code
         self.detail = detail
         self.extensions = extensions
+        self.headers: dict[str, str] = {}
 
 
 def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
@@ -142,7 +146,9 @@ def render(problem: Problem) -> Response:
     logger.info(
         "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
     )
-    response = Response(to_json(body), problem.status, content_type="application/problem+json")
+    response = Response(
+        to_json(body), problem.status, problem.headers, content_type="application/problem+json"
+    )
     if "retry_after_s" in problem.extensions:
         response.headers["Retry-After"] = str(problem.extensions["retry_after_s"])
     return response

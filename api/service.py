@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template
 
+from api.access import public
 from api.replies import reply
 from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
@@ -20,18 +21,21 @@ _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'n
 
 
 @service.get("/")
+@public
 def page() -> Response:
     """Serve the first page."""
     return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
 
 
 @service.get("/livez")
+@public
 def livez() -> Response:
     """Answer as long as this process does."""
     return reply({"status": "alive"})
 
 
 @service.get("/readyz")
+@public
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
     services().ledger.check()

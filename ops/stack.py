@@ -24,6 +24,7 @@ _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
 _STOP_WITHOUT_REDIS_S = 2  # there is nowhere to put results
 _POLL_S = 0.05
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # whoever reaches it is on this machine: no keys needed
 _ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -78,6 +79,7 @@ class Stack:
             "REDIS_URL": self._redis_url,
             "BROKER_URL": self._redis_url,  # Flower's: a password in it stays off the command line
             "SENTIMENT_HOST": self._plan.host,
+            **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
             "PORT": str(self._plan.port),
         }
         popen = self._group.popen([sys.executable, "-m", *command], env)

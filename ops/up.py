@@ -79,7 +79,7 @@ def _plan(port: int) -> Plan:
 def _greet(stack: Stack, log: Log, flower_port: int) -> None:
     """Flower starts last: what it needs to start would delay the verdict."""
     start = time.monotonic()
-    with Client(stack.url) as client:
+    with Client(stack.url, os.environ.get("API_KEY")) as client:
         log.line("up", "waiting for the API")
         stack.await_api(client)
         log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")

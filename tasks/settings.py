@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="Port the API listens on.")
     api_processes: PositiveInt = Field(1, description="gunicorn workers; each holds thousands of waiters.")
+    auth: Literal["keys", "none"] = Field(
+        "keys", validation_alias="AUTH", description="`keys`: every call needs one. `none`: anybody may call."
+    )
+    rate_per_s: PositiveInt = Field(
+        200, description="Requests a second of one key, or of one address without."
+    )
+    rate_burst: PositiveInt = Field(2_000, description="As many it may send at once.")
     max_text_chars: PositiveInt = Field(10_000, description="Longest text, in code points.")
     max_items: PositiveInt = Field(1_000, description="Most items in one request body.")
     max_body_bytes: PositiveInt = Field(4 * 1024 * 1024, description="Largest request body.")

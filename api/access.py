@@ -1,0 +1,73 @@
+"""Who may call what. Every view needs a key with a scope, unless it says that it is public."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, g, request
+
+from api.callers import Caller, Scope, caller
+from api.problems import Problem
+from api.services import services
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_BY_METHOD = {"GET": Scope.READ, "POST": Scope.SUBMIT, "DELETE": Scope.CANCEL}
+
+
+def public(view: View) -> View:
+    """Mark a view that asks for no key and counts for no rate."""
+    view.__dict__["public"] = True
+    return view
+
+
+def needs(scope: Scope) -> Callable[[View], View]:
+    """Mark a view whose scope is not that of its method: read for GET, submit for POST, cancel for DELETE."""
+
+    def mark(view: View) -> View:
+        view.__dict__["scope"] = scope
+        return view
+
+    return mark
+
+
+def register(app: Flask) -> None:
+    """Check every request before its view runs."""
+    app.before_request(_check)
+
+
+def _check() -> None:
+    if request.endpoint in (None, "static"):
+        return  # there is nothing there, or nothing to keep from anybody
+    view = current_app.view_functions[str(request.endpoint)]
+    if getattr(view, "public", False):
+        return
+    method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
+    g.caller = _identify()
+    services().rates.count(caller())
+    scope = getattr(view, "scope", None) or _BY_METHOD[method]
+    if not caller().may(scope):
+        detail = f"This key does not have the scope {scope}, which {method} {request.path} needs."
+        raise _with_challenge(403, "scope_missing", detail, f'error="insufficient_scope", scope="{scope}"')
+
+
+def _identify() -> Caller:
+    """Return the caller, or raise the 401 that tells what to send."""
+    address = request.remote_addr or ""
+    if services().settings.auth == "none":
+        return Caller("", frozenset(Scope), address)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _with_challenge(401, "key_missing", "Send an API key as `Authorization: Bearer …`.", "")
+    key = services().keyring.find(token.strip())
+    if key is None:
+        raise _with_challenge(401, "key_unknown", "This API key is not known.", 'error="invalid_token"')
+    return Caller(key.id, key.scopes, address)
+
+
+def _with_challenge(status: int, code: str, detail: str, error: str) -> Problem:
+    problem = Problem(status, code, detail)
+    realm = 'Bearer realm="sentiq"'
+    problem.headers["WWW-Authenticate"] = f"{realm}, {error}" if error else realm
+    return problem
