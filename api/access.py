@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,9 @@ from flask import Flask, current_app, g, request
 from api.callers import Caller, Scope, caller
 from api.problems import Problem
 from api.services import services
+from tasks.errors import ConfigurationError, LedgerUnavailableError
+
+logger = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -37,6 +41,23 @@ def register(app: Flask) -> None:
     app.before_request(_check)
 
 
+def require_keys(app: Flask) -> None:
+    """Raise ConfigurationError where nobody could call: that is better told at the start than by 401s."""
+    with app.app_context():
+        if services().settings.auth == "none":
+            return
+        try:
+            keys = services().keyring.all()
+        except LedgerUnavailableError as error:
+            logger.warning("cannot look for API keys; calls get 503 until Redis answers: %s", error)
+            return
+    if not keys:
+        raise ConfigurationError(
+            "there are no API keys, so nobody could call. Make one: `python -m api.keys create NAME`, "
+            "or set AUTH=none if whoever reaches this port may use it."
+        )
+
+
 def _check() -> None:
     if request.endpoint in (None, "static"):
         return  # there is nothing there, or nothing to keep from anybody
@@ -45,6 +66,7 @@ def _check() -> None:
         return
     method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
     g.caller = _identify()
+    g.owner = caller().owner
     services().rates.count(caller())
     scope = getattr(view, "scope", None) or _BY_METHOD[method]
     if not caller().may(scope):

@@ -10,6 +10,7 @@ from api.jobs import jobs
 from api.keyring import Keyring
 from api.listing import listing
 from api.predict import predict
+from api.queues import Queues
 from api.rates import Rates
 from api.requests import request_id
 from api.results import results
@@ -29,7 +30,13 @@ def create_app(settings: Settings) -> Flask:
     ledger = Ledger.connect(settings)
     submission = Submission(ledger, build_publisher(settings), settings)
     app.extensions[EXTENSION] = Services(
-        settings, ledger, submission, Waiters(ledger), Keyring(ledger), Rates(ledger, settings)
+        settings=settings,
+        ledger=ledger,
+        submission=submission,
+        waiters=Waiters(ledger),
+        keyring=Keyring(ledger),
+        rates=Rates(ledger, settings),
+        queues=Queues(ledger),
     )
     problems.register(app)
     access.register(app)

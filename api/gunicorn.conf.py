@@ -5,9 +5,7 @@ import threading
 import time
 from typing import Any
 
-from api.keyring import Keyring
-from tasks.errors import ConfigurationError, LedgerUnavailableError
-from tasks.ledger import Ledger
+from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 
 try:
@@ -27,22 +25,6 @@ keepalive = 5
 # Longer than the longest wait, so that a stop answers those who wait.
 graceful_timeout = int(_settings.max_wait_s) + 5
 timeout = 60
-
-
-def on_starting(server: Any) -> None:
-    """Refuse to start where nobody could call: that is a mistake better told now than by 401s."""
-    if _settings.auth == "none":
-        return
-    try:
-        keys = Keyring(Ledger.connect(_settings)).all()
-    except LedgerUnavailableError as error:
-        server.log.warning("cannot look for API keys, calls will get 503 until Redis answers: %s", error)
-        return
-    if not keys:
-        sys.exit(
-            "api: there are no API keys, so nobody could call. Make one: `python -m api.keys create NAME`,"
-            " or set AUTH=none if whoever reaches this port may use it."
-        )
 
 
 def post_worker_init(worker: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +25,11 @@ from tasks.errors import (
     KeyReusedError,
     LedgerUnavailableError,
     NothingToRetryError,
+    QuotaExceededError,
+    RefusedError,
     SentiqError,
+    ServiceFullError,
+    StoreFullError,
     UploadCutError,
 )
 
@@ -62,6 +68,9 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         503,
         "The job store does not answer: nothing is known, nothing was promised. Try again.",
     ),
+    QuotaExceededError: (429, "At most {} items of a key may be open at once; wait until some are done."),
+    ServiceFullError: (503, "More is waiting than can be done in time. Later the same request finds room."),
+    StoreFullError: (503, "The job store is nearly full."),
 }
 
 
@@ -157,12 +166,19 @@ def render(problem: Problem) -> Response:
 def _render_known(error: SentiqError) -> Response:
     status, detail = _STATUS.get(type(error), (500, "Something went wrong inside the service."))
     extensions = {}
-    if status >= 500:  # noqa: PLR2004  ours, not the caller's
+    if isinstance(error, RefusedError):
+        extensions["retry_after_s"] = _spread(error.retry_after_s)
+    elif status >= 500:  # noqa: PLR2004  ours, not the caller's
         logger.error("%s: %s (request %s)", error.code, error, request_id())
         extensions["retry_after_s"] = 1
-    if isinstance(error, (KeyInFlightError, JobNotOverError)):
+    elif isinstance(error, (KeyInFlightError, JobNotOverError)):
         extensions["retry_after_s"] = 1
     return render(Problem(status, error.code, detail.format(error), **extensions))
+
+
+def _spread(seconds: float) -> int:
+    """Return when to come back, a little later for some than for others, in whole seconds."""
+    return max(1, math.ceil(seconds + random.uniform(0, min(5, 1 + seconds / 10))))  # noqa: S311  no secret
 
 
 def _render_http(error: HTTPException) -> Response:

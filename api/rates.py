@@ -9,6 +9,7 @@ import time
 from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import ResponseError
 
 from api.callers import Caller
 from api.problems import Problem
@@ -34,8 +35,13 @@ class Rates:
     def count(self, caller: Caller) -> None:
         """Count a request. Raises the 429 when it is one too many."""
         with ledger_errors():
-            if self._limiter.hit(self._limit, caller.identity):
-                return
+            try:
+                if self._limiter.hit(self._limit, caller.identity):
+                    return
+            except ResponseError as error:
+                if "OOM" not in str(error):
+                    raise
+                return  # nothing more can be written, but what is there may be read
             reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
         whose = "This key" if caller.owner else "This address"
         detail = (

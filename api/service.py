@@ -11,7 +11,9 @@ from api.access import public
 from api.replies import reply
 from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
+from api.views import queue_view
 from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+from tasks.queues import live_workers, read_queues
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 
 service = Blueprint("service", __name__)
@@ -42,6 +44,15 @@ def readyz() -> Response:
     return reply({"status": "ready"})
 
 
+@service.get("/v1/queue")
+def queue() -> Response:
+    """Tell of each class what waits, how fast it drains and whether more is accepted."""
+    ledger = services().ledger
+    children = live_workers(ledger)
+    classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
+    return reply({"classes": classes, "workers": {"alive": len(children), "children": sum(children)}})
+
+
 @service.get("/v1/info")
 def info() -> Response:
     """Tell the models that answer and every limit of the service."""
@@ -64,6 +75,11 @@ def info() -> Response:
                 "result_ttl_s": limits.result_ttl_s,
                 "deadline_interactive_s": limits.deadline_interactive_s,
                 "deadline_bulk_s": limits.deadline_bulk_s,
+                "target_wait_interactive_s": limits.target_wait_interactive_s,
+                "target_wait_bulk_s": limits.target_wait_bulk_s,
+                "rate_per_s": limits.rate_per_s,
+                "rate_burst": limits.rate_burst,
+                "quota_items": limits.quota_items,
                 "max_deadline_s": MOST_DEADLINE_S,
                 "min_result_ttl_s": LEAST_TTL_S,
                 "max_result_ttl_s": MOST_TTL_S,

@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from api.keyring import Keyring
+from api.queues import Queues
 from api.rates import Rates
 from api.submission import Submission
 from api.waiting import Waiters
@@ -27,6 +28,7 @@ class Services:
     waiters: Waiters
     keyring: Keyring
     rates: Rates
+    queues: Queues
 
 
 def services() -> Services:

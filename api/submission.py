@@ -14,7 +14,7 @@ from api.requests import request_id
 from tasks import growing
 from tasks.chunks import Chunk
 from tasks.closing import delete
-from tasks.errors import JobGrowsNoMoreError, KeyInFlightError, UploadCutError
+from tasks.errors import JobGrowsNoMoreError, KeyInFlightError, RefusedError, UploadCutError
 from tasks.idempotency import Key
 from tasks.items import Item
 from tasks.jobs import Job, JobError, QueueClass, Terms
@@ -51,6 +51,7 @@ class Submission:
         """Record the items as one job, send its messages, return it as it was recorded."""
         if key and (known := self._ledger.remembered(key)):
             return Accepted(self._ledger.job(known, terms.owner), replayed=True)
+        terms = replace(terms, request_id=request_id())
         small = len(items) <= self._settings.interactive_items
         queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
         job_id = self._ledger.ids.mint(terms.owner)
@@ -76,7 +77,7 @@ class Submission:
         except (UploadCutError, JobGrowsNoMoreError):
             growing.seal(self._ledger, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
-        except Problem:
+        except (Problem, RefusedError):
             delete(self._ledger, job_id, terms.owner)
             growing.seal(self._ledger, job_id, key)
             raise
@@ -85,6 +86,7 @@ class Submission:
         return Accepted(self._ledger.job(job_id, terms.owner))
 
     def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: Key | None) -> int:
+        terms = replace(terms, request_id=request_id())
         queue_class = terms.queue_class or QueueClass.BULK
         recorded = 0
         for chunks in _gathered(self._cut(job_id, items, terms.options)):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import url_for
 
+from api.services import services
 from tasks.items import ItemError, ItemResult
-from tasks.jobs import Job, JobError, QueueClass
+from tasks.jobs import Job, JobError
+from tasks.queues import Queue
 from tasks.verdicts import TooManyTokens, Verdict
 
 EMOJI = {"positive": "😊", "negative": "😠"}
@@ -34,8 +34,6 @@ ITEM_COLUMNS = [
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
     *("uncertain", "truncated", "chars", "tokens", "attempts", "error_code", "error_message"),
 ]
-_FIRST_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
-_LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
 _DIGITS = 6
 _LINKED = ("results", "events", "cancel", "retry")
 
@@ -43,6 +41,8 @@ _LINKED = ("results", "events", "cancel", "retry")
 def job_view(job: Job) -> dict[str, Any]:
     """Return the job as the API shows it."""
     counts, path = job.counts, url_for("jobs.read", job_id=job.id)
+    queues = services().queues
+    place = queues.place(job)
     return {
         "id": job.id,
         "object": "job",
@@ -62,7 +62,8 @@ def job_view(job: Job) -> dict[str, Any]:
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
-        "poll_after_ms": poll_after_ms(job),
+        "queue": None if place is None else asdict(place),
+        "poll_after_ms": queues.poll_after_ms(job),
         "model": job.model,
         "options": asdict(job.options),
         "deadline_s": job.terms.deadline_s,
@@ -71,6 +72,16 @@ def job_view(job: Job) -> dict[str, Any]:
         "retry_of": job.terms.retry_of,
         "error": {"code": job.error, "message": JOB_ERRORS[job.error]} if job.error else None,
         "links": {"self": path} | {name: f"{path}/{name}" for name in _LINKED},
+    }
+
+
+def queue_view(queue: Queue) -> dict[str, Any]:
+    """Return a queue as the API shows it."""
+    return {
+        "pending_items": queue.items,
+        "items_per_s": None if queue.items_per_s is None else round(queue.items_per_s, 1),
+        "wait_s": None if queue.wait_s is None else round(queue.wait_s, 1),
+        "accepting": queue.accepting,
     }
 
 
@@ -115,17 +126,6 @@ def prediction_view(text: str, item: ItemResult) -> dict[str, Any]:
         "emoji": EMOJI[item.outcome.label],
         "confidence": round(item.outcome.confidence, _DIGITS),
     }
-
-
-def poll_after_ms(job: Job) -> int | None:
-    """Return when asking again is worth while, from the job's own pace; None when it is over."""
-    if job.status.terminal:
-        return None
-    done = job.counts.total - job.counts.pending
-    if not done or job.started_ms is None:
-        return _FIRST_POLL_MS[job.queue_class]
-    elapsed_ms = time.time() * 1000 - job.started_ms
-    return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(elapsed_ms * job.counts.pending / done)))
 
 
 def _verdict_view(verdict: Verdict) -> dict[str, Any]:

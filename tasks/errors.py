@@ -81,6 +81,32 @@ class KeyReusedError(SentiqError):
     code = "idempotency_key_reused"
 
 
+class RefusedError(SentiqError):
+    """There is no room for more now; there should be in `retry_after_s` seconds."""
+
+    def __init__(self, about: str, retry_after_s: float) -> None:
+        super().__init__(about)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceededError(RefusedError):
+    """The owner has as many open items as one may have."""
+
+    code = "quota_exceeded"
+
+
+class ServiceFullError(RefusedError):
+    """More than its class can do in its target wait is waiting already."""
+
+    code = "service_full"
+
+
+class StoreFullError(RefusedError):
+    """Redis has little memory left, and results of accepted jobs need that."""
+
+    code = "store_full"
+
+
 class LeaseCanceledError(SentiqError):
     """All that is leased belongs to jobs that were canceled: nobody wants the verdicts."""
 

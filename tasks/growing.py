@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tasks.chunks import Chunk
 from tasks.idempotency import REMEMBERED_MS, Key
@@ -21,10 +22,14 @@ def reserve(ledger: Ledger, key: Key, job_id: str) -> str | None:
 
 
 def append(ledger: Ledger, chunks: Sequence[Chunk], queue_class: QueueClass, key: Key | None) -> bool:
-    """Add chunks; False when the job grows no more: it was canceled, deleted, overdue or silent too long."""
+    """Add chunks; False when the job grows no more: it was canceled, deleted, overdue or silent too long.
+
+    What was begun is not refused for want of time; StoreFullError tells that there is no memory for more.
+    """
+    ledger.headroom.check()
     job_id = chunks[0].job_id
     items = sum(len(chunk.items) for chunk in chunks)
-    args = [job_id, items, SILENCE_MS]
+    args: list[Any] = [job_id, items, SILENCE_MS, sum(chunk.cost for chunk in chunks)]
     for chunk in chunks:
         args += [chunk.start, str(Ref.of(chunk)), chunk.encode()]
     keys = [job_key(job_id), job_key(job_id, "in"), pending(queue_class), UPLOADS, key.place if key else ""]

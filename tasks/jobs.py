@@ -80,6 +80,7 @@ class Terms:
     metadata: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
     retry_of: str | None = None
+    request_id: str = ""  # for logs
 
     def complete(self, queue_class: QueueClass, settings: Settings) -> Terms:
         """Fill in the service's own values."""
@@ -99,6 +100,7 @@ class Terms:
             "metadata": to_json(self.metadata) if self.metadata else b"",
             "owner": self.owner.encode(),
             "retry_of": (self.retry_of or "").encode(),
+            "request": self.request_id.encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -113,6 +115,7 @@ class Terms:
             metadata=from_json(raw.get(b"metadata", b"{}")),
             owner=raw.get(b"owner", b"").decode(),
             retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
+            request_id=raw.get(b"request", b"").decode(),
         )
 
 
@@ -132,6 +135,7 @@ class Job:
     expires_ms: int | None = None
     model: dict[str, str] | None = None
     growing: bool = False
+    ticket: int | None = None  # how many items of its class have to leave before its own
     error: JobError | None = None
 
     @property
@@ -160,5 +164,6 @@ class Job:
             expires_ms=number("expires") or None,
             model=from_json(raw[b"model"]) if b"model" in raw else None,
             growing=b"growing" in raw,
+            ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
         )

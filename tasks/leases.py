@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from tasks.chunks import Chunk, ChunkResult
 from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.jobs import QueueClass
-from tasks.ledger import Ledger, pairs
+from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
 from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
 
@@ -36,9 +36,12 @@ def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) 
     answer = ledger.run("lease", keys, args)
     if not answer:
         return None
-    held = [(Ref.parse(ref), payload) for ref, payload in pairs(answer[1:])]
-    chunks = [Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in held]
-    return Lease(queue_class, holder.worker, answer[0], [ref for ref, _ in held], chunks)
+    token, refs, payloads = answer[0], list(map(Ref.parse, answer[1::3])), answer[2::3]
+    chunks = [
+        Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in zip(refs, payloads, strict=True)
+    ]
+    requests = [request.decode() for request in answer[3::3]]
+    return Lease(queue_class, holder.worker, token, refs, chunks, requests)
 
 
 def renew(ledger: Ledger, held: Lease) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import redis
 from pydantic_core import from_json, to_json
 
+from tasks.admission import Headroom, ask, refused
 from tasks.chunks import Chunk, read_results
 from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
 from tasks.idempotency import REMEMBERED_MS, Key
@@ -59,12 +60,8 @@ class Ledger:
         # redis-py types every answer as bytes or str or more; here it is what the call documents.
         self.redis: Any = client
         self.settings = settings
-        sources = {path.stem: path.read_text(encoding="utf-8") for path in _LUA.glob("*.lua")}
-        shared = (_LUA / "shared" / "conclude.lua").read_text(encoding="utf-8")
-        self._scripts = {
-            name: client.register_script(shared + source if "conclude(" in source else source)
-            for name, source in sources.items()
-        }
+        self.headroom = Headroom(client)
+        self._scripts = {path.stem: client.register_script(_source(path)) for path in _LUA.glob("*.lua")}
 
     @classmethod
     def connect(cls, settings: Settings, *, patience: int = 1) -> Ledger:
@@ -97,7 +94,9 @@ class Ledger:
         """Record a job with its chunks, before anything is published, and return it.
 
         It grows if it may be silent for some time. Where `key` made a job before, that one is returned.
+        Raises QuotaExceededError, ServiceFullError or StoreFullError when there is no room for it.
         """
+        self.headroom.check()
         job_id, options = chunks[0].job_id, chunks[0].options
         total = sum(len(chunk.items) for chunk in chunks)
         terms = replace(terms, options=options).complete(queue_class, self.settings)
@@ -107,16 +106,20 @@ class Ledger:
         args.append("" if usual else left_ms + max(keep_ms, self._keep_ms) + _DAY_MS)
         args.append(silence_ms or "")
         args += [key.mark if key else "", silence_ms or REMEMBERED_MS, to_json(terms.encode())]
-        for chunk in chunks:
-            args += [chunk.start, str(Ref.of(chunk)), chunk.encode()]
+        refs, payloads = [Ref.of(chunk) for chunk in chunks], [chunk.encode() for chunk in chunks]
+        args += [sum(ref.cost for ref in refs), ask(self.settings, queue_class, terms.owner, payloads)]
+        for ref, payload in zip(refs, payloads, strict=True):
+            args += [ref.start, str(ref), payload]
         keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class), tombstone(job_id)]
         keys += [jobs_of(terms.owner), UPLOADS, key.place if key else ""]
-        now = self.run("create", keys, args)
-        if key and isinstance(now, bytes):
-            return self.job(key.replays(now), terms.owner)
-        counts = Counts(total)
-        job = Job(job_id, JobStatus.QUEUED, queue_class, counts, now, now + left_ms, terms)
-        return replace(job, growing=silence_ms is not None)
+        answer = self.run("create", keys, args)
+        if key and isinstance(answer, bytes):
+            return self.job(key.replays(answer), terms.owner)
+        now, ticket = answer
+        if isinstance(now, bytes):
+            raise refused(now, ticket, self.settings)
+        job = Job(job_id, JobStatus.QUEUED, queue_class, Counts(total), now, now + left_ms, terms)
+        return replace(job, growing=silence_ms is not None, ticket=ticket)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -205,6 +208,13 @@ class Ledger:
     @property
     def _keep_ms(self) -> int:
         return self.settings.result_ttl_s * 1000
+
+
+def _source(path: Path) -> str:
+    """Return a script behind the shared code that it calls."""
+    source = path.read_text(encoding="utf-8")
+    shared = [other for other in sorted((_LUA / "shared").glob("*.lua")) if other.stem in source]
+    return "".join(other.read_text(encoding="utf-8") for other in shared) + source
 
 
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:

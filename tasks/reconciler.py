@@ -19,6 +19,7 @@ from tasks.redis_client import ledger_errors
 from tasks.refs import (
     COUNTERS,
     OPEN,
+    OWNERS,
     PREFIX,
     UNACKED,
     UPLOADS,
@@ -29,6 +30,7 @@ from tasks.refs import (
     leased,
     leases_of,
     pending,
+    queue,
 )
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Reconciler:
                     self._ring_again(queue_class, now)
                 self._seal_silent()
                 self._close_overdue()
+                self._ledger.run("settle", [OPEN, OWNERS, *map(queue, QueueClass)], [])
                 self._forget_workers(now)
 
     def take_over(self, worker: str) -> None:

@@ -14,6 +14,7 @@ PROGRESS_CHANNEL = PREFIX + "progress"  # ids of jobs of which something changed
 OPEN = PREFIX + "open"  # jobs that are not over, by the time when the reconciler closes them
 UPLOADS = PREFIX + "uploads"  # jobs that grow, by the time when they count as silent
 COUNTERS = PREFIX + "counters"
+OWNERS = PREFIX + "owners"  # how many items of each owner are not done
 WORKERS = PREFIX + "workers"
 UNACKED = PREFIX + "unacked"
 
@@ -21,6 +22,11 @@ UNACKED = PREFIX + "unacked"
 def pending(queue_class: QueueClass) -> str:
     """Sorted set of refs nobody has leased, oldest first."""
     return f"{PREFIX}pending:{queue_class}"
+
+
+def queue(queue_class: QueueClass) -> str:
+    """Hash of what waits in a class and how fast it drains, see `lua/shared/backlog.lua`."""
+    return f"{PREFIX}queue:{queue_class}"
 
 
 def leased(queue_class: QueueClass) -> str:
@@ -86,3 +92,4 @@ class Lease:
     token: int
     refs: Sequence[Ref]
     chunks: Sequence[Chunk]
+    requests: Sequence[str] = ()  # ids of the HTTP requests that the chunks came with, for the log

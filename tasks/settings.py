@@ -45,6 +45,14 @@ class Settings(BaseSettings):
         200, description="Requests a second of one key, or of one address without."
     )
     rate_burst: PositiveInt = Field(2_000, description="As many it may send at once.")
+    quota_items: PositiveInt = Field(1_000_000, description="Most items of a key that are not done yet.")
+    target_wait_interactive_s: PositiveFloat = Field(
+        10, description="Interactive jobs are accepted while they should be over by then."
+    )
+    target_wait_bulk_s: PositiveFloat = Field(3_600, description="Bulk jobs are accepted while they should.")
+    assumed_items_per_s: PositiveFloat = Field(
+        100, description="The drain rate that is counted on until one is measured."
+    )
     max_text_chars: PositiveInt = Field(10_000, description="Longest text, in code points.")
     max_items: PositiveInt = Field(1_000, description="Most items in one request body.")
     max_body_bytes: PositiveInt = Field(4 * 1024 * 1024, description="Largest request body.")

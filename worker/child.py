@@ -68,7 +68,8 @@ class Child:
         self._learn(held, seconds)
         items = sum(len(chunk.items) for chunk in held.chunks)
         jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))
-        logger.info("scored %d items of %s in %.3f s", items, jobs, seconds)
+        requests = ",".join(dict.fromkeys(filter(None, held.requests)))
+        logger.info("scored %d items of %s in %.3f s (requests %s)", items, jobs, seconds, requests)
         if written < len(results):
             logger.warning("%d chunks of %s were no longer ours", len(results) - written, jobs)
 

@@ -6,6 +6,8 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end
 local job = KEYS[1]
+local time = redis.call('TIME')
+backlog.forget(job, time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('UNLINK', job, job .. ':in', job .. ':out', job .. ':tokens', job .. ':order', job .. ':kept')
 redis.call('SET', KEYS[2], 'deleted', 'PX', ARGV[3])
 redis.call('ZREM', KEYS[3], ARGV[2])

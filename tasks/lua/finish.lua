@@ -34,6 +34,7 @@ redis.call('HDEL', KEYS[4], start)
 if redis.call('HDEL', KEYS[2], start) == 0 then
   return 0
 end
+backlog.leave(KEYS[1], ARGV[7], string.match(ref, '/(%d+)/%d+$'), now, guard == 'token')
 local left = redis.call('PTTL', KEYS[1])
 redis.call('HSET', KEYS[3], start, ARGV[7] .. ' ' .. ARGV[8])
 redis.call('PEXPIRE', KEYS[3], left)

@@ -1,7 +1,7 @@
 -- Leases the oldest pending chunks of a class, up to a budget of code points; at least one if there is one.
 -- KEYS: pending, leased, fence, leases of the worker
 -- ARGV: prefix, owner pid, lease_ms, budget, least budget, sharers
--- Returns the fencing token, then ref and payload of each chunk.
+-- Returns the fencing token, then ref, payload and request id of each chunk.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local PATTERN = '^(.-)/(%d+)/(%d+)/(%d+)$'
@@ -65,6 +65,7 @@ for _, chunk in ipairs(chunks) do
     end
     table.insert(leased, mine)
     table.insert(leased, redis.call('HGET', chunk.key .. ':in', chunk.start))
+    table.insert(leased, redis.call('HGET', chunk.key, 'request') or '')
     spent = spent + chunk.cost
     if chunk.attempts ~= '0' then
       break
