@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench bench-api bench-engines parity test test-browser test-models model lint format lock clean
+.PHONY: help up demo bench bench-overload bench-api bench-engines parity test test-browser test-models model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=fi
 
 bench-api: $(VENV)/.local ## a million lines up and back, and 1,500 clients that wait at one API process; ARGS= JSON=file
 	@exec $(PY) -m bench.api $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-overload: $(VENV)/.local ## three times the capacity for a minute: who gets in, who when told; JSON=file
+	@exec $(PY) -m bench.overload $(if $(JSON),--json "$(JSON)")
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
 	@exec $(PY) -m bench.engines $(ARGS) $(if $(JSON),--json "$(JSON)")

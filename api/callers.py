@@ -15,7 +15,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"  # create jobs, and read what these calls answer
     READ = "read"  # read jobs, results, limits and queues
     CANCEL = "cancel"  # cancel and delete jobs
-    ADMIN = "admin"  # all of it, on everybody's jobs
+    ADMIN = "admin"  # all of these
 
 
 @dataclass(frozen=True, slots=True)

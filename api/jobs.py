@@ -7,6 +7,8 @@ import math
 
 from flask import Blueprint, Response, request, url_for
 
+from api.access import needs
+from api.callers import Scope
 from api.intake import accept_job
 from api.replies import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
 from api.requests import JobIn, owner, preferred_wait
@@ -45,6 +47,7 @@ def read(job_id: str) -> Response:
 
 
 @jobs.post("/v1/jobs/<job_id>/cancel")
+@needs(Scope.CANCEL)
 def cancel(job_id: str) -> Response:
     """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
     refuse_unknown_queries()

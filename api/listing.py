@@ -6,6 +6,8 @@ from datetime import datetime
 
 from flask import Blueprint, Response, request
 
+from api.access import needs
+from api.callers import Scope
 from api.problems import bad_query, known_problem
 from api.replies import query_choice, read_json, refuse_unknown_queries, reply
 from api.requests import LookupIn, owner
@@ -35,6 +37,7 @@ def read() -> Response:
 
 
 @listing.post("/v1/jobs/lookup")
+@needs(Scope.READ)
 def lookup() -> Response:
     """Return each of the jobs named, or why there is none, in the order of the ids."""
     refuse_unknown_queries()

@@ -274,3 +274,38 @@ def test_without_keys_rates_are_counted_by_address(redis_url: str, tmp_path: Pat
                 "detail"
             ]
         )
+
+
+@pytest.mark.parametrize("method", ["GET", "cancel", "retry", "DELETE", "results", "events"])
+def test_the_job_of_another_key_is_not_found_on_any_path(
+    api: httpx2.Client, make_key: Callable[..., dict[str, str]], method: str
+) -> None:
+    mine, other = make_key("submit", "read", "cancel"), make_key("admin")
+    path = api.post("/v1/jobs", json=JOB, headers=mine).headers["location"]
+    if method in ("cancel", "retry"):
+        answer = api.post(f"{path}/{method}", headers=other)
+    elif method in ("results", "events"):
+        answer = api.get(f"{path}/{method}", headers=other)
+    else:
+        answer = api.request(method, path, headers=other)
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    assert api.get(path, headers=mine).status_code == 200
+    listed = api.get("/v1/jobs", headers=other).json()["data"]
+    assert path not in [job["links"]["self"] for job in listed]
+
+
+def test_cancelling_needs_its_scope_and_looking_up_only_that_of_reading(
+    api: httpx2.Client, make_key: Callable[..., dict[str, str]]
+) -> None:
+    submitter, reader, canceler = make_key("submit"), make_key("read"), make_key("cancel")
+    path = api.post("/v1/jobs", json=JOB, headers=submitter).headers["location"]
+    for answer in (
+        api.post(f"{path}/cancel", headers=submitter),
+        api.delete(path, headers=reader),
+        api.post("/v1/jobs/lookup", json={"ids": ["x"]}, headers=submitter),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+    assert api.post("/v1/jobs/lookup", json={"ids": ["x"]}, headers=reader).status_code == 200
+    assert api.post(f"{path}/cancel", headers=canceler).status_code == 404, (
+        "the scope is there, the job is not"
+    )
