@@ -214,7 +214,7 @@ def test_a_refusal_promises_room_which_others_do_not_take(ledger_with: Callable[
             submit(ledger, 20, text=text)
         waits.append(refusal.value.retry_after_s)
     first, second = waits
-    assert second == pytest.approx(first + 20 / 100 / 0.85, abs=0.05), "one after the other"
+    assert second == pytest.approx(first + 20 / 100 / 0.8, abs=0.05), "one after the other"
     with pytest.raises(ServiceFullError) as early:
         submit(ledger, 20, text="甲")
     assert early.value.retry_after_s <= first, "whoever asks again early keeps his turn"

@@ -8,7 +8,7 @@ local FADE_S, KNOWN_S, STALL_S = 10, 0.5, 30
 local WALK_IN = 0.5
 -- The promised get in up to the target; they are told to come when it should be down to this share of it,
 -- and no faster than this share of the drain rate.
-local AIM, PACE = 0.8, 0.85
+local AIM, PACE = 0.7, 0.8
 -- A promise is kept for so long after its time.
 local GRACE_MS = 30000
 local UNKNOWN_S = 5
