@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from api import access, problems
+from api.deliveries import deliveries
 from api.events import events
 from api.jobs import jobs
 from api.keyring import Keyring
@@ -41,7 +42,7 @@ def create_app(settings: Settings) -> Flask:
     problems.register(app)
     access.register(app)
     app.after_request(_mark)
-    for blueprint in (service, jobs, results, events, listing, predict):
+    for blueprint in (service, jobs, results, events, deliveries, listing, predict):
         app.register_blueprint(blueprint)
     return app
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, url_for
 
 from api.access import needs
 from api.callers import Scope
-from api.intake import accept_job
+from api.intake import accept_job, accept_terms
 from api.replies import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
 from api.requests import JobIn, owner, preferred_wait
 from api.results import page_view
@@ -83,7 +83,8 @@ def _accept_document() -> Accepted:
     body = read_json(JobIn)
     canonical = json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
     items = accept_job(body, services().settings, strict=strict)
-    return services().submission.submit(items, body.terms(owner()), idempotency_key(canonical))
+    terms = accept_terms(body, owner(), services().settings)
+    return services().submission.submit(items, terms, idempotency_key(canonical))
 
 
 def _accepted_reply(accepted: Accepted) -> Response:

@@ -7,11 +7,12 @@ import uuid
 from typing import Annotated, Self
 
 from flask import g, request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, model_validator
 
 from tasks.jobs import QueueClass, Terms
 from tasks.options import PLAIN, OnLongText, Options
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.webhooks import Event
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
@@ -37,6 +38,13 @@ class ItemIn(_Body):
     id: CallerId | None = None
 
 
+class WebhookIn(_Body):
+    """Where to tell that the job is over, and which ends to tell of."""
+
+    url: HttpUrl
+    events: list[Event] = Field(list(Event), min_length=1)
+
+
 class TermsIn(_Body):
     """What a job may ask for beside the verdicts on its texts."""
 
@@ -47,6 +55,7 @@ class TermsIn(_Body):
     deadline_s: int | None = Field(None, ge=1, le=MOST_DEADLINE_S)
     result_ttl_s: int | None = Field(None, ge=LEAST_TTL_S, le=MOST_TTL_S)
     metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
+    webhook: WebhookIn | None = None
 
     def terms(self, owner: str) -> Terms:
         """Return the terms of the caller's job."""

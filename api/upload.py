@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 from pydantic import ValidationError
 
-from api.intake import explain
+from api.intake import accept_terms, explain
 from api.lines import blocks, lines, read_item
 from api.problems import from_validation, invalid
 from api.replies import idempotency_key, query_choice
@@ -22,7 +22,7 @@ from tasks.settings import Settings
 MEDIA_TYPE = "application/x-ndjson"
 
 _MOST_ERRORS = 100
-_METADATA = "metadata."
+_WITH_PARTS = ("metadata", "webhook")
 
 
 def accept_upload() -> Accepted:
@@ -30,7 +30,8 @@ def accept_upload() -> Accepted:
     terms_in, strict = _terms(), query_choice("strict", "true", "false") == "true"
     key = idempotency_key(None)
     body = _Body(services().settings, f"{terms_in!r} {strict}", strict=strict)
-    return services().submission.take(body.items(), terms_in.terms(owner()), key, body.digest)
+    terms = accept_terms(terms_in, owner(), services().settings, "?webhook.url")
+    return services().submission.take(body.items(), terms, key, body.digest)
 
 
 class _Body:
@@ -76,11 +77,12 @@ class _Body:
 
 
 def _terms() -> TermsIn:
-    """Read the terms of an upload from the query; metadata as `metadata.name=value`."""
+    """Read the terms of an upload from the query; parts as `metadata.name=value`, `webhook.url=value`."""
     given: dict[str, Any] = {}
     for name, value in request.args.items():
-        if name.startswith(_METADATA):
-            given.setdefault("metadata", {})[name.removeprefix(_METADATA)] = value
+        whole, dot, part = name.partition(".")
+        if dot and whole in _WITH_PARTS:
+            given.setdefault(whole, {})[part] = value.split(",") if name == "webhook.events" else value
         elif name != "strict":
             given[name] = value
     try:

@@ -35,7 +35,7 @@ ITEM_COLUMNS = [
     *("uncertain", "truncated", "chars", "tokens", "attempts", "error_code", "error_message"),
 ]
 _DIGITS = 6
-_LINKED = ("results", "events", "cancel", "retry")
+_LINKED = ("results", "events", "cancel", "retry", "deliveries")
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def job_view(job: Job) -> dict[str, Any]:
         "id": job.id,
         "object": "job",
         "status": job.status,
-        "created_at": _time(job.created_ms),
-        "started_at": _time(job.started_ms),
-        "finished_at": _time(job.finished_ms),
-        "deadline_at": _time(job.deadline_ms),
-        "expires_at": _time(job.expires_ms),
+        "created_at": rfc3339(job.created_ms),
+        "started_at": rfc3339(job.started_ms),
+        "finished_at": rfc3339(job.finished_ms),
+        "deadline_at": rfc3339(job.deadline_ms),
+        "expires_at": rfc3339(job.expires_ms),
         "priority": job.queue_class,
         "counts": {
             "total": counts.total,
@@ -156,7 +156,8 @@ def _details_view(verdict: Verdict) -> dict[str, Any]:
     return view
 
 
-def _time(ms: int | None) -> str | None:
+def rfc3339(ms: int | None) -> str | None:
+    """Write a time of the ledger as the API shows it."""
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The stack: Redis, API, worker and Flower, started in order, watched, and stopped together.
+"""The stack: Redis, API, worker, webhooks and Flower, started in order, watched, and stopped together.
 
 honcho would start them too, but not in order, it kills whatever takes more than five seconds to end, and when
 it is killed itself it leaves everything running: hence `ops.processes`.
@@ -52,13 +52,18 @@ class Stack:
         self._log = log
 
     @property
+    def redis_url(self) -> str:
+        """The Redis that holds the ledger."""
+        return self._redis_url
+
+    @property
     def url(self) -> str:
         """Where this machine reaches the API."""
         host = "127.0.0.1" if self._plan.host in _ANY_HOST else self._plan.host
         return f"http://{host}:{self._plan.port}"
 
     def start(self) -> None:
-        """Start Redis, worker and API; only Redis is known to answer when this returns."""
+        """Start Redis, worker, API and sender; only Redis is known to answer when this returns."""
         redis_url = self._plan.redis_url
         if not redis_url:
             server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
@@ -66,6 +71,7 @@ class Stack:
         self._redis_url = redis_url
         self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
+        self._start("hooks", "hooks")
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it takes connections."""

@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 
 from tasks.options import PLAIN, Options
 from tasks.settings import Settings
+from tasks.webhooks import Webhook
 
 
 class JobStatus(StrEnum):
@@ -81,6 +82,7 @@ class Terms:
     owner: str = ""
     retry_of: str | None = None
     request_id: str = ""  # for logs
+    webhook: Webhook | None = None
 
     def complete(self, queue_class: QueueClass, settings: Settings) -> Terms:
         """Fill in the service's own values."""
@@ -101,6 +103,7 @@ class Terms:
             "owner": self.owner.encode(),
             "retry_of": (self.retry_of or "").encode(),
             "request": self.request_id.encode(),
+            "webhook": self.webhook.encode() if self.webhook else b"",
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -116,6 +119,7 @@ class Terms:
             owner=raw.get(b"owner", b"").decode(),
             retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
             request_id=raw.get(b"request", b"").decode(),
+            webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
         )
 
 

@@ -13,6 +13,7 @@ FINISHED_CHANNEL = PREFIX + "finished"  # ids of jobs that are over
 PROGRESS_CHANNEL = PREFIX + "progress"  # ids of jobs of which something changed
 OPEN = PREFIX + "open"  # jobs that are not over, by the time when the reconciler closes them
 UPLOADS = PREFIX + "uploads"  # jobs that grow, by the time when they count as silent
+HOOKS = PREFIX + "hooks"  # jobs whose webhook is to be delivered, by when
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"  # how many items of each owner are not done
 WORKERS = PREFIX + "workers"
@@ -43,7 +44,7 @@ def job_key(job_id: str, part: str = "") -> str:
     """Key of a job's record, or of a part of it.
 
     `in` payloads, `out` outcomes, `tokens` fencing tokens, `order` starts of chunks as they ended, `kept`
-    texts of failed items.
+    texts of failed items, `hook` delivery of its end.
     """
     return f"{PREFIX}job:{job_id}{':' if part else ''}{part}"
 

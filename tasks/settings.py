@@ -5,18 +5,37 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
+from tasks.webhooks import is_signing_secret
 
 PREFIX = "SENTIMENT_"
 # How far a job may move its own deadline and the time for which its results are kept.
 LEAST_TTL_S, MOST_TTL_S = 60, 604_800
 MOST_DEADLINE_S = 604_800
+# A delivery's record is kept for seven days at most.
+_LONGEST_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+T = TypeVar("T")
+Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -72,6 +91,19 @@ class Settings(BaseSettings):
     chunk_items: PositiveInt = Field(64, description="Most items in a chunk.")
     chunk_chars: PositiveInt = Field(4_096, description="Most code points in a chunk of several items.")
 
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs webhooks: whsec_ and base64; two, with a space between, while one is replaced.",
+    )
+    webhook_allow: Listed[str] = Field(
+        (), description="Hosts, addresses and networks, by comma, that webhooks may go to beside public ones."
+    )
+    webhook_timeout_s: PositiveFloat = Field(15, le=50, description="A receiver must answer within.")
+    webhook_retries_s: Listed[PositiveFloat] = Field(
+        (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800),
+        description="Delays, by comma, before each further attempt at a delivery; jitter adds up to a fifth.",
+    )
+
     pack: Path = Field(EMBEDDED_PACK, description="Directory of the pack that workers serve.")
     engine: Literal["openvino", "torch"] = Field(
         "openvino", validation_alias="ENGINE", description="What runs the pack."
@@ -97,6 +129,23 @@ class Settings(BaseSettings):
             message = "expected redis://[:password@]host[:port]/db, or rediss:// for TLS"
             raise ValueError(message)
         return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
+        for each in secret.get_secret_value().split() if secret else ():
+            if not is_signing_secret(each):
+                message = "expected whsec_ and base64 of 24 to 64 bytes"
+                raise ValueError(message)
+        return secret
+
+    @field_validator("webhook_retries_s")
+    @classmethod
+    def _end_in_time(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
+        if sum(delays) > _LONGEST_RETRIES_S:
+            message = f"together at most {_LONGEST_RETRIES_S} s"
+            raise ValueError(message)
+        return delays
 
     @classmethod
     def read(cls) -> Self:

@@ -1,5 +1,6 @@
 -- Put before the scripts that can end a job.
--- Ends a job whose items all have outcomes and which does not grow any more, and wakes who waits for it;
+-- Ends a job whose items all have outcomes and which does not grow any more, records the delivery of its webhook
+-- and wakes who waits for it;
 -- of any other it only tells those who follow it that something changed.
 local function conclude(prefix, id, now)
   local job = prefix .. 'job:' .. id
@@ -29,6 +30,18 @@ local function conclude(prefix, id, now)
   redis.call('PEXPIREAT', job, expires)
   for _, part in ipairs({'out', 'order', 'kept'}) do
     redis.call('PEXPIREAT', job .. ':' .. part, expires)
+  end
+  -- Recorded in the step that ends the job: whatever dies from here on, its delivery is due.
+  local webhook = redis.call('HGET', job, 'webhook')
+  local wanted = webhook and cjson.decode(webhook)
+  for _, event in ipairs(wanted and wanted.events or {}) do
+    if event == 'job.' .. status then
+      redis.call('HSET', job .. ':hook', 'url', wanted.url, 'host', wanted.host, 'event', event,
+        'state', 'pending', 'attempts', 0, 'ended', now, 'total', total, 'succeeded', succeeded,
+        'failed', failed, 'timed_out', timed_out, 'canceled', canceled)
+      redis.call('PEXPIRE', job .. ':hook', 604800000)
+      redis.call('ZADD', prefix .. 'hooks', now, id)
+    end
   end
   redis.call('PUBLISH', prefix .. 'finished', id)
 end
