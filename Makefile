@@ -14,7 +14,8 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench bench-overload bench-api bench-engines parity test test-browser test-models model lint format lock clean
+.PHONY: help up demo bench bench-overload bench-api bench-engines contract openapi parity test test-browser test-models model \
+	lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,12 @@ bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock
 
 parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
 	@exec $(PY) -m parity $(ARGS)
+
+contract: $(VENV)/.contract ## the OpenAPI document against the live service, with schemathesis; ARGS=
+	@exec $(PY) -m contract $(ARGS)
+
+openapi: $(VENV)/.dev ## write docs/openapi.json anew
+	@$(PY) -m api.openapi > docs/openapi.json
 
 test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)

@@ -36,6 +36,13 @@ def needs(scope: Scope) -> Callable[[View], View]:
     return mark
 
 
+def scope_of(view: Callable[..., Any], method: str) -> Scope | None:
+    """Return the scope that a view needs for a method; None when it is public."""
+    if getattr(view, "public", False):
+        return None
+    return getattr(view, "scope", None) or _BY_METHOD[method]
+
+
 def register(app: Flask) -> None:
     """Check every request before its view runs."""
     app.before_request(_check)
@@ -61,14 +68,13 @@ def require_keys(app: Flask) -> None:
 def _check() -> None:
     if request.endpoint in (None, "static"):
         return  # there is nothing there, or nothing to keep from anybody
-    view = current_app.view_functions[str(request.endpoint)]
-    if getattr(view, "public", False):
-        return
     method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
+    scope = scope_of(current_app.view_functions[str(request.endpoint)], method)
+    if scope is None:
+        return
     g.caller = _identify()
     g.owner = caller().owner
     services().rates.count(caller())
-    scope = getattr(view, "scope", None) or _BY_METHOD[method]
     if not caller().may(scope):
         detail = f"This key does not have the scope {scope}, which {method} {request.path} needs."
         raise _with_challenge(403, "scope_missing", detail, f'error="insufficient_scope", scope="{scope}"')

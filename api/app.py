@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Flask, Response
+from werkzeug.routing import BaseConverter
 
 from api import access, problems
 from api.deliveries import deliveries
@@ -10,6 +13,7 @@ from api.events import events
 from api.jobs import jobs
 from api.keyring import Keyring
 from api.listing import listing
+from api.openapi.views import openapi
 from api.predict import predict
 from api.queues import Queues
 from api.rates import Rates
@@ -22,6 +26,12 @@ from api.waiting import Waiters
 from tasks.celery_app import build_publisher
 from tasks.ledger import Ledger
 from tasks.settings import Settings
+
+
+class _JobId(BaseConverter):
+    """What a path names a job by; `lookup` is a call of its own, and no job."""
+
+    regex = "(?!lookup$)[^/]+"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -42,7 +52,8 @@ def create_app(settings: Settings) -> Flask:
     problems.register(app)
     access.register(app)
     app.after_request(_mark)
-    for blueprint in (service, jobs, results, events, deliveries, listing, predict):
+    app.url_map.converters["default"] = _JobId
+    for blueprint in (service, jobs, results, events, deliveries, listing, predict, openapi):
         app.register_blueprint(blueprint)
     return app
 
@@ -50,4 +61,6 @@ def create_app(settings: Settings) -> Flask:
 def _mark(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        del response.headers["Content-Type"]
     return response

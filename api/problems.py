@@ -36,7 +36,7 @@ from tasks.errors import (
 logger = logging.getLogger(__name__)
 
 _MOST_ERRORS = 100
-_TITLES = {
+TITLES = {
     400: "The request cannot be read",
     401: "An API key is needed",
     403: "The API key does not allow this",
@@ -144,7 +144,7 @@ def render(problem: Problem) -> Response:
     """Write a problem document; `retry_after_s` among its members also becomes the header."""
     body = {
         "type": f"urn:sentiq:problem:{problem.code}",
-        "title": _TITLES.get(problem.status, "The request failed"),
+        "title": TITLES.get(problem.status, "The request failed"),
         "status": problem.status,
         "detail": problem.detail,
         "instance": request.path,

@@ -7,7 +7,16 @@ import uuid
 from typing import Annotated, Self
 
 from flask import g, request
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from tasks.jobs import QueueClass, Terms
 from tasks.options import PLAIN, OnLongText, Options
@@ -31,6 +40,20 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+# JSON knows no integers: 60.0 is 60.
+Whole = Annotated[int, BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)]
+# What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
+_GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
+GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
+_FEW = Field(min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_items"})
+_EITHER: JsonDict = {
+    "oneOf": [
+        {"required": ["text"], "properties": {"text": {"type": "string"}, "items": {"type": "null"}}},
+        {"required": ["items"], "properties": {"items": {"type": "array"}, "text": {"type": "null"}}},
+    ]
+}
+
+
 class ItemIn(_Body):
     """One text with the caller's own id, which need not be unique."""
 
@@ -41,7 +64,7 @@ class ItemIn(_Body):
 class WebhookIn(_Body):
     """Where to tell that the job is over, and which ends to tell of."""
 
-    url: HttpUrl
+    url: Annotated[HttpUrl, Field(json_schema_extra={"format": "public-http-url"})]
     events: list[Event] = Field(list(Event), min_length=1)
 
 
@@ -52,8 +75,8 @@ class TermsIn(_Body):
     sentences: bool = PLAIN.sentences
     explain: bool = PLAIN.explain
     priority: QueueClass | None = None
-    deadline_s: int | None = Field(None, ge=1, le=MOST_DEADLINE_S)
-    result_ttl_s: int | None = Field(None, ge=LEAST_TTL_S, le=MOST_TTL_S)
+    deadline_s: Whole | None = Field(None, ge=1, le=MOST_DEADLINE_S)
+    result_ttl_s: Whole | None = Field(None, ge=LEAST_TTL_S, le=MOST_TTL_S)
     metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
     webhook: WebhookIn | None = None
 
@@ -72,8 +95,10 @@ class TermsIn(_Body):
 class JobIn(TermsIn):
     """Body of POST /v1/jobs: either one text or several items, and the terms."""
 
-    text: str | None = None
-    items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
+    model_config = ConfigDict(json_schema_extra=_EITHER)
+
+    text: GoodText | None = None
+    items: Annotated[list[ItemIn], _FEW] | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -94,13 +119,13 @@ class LookupIn(_Body):
 class PredictIn(_Body):
     """Body of POST /predict."""
 
-    text: str
+    text: GoodText
 
 
 class PredictBatchIn(_Body):
     """Body of POST /predict_batch."""
 
-    texts: list[str] = Field(min_length=1, fail_fast=True)
+    texts: Annotated[list[GoodText], _FEW]
 
 
 def request_id() -> str:

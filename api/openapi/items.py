@@ -1,0 +1,96 @@
+"""What is told of items. mypy holds the views to it, so nothing is checked while requests wait."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from api.openapi.shapes import Count, Probability, closed
+from tasks.items import ItemError, ItemStatus
+
+
+class _Verdict(TypedDict):
+    label: Literal["positive", "negative"]
+    label_zh: Literal["正面", "负面"]
+    confidence: Probability
+    positive_prob: Probability
+    negative_prob: Probability
+    score: Annotated[float, Field(ge=-1, le=1)]
+    uncertain: bool
+    truncated: bool
+    tokens: Count
+    text_tokens: Count
+
+
+@closed
+class Sentence(_Verdict):
+    """A sentence with its own verdict: code points `start` to `end` of the text."""
+
+    start: Count
+    end: Count
+
+
+@closed
+class Highlight(TypedDict):
+    """How much a clause pulls the score: above zero towards positive."""
+
+    start: Count
+    end: Count
+    weight: float
+
+
+@closed
+class ScoredItem(_Verdict):
+    """An item with its verdict. `id` is the caller's."""
+
+    index: Count
+    id: str | None
+    status: Literal[ItemStatus.SUCCEEDED]
+    sentences: NotRequired[list[Sentence]]
+    highlights: NotRequired[list[Highlight]]
+    chars: Count
+    attempts: Count
+    error: None
+
+
+@closed
+class ItemErrorBody(TypedDict):
+    """Why an item has no verdict."""
+
+    code: ItemError
+    message: str
+
+
+@closed
+class FailedItem(TypedDict):
+    """An item without a verdict, and why."""
+
+    index: Count
+    id: str | None
+    status: Literal[ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]
+    chars: Count
+    attempts: Count
+    error: ItemErrorBody
+
+
+Item = ScoredItem | FailedItem
+
+
+@closed
+class Prediction(TypedDict):
+    """One answer of the synchronous calls; null beside an `error` when there is no verdict."""
+
+    text: str
+    sentiment: Literal["Positive", "Negative"] | None
+    emoji: str | None
+    confidence: Probability | None
+    error: NotRequired[ItemErrorBody]
+
+
+@closed
+class Predictions(TypedDict):
+    """Answers in the order of the texts."""
+
+    results: list[Prediction]
