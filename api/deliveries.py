@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from flask import Blueprint, Response
 
+from api.openapi import others
 from api.replies import refuse_unknown_queries, reply
 from api.requests import owner
 from api.services import services
@@ -22,10 +20,11 @@ def read(job_id: str) -> Response:
     refuse_unknown_queries()
     job = services().ledger.job(job_id, owner())
     delivery = log(services().ledger, job.id)
-    return reply({"object": "list", "job_id": job.id, "data": [_delivery_view(delivery)] if delivery else []})
+    data = [_delivery_view(delivery)] if delivery else []
+    return reply(others.DeliveriesPage(object="list", job_id=job.id, data=data))
 
 
-def _delivery_view(delivery: DeliveryLog) -> dict[str, Any]:
+def _delivery_view(delivery: DeliveryLog) -> others.Delivery:
     return {
         "id": delivery.message_id,
         "object": "delivery",
@@ -37,6 +36,11 @@ def _delivery_view(delivery: DeliveryLog) -> dict[str, Any]:
     }
 
 
-def _attempt_view(attempt: Attempt) -> dict[str, Any]:
-    view = asdict(attempt)
-    return {"number": view.pop("number"), "at": rfc3339(view.pop("at_ms")), **view}
+def _attempt_view(attempt: Attempt) -> others.Attempt:
+    return {
+        "number": attempt.number,
+        "at": rfc3339(attempt.at_ms),
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+        "duration_ms": attempt.duration_ms,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -98,5 +98,5 @@ def _event_id(job: Job) -> str:
     return f"{job.status}.{job.counts.total - job.counts.pending}.{job.counts.total}"
 
 
-def _line(name: str, event_id: str, data: dict[str, Any]) -> bytes:
+def _line(name: str, event_id: str, data: Mapping[str, Any]) -> bytes:
     return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), event_id.encode(), to_json(data))

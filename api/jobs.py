@@ -117,5 +117,5 @@ def _job_reply(
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
-        headers["Retry-After"] = str(math.ceil(body["poll_after_ms"] / 1000))
+        headers["Retry-After"] = str(math.ceil((body["poll_after_ms"] or 0) / 1000))
     return reply(body, status, headers)

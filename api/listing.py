@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from api.access import needs
 from api.callers import Scope
+from api.openapi import jobs
 from api.problems import bad_query, known_problem
 from api.replies import query_choice, read_json, refuse_unknown_queries, reply
 from api.requests import LookupIn, owner
@@ -33,7 +34,8 @@ def read() -> Response:
     if cursor is not None and services().ledger.ids.minted_ms(cursor, owner()) is None:
         raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
     found, next_cursor = ledger_listing.page(services().ledger, owner(), _filter(), cursor, _limit())
-    return reply({"object": "list", "data": [job_view(job) for job in found], "next_cursor": next_cursor})
+    data = [job_view(job) for job in found]
+    return reply(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
 
 
 @listing.post("/v1/jobs/lookup")
@@ -46,10 +48,10 @@ def lookup() -> Response:
     data = [
         job_view(job)
         if isinstance(job, Job)
-        else {"id": job_id, "object": "error", "error": known_problem(job)}
+        else jobs.MissingJob(id=job_id, object="error", error=known_problem(job))
         for job_id, job in zip(ids, found, strict=True)
     ]
-    return reply({"object": "list", "data": data})
+    return reply(jobs.LookedUp(object="list", data=data))
 
 
 def _filter() -> ledger_listing.Filter:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
+from api.openapi import jobs
 from api.requests import request_id
 from tasks.errors import (
     JobDeletedError,
@@ -125,7 +126,7 @@ def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
     )
 
 
-def known_problem(error: SentiqError) -> dict[str, Any]:
+def known_problem(error: SentiqError) -> jobs.KnownProblem:
     """Return what is told of an error where many answers share a body."""
     status, detail = _STATUS[type(error)]
     return {"status": status, "code": error.code, "detail": detail.format(error)}

@@ -41,7 +41,9 @@ class _Body(BaseModel):
 
 
 # JSON knows no integers: 60.0 is 60.
-Whole = Annotated[int, BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)]
+_WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
+DeadlineS = Annotated[int, Field(ge=1, le=MOST_DEADLINE_S), _WHOLE]
+ResultTtlS = Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S), _WHOLE]
 # What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
 GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
@@ -75,8 +77,8 @@ class TermsIn(_Body):
     sentences: bool = PLAIN.sentences
     explain: bool = PLAIN.explain
     priority: QueueClass | None = None
-    deadline_s: Whole | None = Field(None, ge=1, le=MOST_DEADLINE_S)
-    result_ttl_s: Whole | None = Field(None, ge=LEAST_TTL_S, le=MOST_TTL_S)
+    deadline_s: DeadlineS | None = None
+    result_ttl_s: ResultTtlS | None = None
     metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
     webhook: WebhookIn | None = None
 

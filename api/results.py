@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
+from api.openapi import jobs
 from api.problems import bad_query
 from api.replies import query_choice, refuse_unknown_queries, reply
 from api.requests import owner
@@ -51,7 +51,7 @@ def read(job_id: str) -> Response:
     return Response(stream_with_context(lines), content_type=f"{form}; charset=utf-8")
 
 
-def page_view(job: Job, walk: Walk, limit: int, status: ItemStatus | None = None) -> dict[str, Any]:
+def page_view(job: Job, walk: Walk, limit: int, status: ItemStatus | None = None) -> jobs.ResultsPage:
     """Return up to `limit` items of a walk, and the cursor of what follows."""
     found: list[ItemResult] = []
     for number, item in enumerate(walk, 1):

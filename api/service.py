@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 
 from api.access import public
+from api.openapi import others
 from api.replies import reply
 from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
@@ -33,7 +34,7 @@ def page() -> Response:
 @public
 def livez() -> Response:
     """Answer as long as this process does."""
-    return reply({"status": "alive"})
+    return reply(others.State(status="alive"))
 
 
 @service.get("/readyz")
@@ -41,7 +42,7 @@ def livez() -> Response:
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
     services().ledger.check()
-    return reply({"status": "ready"})
+    return reply(others.State(status="ready"))
 
 
 @service.get("/v1/queue")
@@ -50,7 +51,7 @@ def queue() -> Response:
     ledger = services().ledger
     children = live_workers(ledger)
     classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
-    return reply({"classes": classes, "workers": {"alive": len(children), "children": sum(children)}})
+    return reply(others.Queues(classes=classes, workers={"alive": len(children), "children": sum(children)}))
 
 
 @service.get("/v1/info")

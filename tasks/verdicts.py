@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Verdict:
         return self.tokens < self.text_tokens
 
     @property
-    def label(self) -> str:
+    def label(self) -> Literal["positive", "negative"]:
         """`positive` or `negative`; an exact tie is positive."""
         return "positive" if self.positive_prob >= 0.5 else "negative"  # noqa: PLR2004  the midpoint
 

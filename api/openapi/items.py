@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.openapi.shapes import Count, Probability, closed
 from tasks.items import ItemError, ItemStatus
 
+_NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]}
 
-class _Verdict(TypedDict):
+
+class VerdictBody(TypedDict):
+    """What the model says of a text, or of a part of it."""
+
     label: Literal["positive", "negative"]
     label_zh: Literal["正面", "负面"]
     confidence: Probability
@@ -25,7 +29,7 @@ class _Verdict(TypedDict):
 
 
 @closed
-class Sentence(_Verdict):
+class Sentence(VerdictBody):
     """A sentence with its own verdict: code points `start` to `end` of the text."""
 
     start: Count
@@ -42,7 +46,7 @@ class Highlight(TypedDict):
 
 
 @closed
-class ScoredItem(_Verdict):
+class ScoredItem(VerdictBody):
     """An item with its verdict. `id` is the caller's."""
 
     index: Count
@@ -69,7 +73,7 @@ class FailedItem(TypedDict):
 
     index: Count
     id: str | None
-    status: Literal[ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]
+    status: Annotated[ItemStatus, WithJsonSchema(_NOT_SCORED)]
     chars: Count
     attempts: Count
     error: ItemErrorBody

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.openapi import items, jobs, others
-from api.requests import JobIn, LookupIn, PredictBatchIn, PredictIn
+from api.requests import DeadlineS, JobIn, LookupIn, PredictBatchIn, PredictIn, ResultTtlS
 from tasks.items import ItemStatus
 from tasks.jobs import JobStatus, QueueClass
 from tasks.options import OnLongText
-from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 Flag = Literal["true", "false"]
@@ -80,8 +79,8 @@ UPLOAD = (
     Parameter("sentences", Flag, "As in the document."),
     Parameter("explain", Flag, "As in the document."),
     Parameter("priority", QueueClass, "As in the document."),
-    Parameter("deadline_s", Annotated[int, Field(ge=1, le=MOST_DEADLINE_S)], "As in the document."),
-    Parameter("result_ttl_s", Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S)], "As in the document."),
+    Parameter("deadline_s", DeadlineS, "As in the document."),
+    Parameter("result_ttl_s", ResultTtlS, "As in the document."),
 )
 FILTERS = (
     Parameter(
