@@ -56,7 +56,7 @@ def _run(url: str, token: str) -> tuple[int, int]:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(_CONFIG)),
         *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}", "--checks", "all"),
-        *("--max-examples", "80", "--continue-on-failure", "--no-color", *sys.argv[1:]),
+        *("--max-examples", "120", "--continue-on-failure", "--no-color", *sys.argv[1:]),
     ]
     cases = 0
     with subprocess.Popen(
