@@ -15,12 +15,13 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench bench-engines bench-memory bench-sharing parity test test-browser test-models model lint format lock clean
+.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-sharing contract openapi parity \
+	test test-browser test-models model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run Redis, API, worker and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL=
+up: $(VENV)/.local ## run Redis, API, worker, webhooks and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL=
 	@$(if $(MODEL),$(PY) -m ops.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m ops.up
 
@@ -29,6 +30,12 @@ demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the ver
 
 bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=file (one a line) JSON=file
 	@exec $(PY) -m bench.throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
+
+bench-api: $(VENV)/.local ## a million lines up and back, and 1,500 clients that wait at one API process; ARGS= JSON=file
+	@exec $(PY) -m bench.api $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-overload: $(VENV)/.local ## three times the capacity for a minute: who gets in, who when told; JSON=file
+	@exec $(PY) -m bench.overload $(if $(JSON),--json "$(JSON)")
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
 	@exec $(PY) -m bench.engines $(ARGS) $(if $(JSON),--json "$(JSON)")
@@ -41,6 +48,12 @@ bench-sharing: $(VENV)/.models ## memory of two children against that of one at 
 
 parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
 	@exec $(PY) -m parity $(ARGS)
+
+contract: $(VENV)/.contract ## the OpenAPI document against the live service, with schemathesis; ARGS=
+	@exec $(PY) -m contract $(ARGS)
+
+openapi: $(VENV)/.dev ## write docs/openapi.json anew
+	@$(PY) -m api.openapi > docs/openapi.json
 
 test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)

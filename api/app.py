@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from http import HTTPStatus
 
-from api import problems
+from flask import Flask, Response
+from werkzeug.routing import BaseConverter
+
+from api import access, problems
+from api.deliveries import deliveries
+from api.events import events
 from api.jobs import jobs
+from api.keyring import Keyring
+from api.listing import listing
+from api.openapi.views import openapi
 from api.predict import predict
+from api.queues import Queues
+from api.rates import Rates
 from api.requests import request_id
+from api.results import results
 from api.service import service
 from api.services import EXTENSION, Services
 from api.submission import Submission
@@ -17,16 +28,32 @@ from tasks.ledger import Ledger
 from tasks.settings import Settings
 
 
+class _JobId(BaseConverter):
+    """What a path names a job by; `lookup` is a call of its own, and no job."""
+
+    regex = "(?!lookup$)[^/]+"
+
+
 def create_app(settings: Settings) -> Flask:
     """Build the app; Redis is not asked for anything before the first request."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     ledger = Ledger.connect(settings)
     submission = Submission(ledger, build_publisher(settings), settings)
-    app.extensions[EXTENSION] = Services(settings, ledger, submission, Waiters(ledger))
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        ledger=ledger,
+        submission=submission,
+        waiters=Waiters(ledger),
+        keyring=Keyring(ledger),
+        rates=Rates(ledger, settings),
+        queues=Queues(ledger),
+    )
     problems.register(app)
+    access.register(app)
     app.after_request(_mark)
-    for blueprint in (service, jobs, predict):
+    app.url_map.converters["default"] = _JobId
+    for blueprint in (service, jobs, results, events, deliveries, listing, predict, openapi):
         app.register_blueprint(blueprint)
     return app
 
@@ -34,4 +61,6 @@ def create_app(settings: Settings) -> Flask:
 def _mark(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        del response.headers["Content-Type"]
     return response

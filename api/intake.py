@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from api.problems import invalid
-from api.requests import JobIn, PredictBatchIn, PredictIn
+from api.requests import JobIn, PredictBatchIn, PredictIn, TermsIn
 from api.views import ERROR_MESSAGES
-from tasks.jobs import Item, ItemError
+from tasks.addresses import AddressRules
+from tasks.items import Item, ItemError
+from tasks.jobs import Terms
 from tasks.settings import Settings
+from tasks.webhooks import Webhook
 
 
 def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
@@ -17,6 +22,22 @@ def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
     _refuse_too_many("/items", len(given), settings)
     items = [Item.accept(item.text, settings.max_text_chars, item.id) for item in given]
     return _all_good(items, settings, "/items/{}/text") if strict else items
+
+
+def accept_terms(body: TermsIn, owner: str, settings: Settings, pointer: str = "/webhook/url") -> Terms:
+    """Return the terms of a job; what the name of a webhook's host stands for is checked at each delivery."""
+    terms = body.terms(owner)
+    if body.webhook is None:
+        return terms
+    url = body.webhook.url
+    host, detail = url.host or "", None
+    if url.username or url.password:
+        detail = "A user or a password is not accepted: deliveries are signed."
+    elif not AddressRules(settings.webhook_allow).allow_host(host):
+        detail = f"{host} is not a public address; webhooks go to public ones only."
+    if detail:
+        raise invalid([{"pointer": pointer, "code": "webhook_refused", "detail": detail}])
+    return replace(terms, webhook=Webhook(str(url), host, body.webhook.events))
 
 
 def accept_prediction(body: PredictIn, settings: Settings) -> list[Item]:
@@ -36,7 +57,7 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
         {
             "pointer": pointer.format(i),
             "code": item.error.value,
-            "detail": _explain(item, item.error, settings),
+            "detail": explain(item, item.error, settings),
         }
         for i, item in enumerate(items)
         if item.error is not None
@@ -46,9 +67,12 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
     return items
 
 
-def _explain(item: Item, error: ItemError, settings: Settings) -> str:
+def explain(item: Item, error: ItemError, settings: Settings) -> str:
+    """Say what is wrong with an item, with the limit."""
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
+    if error is ItemError.INVALID_LINE:
+        return f"It is no JSON string and no item, or has more than {settings.max_line_bytes} bytes."
     return ERROR_MESSAGES[error]
 
 

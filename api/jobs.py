@@ -1,42 +1,38 @@
-"""/v1/jobs: submit, poll, read results."""
+"""/v1/jobs: submit, poll, cancel, retry, delete."""
 
 from __future__ import annotations
 
+import json
 import math
-import re
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
-from api.intake import accept_job
-from api.problems import bad_query
-from api.replies import query_choice, read_json, refuse_unknown_queries, reply
-from api.requests import JobIn, preferred_wait
+from api.access import needs
+from api.callers import Scope
+from api.intake import accept_job, accept_terms
+from api.replies import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
+from api.requests import JobIn, owner, preferred_wait
+from api.results import page_view
 from api.services import services
-from api.views import item_view, job_view
+from api.streams import Walk
+from api.submission import Accepted
+from api.upload import MEDIA_TYPE, accept_upload
+from api.views import job_view
+from tasks import closing
+from tasks.errors import JobNotOverError
 from tasks.jobs import Job
+from tasks.keeping import kept_items, retry_terms
 
 jobs = Blueprint("jobs", __name__)
 
 INCLUDED_RESULTS = 100
-PAGE_ITEMS = 1000
-_CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
 @jobs.post("/v1/jobs")
 def create() -> Response:
-    """Accept one text or several items; 202, or 200 when over within `Prefer: wait`."""
-    refuse_unknown_queries("strict")
-    strict = query_choice("strict", "true", "false") == "true"
-    body = read_json(JobIn)
-    items = accept_job(body, services().settings, strict=strict)
-    job = services().submission.submit(items, body.options)
-    wait_s = preferred_wait(services().settings.max_wait_s)
-    if wait_s is not None:
-        job = services().waiters.follow(job, wait_s)
-    location = {"Location": url_for("jobs.read", job_id=job.id)}
-    done = job.status.terminal
-    return _job_reply(job, 200 if done else 202, wait_s, location, results=done)
+    """Accept one text, several items or an upload; 202, or 200 when over within `Prefer: wait`."""
+    accepted = accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
+    return _accepted_reply(accepted)
 
 
 @jobs.get("/v1/jobs/<job_id>")
@@ -44,40 +40,71 @@ def read(job_id: str) -> Response:
     """Return the job whatever its fate; `Prefer: wait` holds the answer until it is over."""
     refuse_unknown_queries("include")
     results = query_choice("include", "results") is not None
-    wait_s = preferred_wait(services().settings.max_wait_s)
-    job = services().waiters.wait(job_id, wait_s) if wait_s else services().ledger.job(job_id)
+    job, wait_s = _job(job_id), _wait_s()
+    if wait_s:
+        job = services().waiters.wait(job, wait_s)
     return _job_reply(job, 200, wait_s, {}, results=results)
 
 
-@jobs.get("/v1/jobs/<job_id>/results")
-def results(job_id: str) -> Response:
-    """Return a page of items in input order, up to the first that is not finished."""
-    refuse_unknown_queries("limit", "cursor")
-    limit = _limit()
-    start, skip = _cursor()
-    job = services().ledger.job(job_id)
-    if start + skip > job.counts.total:
-        raise bad_query("cursor", "it lies behind the last item")
-    items, next_cursor = _page(job, start, skip, limit)
-    body = {
-        "object": "list",
-        "job_id": job_id,
-        "status": job.status,
-        "data": items,
-        "complete": next_cursor is None,
-        "next_cursor": next_cursor,
-    }
-    return reply(body)
+@jobs.post("/v1/jobs/<job_id>/cancel")
+@needs(Scope.CANCEL)
+def cancel(job_id: str) -> Response:
+    """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
+    refuse_unknown_queries()
+    _job(job_id)
+    canceled = closing.cancel(services().ledger, job_id)
+    return _job_reply(_job(job_id), 202 if canceled else 200, None, {}, results=False)
 
 
-def _page(job: Job, start: int, skip: int, limit: int) -> tuple[list[dict[str, Any]], str | None]:
-    """Return items from the `skip`th of the chunk at `start`, and the cursor of what follows, if any."""
-    page = services().ledger.results(job.id, start, skip + limit)
-    items = page.items[skip : skip + limit]
-    next_index = start + skip + len(items)
-    chunk = page.chunk_of(next_index)
-    cursor = f"{chunk}.{next_index - chunk}" if next_index < job.counts.total else None
-    return [item_view(item) for item in items], cursor
+@jobs.post("/v1/jobs/<job_id>/retry")
+def retry(job_id: str) -> Response:
+    """Make a new job of the items that failed for a reason that another try could change."""
+    refuse_unknown_queries()
+    body = f"retry {job_id}".encode()
+    key, job = idempotency_key(body), _job(job_id)
+    if not job.status.terminal:
+        raise JobNotOverError(job_id)
+    items = kept_items(services().ledger, job)
+    accepted = services().submission.take(items, retry_terms(job), key, lambda: key.body or "" if key else "")
+    return _accepted_reply(accepted)
+
+
+@jobs.delete("/v1/jobs/<job_id>")
+def delete(job_id: str) -> Response:
+    """Erase the job, its texts and its results now."""
+    refuse_unknown_queries()
+    closing.delete(services().ledger, job_id, _job(job_id).terms.owner)
+    return Response(status=204)
+
+
+def _accept_document() -> Accepted:
+    refuse_unknown_queries("strict")
+    strict = query_choice("strict", "true", "false") == "true"
+    body = read_json(JobIn)
+    canonical = json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+    items = accept_job(body, services().settings, strict=strict)
+    terms = accept_terms(body, owner(), services().settings)
+    return services().submission.submit(items, terms, idempotency_key(canonical))
+
+
+def _accepted_reply(accepted: Accepted) -> Response:
+    job, wait_s = accepted.job, _wait_s()
+    if wait_s is not None:
+        job = services().waiters.follow(job, wait_s)
+    headers = {"Location": url_for("jobs.read", job_id=job.id)}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    done = wait_s is not None and job.status.terminal
+    return _job_reply(job, 200 if done else 202, wait_s, headers, results=done)
+
+
+def _job(job_id: str) -> Job:
+    return services().ledger.job(job_id, owner())
+
+
+def _wait_s() -> float | None:
+    wait_s = preferred_wait(services().settings.max_wait_s)
+    return 0.0 if wait_s and services().waiters.full else wait_s
 
 
 def _job_reply(
@@ -85,24 +112,10 @@ def _job_reply(
 ) -> Response:
     body = job_view(job)
     if results:
-        body["results"], body["results_next_cursor"] = _page(job, 0, 0, INCLUDED_RESULTS)
+        page = page_view(job, Walk(services().ledger, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
+        body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
-        headers["Retry-After"] = str(math.ceil(body["poll_after_ms"] / 1000))
+        headers["Retry-After"] = str(math.ceil((body["poll_after_ms"] or 0) / 1000))
     return reply(body, status, headers)
-
-
-def _limit() -> int:
-    raw = request.args.get("limit", str(PAGE_ITEMS))
-    if not (raw.isascii() and raw.isdecimal() and 1 <= int(raw) <= PAGE_ITEMS):
-        raise bad_query("limit", f"{raw!r} is not a number from 1 to {PAGE_ITEMS}")
-    return int(raw)
-
-
-def _cursor() -> tuple[int, int]:
-    raw = request.args.get("cursor", "0.0")
-    match = _CURSOR.fullmatch(raw)
-    if not match:
-        raise bad_query("cursor", f"{raw!r} is not a next_cursor of this job")
-    return int(match[1]), int(match[2])

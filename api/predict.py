@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from flask import Blueprint, Response
 
 from api.intake import accept_prediction, accept_predictions
+from api.openapi import items
 from api.problems import Problem
 from api.replies import read_json, reply
-from api.requests import PredictBatchIn, PredictIn
+from api.requests import PredictBatchIn, PredictIn, owner
 from api.services import services
 from api.views import error_view, prediction_view
-from tasks.jobs import Item, ItemResult, Verdict
+from tasks.items import Item, ItemResult
+from tasks.jobs import Terms
+from tasks.verdicts import Verdict
 
 predict = Blueprint("predict", __name__)
 
@@ -32,15 +35,15 @@ def one() -> Response:
 def batch() -> Response:
     """Score several texts and wait for all; answers are in the order of the texts."""
     body = read_json(PredictBatchIn)
-    items = _score(accept_predictions(body, services().settings))
-    views = [prediction_view(text, item) for text, item in zip(body.texts, items, strict=True)]
-    return reply({"results": views})
+    scored = _score(accept_predictions(body, services().settings))
+    views = [prediction_view(text, item) for text, item in zip(body.texts, scored, strict=True)]
+    return reply(items.Predictions(results=views))
 
 
-def _score(items: list[Item]) -> Sequence[ItemResult]:
+def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    job = services().waiters.follow(services().submission.submit(items), wait_s)
+    job = services().waiters.follow(services().submission.submit(texts, Terms(owner=owner())).job, wait_s)
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
-    return services().ledger.results(job.id, 0, len(items)).items
+    return services().ledger.results(job.id, 0, len(texts)).items

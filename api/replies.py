@@ -1,7 +1,8 @@
-"""Reading and writing JSON bodies."""
+"""Reading and writing what requests and answers carry."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,7 +11,11 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.problems import Problem, bad_query
+from api.problems import Problem, bad_header, bad_query
+from api.requests import owner
+from tasks.idempotency import Key, digest
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -35,6 +40,16 @@ def query_choice(name: str, *choices: str) -> str | None:
     if value is not None and value not in choices:
         raise bad_query(name, f"{value!r} is not {' or '.join(choices)}")
     return value
+
+
+def idempotency_key(canonical: bytes | None) -> Key | None:
+    """Return the caller's Idempotency-Key with the hash of the canonical body, None without one."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    if not _KEY.fullmatch(given):
+        raise bad_header("Idempotency-Key", "it is not 1 to 255 visible ASCII characters")
+    return Key(owner(), given, digest(canonical) if canonical is not None else None)
 
 
 def _body() -> bytes:

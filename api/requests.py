@@ -7,20 +7,53 @@ import uuid
 from typing import Annotated, Self
 
 from flask import g, request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
+from tasks.jobs import QueueClass, Terms
 from tasks.options import PLAIN, OnLongText, Options
+from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.webhooks import Event
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 
+MOST_METADATA = 16
+MOST_LOOKED_UP = 500
+
 CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class _Body(BaseModel):
     """A silently ignored typo would be a bug."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+# JSON knows no integers: 60.0 is 60.
+_WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
+DeadlineS = Annotated[int, Field(ge=1, le=MOST_DEADLINE_S), _WHOLE]
+ResultTtlS = Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S), _WHOLE]
+# What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
+_GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
+GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
+_FEW = Field(min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_items"})
+_EITHER: JsonDict = {
+    "oneOf": [
+        {"required": ["text"], "properties": {"text": {"type": "string"}, "items": {"type": "null"}}},
+        {"required": ["items"], "properties": {"items": {"type": "array"}, "text": {"type": "null"}}},
+    ]
+}
 
 
 class ItemIn(_Body):
@@ -30,19 +63,44 @@ class ItemIn(_Body):
     id: CallerId | None = None
 
 
-class JobIn(_Body):
-    """Body of POST /v1/jobs: either one text or several items, and what to tell of them."""
+class WebhookIn(_Body):
+    """Where to tell that the job is over, and which ends to tell of."""
 
-    text: str | None = None
-    items: list[ItemIn] | None = Field(None, min_length=1, fail_fast=True)
+    url: Annotated[HttpUrl, Field(json_schema_extra={"format": "public-http-url"})]
+    events: list[Event] = Field(list(Event), min_length=1)
+
+
+class TermsIn(_Body):
+    """What a job may ask for beside the verdicts on its texts."""
+
     on_long_text: OnLongText = PLAIN.on_long_text
     sentences: bool = PLAIN.sentences
     explain: bool = PLAIN.explain
+    priority: QueueClass | None = None
+    deadline_s: DeadlineS | None = None
+    result_ttl_s: ResultTtlS | None = None
+    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
+    webhook: WebhookIn | None = None
 
-    @property
-    def options(self) -> Options:
-        """What to tell of each text."""
-        return Options(self.on_long_text, self.sentences, self.explain)
+    def terms(self, owner: str) -> Terms:
+        """Return the terms of the caller's job."""
+        return Terms(
+            options=Options(self.on_long_text, self.sentences, self.explain),
+            queue_class=self.priority,
+            deadline_s=self.deadline_s,
+            result_ttl_s=self.result_ttl_s,
+            metadata=self.metadata,
+            owner=owner,
+        )
+
+
+class JobIn(TermsIn):
+    """Body of POST /v1/jobs: either one text or several items, and the terms."""
+
+    model_config = ConfigDict(json_schema_extra=_EITHER)
+
+    text: GoodText | None = None
+    items: Annotated[list[ItemIn], _FEW] | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -52,16 +110,24 @@ class JobIn(_Body):
         return self
 
 
+class LookupIn(_Body):
+    """Body of POST /v1/jobs/lookup."""
+
+    ids: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
+        min_length=1, max_length=MOST_LOOKED_UP, fail_fast=True
+    )
+
+
 class PredictIn(_Body):
     """Body of POST /predict."""
 
-    text: str
+    text: GoodText
 
 
 class PredictBatchIn(_Body):
     """Body of POST /predict_batch."""
 
-    texts: list[str] = Field(min_length=1, fail_fast=True)
+    texts: Annotated[list[GoodText], _FEW]
 
 
 def request_id() -> str:
@@ -70,6 +136,11 @@ def request_id() -> str:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     return str(g.request_id)
+
+
+def owner() -> str:
+    """Return whose jobs the caller may see; empty as long as there are no keys."""
+    return str(g.get("owner", ""))
 
 
 def preferred_wait(limit_s: float) -> float | None:

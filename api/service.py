@@ -7,9 +7,15 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template
 
+from api.access import public
+from api.openapi import others
 from api.replies import reply
+from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
+from api.views import queue_view
 from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+from tasks.queues import live_workers, read_queues
+from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 
 service = Blueprint("service", __name__)
 
@@ -18,22 +24,34 @@ _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'n
 
 
 @service.get("/")
+@public
 def page() -> Response:
     """Serve the first page."""
     return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
 
 
 @service.get("/livez")
+@public
 def livez() -> Response:
     """Answer as long as this process does."""
-    return reply({"status": "alive"})
+    return reply(others.State(status="alive"))
 
 
 @service.get("/readyz")
+@public
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
     services().ledger.check()
-    return reply({"status": "ready"})
+    return reply(others.State(status="ready"))
+
+
+@service.get("/v1/queue")
+def queue() -> Response:
+    """Tell of each class what waits, how fast it drains and whether more is accepted."""
+    ledger = services().ledger
+    children = live_workers(ledger)
+    classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
+    return reply(others.Queues(classes=classes, workers={"alive": len(children), "children": sum(children)}))
 
 
 @service.get("/v1/info")
@@ -50,11 +68,24 @@ def info() -> Response:
                 "max_text_chars": limits.max_text_chars,
                 "max_items": limits.max_items,
                 "max_body_bytes": limits.max_body_bytes,
+                "max_upload_items": limits.max_upload_items,
+                "max_upload_bytes": limits.max_upload_bytes,
+                "max_line_bytes": limits.max_line_bytes,
                 "max_wait_s": limits.max_wait_s,
                 "interactive_items": limits.interactive_items,
                 "result_ttl_s": limits.result_ttl_s,
                 "deadline_interactive_s": limits.deadline_interactive_s,
                 "deadline_bulk_s": limits.deadline_bulk_s,
+                "target_wait_interactive_s": limits.target_wait_interactive_s,
+                "target_wait_bulk_s": limits.target_wait_bulk_s,
+                "rate_per_s": limits.rate_per_s,
+                "rate_burst": limits.rate_burst,
+                "quota_items": limits.quota_items,
+                "max_deadline_s": MOST_DEADLINE_S,
+                "min_result_ttl_s": LEAST_TTL_S,
+                "max_result_ttl_s": MOST_TTL_S,
+                "max_metadata_pairs": MOST_METADATA,
+                "max_lookup_ids": MOST_LOOKED_UP,
                 "max_sentences": MAX_SENTENCES,
                 "max_clauses": MAX_CLAUSES,
             },

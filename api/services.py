@@ -7,6 +7,9 @@ from typing import cast
 
 from flask import current_app
 
+from api.keyring import Keyring
+from api.queues import Queues
+from api.rates import Rates
 from api.submission import Submission
 from api.waiting import Waiters
 from tasks.ledger import Ledger
@@ -23,6 +26,9 @@ class Services:
     ledger: Ledger
     submission: Submission
     waiters: Waiters
+    keyring: Keyring
+    rates: Rates
+    queues: Queues
 
 
 def services() -> Services:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import logging
+import sys
 
+from api.access import require_keys
 from api.app import create_app
+from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+
+# gunicorn's own code for an application that cannot be loaded: it stops instead of trying again.
+_CANNOT_SERVE = 4
 
 settings = Settings.read()
 logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
 app = create_app(settings)
+try:
+    require_keys(app)
+except ConfigurationError as error:
+    print(f"api: {error}", file=sys.stderr)
+    sys.exit(_CANNOT_SERVE)

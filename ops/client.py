@@ -13,8 +13,12 @@ _LONGEST_WAIT_S = 30
 class Client:
     """A caller of one Sentiq; not shared between threads."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx2.Client(base_url=url, timeout=_LONGEST_WAIT_S + 10, trust_env=False)
+    def __init__(self, url: str, key: str | None = None) -> None:
+        """Without a key it reaches what runs with AUTH=none."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx2.Client(
+            base_url=url, headers=headers, timeout=_LONGEST_WAIT_S + 10, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         """Open the client."""

@@ -1,4 +1,4 @@
-"""The stack: Redis, API, worker and Flower, started in order, watched, and stopped together.
+"""The stack: Redis, API, worker, webhooks and Flower, started in order, watched, and stopped together.
 
 honcho would start them too, but not in order, it kills whatever takes more than five seconds to end, and when
 it is killed itself it leaves everything running: hence `ops.processes`.
@@ -24,6 +24,7 @@ _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
 _STOP_WITHOUT_REDIS_S = 2  # there is nowhere to put results
 _POLL_S = 0.05
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # whoever reaches it is on this machine: no keys needed
 _ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -51,13 +52,18 @@ class Stack:
         self._log = log
 
     @property
+    def redis_url(self) -> str:
+        """The Redis that holds the ledger."""
+        return self._redis_url
+
+    @property
     def url(self) -> str:
         """Where this machine reaches the API."""
         host = "127.0.0.1" if self._plan.host in _ANY_HOST else self._plan.host
         return f"http://{host}:{self._plan.port}"
 
     def start(self) -> None:
-        """Start Redis, worker and API; only Redis is known to answer when this returns."""
+        """Start Redis, worker, API and sender; only Redis is known to answer when this returns."""
         redis_url = self._plan.redis_url
         if not redis_url:
             server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
@@ -65,6 +71,7 @@ class Stack:
         self._redis_url = redis_url
         self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
+        self._start("hooks", "hooks")
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it takes connections."""
@@ -78,6 +85,7 @@ class Stack:
             "REDIS_URL": self._redis_url,
             "BROKER_URL": self._redis_url,  # Flower's: a password in it stays off the command line
             "SENTIMENT_HOST": self._plan.host,
+            **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
             "PORT": str(self._plan.port),
         }
         popen = self._group.popen([sys.executable, "-m", *command], env)

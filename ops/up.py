@@ -79,7 +79,7 @@ def _plan(port: int) -> Plan:
 def _greet(stack: Stack, log: Log, flower_port: int) -> None:
     """Flower starts last: what it needs to start would delay the verdict."""
     start = time.monotonic()
-    with Client(stack.url) as client:
+    with Client(stack.url, os.environ.get("API_KEY")) as client:
         log.line("up", "waiting for the API")
         stack.await_api(client)
         log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")
@@ -87,6 +87,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         model = client.info()["model"]
     log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
     stack.start_flower(flower_port)
+    redis = "" if os.environ.get("REDIS_URL") else f"REDIS_URL={stack.redis_url} "
     body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
     headers = "-H 'content-type: application/json' -H 'prefer: wait=10'"
     print(
@@ -97,6 +98,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
   page    {stack.url}/
   flower  http://127.0.0.1:{flower_port}/
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
+  secret  {redis}{shlex.quote(sys.executable)} -m hooks secret    (signs webhooks)
   stop    Ctrl-C
 """,
         flush=True,

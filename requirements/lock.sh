@@ -14,10 +14,12 @@ lock() {
     compile "$name" pyproject.toml "$@"
 }
 lock api --extra api
+lock hooks --extra hooks
 lock worker --extra worker
-lock local --extra api --extra worker --extra local
+lock local --extra api --extra hooks --extra worker --extra local
 lock plot --extra worker --extra plot
-lock browser --extra api --extra worker --extra local --extra dev --extra browser
-lock models --extra api --extra worker --extra local --extra dev --extra models
-lock dev --extra api --extra worker --extra local --extra dev --extra plot
+lock browser --extra api --extra hooks --extra worker --extra local --extra dev --extra browser
+lock models --extra api --extra hooks --extra worker --extra local --extra dev --extra models
+lock contract --extra api --extra hooks --extra worker --extra local --extra dev --extra contract
+lock dev --extra api --extra hooks --extra worker --extra local --extra dev --extra plot
 compile parity requirements/parity.in

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from tasks.jobs import (
-    Counts,
-    Highlight,
-    Item,
-    ItemError,
-    ItemResult,
-    Outcome,
-    Sentence,
-    TooManyTokens,
-    Verdict,
-)
+from tasks.items import Item, ItemError, ItemResult, Outcome
+from tasks.jobs import Counts
 from tasks.options import PLAIN, Options
+from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +77,24 @@ class ChunkResult:
         """How many items ended how."""
         succeeded = sum(isinstance(outcome, Verdict) for outcome in self.outcomes)
         timed_out = sum(outcome is ItemError.DEADLINE_EXCEEDED for outcome in self.outcomes)
+        canceled = sum(outcome is ItemError.CANCELED for outcome in self.outcomes)
         total = len(self.outcomes)
-        return Counts(total, succeeded, total - succeeded - timed_out, timed_out)
+        return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
+
+    @property
+    def kept(self) -> Chunk | None:
+        """The items worth another try, for as long as the results are kept; None when there are none."""
+        items = [
+            item
+            for item, outcome in zip(self.chunk.items, self.outcomes, strict=True)
+            if isinstance(outcome, ItemError) and outcome.retryable
+        ]
+        return replace(self.chunk, items=items) if items else None
+
+    @classmethod
+    def given_up(cls, chunk: Chunk, error: ItemError, attempts: int) -> ChunkResult:
+        """The same error for every item that had none already."""
+        return cls(chunk, [item.error or error for item in chunk.items], attempts)
 
     def encode(self) -> bytes:
         """Write the outcomes without the texts, compactly: a million of them must fit."""
@@ -115,7 +123,7 @@ def _encode(outcome: Outcome) -> list[Any]:
         return _encode_verdict(outcome)
     if isinstance(outcome, TooManyTokens):
         return [ItemError.TEXT_TOO_LONG, outcome.tokens, outcome.limit]
-    return [outcome]
+    return [outcome.value]
 
 
 def _decode(raw: list[Any]) -> Outcome:

@@ -33,10 +33,84 @@ class JobExpiredError(SentiqError):
     code = "job_expired"
 
 
+class JobDeletedError(SentiqError):
+    """The job existed; its owner had it erased."""
+
+    code = "job_deleted"
+
+
 class JobLostError(SentiqError):
     """The job was accepted and its record should still be there, but is not."""
 
     code = "job_lost"
+
+
+class JobNotOverError(SentiqError):
+    """What is asked for makes sense only once the job is over."""
+
+    code = "job_not_over"
+
+
+class UploadCutError(SentiqError):
+    """The connection ended before the body did: the job, if any, is what arrived."""
+
+    code = "upload_incomplete"
+
+
+class JobGrowsNoMoreError(SentiqError):
+    """The job was canceled, deleted or overdue before all of its texts had come in."""
+
+    code = "job_closed"
+
+
+class NothingToRetryError(SentiqError):
+    """No item of the job failed for a reason that another try could change."""
+
+    code = "nothing_to_retry"
+
+
+class KeyInFlightError(SentiqError):
+    """A request with the same idempotency key has not been answered yet."""
+
+    code = "idempotency_key_in_flight"
+
+
+class KeyReusedError(SentiqError):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class RefusedError(SentiqError):
+    """There is no room for more now; there should be in `retry_after_s` seconds."""
+
+    def __init__(self, about: str, retry_after_s: float) -> None:
+        super().__init__(about)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceededError(RefusedError):
+    """The owner has as many open items as one may have."""
+
+    code = "quota_exceeded"
+
+
+class ServiceFullError(RefusedError):
+    """More than its class can do in its target wait is waiting already."""
+
+    code = "service_full"
+
+
+class StoreFullError(RefusedError):
+    """Redis has little memory left, and results of accepted jobs need that."""
+
+    code = "store_full"
+
+
+class LeaseCanceledError(SentiqError):
+    """All that is leased belongs to jobs that were canceled: nobody wants the verdicts."""
+
+    code = "lease_canceled"
 
 
 class LeaseLostError(SentiqError):

@@ -1,4 +1,4 @@
-"""Job ids that prove by themselves that this service minted them, and when."""
+"""Job ids that prove by themselves that this service minted them, when, and for whom."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from ulid import ULID
 
 _PREFIX = "job_"
 _ULID_CHARS = 26
+_TIME_CHARS = 10
 _MAC_BYTES = 5
 
 
 class IdMint:
-    """Mints and checks `job_` + ULID + 8 characters of an HMAC-SHA256 over the ULID."""
+    """Mints and checks `job_` + ULID + 8 characters of an HMAC-SHA256 over the ULID and the owner."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def mint(self) -> str:
+    def mint(self, owner: str = "") -> str:
         """Return an id that was never used."""
         ulid = str(ULID())
-        return f"{_PREFIX}{ulid}{self._mac(ulid)}"
+        return f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
 
-    def minted_ms(self, job_id: str) -> int | None:
-        """Return when this service minted the id, in milliseconds since the epoch; None if it never did."""
+    def minted_ms(self, job_id: str, owner: str = "") -> int | None:
+        """Return when the id was minted for the owner, in ms since the epoch; None if it never was."""
         ulid = job_id[len(_PREFIX) : len(_PREFIX) + _ULID_CHARS]
-        if not job_id.isascii() or not hmac.compare_digest(job_id, f"{_PREFIX}{ulid}{self._mac(ulid)}"):
+        if not job_id.isascii() or not hmac.compare_digest(
+            job_id, f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
+        ):
             return None
         return int(ULID.from_str(ulid).timestamp * 1000)
 
-    def _mac(self, ulid: str) -> str:
-        digest = hmac.new(self._secret, ulid.encode(), hashlib.sha256).digest()
+    @staticmethod
+    def least_at(ms: int) -> str:
+        """Return what every id minted at that time or later is not below, and every earlier one is."""
+        return _PREFIX + str(ULID.from_timestamp(max(0, ms) / 1000))[:_TIME_CHARS]
+
+    def _mac(self, ulid: str, owner: str) -> str:
+        digest = hmac.new(self._secret, (ulid + owner).encode(), hashlib.sha256).digest()
         return base64.b32encode(digest[:_MAC_BYTES]).decode()

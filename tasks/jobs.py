@@ -1,12 +1,16 @@
-"""The vocabulary of a job: states, items, verdicts, counts."""
+"""The vocabulary of a job: states, counts, terms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from pydantic_core import from_json, to_json
+
 from tasks.options import PLAIN, Options
+from tasks.settings import Settings
+from tasks.webhooks import Webhook
 
 
 class JobStatus(StrEnum):
@@ -17,30 +21,20 @@ class JobStatus(StrEnum):
     SUCCEEDED = "succeeded"  # every item has a verdict
     PARTIAL = "partial"  # some items have a verdict, some failed
     FAILED = "failed"  # no item has a verdict
+    CANCELING = "canceling"  # canceled, but children still hold some of it
+    CANCELED = "canceled"  # canceled before every item was done
     TIMED_OUT = "timed_out"  # the deadline passed before every item was done
 
     @property
     def terminal(self) -> bool:
         """Whether nothing about the job will change any more."""
-        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING)
 
 
-class ItemStatus(StrEnum):
-    """What became of one text."""
+class JobError(StrEnum):
+    """What a job as a whole has to tell beside the outcomes of its items."""
 
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-
-
-class ItemError(StrEnum):
-    """Why an item has no verdict: stable public codes."""
-
-    EMPTY_TEXT = "empty_text"
-    TEXT_TOO_LONG = "text_too_long"
-    INFERENCE_FAILED = "inference_failed"
-    WORKER_LOST = "worker_lost"
-    DEADLINE_EXCEEDED = "deadline_exceeded"
+    UPLOAD_INCOMPLETE = "upload_incomplete"  # the upload ended early: the job is what arrived of it
 
 
 class QueueClass(StrEnum):
@@ -61,112 +55,6 @@ class QueueClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the model says about one text. Tokens are counted with the special ones.
-
-    It read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked for.
-    """
-
-    positive_prob: float
-    tokens: int
-    text_tokens: int
-    uncertain: bool = False
-    sentences: Sequence[Sentence] | None = None
-    highlights: Sequence[Highlight] | None = None
-
-    @property
-    def truncated(self) -> bool:
-        """Whether a part of the text was not read."""
-        return self.tokens < self.text_tokens
-
-    @property
-    def label(self) -> str:
-        """`positive` or `negative`; an exact tie is positive."""
-        return "positive" if self.positive_prob >= 0.5 else "negative"  # noqa: PLR2004  the midpoint
-
-    @property
-    def negative_prob(self) -> float:
-        """Probability of `negative`."""
-        return 1 - self.positive_prob
-
-    @property
-    def confidence(self) -> float:
-        """Probability of the label."""
-        return max(self.positive_prob, self.negative_prob)
-
-    @property
-    def score(self) -> float:
-        """From -1, surely negative, to 1, surely positive."""
-        return self.positive_prob - self.negative_prob
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence with its own verdict: code points `start` to `end` of the text as submitted."""
-
-    start: int
-    end: int
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Highlight:
-    """How much a clause pulls the score, above zero towards positive; a text's weights are 1 together."""
-
-    start: int
-    end: int
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class TooManyTokens:
-    """Why a text has no verdict whose job rejects long ones: ItemError.TEXT_TOO_LONG, with the numbers."""
-
-    tokens: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One text as submitted; `error` is set, and the text dropped, when it cannot be scored."""
-
-    text: str
-    chars: int
-    id: str | None = None
-    error: ItemError | None = None
-
-    @classmethod
-    def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:
-        """Keep a text that can be scored; of any other keep only why not and its length in code points."""
-        if len(text) > max_chars:
-            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
-        if not text.strip():
-            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT)
-        return cls(text, len(text), caller_id)
-
-
-Outcome = Verdict | TooManyTokens | ItemError
-
-
-@dataclass(frozen=True, slots=True)
-class ItemResult:
-    """One item with its outcome, as the ledger keeps it."""
-
-    index: int
-    id: str | None
-    chars: int
-    attempts: int
-    outcome: Outcome
-
-    @property
-    def status(self) -> ItemStatus:
-        """Whether there is a verdict, and if not, whether time ran out."""
-        if isinstance(self.outcome, Verdict):
-            return ItemStatus.SUCCEEDED
-        return ItemStatus.TIMED_OUT if self.outcome is ItemError.DEADLINE_EXCEEDED else ItemStatus.FAILED
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """How many items are where; `pending` is what is left."""
 
@@ -174,11 +62,65 @@ class Counts:
     succeeded: int = 0
     failed: int = 0
     timed_out: int = 0
+    canceled: int = 0
 
     @property
     def pending(self) -> int:
         """Items without an outcome yet."""
-        return self.total - self.succeeded - self.failed - self.timed_out
+        return self.total - self.succeeded - self.failed - self.timed_out - self.canceled
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a job is submitted under beside its texts; None stands for the service's own value."""
+
+    options: Options = PLAIN
+    queue_class: QueueClass | None = None
+    deadline_s: int | None = None
+    result_ttl_s: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    retry_of: str | None = None
+    request_id: str = ""  # for logs
+    webhook: Webhook | None = None
+
+    def complete(self, queue_class: QueueClass, settings: Settings) -> Terms:
+        """Fill in the service's own values."""
+        bulk = queue_class is QueueClass.BULK
+        deadline_s = settings.deadline_bulk_s if bulk else settings.deadline_interactive_s
+        return replace(
+            self,
+            queue_class=queue_class,
+            deadline_s=self.deadline_s or deadline_s,
+            result_ttl_s=self.result_ttl_s or settings.result_ttl_s,
+        )
+
+    def encode(self) -> dict[str, bytes]:
+        """Write the fields that a record keeps as they are; only what differs from the defaults."""
+        fields = {
+            "options": to_json(self.options.encode()) if self.options != PLAIN else b"",
+            "metadata": to_json(self.metadata) if self.metadata else b"",
+            "owner": self.owner.encode(),
+            "retry_of": (self.retry_of or "").encode(),
+            "request": self.request_id.encode(),
+            "webhook": self.webhook.encode() if self.webhook else b"",
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    @classmethod
+    def decode(cls, raw: Mapping[bytes, bytes]) -> Terms:
+        """Read the terms out of a record."""
+        return cls(
+            options=Options.decode(from_json(raw.get(b"options", b"{}"))),
+            queue_class=QueueClass(raw[b"class"].decode()),
+            deadline_s=(int(raw[b"deadline"]) - int(raw[b"created"])) // 1000,
+            result_ttl_s=int(raw[b"keep"]) // 1000,
+            metadata=from_json(raw.get(b"metadata", b"{}")),
+            owner=raw.get(b"owner", b"").decode(),
+            retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
+            request_id=raw.get(b"request", b"").decode(),
+            webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +133,41 @@ class Job:
     counts: Counts
     created_ms: int
     deadline_ms: int
+    terms: Terms
     started_ms: int | None = None
     finished_ms: int | None = None
     expires_ms: int | None = None
-    model: dict[str, str] | None = field(default=None)
-    options: Options = PLAIN
+    model: dict[str, str] | None = None
+    growing: bool = False
+    ticket: int | None = None  # how many items of its class have to leave before its own
+    error: JobError | None = None
+
+    @property
+    def options(self) -> Options:
+        """What it asks of its texts."""
+        return self.terms.options
+
+    @classmethod
+    def decode(cls, job_id: str, raw: Mapping[bytes, bytes]) -> Job:
+        """Read a record as Redis holds it."""
+
+        def number(name: str) -> int:
+            return int(raw.get(name.encode(), 0))
+
+        terms, counted = Terms.decode(raw), ("total", "succeeded", "failed", "timed_out", "canceled")
+        return cls(
+            id=job_id,
+            status=JobStatus(raw[b"status"].decode()),
+            queue_class=QueueClass(raw[b"class"].decode()),
+            counts=Counts(*map(number, counted)),
+            created_ms=number("created"),
+            deadline_ms=number("deadline"),
+            terms=terms,
+            started_ms=number("started") or None,
+            finished_ms=number("finished") or None,
+            expires_ms=number("expires") or None,
+            model=from_json(raw[b"model"]) if b"model" in raw else None,
+            growing=b"growing" in raw,
+            ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
+            error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
+        )

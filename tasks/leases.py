@@ -10,13 +10,13 @@ import redis
 from pydantic_core import to_json
 
 from tasks.chunks import Chunk, ChunkResult
-from tasks.errors import LeaseLostError
+from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.jobs import QueueClass
-from tasks.ledger import Ledger, pairs
+from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import FINISHED_CHANNEL, OPEN, PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
 
-Guard = Literal["token", "lapsed", "dead", "overdue"]
+Guard = Literal["token", "lapsed", "dead", "overdue", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,25 @@ def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) 
     answer = ledger.run("lease", keys, args)
     if not answer:
         return None
-    held = [(Ref.parse(ref), payload) for ref, payload in pairs(answer[1:])]
-    chunks = [Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in held]
-    return Lease(queue_class, holder.worker, answer[0], [ref for ref, _ in held], chunks)
+    token, refs, payloads = answer[0], list(map(Ref.parse, answer[1::3])), answer[2::3]
+    chunks = [
+        Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in zip(refs, payloads, strict=True)
+    ]
+    requests = [request.decode() for request in answer[3::3]]
+    return Lease(queue_class, holder.worker, token, refs, chunks, requests)
 
 
 def renew(ledger: Ledger, held: Lease) -> None:
-    """Keep a lease for its full time again. Raises LeaseLostError when none of it is left."""
+    """Keep a lease for its full time again.
+
+    Raises LeaseLostError when none of it is left, LeaseCanceledError when all that is left is canceled.
+    """
     args = [PREFIX, held.token, _lease_ms(ledger), *map(str, held.refs)]
-    if not ledger.run("renew", [leased(held.queue_class)], args):
+    left, canceled = ledger.run("renew", [leased(held.queue_class)], args)
+    if not left:
         raise LeaseLostError(str(held.token))
+    if left == canceled:
+        raise LeaseCanceledError(str(held.token))
 
 
 def finish(ledger: Ledger, held: Lease, results: Sequence[ChunkResult], model: dict[str, str]) -> int:
@@ -65,20 +74,25 @@ def close(  # noqa: PLR0913  each argument is told to the script
     held: Lease,
     *,
     model: dict[str, str] | None = None,
+    seen: bytes = b"",
     pipe: redis.Redis | None = None,
 ) -> Any:
-    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
-    counts = result.counts
+    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late.
+
+    Where nobody leased it, `seen` is its payload as it was read: it must not have become other chunks since.
+    """
+    counts, kept = result.counts, result.kept
     keys = [
         job_key(ref.job_id),
         *(job_key(ref.job_id, part) for part in ("in", "out", "tokens")),
-        *(OPEN, leased(held.queue_class), leases_of(held.worker)),
+        *(leased(held.queue_class), leases_of(held.worker)),
     ]
     args = [
-        *(ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
-        *(counts.succeeded, counts.failed, counts.timed_out),
-        *(to_json(model) if model else "", FINISHED_CHANNEL),
-        result.chunk.encode() if guard == "overdue" else "",
+        *(PREFIX, ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
+        *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
+        to_json(model) if model else "",
+        seen,
+        kept.encode() if kept else "",
     ]
     return ledger.run("finish", keys, args, pipe)
 

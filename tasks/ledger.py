@@ -1,7 +1,8 @@
 """The ledger: what was accepted, what is leased, what is done. The only truth about a job.
 
 Every change is one Lua script, so that no crash leaves half of it; times are Redis's own, so that no
-machine's clock matters. What children do to it is in `tasks.leases`, what mends it in `tasks.reconciler`.
+machine's clock matters. What children do to it is in `tasks.leases`, how jobs grow in `tasks.growing`, how
+they end early in `tasks.closing`, what mends it in `tasks.reconciler`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,24 @@ from typing import Any
 import redis
 from pydantic_core import from_json, to_json
 
+from tasks.admission import Headroom, ask, refused
 from tasks.chunks import Chunk, read_results
-from tasks.errors import JobExpiredError, JobLostError, JobNotFoundError
+from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
+from tasks.idempotency import REMEMBERED_MS, Key
 from tasks.ids import IdMint
-from tasks.jobs import Counts, ItemResult, Job, JobStatus, QueueClass
-from tasks.options import Options
+from tasks.items import ItemResult
+from tasks.jobs import Counts, Job, JobStatus, QueueClass, Terms
 from tasks.redis_client import connect, ledger_errors
-from tasks.refs import OPEN, PREFIX, WORKERS, Ref, job_key, pending
+from tasks.refs import COUNTERS, OPEN, PREFIX, UPLOADS, WORKERS, Ref, job_key, jobs_of, pending, tombstone
 from tasks.settings import Settings
 
+PLAIN_TERMS = Terms()
+_DAY_MS = 86_400_000
+_FATES: dict[bytes, type[SentiqError]] = {
+    b"deleted": JobDeletedError,
+    b"expired": JobExpiredError,
+    b"lost": JobLostError,
+}
 # Ids carry the time of the host that minted them: so far its clock may be from Redis's.
 _CLOCKS_MS = 300_000
 _LUA = Path(__file__).parent / "lua"
@@ -50,9 +60,8 @@ class Ledger:
         # redis-py types every answer as bytes or str or more; here it is what the call documents.
         self.redis: Any = client
         self.settings = settings
-        self._scripts = {
-            path.stem: client.register_script(path.read_text(encoding="utf-8")) for path in _LUA.glob("*.lua")
-        }
+        self.headroom = Headroom(client)
+        self._scripts = {path.stem: client.register_script(_source(path)) for path in _LUA.glob("*.lua")}
 
     @classmethod
     def connect(cls, settings: Settings, *, patience: int = 1) -> Ledger:
@@ -73,34 +82,73 @@ class Ledger:
         with ledger_errors():
             self.redis.set(PREFIX + "writable", 1, px=1000)
 
-    def create(self, chunks: Sequence[Chunk], queue_class: QueueClass) -> tuple[Job, list[Ref]]:
-        """Record a job with all its chunks, before anything is published; return it and what to ring for."""
-        job_id, refs = chunks[0].job_id, [Ref.of(chunk) for chunk in chunks]
-        options, written = chunks[0].options, chunks[0].options.encode()
-        total = sum(len(chunk.items) for chunk in chunks)
-        left_ms = self._deadline_ms(queue_class)
-        args: list[Any] = [job_id, queue_class, total, left_ms, self._keep_ms]
-        args.append(to_json(written) if written else "")
-        for ref, chunk in zip(refs, chunks, strict=True):
-            args += [ref.start, str(ref), chunk.encode()]
-        keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class)]
-        now = self.run("create", keys, args)
-        counts = Counts(total)
-        job = Job(job_id, JobStatus.QUEUED, queue_class, counts, now, now + left_ms, options=options)
-        return job, refs
+    def create(
+        self,
+        chunks: Sequence[Chunk],
+        queue_class: QueueClass,
+        terms: Terms = PLAIN_TERMS,
+        *,
+        key: Key | None = None,
+        silence_ms: int | None = None,
+    ) -> Job:
+        """Record a job with its chunks, before anything is published, and return it.
 
-    def job(self, job_id: str) -> Job:
-        """Read a record. Raises JobNotFoundError, JobExpiredError or JobLostError when there is none."""
-        minted_ms = self.ids.minted_ms(job_id)
-        if minted_ms is None:
-            raise JobNotFoundError(job_id)
+        It grows if it may be silent for some time. Where `key` made a job before, that one is returned.
+        Raises QuotaExceededError, ServiceFullError or StoreFullError when there is no room for it.
+        """
+        self.headroom.check()
+        job_id, options = chunks[0].job_id, chunks[0].options
+        total = sum(len(chunk.items) for chunk in chunks)
+        terms = replace(terms, options=options).complete(queue_class, self.settings)
+        keep_ms, left_ms = 1000 * (terms.result_ttl_s or 0), 1000 * (terms.deadline_s or 0)
+        usual = keep_ms == self._keep_ms
+        args: list[Any] = [PREFIX, job_id, queue_class, total, left_ms, keep_ms]
+        args.append("" if usual else left_ms + max(keep_ms, self._keep_ms) + _DAY_MS)
+        args.append(silence_ms or "")
+        args += [key.mark if key else "", silence_ms or REMEMBERED_MS, to_json(terms.encode())]
+        refs, payloads = [Ref.of(chunk) for chunk in chunks], [chunk.encode() for chunk in chunks]
+        args += [sum(ref.cost for ref in refs), ask(self.settings, queue_class, terms.owner, payloads)]
+        for ref, payload in zip(refs, payloads, strict=True):
+            args += [ref.start, str(ref), payload]
+        keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class), tombstone(job_id)]
+        keys += [jobs_of(terms.owner), UPLOADS, key.place if key else ""]
+        answer = self.run("create", keys, args)
+        if key and isinstance(answer, bytes):
+            return self.job(key.replays(answer), terms.owner)
+        now, ticket = answer
+        if isinstance(now, bytes):
+            raise refused(now, ticket, self.settings)
+        job = Job(job_id, JobStatus.QUEUED, queue_class, Counts(total), now, now + left_ms, terms)
+        return replace(job, growing=silence_ms is not None, ticket=ticket)
+
+    def job(self, job_id: str, owner: str = "") -> Job:
+        """Read a record.
+
+        Raises JobNotFoundError, JobExpiredError, JobDeletedError or JobLostError when there is none.
+        """
+        (found,) = self.jobs([job_id], owner)
+        if isinstance(found, SentiqError):
+            raise found
+        return found
+
+    def jobs(self, job_ids: Sequence[str], owner: str = "") -> list[Job | SentiqError]:
+        """Read many records in one round trip; in place of a missing one is the error that says why."""
+        minted = {job_id: self.ids.minted_ms(job_id, owner) for job_id in job_ids}
+        known = [job_id for job_id, ms in minted.items() if ms is not None]
         with ledger_errors():
-            raw: dict[bytes, bytes] = self.redis.hgetall(job_key(job_id))
-        if raw:
-            return _read_job(job_id, raw)
-        if self.now_ms() - minted_ms > self._keep_ms - _CLOCKS_MS:
-            raise JobExpiredError(job_id)
-        raise JobLostError(job_id)
+            if len(known) == 1:
+                records = {known[0]: self.redis.hgetall(job_key(known[0]))}
+            else:
+                pipe = self.redis.pipeline(transaction=False)
+                for job_id in known:
+                    pipe.hgetall(job_key(job_id))
+                records = dict(zip(known, pipe.execute(), strict=True))
+        return [
+            Job.decode(job_id, records[job_id])
+            if records.get(job_id)
+            else self._fate(job_id, owner, minted[job_id])
+            for job_id in job_ids
+        ]
 
     def results(self, job_id: str, start: int, limit: int) -> Page:
         """Read finished chunks in input order from the one that begins at `start`, until `limit` items."""
@@ -111,6 +159,20 @@ class Ledger:
             items += read_results(int(chunk_start), payload)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
+
+    def ended(self, job_id: str, position: int, chunks: int) -> list[list[ItemResult]]:
+        """Read the items of finished chunks in the order in which these ended, from a position in it on."""
+        keys = [job_key(job_id, "order"), job_key(job_id, "out")]
+        return [
+            list(read_results(int(start), payload))
+            for start, payload in pairs(self.run("ended", keys, [position, chunks]))
+        ]
+
+    def remembered(self, key: Key) -> str | None:
+        """Return the id of the job that an idempotency key made, if any. See `Key.replays` for errors."""
+        with ledger_errors():
+            known = self.redis.get(key.place)
+        return key.replays(known) if known else None
 
     def models(self) -> list[dict[str, Any]]:
         """Return the models that live workers reported, without repetitions."""
@@ -133,36 +195,28 @@ class Ledger:
         with ledger_errors():
             return self._scripts[script](keys=keys, args=args, client=pipe)
 
-    def _deadline_ms(self, queue_class: QueueClass) -> int:
-        bulk = queue_class is QueueClass.BULK
-        return 1000 * (self.settings.deadline_bulk_s if bulk else self.settings.deadline_interactive_s)
+    def _fate(self, job_id: str, owner: str, minted_ms: int | None) -> Job | SentiqError:
+        """Why there is no record."""
+        if minted_ms is None:
+            return JobNotFoundError(job_id)
+        keys = [job_key(job_id), tombstone(job_id), COUNTERS]
+        fate = self.run("fate", keys, [minted_ms, self._keep_ms, _CLOCKS_MS])
+        if fate == b"here":
+            return self.jobs([job_id], owner)[0]
+        return _FATES[fate](job_id)
 
     @property
     def _keep_ms(self) -> int:
         return self.settings.result_ttl_s * 1000
 
 
+def _source(path: Path) -> str:
+    """Return a script behind the shared code that it calls."""
+    source = path.read_text(encoding="utf-8")
+    shared = [other for other in sorted((_LUA / "shared").glob("*.lua")) if other.stem in source]
+    return "".join(other.read_text(encoding="utf-8") for other in shared) + source
+
+
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """Read a flat answer of Redis two by two."""
     return zip(itertools.islice(flat, 0, None, 2), itertools.islice(flat, 1, None, 2), strict=True)
-
-
-def _read_job(job_id: str, raw: dict[bytes, bytes]) -> Job:
-    def number(name: str) -> int:
-        return int(raw.get(name.encode(), 0))
-
-    counts = Counts(number("total"), number("succeeded"), number("failed"), number("timed_out"))
-    model = raw.get(b"model")
-    return Job(
-        id=job_id,
-        status=JobStatus(raw[b"status"].decode()),
-        queue_class=QueueClass(raw[b"class"].decode()),
-        counts=counts,
-        created_ms=number("created"),
-        deadline_ms=number("deadline"),
-        started_ms=number("started") or None,
-        finished_ms=number("finished") or None,
-        expires_ms=number("expires") or None,
-        model=from_json(model) if model else None,
-        options=Options.decode(from_json(raw.get(b"options", b"{}"))),
-    )

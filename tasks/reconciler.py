@@ -9,11 +9,29 @@ from typing import Any
 from pydantic_core import from_json
 
 from tasks.chunks import Chunk, ChunkResult
-from tasks.jobs import ItemError, QueueClass
+from tasks.closing import close_items
+from tasks.growing import seal_silent
+from tasks.items import ItemError
+from tasks.jobs import JobStatus, QueueClass
 from tasks.leases import Guard, close
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import OPEN, PREFIX, UNACKED, WORKERS, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.refs import (
+    COUNTERS,
+    OPEN,
+    OWNERS,
+    PREFIX,
+    UNACKED,
+    UPLOADS,
+    WORKERS,
+    Lease,
+    Ref,
+    job_key,
+    leased,
+    leases_of,
+    pending,
+    queue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +65,9 @@ class Reconciler:
                 for queue_class in QueueClass:
                     self._release_lapsed(queue_class, now)
                     self._ring_again(queue_class, now)
-                self._close_overdue(now)
+                self._seal_silent()
+                self._close_overdue()
+                self._ledger.run("settle", [OPEN, OWNERS, *map(queue, QueueClass)], [])
                 self._forget_workers(now)
 
     def take_over(self, worker: str) -> None:
@@ -83,8 +103,9 @@ class Reconciler:
         if chunk is None:
             self._ledger.redis.zrem(leased(queue_class), str(ref))
         elif ref.attempts >= self._ledger.settings.max_attempts:
-            if self._give_up(queue_class, ref, chunk, ItemError.WORKER_LOST, guard):
-                logger.error("gave up on %s: its child died %d times", ref, ref.attempts)
+            error = ItemError.WORKER_LOST if guard == "dead" else ItemError.ATTEMPTS_EXHAUSTED
+            if self._give_up(queue_class, ref, chunk, error, guard):
+                logger.error("gave up on %s after %d attempts: %s", ref, ref.attempts, error)
         else:
             self._requeue(queue_class, ref, chunk, guard)
 
@@ -113,7 +134,7 @@ class Reconciler:
             return
         refs = [Ref.parse(raw) for raw in redis.zrange(pending(queue_class), 0, _AT_ONCE - 1)]
         self._rang_ms[queue_class] = now
-        redis.hincrby(PREFIX + "counters", "resent", len(refs))
+        redis.hincrby(COUNTERS, "resent", len(refs))
         logger.warning("re-sent %d messages of class %s that were lost", len(refs), queue_class)
         self._ring(queue_class, refs)
 
@@ -123,21 +144,34 @@ class Reconciler:
         if gone:
             self._ledger.redis.hdel(WORKERS, *gone)
 
-    def _close_overdue(self, now: int) -> None:
-        for raw in self._ledger.redis.zrangebyscore(OPEN, 0, now, 0, _AT_ONCE):
+    def _close_overdue(self) -> None:
+        """Close what is left of jobs whose deadline has passed or which were canceled."""
+        for raw in self._due(OPEN):
             job_id = raw.decode()
-            starts = self._ledger.redis.hscan(job_key(job_id, "in"), count=_AT_ONCE)[1]
-            if not starts:
+            status, growing = self._ledger.redis.hmget(job_key(job_id), "status", "growing")
+            if growing:
+                seal_silent(self._ledger, job_id)
+            canceled = status == JobStatus.CANCELING.encode()
+            error = ItemError.CANCELED if canceled else ItemError.DEADLINE_EXCEEDED
+            close_items(self._ledger, job_id, error, "overdue", count=_AT_ONCE)
+            if not self._ledger.redis.exists(job_key(job_id, "in")):
                 self._ledger.redis.zrem(OPEN, job_id)
-            for start, payload in starts.items():
-                chunk = Chunk.decode(job_id, int(start), payload)
-                ref = Ref.of(chunk)
-                self._give_up(QueueClass.BULK, ref, chunk, ItemError.DEADLINE_EXCEEDED, "overdue")
+
+    def _seal_silent(self) -> None:
+        """Seal jobs whose uploads ended without a word."""
+        for raw in self._due(UPLOADS):
+            if seal_silent(self._ledger, raw.decode()):
+                logger.warning("the upload of %s broke off: it is what arrived", raw.decode())
+
+    def _due(self, key: str) -> list[bytes]:
+        now = self._ledger.now_ms()
+        due: list[bytes] = self._ledger.redis.zrangebyscore(key, 0, now, 0, _AT_ONCE)
+        return due
 
     def _give_up(
         self, queue_class: QueueClass, ref: Ref, chunk: Chunk, error: ItemError, guard: Guard
     ) -> bool:
-        result = ChunkResult(chunk, [item.error or error for item in chunk.items], ref.attempts)
+        result = ChunkResult.given_up(chunk, error, ref.attempts)
         lost = Lease(queue_class, self._worker, 0, [ref], [chunk])
         return bool(close(self._ledger, ref, result, guard, lost))
 

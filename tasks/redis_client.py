@@ -15,6 +15,8 @@ from tasks.settings import Settings
 
 SOCKET_TIMEOUT_S = 1.5
 CONNECT_TIMEOUT_S = 1.0
+# A crowd may have to wait for connections longer than Redis for an answer.
+POOL_TIMEOUT_S = 3.0
 # A peer that went silently is noticed within a minute, not after the two hours of the kernel's default.
 _KEEPALIVE = {
     getattr(socket, name): value
@@ -32,8 +34,8 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     pool = redis.BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
         # Thousands of waiters share these: each holds one for the length of a command only.
-        max_connections=64,
-        timeout=SOCKET_TIMEOUT_S,
+        max_connections=32,
+        timeout=POOL_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_keepalive=True,

@@ -9,8 +9,13 @@ from tasks.chunks import Chunk
 from tasks.jobs import QueueClass
 
 PREFIX = "sentiq:"
-FINISHED_CHANNEL = PREFIX + "finished"
-OPEN = PREFIX + "open"
+FINISHED_CHANNEL = PREFIX + "finished"  # ids of jobs that are over
+PROGRESS_CHANNEL = PREFIX + "progress"  # ids of jobs of which something changed
+OPEN = PREFIX + "open"  # jobs that are not over, by the time when the reconciler closes them
+UPLOADS = PREFIX + "uploads"  # jobs that grow, by the time when they count as silent
+HOOKS = PREFIX + "hooks"  # jobs whose webhook is to be delivered, by when
+COUNTERS = PREFIX + "counters"
+OWNERS = PREFIX + "owners"  # how many items of each owner are not done
 WORKERS = PREFIX + "workers"
 UNACKED = PREFIX + "unacked"
 
@@ -18,6 +23,11 @@ UNACKED = PREFIX + "unacked"
 def pending(queue_class: QueueClass) -> str:
     """Sorted set of refs nobody has leased, oldest first."""
     return f"{PREFIX}pending:{queue_class}"
+
+
+def queue(queue_class: QueueClass) -> str:
+    """Hash of what waits in a class and how fast it drains, see `lua/shared/backlog.lua`."""
+    return f"{PREFIX}queue:{queue_class}"
 
 
 def leased(queue_class: QueueClass) -> str:
@@ -31,8 +41,22 @@ def leases_of(worker: str) -> str:
 
 
 def job_key(job_id: str, part: str = "") -> str:
-    """Key of a job's record, or of a part of it: `in` payloads, `out` outcomes, `tokens` fencing tokens."""
+    """Key of a job's record, or of a part of it.
+
+    `in` payloads, `out` outcomes, `tokens` fencing tokens, `order` starts of chunks as they ended, `kept`
+    texts of failed items, `hook` delivery of its end.
+    """
     return f"{PREFIX}job:{job_id}{':' if part else ''}{part}"
+
+
+def tombstone(job_id: str) -> str:
+    """Key of what is told of a job without a record, where its id and the settings do not tell it."""
+    return f"{PREFIX}tombstone:{job_id}"
+
+
+def jobs_of(owner: str) -> str:
+    """Sorted set of an owner's job ids, which sort by age."""
+    return f"{PREFIX}jobs:{owner}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +93,4 @@ class Lease:
     token: int
     refs: Sequence[Ref]
     chunks: Sequence[Chunk]
+    requests: Sequence[str] = ()  # ids of the HTTP requests that the chunks came with, for the log

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("api", "tasks", "worker")
+ROOMS = ("api", "hooks", "tasks", "worker")
 HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers"}
 
 
@@ -56,8 +56,14 @@ def test_importing_the_worker_loads_no_model_library_and_no_web_framework() -> N
     assert not loaded & (HEAVY | {"flask", "gunicorn", "gevent", "api"})
 
 
+def test_importing_the_sender_of_webhooks_loads_neither_of_the_others() -> None:
+    loaded = loaded_by("import hooks.__main__")
+    assert "httpcore2" in loaded
+    assert not loaded & (HEAVY | {"flask", "gunicorn", "gevent", "api", "worker", "openvino"})
+
+
 @pytest.mark.parametrize("module", sorted(modules()))
-def test_the_arrows_are_api_to_tasks_from_worker(module: str) -> None:
+def test_the_arrows_lead_from_each_room_to_tasks(module: str) -> None:
     room = module.split(".", maxsplit=1)[0]
     assert {name.split(".")[0] for name in GRAPH[module]} <= {room, "tasks"}
 

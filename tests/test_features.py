@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.jobs import Outcome, TooManyTokens, Verdict
+from tasks.items import Outcome
 from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
+from tasks.verdicts import TooManyTokens, Verdict
 from worker.classifier import Classifier
 from worker.engines import build_engine
 from worker.packs import load_pack

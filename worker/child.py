@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.chunks import ChunkResult
-from tasks.errors import SentiqError
-from tasks.jobs import Item, ItemError, Outcome, QueueClass
+from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
+from tasks.items import Item, ItemError, Outcome
+from tasks.jobs import QueueClass
 from tasks.leases import Holder, finish, lease, renew
 from tasks.ledger import Ledger
 from tasks.options import Options
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # A child has nobody waiting for it, and a scored text is worth more than a quick error.
 LEDGER_PATIENCE = 15
+# Whoever cancels a job does not want to wait for its longest lease.
+_LOOK_S = 0.5
 
 
 class Child:
@@ -51,13 +54,22 @@ class Child:
         if held is None:
             return
         started = time.perf_counter()
-        results = self._score(held)
+        try:
+            results = self._score(held)
+        except LeaseCanceledError:
+            finish(self._ledger, held, _canceled(held), self._model)
+            logger.info("dropped %d chunks that were canceled", len(held.chunks))
+            return
+        except LeaseLostError:
+            logger.warning("%d chunks are no longer ours", len(held.chunks))
+            return
         seconds = time.perf_counter() - started
         written = finish(self._ledger, held, results, self._model)
         self._learn(held, seconds)
         items = sum(len(chunk.items) for chunk in held.chunks)
         jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))
-        logger.info("scored %d items of %s in %.3f s", items, jobs, seconds)
+        requests = ",".join(dict.fromkeys(filter(None, held.requests)))
+        logger.info("scored %d items of %s in %.3f s (requests %s)", items, jobs, seconds, requests)
         if written < len(results):
             logger.warning("%d chunks of %s were no longer ours", len(results) - written, jobs)
 
@@ -102,16 +114,24 @@ class Child:
 
 
 class _Renewal:
-    """Called between forwards: renews the lease when a third of its time has passed."""
+    """Called between forwards: keeps the lease, and ends the work if all of it was canceled."""
 
     def __init__(self, ledger: Ledger, held: Lease) -> None:
         self._ledger, self._held = ledger, held
-        self._due = time.monotonic() + ledger.settings.lease_s / 3
+        self._every_s = min(ledger.settings.lease_s / 3, _LOOK_S)
+        self._due = time.monotonic() + self._every_s
 
     def __call__(self) -> None:
         if time.monotonic() >= self._due:
             renew(self._ledger, self._held)
-            self._due = time.monotonic() + self._ledger.settings.lease_s / 3
+            self._due = time.monotonic() + self._every_s
+
+
+def _canceled(held: Lease) -> list[ChunkResult]:
+    return [
+        ChunkResult.given_up(chunk, ItemError.CANCELED, ref.attempts)
+        for ref, chunk in zip(held.refs, held.chunks, strict=True)
+    ]
 
 
 def _outcome(item: Item, options: Options, outcomes: dict[Question, Outcome]) -> Outcome:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tokenizers import Encoding
 
-from tasks.jobs import TooManyTokens, Verdict
 from tasks.options import OnLongText
+from tasks.verdicts import TooManyTokens, Verdict
 from worker.answers import Answer, Scale
 from worker.batches import Batches
 from worker.engines.engine import Engine

@@ -1,6 +1,7 @@
 // Talks to the service: one call, and the life of a job from its first answer to its results. Knows no page.
 
 const INLINE_RESULTS = 100; // a job carries its results inside itself up to this many items
+const KEY = "api-key"; // asked for when the service wants one; forgotten with the tab
 const PATIENCE = 3; // polls in a row that may fail before we give up
 const TERMINAL = new Set(["succeeded", "partial", "failed", "canceled", "timed_out"]);
 
@@ -21,6 +22,8 @@ export class ApiError extends Error {
 
 export async function call(method, path, { body, headers = {} } = {}) {
   const options = { method, headers: { accept: "application/json", ...headers }, signal: AbortSignal.timeout(30_000) };
+  const key = sessionStorage.getItem(KEY);
+  if (key) options.headers.authorization = `Bearer ${key}`;
   if (body) {
     options.headers["content-type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -28,6 +31,13 @@ export async function call(method, path, { body, headers = {} } = {}) {
   const response = await fetch(path, options).catch(() => { throw new ApiError(0, {}); });
   const data = await response.json().catch(() => null);
   if (response.ok && data) return data;
+  if (response.status === 401) {
+    const given = prompt(`${data?.detail ?? ""}\nAPI key:`)?.trim();
+    if (given) {
+      sessionStorage.setItem(KEY, given);
+      return call(method, path, { body, headers });
+    }
+  }
   const retryAfter = data?.retry_after_s ?? Number.parseInt(response.headers.get("retry-after"), 10);
   throw new ApiError(response.ok ? 502 : response.status, data ?? {}, retryAfter || null);
 }

@@ -1,58 +1,60 @@
--- Writes the outcomes of a chunk, counts them and closes the job when it was the last: the first writer wins.
--- KEYS: job, in, out, tokens, open, leased, leases of the worker
--- ARGV: job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, model, channel, payload to be closed
+-- Writes the outcomes of a chunk, counts them and ends the job when it was the last: the first writer wins.
+-- KEYS: job, in, out, tokens, leased, leases of the worker
+-- ARGV: prefix, job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, canceled, model,
+--       payload to be closed, texts to be kept for another try
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local start, ref, guard = ARGV[2], ARGV[3], ARGV[4]
+local prefix, id, start, ref, guard = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local function entitled()
   if guard == 'token' then
-    return redis.call('HGET', KEYS[4], start) == ARGV[5]
-  elseif guard == 'overdue' then
+    return redis.call('HGET', KEYS[4], start) == ARGV[6]
+  elseif guard == 'overdue' or guard == 'canceled' then
     -- Its items must not have become other chunks since the caller read them.
-    return tonumber(redis.call('HGET', KEYS[1], 'deadline') or now + 1) <= now
-      and redis.call('HGET', KEYS[2], start) == ARGV[13]
+    if redis.call('HGET', KEYS[2], start) ~= ARGV[14] then
+      return false
+    end
+    local due = redis.call('HMGET', KEYS[1], 'deadline', 'cancel')
+    if guard == 'canceled' and due[2] and redis.call('HEXISTS', KEYS[4], start) == 0 then
+      return true
+    end
+    return tonumber(due[1]) <= now or (due[2] and tonumber(due[2]) <= now)
   end
-  local lease_until = redis.call('ZSCORE', KEYS[6], ref)
+  local lease_until = redis.call('ZSCORE', KEYS[5], ref)
   return lease_until and (guard == 'dead' or tonumber(lease_until) <= now)
 end
 
-if not entitled() then
+if redis.call('EXISTS', KEYS[1]) == 0 or not entitled() then
   return 0
 end
-redis.call('ZREM', KEYS[6], ref)
-redis.call('HDEL', KEYS[7], ref)
+redis.call('ZREM', KEYS[5], ref)
+redis.call('HDEL', KEYS[6], ref)
 redis.call('HDEL', KEYS[4], start)
 if redis.call('HDEL', KEYS[2], start) == 0 then
   return 0
 end
-redis.call('HSET', KEYS[3], start, ARGV[6] .. ' ' .. ARGV[7])
-redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
-if ARGV[11] ~= '' then
-  redis.call('HSETNX', KEYS[1], 'model', ARGV[11])
+backlog.leave(KEYS[1], ARGV[7], string.match(ref, '/(%d+)/%d+$'), now, guard == 'token')
+local left = redis.call('PTTL', KEYS[1])
+redis.call('HSET', KEYS[3], start, ARGV[7] .. ' ' .. ARGV[8])
+redis.call('PEXPIRE', KEYS[3], left)
+local job = redis.call('HMGET', KEYS[1], 'total', 'growing')
+if job[2] or tonumber(ARGV[7]) < tonumber(job[1]) then
+  -- A job of one chunk needs no list of the order in which its chunks ended.
+  redis.call('RPUSH', KEYS[1] .. ':order', start)
+  redis.call('PEXPIRE', KEYS[1] .. ':order', left)
 end
-local succeeded = redis.call('HINCRBY', KEYS[1], 'succeeded', ARGV[8])
-local failed = redis.call('HINCRBY', KEYS[1], 'failed', ARGV[9])
-local timed_out = redis.call('HINCRBY', KEYS[1], 'timed_out', ARGV[10])
-local job = redis.call('HMGET', KEYS[1], 'total', 'keep')
-local total = tonumber(job[1])
-if succeeded + failed + timed_out < total then
-  return 1
+if ARGV[15] ~= '' then
+  redis.call('HSET', KEYS[1] .. ':kept', start, ARGV[15])
+  redis.call('PEXPIRE', KEYS[1] .. ':kept', left)
 end
-local status = 'partial'
-if timed_out > 0 then
-  status = 'timed_out'
-elseif succeeded == total then
-  status = 'succeeded'
-elseif succeeded == 0 then
-  status = 'failed'
+if ARGV[13] ~= '' then
+  redis.call('HSETNX', KEYS[1], 'model', ARGV[13])
 end
-local expires = now + job[2]
-redis.call('HSET', KEYS[1], 'status', status, 'finished', now, 'expires', expires)
-redis.call('ZREM', KEYS[5], ARGV[1])
-redis.call('DEL', KEYS[2], KEYS[4])
-redis.call('PEXPIREAT', KEYS[1], expires)
-redis.call('PEXPIREAT', KEYS[3], expires)
-redis.call('PUBLISH', ARGV[12], ARGV[1])
+for i, count in ipairs({'succeeded', 'failed', 'timed_out', 'canceled'}) do
+  if ARGV[8 + i] ~= '0' then
+    redis.call('HINCRBY', KEYS[1], count, ARGV[8 + i])
+  end
+end
+conclude(prefix, id, now)
 return 1

@@ -6,17 +6,9 @@ import pytest
 
 from api.submission import cut
 from tasks.chunks import Chunk, ChunkResult, read_results
-from tasks.jobs import (
-    Highlight,
-    Item,
-    ItemError,
-    ItemStatus,
-    Outcome,
-    Sentence,
-    TooManyTokens,
-    Verdict,
-)
+from tasks.items import Item, ItemError, ItemStatus, Outcome
 from tasks.options import PLAIN, OnLongText, Options
+from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
 CHUNK = Chunk(
     "job_x",

@@ -3,22 +3,27 @@ from __future__ import annotations
 import time
 
 import pytest
+from ulid import ULID
 
 from ops.ports import free_port
 from tasks import leases
 from tasks.chunks import Chunk, ChunkResult
+from tasks.closing import delete
 from tasks.errors import (
+    JobDeletedError,
     JobExpiredError,
     JobLostError,
     JobNotFoundError,
     LeaseLostError,
     LedgerUnavailableError,
 )
-from tasks.jobs import Item, ItemStatus, JobStatus, QueueClass, Verdict
+from tasks.items import Item, ItemStatus
+from tasks.jobs import JobStatus, QueueClass, Terms
 from tasks.ledger import Ledger
 from tasks.options import PLAIN, OnLongText, Options
 from tasks.refs import Lease, job_key, leased, leases_of, pending
 from tasks.settings import Settings
+from tasks.verdicts import Verdict
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK
@@ -61,7 +66,7 @@ def test_a_job_and_what_is_leased_of_it_know_their_options(ledger: Ledger) -> No
     ids = {}
     for options in (PLAIN, wanted):
         job_id = ledger.ids.mint()
-        recorded, _ = ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)], options)], BULK)
+        recorded = ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)], options)], BULK)
         assert recorded.options == ledger.job(job_id).options == options
         ids[job_id] = options
     assert {chunk.job_id: chunk.options for chunk in take(ledger).chunks} == ids
@@ -195,17 +200,57 @@ def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(ledger: Ledge
     assert not ledger.redis.exists(pending(BULK), leased(BULK), "sentiq:open")
 
 
-def test_unknown_expired_and_lost_are_three_answers(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def minted(ledger: Ledger, age_s: float, owner: str = "") -> str:
+    """An id as it was minted some time ago."""
+    ulid = str(ULID.from_timestamp(time.time() - age_s))
+    return f"job_{ulid}{ledger.ids._mac(ulid, owner)}"
+
+
+def test_unknown_expired_deleted_and_lost_are_four_answers(ledger: Ledger) -> None:
     with pytest.raises(JobNotFoundError):
         ledger.job("job_never")
-    job_id = record(ledger, 1)
+    deleted = record(ledger, 1)
+    delete(ledger, deleted, "")
+    with pytest.raises(JobDeletedError):
+        ledger.job(deleted)
+    ttl_s = ledger.settings.result_ttl_s
+    for age_s, error in ((ttl_s + 60, JobExpiredError), (ttl_s - 600, JobLostError), (0, JobLostError)):
+        with pytest.raises(error):
+            ledger.job(minted(ledger, age_s))
+
+
+def test_a_lost_job_is_counted_once(ledger: Ledger) -> None:
+    lost = [record(ledger, 1), record(ledger, 1)]
+    ledger.redis.delete(*map(job_key, lost))
+    for job_id in [*lost, *lost]:
+        with pytest.raises(JobLostError):
+            ledger.job(job_id)
+    assert ledger.redis.hget("sentiq:counters", "lost") == b"2"
+
+
+@pytest.mark.parametrize(("ttl_s", "age_s", "error"), [
+    (3600, 3700, JobExpiredError),
+    (3600, 1800, JobLostError),
+    (604_800, 400_000, JobLostError),
+])  # fmt: skip
+def test_a_job_with_its_own_ttl_expires_by_that(
+    ledger: Ledger, ttl_s: int, age_s: int, error: type[Exception]
+) -> None:
+    job_id = minted(ledger, age_s)
+    terms = Terms(result_ttl_s=ttl_s)
+    ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, terms)
     ledger.redis.delete(job_key(job_id))
-    with pytest.raises(JobLostError):
+    with pytest.raises(error):
         ledger.job(job_id)
-    later = ledger.now_ms() + ledger.settings.result_ttl_s * 1000 + 60_000
-    monkeypatch.setattr(ledger, "now_ms", lambda: later)
-    with pytest.raises(JobExpiredError):
-        ledger.job(job_id)
+
+
+def test_another_owners_job_is_not_found(ledger: Ledger) -> None:
+    job_id = ledger.ids.mint("anna")
+    ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, Terms(owner="anna"))
+    assert ledger.job(job_id, "anna").terms.owner == "anna"
+    for owner in ("", "bert"):
+        with pytest.raises(JobNotFoundError):
+            ledger.job(job_id, owner)
 
 
 def test_ids_are_known_to_every_program_on_the_same_redis(ledger: Ledger, settings: Settings) -> None:

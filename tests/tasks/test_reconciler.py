@@ -7,10 +7,12 @@ import pytest
 
 from tasks import leases
 from tasks.chunks import Chunk, ChunkResult
-from tasks.jobs import Item, ItemError, ItemStatus, JobStatus, QueueClass, Verdict
+from tasks.items import Item, ItemError, ItemStatus
+from tasks.jobs import JobStatus, QueueClass
 from tasks.ledger import Ledger
 from tasks.reconciler import Reconciler
 from tasks.refs import UNACKED, WORKERS, Lease, Ref, leased, pending
+from tasks.verdicts import Verdict
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -126,6 +128,18 @@ def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reco
     outcomes = [item.outcome for item in ledger.results(job_id, 0, 9).items]
     assert outcomes[1] is ItemError.WORKER_LOST
     assert not ledger.redis.exists(pending(BULK), leased(BULK))
+
+
+def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(ledger: Ledger, bell: Bell) -> None:
+    job_id = record(ledger, ["慢"])
+    for _ in range(3):
+        take(ledger)
+        lapse(ledger)
+        Reconciler(ledger, bell, "another worker").tick(alive=[])
+        ledger.redis.delete("sentiq:reconciler")
+    (item,) = ledger.results(job_id, 0, 9).items
+    assert (item.outcome, item.attempts) == (ItemError.ATTEMPTS_EXHAUSTED, 3)
+    assert ledger.job(job_id).status is JobStatus.FAILED
 
 
 def test_an_overdue_job_is_closed_and_keeps_what_it_has(ledger: Ledger, reconciler: Reconciler) -> None:

@@ -1,0 +1,170 @@
+"""Builds the OpenAPI document: paths from the app's own routes, schemas from pydantic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Flask
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+from werkzeug.routing import Rule
+
+from api.access import scope_of
+from api.openapi.operations import OPERATIONS, Answer, Operation, Parameter
+from api.openapi.others import Problem
+from api.problems import TITLES
+from tasks.settings import Settings
+
+_REF = "#/components/schemas/{model}"
+_ONE = "one"
+_PROBLEM = "application/problem+json"
+_HEADERS = {
+    "Location": ("Path of the job.", {"type": "string"}),
+    "Retry-After": ("Seconds after which asking again is worth while.", {"type": "integer", "minimum": 0}),
+    "Preference-Applied": ("The wait that was granted.", {"type": "string"}),
+    "Idempotent-Replayed": ("This job was made by an earlier request.", {"const": "true"}),
+    "WWW-Authenticate": ("What is missing.", {"type": "string"}),
+    "X-Request-Id": ("The caller's, or one made for this request.", {"type": "string"}),
+}
+_PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+    504: ("Retry-After",),
+}
+_LEADS_ON = ("jobs.read", "jobs.cancel", "jobs.retry", "jobs.delete", "results.", "events.", "deliveries.")
+_PATH_ARGUMENT = re.compile(r"<(\w+)>")
+_ABOUT = """Texts become jobs, jobs become verdicts. `docs/` of the repository tells more.
+
+Errors are `application/problem+json`. A job that is accepted reaches a terminal state: poll it,
+or wait with `Prefer: wait=N`."""
+
+
+def document(app: Flask, settings: Settings) -> dict[str, Any]:
+    """Return the document for an app with these limits."""
+    schemas = _Schemas(settings)
+    paths: dict[str, dict[str, Any]] = {}
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if operation := OPERATIONS.get(rule.endpoint):
+            path = paths.setdefault(_PATH_ARGUMENT.sub(r"{\1}", rule.rule), {})
+            path[_method(rule)] = _operation(rule, operation, schemas, app)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Sentiq", "version": "1", "description": _ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.definitions.items())),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+class _Schemas:
+    """Turns types into schemas, those with a name into components; limits are those of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.definitions: dict[str, Any] = {}
+        self._limits = {
+            "max_text_chars": settings.max_text_chars,
+            "max_items": settings.max_items,
+        }
+
+    def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
+        """Return the schema of a type, or a reference to it."""
+        adapters = [(_ONE, mode, TypeAdapter(model))]
+        found, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
+        for name, schema in self._limited(shared.get("$defs", {})).items():
+            if self.definitions.setdefault(name, schema) != schema:
+                message = f"two bodies have the name {name}"
+                raise ValueError(message)
+        return self._limited(found[_ONE, mode])
+
+    def _limited(self, schema: Any) -> Any:
+        """Put the settings' numbers where a schema names them."""
+        if isinstance(schema, dict):
+            return {key: self._limited(value) for key, value in schema.items()}
+        if isinstance(schema, list):
+            return [self._limited(each) for each in schema]
+        return self._limits.get(schema, schema) if isinstance(schema, str) else schema
+
+
+def _operation(rule: Rule, operation: Operation, schemas: _Schemas, app: Flask) -> dict[str, Any]:
+    view = app.view_functions[rule.endpoint]
+    scope = scope_of(view, _method(rule).upper())
+    statuses = sorted(
+        {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.ledger else ())}
+    )
+    described: dict[str, Any] = {
+        "operationId": rule.endpoint.replace(".", "_"),
+        "summary": (view.__doc__ or "").split("\n")[0],
+        **({"description": " ".join(operation.about.split())} if operation.about else {}),
+        "parameters": [*_path_arguments(rule), *(_parameter(each, schemas) for each in operation.parameters)],
+        "responses": {
+            **{str(status): _answer(answer, schemas) for status, answer in operation.answers.items()},
+            **{str(status): _problem(status, schemas) for status in statuses},
+        },
+    }
+    if scope:
+        described["security"] = [{"key": [scope]}]
+    if operation.body:
+        content = {
+            media: {"schema": schemas.of(model, "validation")} for media, model in operation.body.items()
+        }
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _path_arguments(rule: Rule) -> Iterator[dict[str, Any]]:
+    for name in _PATH_ARGUMENT.findall(rule.rule):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.about,
+        "schema": schemas.of(parameter.type, "validation"),
+    }
+
+
+def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+    described = {
+        "description": answer.about,
+        "headers": _headers(*answer.headers),
+        "content": {media: {"schema": schemas.of(model)} for media, model in answer.content.items()},
+    }
+    return described | ({"links": dict(_links())} if answer.follow else {})
+
+
+def _links() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Tell how the id of a job leads on."""
+    for endpoint in OPERATIONS:
+        if endpoint.startswith(_LEADS_ON):
+            name = endpoint.replace(".", "_")
+            yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+
+
+def _problem(status: int, schemas: _Schemas) -> dict[str, Any]:
+    return {
+        "description": TITLES[status],
+        "headers": _headers(*_PROBLEM_HEADERS.get(status, ())),
+        "content": {_PROBLEM: {"schema": schemas.of(Problem)}},
+    }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {
+        name: {"description": about, "schema": schema}
+        for name, (about, schema) in _HEADERS.items()
+        if name in (*names, "X-Request-Id")
+    }
+
+
+def _method(rule: Rule) -> str:
+    (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    return method.lower()

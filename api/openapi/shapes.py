@@ -1,0 +1,14 @@
+"""What the bodies of answers have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, with_config
+
+# A member more would be a change of the contract.
+closed = with_config(ConfigDict(extra="forbid"))
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]

@@ -1,0 +1,68 @@
+"""Where a job stands, from queues read at most twice a second: polls must not cost a round trip more."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+from tasks.errors import LedgerUnavailableError
+from tasks.jobs import Job, QueueClass
+from tasks.ledger import Ledger
+from tasks.queues import Queue, read_queues
+
+logger = logging.getLogger(__name__)
+
+_FRESH_S = 0.5
+_UNKNOWN_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
+_LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How many items are before a job's own, and in how many seconds it should be over, if that is known."""
+
+    items_ahead: int
+    eta_s: float | None
+
+
+class Queues:
+    """The queues as they were a moment ago."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._read: dict[QueueClass, Queue] = {}
+        self._looked = -_FRESH_S
+
+    def place(self, job: Job) -> Place | None:
+        """Return where the job stands; None when it is over."""
+        if job.status.terminal:
+            return None
+        queue = self._queue(job.queue_class)
+        if queue is None or job.ticket is None:
+            return Place(0, None)
+        ahead = max(0, job.ticket - queue.left)
+        if not queue.items_per_s:
+            return Place(ahead, None)
+        return Place(ahead, round((ahead + job.counts.pending) / queue.items_per_s, 1))
+
+    def poll_after_ms(self, job: Job) -> int | None:
+        """Return when asking again is worth while, from the drain rate; None when the job is over."""
+        place = self.place(job)
+        if place is None:
+            return None
+        if place.eta_s is None:
+            return _UNKNOWN_POLL_MS[job.queue_class]
+        return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(place.eta_s * 1000)))
+
+    def _queue(self, queue_class: QueueClass) -> Queue | None:
+        now = time.monotonic()
+        if now - self._looked >= _FRESH_S:
+            self._looked = now
+            try:
+                self._read = read_queues(self._ledger)
+            except LedgerUnavailableError as error:
+                # The job was read: its answer matters more than how long it will take.
+                logger.warning("no queues to tell of: %s", error)
+        return self._read.get(queue_class)

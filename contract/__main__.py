@@ -1,0 +1,73 @@
+"""Runs schemathesis against a service of its own, on free ports, with every check it has."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from api.callers import Scope
+from api.keyring import Keyring
+from ops.client import Client
+from ops.logs import Log
+from ops.ports import free_port
+from ops.processes import ROOT
+from ops.redis_server import redis_server
+from ops.stack import Plan, interrupt_on_signals, running_stack
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+
+_CONFIG = Path(__file__).with_name("schemathesis.toml")
+_LEAST_CASES = 2_000
+_WIDTH = 400  # schemathesis shows bodies whole, megabytes of them
+_ENVIRONMENT = {
+    "AUTH": "keys",
+    "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1",
+    # What is checked here is the contract, not how fast one may call.
+    "SENTIMENT_RATE_PER_S": "10000",
+    "SENTIMENT_RATE_BURST": "100000",
+}
+
+
+def main() -> int:
+    """Return 0 when enough was tried and nothing failed."""
+    interrupt_on_signals()
+    log_path = ROOT / ".run" / "contract.log"
+    log_path.parent.mkdir(exist_ok=True)
+    with redis_server() as redis_url, log_path.open("w", encoding="utf-8") as log:
+        os.environ |= _ENVIRONMENT | {"REDIS_URL": redis_url}
+        _, token = Keyring(Ledger.connect(Settings.read())).create("contract", list(Scope))
+        plan = Plan(port=free_port(), redis_url=redis_url)
+        with running_stack(plan, Log(log)) as stack, Client(stack.url, token) as client:
+            stack.await_api(client)
+            stack.score(client, "等它醒来")
+            status, cases = _run(stack.url, token)
+            stack.check()
+    if cases < _LEAST_CASES:
+        print(f"only {cases} cases; at least {_LEAST_CASES} are wanted", file=sys.stderr)
+        return 1
+    return status
+
+
+def _run(url: str, token: str) -> tuple[int, int]:
+    """Return the exit status of schemathesis and how many cases it tried."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(_CONFIG)),
+        *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}", "--checks", "all"),
+        *("--max-examples", "120", "--continue-on-failure", "--no-color", *sys.argv[1:]),
+    ]
+    cases = 0
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    ) as run:
+        for line in run.stdout or ():
+            print(line.rstrip()[:_WIDTH], flush=True)
+            if found := re.search(r"([\d,]+) generated", line):
+                cases = int(found[1].replace(",", ""))
+    return run.returncode, cases
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Entry point: `python -m hooks` sends until told to stop, `python -m hooks secret` shows what signs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from hooks.secret import signing_secrets
+from hooks.sender import Sender
+from tasks.errors import SentiqError
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+
+# Nobody waits for the sender: it may ask Redis again for longer than a restart of it takes.
+_PATIENCE = 5
+
+
+def main() -> int:
+    """Return 0 after a stop, 1 when the settings cannot be read or Redis does not show the secret."""
+    parser = argparse.ArgumentParser(prog="hooks", description="Sends the webhooks of jobs that are over.")
+    parser.add_argument("action", nargs="?", choices=["send", "secret"], default="send")
+    action = parser.parse_args().action
+    try:
+        settings = Settings.read()
+        logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+        ledger = Ledger.connect(settings, patience=_PATIENCE)
+        if action == "secret":
+            print("\n".join(signing_secrets(ledger)))
+        else:
+            asyncio.run(Sender(ledger).run())
+    except SentiqError as error:
+        print(f"hooks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

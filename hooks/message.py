@@ -1,0 +1,54 @@
+"""What a receiver gets: a thin body, and the headers by which it knows who sent it.
+
+Signed as https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md says:
+HMAC-SHA256 over `id.timestamp.body`, one signature for each secret that is live.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic_core import to_json
+from standardwebhooks import Webhook as Signer
+
+from tasks.deliveries import Delivery
+
+
+def body(delivery: Delivery) -> bytes:
+    """Return counts and links, never texts: whoever may read these asks the API for them."""
+    counts, self = delivery.counts, f"/v1/jobs/{delivery.job_id}"
+    ended = datetime.fromtimestamp(delivery.ended_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return to_json(
+        {
+            "type": delivery.event,
+            "timestamp": ended.replace("+00:00", "Z"),
+            "data": {
+                "id": delivery.job_id,
+                "object": "job",
+                "status": delivery.status,
+                "counts": {
+                    "total": counts.total,
+                    "succeeded": counts.succeeded,
+                    "failed": counts.failed,
+                    "timed_out": counts.timed_out,
+                    "canceled": counts.canceled,
+                },
+                "links": {"self": self, "results": f"{self}/results"},
+            },
+        }
+    )
+
+
+def headers(delivery: Delivery, content: bytes, secrets: Sequence[str]) -> dict[str, str]:
+    """Sign the content as of now: receivers refuse what was signed minutes ago."""
+    now = datetime.fromtimestamp(int(time.time()), UTC)
+    signatures = [Signer(secret).sign(delivery.message_id, now, content.decode()) for secret in secrets]
+    return {
+        "content-type": "application/json",
+        "user-agent": "sentiq-webhooks",
+        "webhook-id": delivery.message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }

@@ -1,0 +1,71 @@
+"""Which hosts and addresses a webhook may go to: the public ones, and what the operator lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Names that mean this machine or this network wherever they are resolved.
+_LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+# What `is_global` lets pass: IETF protocols (Oracle's metadata), 6to4 relays, Azure's metadata.
+_REFUSED_V4 = [ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")]
+# Everything outside is mapped, translated, local or unassigned; 6to4 and Teredo carry an IPv4 address inside.
+_PUBLIC_V6 = ip_network("2000::/3")
+_REFUSED_V6 = [ip_network(net) for net in ("2002::/16", "2001::/32")]
+
+
+class AddressRules:
+    """The rules of a deployment. `allowed` are host names, addresses and networks beside the public ones."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._hosts: set[str] = set()
+        self._networks: list[Network] = []
+        for entry in allowed:
+            network = _network(entry)
+            if network is None:
+                self._hosts.add(_bare(entry))
+            else:
+                self._networks.append(network)
+
+    def allow_host(self, host: str) -> bool:
+        """Tell by a URL's host alone, unresolved, whether it may be one to deliver to."""
+        host = _bare(host)
+        address = _address(host)
+        if address is not None:
+            return self.allow_address(host, address)
+        local = "." not in host or f".{host}".endswith(_LOCAL_SUFFIXES)
+        return host in self._hosts or not local
+
+    def allow_address(self, host: str, address: Address) -> bool:
+        """Tell whether to connect to an address that a host has."""
+        listed = _bare(host) in self._hosts or any(address in network for network in self._networks)
+        return listed or _is_public(address)
+
+
+def _is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _REFUSED_V4)
+    return address in _PUBLIC_V6 and not any(address in network for network in _REFUSED_V6)
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _address(host: str) -> Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _network(entry: str) -> Network | None:
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        return None

@@ -1,0 +1,148 @@
+"""Deliveries of webhooks in the ledger: lease what is due, write what became of an attempt, read the log.
+
+The script that ends a job records its delivery. A lease counts an attempt before it is made, so attempts
+are bounded whatever dies; a delivery whose sender died is due again when the lease is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic_core import from_json, to_json
+
+from tasks.jobs import Counts
+from tasks.ledger import Ledger, pairs
+from tasks.redis_client import ledger_errors
+from tasks.refs import HOOKS, PREFIX, job_key
+from tasks.webhooks import Event
+
+# Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
+LEASE_S = 60
+
+
+class DeliveryStatus(StrEnum):
+    """What became of a delivery. All but the first are final."""
+
+    PENDING = "pending"  # an attempt is under way or will be made
+    DELIVERED = "delivered"  # the receiver answered 2xx
+    GONE = "gone"  # the receiver answered 410: it wants no more
+    EXHAUSTED = "exhausted"  # no attempt was answered with 2xx, and there will be no other
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One leased attempt to tell a job's end. `attempt` counts from 1 and fences off a late outcome."""
+
+    job_id: str
+    attempt: int
+    url: str
+    host: str
+    event: Event
+    status: str
+    counts: Counts
+    ended_ms: int
+
+    @property
+    def message_id(self) -> str:
+        """The same for each attempt: a job ends once, so it tells by itself what was seen before."""
+        return "msg_" + self.job_id.removeprefix("job_")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an attempt: the receiver's status code, or why there was none."""
+
+    status_code: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of the log; neither `status_code` nor `error` while it is under way."""
+
+    number: int
+    at_ms: int
+    status_code: int | None = None
+    error: str | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLog:
+    """A delivery as whoever reads the job sees it. `next_ms` is when the next attempt is due, if any."""
+
+    message_id: str
+    event: Event
+    url: str
+    status: DeliveryStatus
+    attempts: Sequence[Attempt]
+    next_ms: int | None
+
+
+def lease(ledger: Ledger, most: int, crowded: Sequence[str]) -> list[Delivery]:
+    """Lease up to so many due deliveries, none of them to a host that is crowded already."""
+    limits = [1 + len(ledger.settings.webhook_retries_s), LEASE_S * 1000]
+    answer = ledger.run("hook_lease", [HOOKS], [PREFIX, most, *limits, *crowded])
+    return [_read(job_id.decode(), dict(pairs(raw))) for job_id, raw in answer]
+
+
+def settle(
+    ledger: Ledger, delivery: Delivery, answer: Answer, status: DeliveryStatus, delay_s: float = 0
+) -> None:
+    """Write the outcome of an attempt; a delivery still pending is due again after the delay."""
+    keys = [HOOKS, job_key(delivery.job_id, "hook"), job_key(delivery.job_id)]
+    args = [
+        delivery.job_id,
+        delivery.attempt,
+        to_json(answer, exclude_none=True),
+        status,
+        int(delay_s * 1000),
+    ]
+    ledger.run("hook_settle", keys, args)
+
+
+def log(ledger: Ledger, job_id: str) -> DeliveryLog | None:
+    """Read what became of a job's delivery; None for a job that has none, or is not over."""
+    with ledger_errors():
+        raw: dict[bytes, bytes] = ledger.redis.hgetall(job_key(job_id, "hook"))
+        due = ledger.redis.zscore(HOOKS, job_id)
+    if not raw:
+        return None
+    delivery = _read(job_id, raw)
+    attempts = list(_attempts(raw, delivery.attempt))
+    under_way = bool(attempts) and attempts[-1].duration_ms is None
+    return DeliveryLog(
+        delivery.message_id,
+        delivery.event,
+        delivery.url,
+        DeliveryStatus(raw[b"state"].decode()),
+        attempts,
+        None if due is None or under_way else int(due),
+    )
+
+
+def _attempts(raw: Mapping[bytes, bytes], made: int) -> Iterator[Attempt]:
+    for number in range(1, made + 1):
+        line = from_json(raw[str(number).encode()])
+        if number < made and "duration_ms" not in line:
+            line["error"] = "interrupted"
+        yield Attempt(number, **line)
+
+
+def _read(job_id: str, raw: Mapping[bytes, bytes]) -> Delivery:
+    def number(name: str) -> int:
+        return int(raw.get(name.encode()) or 0)
+
+    counted = ("total", "succeeded", "failed", "timed_out", "canceled")
+    return Delivery(
+        job_id,
+        number("attempts"),
+        raw[b"url"].decode(),
+        raw[b"host"].decode(),
+        Event(raw[b"event"].decode()),
+        raw[b"event"].decode().removeprefix("job."),
+        Counts(*map(number, counted)),
+        number("ended"),
+    )

@@ -1,0 +1,93 @@
+"""One text and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tasks.verdicts import TooManyTokens, Verdict
+
+
+class ItemStatus(StrEnum):
+    """What became of one text."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TIMED_OUT = "timed_out"
+
+
+class ItemError(StrEnum):
+    """Why an item has no verdict: stable public codes."""
+
+    EMPTY_TEXT = "empty_text"
+    TEXT_TOO_LONG = "text_too_long"
+    INVALID_LINE = "invalid_line"  # of an upload: no JSON, or not an item
+    INVALID_ENCODING = "invalid_encoding"  # of an upload: not UTF-8
+    INFERENCE_FAILED = "inference_failed"
+    WORKER_LOST = "worker_lost"  # each time its child died
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # the last time its child lived on but never answered
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    CANCELED = "canceled"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another try could end otherwise: the text is kept for it."""
+        return self in _RETRYABLE
+
+    @property
+    def status(self) -> ItemStatus:
+        """What an item with this error is."""
+        return _STATUS_OF_ERROR.get(self, ItemStatus.FAILED)
+
+
+_RETRYABLE = (
+    ItemError.INFERENCE_FAILED,
+    ItemError.WORKER_LOST,
+    ItemError.ATTEMPTS_EXHAUSTED,
+    ItemError.DEADLINE_EXCEEDED,
+)
+_STATUS_OF_ERROR = {
+    ItemError.DEADLINE_EXCEEDED: ItemStatus.TIMED_OUT,
+    ItemError.CANCELED: ItemStatus.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text as submitted; `error` is set, and the text dropped, when it cannot be scored."""
+
+    text: str
+    chars: int
+    id: str | None = None
+    error: ItemError | None = None
+
+    @classmethod
+    def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:
+        """Keep a text that can be scored; of any other keep only why not and its length in code points."""
+        if len(text) > max_chars:
+            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
+        if not text.strip():
+            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT)
+        return cls(text, len(text), caller_id)
+
+
+Outcome = Verdict | TooManyTokens | ItemError
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """One item with its outcome, as the ledger keeps it."""
+
+    index: int
+    id: str | None
+    chars: int
+    attempts: int
+    outcome: Outcome
+
+    @property
+    def status(self) -> ItemStatus:
+        """Whether there is a verdict, and if not, what kept it from having one."""
+        if isinstance(self.outcome, Verdict):
+            return ItemStatus.SUCCEEDED
+        return self.outcome.status if isinstance(self.outcome, ItemError) else ItemStatus.FAILED

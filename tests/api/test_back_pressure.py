@@ -1,0 +1,128 @@
+"""What a full service answers, and what it tells of its queues."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ops.stack import Stack
+from tasks.ledger import Ledger
+from tests.api.test_access import bearer, made, running_api
+from tests.conftest import eventually, started_stack, worker_of
+
+FIELDS = {"pending_items", "items_per_s", "wait_s", "accepting"}
+
+
+def test_queues_are_told_by_class(http: httpx2.Client) -> None:
+    told = http.get("/v1/queue").raise_for_status().json()
+    assert set(told["classes"]) == {"interactive", "bulk"}
+    assert all(set(queue) == FIELDS for queue in told["classes"].values())
+    assert told["workers"]["alive"] == 1
+    assert told["workers"]["children"] >= 1
+    eventually(lambda: not http.get("/v1/queue").json()["classes"]["interactive"]["pending_items"])
+
+
+def test_a_job_knows_its_place_and_loses_it_when_it_is_over(
+    redis_url: str, tmp_path: Path, reviews: list[dict[str, str]]
+) -> None:
+    items = [{"text": review["text"]} for review in reviews]
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+        first, second = (api.post("/v1/jobs", json={"items": items}).json() for _ in range(2))
+        assert first["queue"] == {"items_ahead": 0, "eta_s": None}
+        assert second["queue"] == {"items_ahead": len(items), "eta_s": None}
+        assert api.get("/v1/queue").json()["classes"]["bulk"]["pending_items"] == 2 * len(items)
+        assert api.get("/v1/queue").json()["workers"] == {"alive": 0, "children": 0}
+    with started_stack(tmp_path, redis_url=redis_url) as stack, httpx2.Client(base_url=stack.url) as api:
+
+        def over() -> bool:
+            job = api.get(second["links"]["self"]).json()
+            return job["queue"] is None and job["poll_after_ms"] is None and job["status"] == "succeeded"
+
+        eventually(over)
+        eventually(lambda: api.get("/v1/queue").json()["classes"]["bulk"]["pending_items"] == 0)
+
+
+def test_the_rate_and_what_waits_say_when_to_poll(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
+    texts = [f"{review['text']}{i}" for i in range(5) for review in reviews]
+    with started_stack(tmp_path) as stack, httpx2.Client(base_url=stack.url, timeout=30) as api:
+        jobs = [api.post("/v1/jobs", json={"items": [{"text": text} for text in texts]}) for _ in range(4)]
+        path = jobs[-1].json()["links"]["self"]
+
+        def told() -> dict[str, float] | None:
+            job = api.get(path).json()
+            return {"poll_after_ms": job["poll_after_ms"], **job["queue"]} if job["queue"]["eta_s"] else None
+
+        seen = eventually(told) or {}
+        queue = api.get("/v1/queue").json()["classes"]["bulk"]
+        assert queue["items_per_s"] > 0
+        assert queue["wait_s"] >= 0
+        assert seen["poll_after_ms"] == pytest.approx(min(5000, max(100, 1000 * seen["eta_s"])), abs=1)
+
+
+def test_a_full_service_is_503_for_one_text_and_for_a_list(redis_url: str, tmp_path: Path) -> None:
+    limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.3", "AUTH": "none"}
+    with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:
+        assert [api.post("/v1/jobs", json={"text": "好"}).status_code for _ in range(3)] == [202] * 3
+        items = {"items": [{"text": "好"}]}
+        for path, body in (("/v1/jobs", {"text": "好"}), ("/v1/jobs", items), ("/predict", {"text": "好"})):
+            refused = api.post(path, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (503, "service_full")
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert int(refused.headers["retry-after"]) == refused.json()["retry_after_s"] >= 5
+        assert api.get("/v1/queue").json()["classes"]["interactive"]["accepting"] is False
+
+
+def test_retry_after_differs_from_caller_to_caller(redis_url: str, tmp_path: Path) -> None:
+    limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.1", "AUTH": "none"}
+    with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:
+        api.post("/v1/jobs", json={"text": "好"})
+        waits = {api.post("/v1/jobs", json={"text": f"{i}"}).headers["retry-after"] for i in range(40)}
+        assert len(waits) > 1
+
+
+def test_the_quota_of_a_key_is_429_and_concerns_no_other(redis_url: str, tmp_path: Path) -> None:
+    first, second = (bearer(made(redis_url)) for _ in range(2))
+    quota = {"SENTIMENT_QUOTA_ITEMS": "2"}
+    with running_api(redis_url, tmp_path / "api.log", **quota) as url, httpx2.Client(base_url=url) as api:
+        body = {"items": [{"text": "好"}, {"text": "坏"}]}
+        assert api.post("/v1/jobs", json=body, headers=first).status_code == 202
+        refused = api.post("/v1/jobs", json={"text": "好"}, headers=first)
+        assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "At most 2 items" in refused.json()["detail"]
+        assert api.post("/v1/jobs", json=body, headers=second).status_code == 202
+
+
+def test_a_redis_without_memory_is_503_before_writes_fail(
+    redis_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+        ledger.redis.set("ballast", bytes(30_000_000))
+        job = api.post("/v1/jobs", json={"text": "好"}).json()
+
+        def refused_at_nine_tenths() -> bool:
+            ledger.redis.config_set("maxmemory", int(ledger.redis.info("memory")["used_memory"] * 1.08))
+            return api.post("/v1/jobs", json={"text": "好"}).is_error
+
+        eventually(refused_at_nine_tenths)
+        refused = api.post("/v1/jobs", json={"text": "好"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "store_full")
+        assert int(refused.headers["retry-after"]) >= 10
+        ledger.redis.config_set("maxmemory", 1000)
+        assert api.get(job["links"]["self"]).json()["status"] == "queued", "reading needs no memory"
+
+
+def test_the_id_of_a_request_is_in_the_workers_log(live: Stack, http: httpx2.Client) -> None:
+    answer = http.post("/v1/jobs", json={"text": "好"}, headers={"X-Request-Id": "me-1", "Prefer": "wait=20"})
+    assert answer.headers["x-request-id"] == "me-1"
+    worker = next(process for process in live.processes if process.pid == worker_of(live).pid)
+    eventually(lambda: any("scored" in line and "me-1" in line for line in worker._tail))
+
+
+def test_a_request_without_an_id_gets_one(http: httpx2.Client) -> None:
+    assert re.fullmatch("[0-9a-f]{32}", http.get("/livez").headers["x-request-id"])
+    minted = http.get("/livez", headers={"X-Request-Id": "not one"}).headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", minted)

@@ -1,0 +1,229 @@
+"""The document is what the service does: every status that it tells of is reached, and is as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import TypeAdapter
+
+from api.app import create_app
+from api.callers import Scope
+from api.keyring import Keyring
+from api.openapi.document import document
+from api.openapi.operations import OPERATIONS
+from api.openapi.others import Problem
+from ops.redis_server import redis_server
+from ops.stack import Stack
+from tasks import growing
+from tasks.idempotency import Key
+from tasks.ledger import Ledger
+from tasks.settings import Settings
+from tests.api.test_access import running_api
+from tests.conftest import eventually, worker_of
+from tests.hooks.jobs import BAD, GOOD, end
+
+COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
+SETTINGS = Settings()
+APP = create_app(SETTINGS)
+DOCUMENT = document(APP, SETTINGS)
+CALLS = {
+    call["operationId"]: (method.upper(), path, call)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, call in methods.items()
+}
+STATUSES = [(name, int(status)) for name, (*_, call) in CALLS.items() for status in call["responses"]]
+BODIES: dict[str, dict[str, Any]] = {
+    "jobs_create": {"text": "服务很贴心"},
+    "listing_lookup": {"ids": ["job_nonsense"]},
+    "predict_one": {"text": "服务很贴心"},
+    "predict_batch": {"texts": ["服务很贴心"]},
+}
+# What is not of the API: pages for people, the document itself, files.
+OUTSIDE = {"service.page", "openapi.read", "openapi.page", "static"}
+
+
+def test_the_copy_in_docs_is_the_document() -> None:
+    assert json.loads(COPY.read_text("utf-8")) == json.loads(json.dumps(DOCUMENT)), "make openapi"
+
+
+def test_every_route_is_in_the_document() -> None:
+    routes = {rule.endpoint for rule in APP.url_map.iter_rules()}
+    assert routes - OUTSIDE == set(OPERATIONS)
+    assert {endpoint.replace(".", "_") for endpoint in OPERATIONS} == set(CALLS)
+
+
+def test_the_document_needs_no_key_and_the_page_nothing_from_elsewhere(http: httpx2.Client) -> None:
+    assert http.get("/openapi.json").json()["openapi"] == "3.1.0"
+    page = http.get("/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page.text)
+    for name in CALLS:
+        assert f'id="{name}"' in page.text
+    links, ids = (set(re.findall(pattern, page.text)) for pattern in (r'href="#(\w+)"', r'id="(\w+)"'))
+    assert links <= ids
+
+
+@dataclass
+class Services:
+    """One that serves, one without a worker, one that asks for keys, one without a Redis."""
+
+    serving: str
+    serving_ledger: Ledger
+    idle: str
+    idle_ledger: Ledger
+    guarded: str
+    key: dict[str, str]
+    powerless_key: dict[str, str]
+    dead: str
+
+
+@pytest.fixture(scope="module")
+def services(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    logs = tmp_path_factory.mktemp("contract")
+
+    def ledger(url: str) -> Ledger:
+        return Ledger.connect(Settings(redis_url=url))
+
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server())
+        keyring = Keyring(ledger(redis))
+        keys = [keyring.create("contract", scopes)[1] for scopes in (list(Scope), [])]
+        idle = stack.enter_context(
+            running_api(redis, logs / "idle.log", AUTH="none", SENTIMENT_MAX_WAIT_S="3")
+        )
+        slow = {"SENTIMENT_RATE_PER_S": "2", "SENTIMENT_RATE_BURST": "2", "SENTIMENT_MAX_WAIT_S": "0.05"}
+        guarded = stack.enter_context(running_api(redis, logs / "guarded.log", **slow))
+        with redis_server() as gone:
+            dead = stack.enter_context(running_api(gone, logs / "dead.log", AUTH="none"))
+        key, powerless_key = ({"authorization": f"Bearer {key}"} for key in keys)
+        serving_ledger = ledger(worker_of(live).environ()["REDIS_URL"])
+        yield Services(live.url, serving_ledger, idle, ledger(redis), guarded, key, powerless_key, dead)
+
+
+def call(url: str, name: str, job_id: str = "job_nonsense", **request: Any) -> httpx2.Response:
+    """Make a call that is right but for what is given."""
+    method, path, _ = CALLS[name]
+    if name in BODIES and "content" not in request:
+        request.setdefault("json", BODIES[name])
+    return httpx2.request(method, url + path.format(job_id=job_id), timeout=60, **request)
+
+
+def made(url: str, **body: Any) -> str:
+    headers = {"prefer": "wait=20"} if body.pop("wait", False) else {}
+    answer = httpx2.post(f"{url}/v1/jobs", json={"text": "好", **body}, headers=headers, timeout=60)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def over(services: Services) -> str:
+    return made(services.serving, wait=True)
+
+
+def ended_badly(services: Services) -> str:
+    """A job whose item failed, on the service without a worker."""
+    job_id = made(services.idle, priority="bulk")
+    end(services.idle_ledger, [BAD])
+    return job_id
+
+
+def while_it_waits(services: Services, begin: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """Have the job that a call makes end while the call waits for it."""
+    with ThreadPoolExecutor() as caller:
+        answer = caller.submit(begin)
+        eventually(lambda: services.idle_ledger.redis.zcard("sentiq:pending:bulk"))
+        end(services.idle_ledger, [GOOD])
+        return answer.result()
+
+
+def until(status: int, begin: Callable[[], httpx2.Response]) -> httpx2.Response:
+    return eventually(lambda: answer if (answer := begin()).status_code == status else None)  # type: ignore[return-value]
+
+
+def success(name: str, services: Services) -> httpx2.Response:
+    needs_job = "{job_id}" in CALLS[name][1]
+    headers = {"prefer": "wait=20"} if name == "jobs_create" else {}
+    return call(services.serving, name, over(services) if needs_job else "", headers=headers)
+
+
+def in_flight(services: Services) -> httpx2.Response:
+    job_id = services.serving_ledger.ids.mint("")
+    growing.reserve(services.serving_ledger, Key("", "in-flight", None), job_id)
+    return call(services.serving, "jobs_create", headers={"idempotency-key": "in-flight"})
+
+
+def known_already(services: Services) -> httpx2.Response:
+    job_id = over(services)
+    seen = call(services.serving, "events_read", job_id).text
+    (last,) = set(re.findall(r"^id: (.*)$", seen, re.MULTILINE))
+    return call(services.serving, "events_read", job_id, headers={"last-event-id": last})
+
+
+def invalid(name: str, services: Services) -> httpx2.Response:
+    if name.startswith("predict"):
+        return call(services.serving, name, json={})
+    return call(services.serving, name, over(services), params={"nope": "1"})
+
+
+def too_large(name: str, services: Services) -> httpx2.Response:
+    return call(services.serving, name, json={"text": "好" * 2_000_000})
+
+
+def broken(name: str, services: Services) -> httpx2.Response:
+    return call(services.serving, name, content=b"{", headers={"content-type": "application/json"})
+
+
+def retried(services: Services) -> httpx2.Response:
+    headers, job_id = {"prefer": "wait=3"}, ended_badly(services)
+    return while_it_waits(services, lambda: call(services.idle, "jobs_retry", job_id, headers=headers))
+
+
+# How to get a status, of a call of its own or of any.
+REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
+    ("jobs_create", 202): lambda its: call(its.serving, "jobs_create"),
+    ("jobs_create", 409): in_flight,
+    ("jobs_cancel", 202): lambda its: call(its.idle, "jobs_cancel", made(its.idle)),
+    ("jobs_retry", 200): retried,
+    ("jobs_retry", 202): lambda its: call(its.idle, "jobs_retry", ended_badly(its)),
+    ("jobs_retry", 409): lambda its: call(its.serving, "jobs_retry", over(its)),
+    ("events_read", 204): known_already,
+}
+ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
+    200: success,
+    204: success,
+    400: broken,
+    401: lambda name, its: call(its.guarded, name),
+    403: lambda name, its: until(403, lambda: call(its.guarded, name, headers=its.powerless_key)),
+    404: lambda name, its: call(its.serving, name),
+    410: lambda name, its: call(its.serving, name, its.serving_ledger.ids.mint("")),
+    413: too_large,
+    415: lambda name, its: call(its.serving, name, content=b"x", headers={"content-type": "text/plain"}),
+    422: invalid,
+    429: lambda name, its: until(429, lambda: call(its.guarded, name, headers=its.key)),
+    503: lambda name, its: call(its.dead, name),
+    504: lambda name, its: call(its.idle, name),
+}
+
+
+@pytest.mark.parametrize(("name", "status"), STATUSES)
+def test_a_documented_status_is_reached_and_is_as_documented(
+    services: Services, name: str, status: int
+) -> None:
+    reach = REACHED.get((name, status)) or (lambda its: ANY[status](name, its))
+    answer = reach(services)
+    assert answer.status_code == status, answer.text
+    described = CALLS[name][2]["responses"][str(status)]
+    media = answer.headers.get("content-type", "").split(";")[0]
+    assert media in (described.get("content") or {""})
+    endpoint = next(each for each in OPERATIONS if each.replace(".", "_") == name)
+    success = OPERATIONS[endpoint].answers.get(status)
+    if media.endswith("json"):
+        model = success.content[media] if success else Problem
+        TypeAdapter(model).validate_json(answer.content)

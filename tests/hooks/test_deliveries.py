@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+
+from tasks import closing, deliveries
+from tasks.deliveries import Answer, DeliveryStatus
+from tasks.keeping import retry_terms
+from tasks.ledger import Ledger
+from tasks.refs import HOOKS, job_key
+from tasks.webhooks import Event, Webhook
+from tests.hooks.jobs import BAD, GOOD, end, ended, record
+
+URL = "https://example.com/hook"
+
+
+def due_now(ledger: Ledger) -> None:
+    """Let whatever is waited for be over."""
+    for job_id in ledger.redis.zrange(HOOKS, 0, -1):
+        ledger.redis.zadd(HOOKS, {job_id: 1})
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "event"),
+    [
+        ((GOOD, GOOD), Event.SUCCEEDED),
+        ((GOOD, BAD), Event.PARTIAL),
+        ((BAD, BAD), Event.FAILED),
+    ],
+)
+def test_the_step_that_ends_a_job_records_its_delivery(
+    ledger: Ledger, outcomes: tuple[object, ...], event: Event
+) -> None:
+    job_id = record(ledger, URL, items=2)
+    assert deliveries.lease(ledger, 9, []) == []
+    end(ledger, outcomes)  # type: ignore[arg-type]
+    (delivery,) = deliveries.lease(ledger, 9, [])
+    assert (delivery.job_id, delivery.event, delivery.attempt) == (job_id, event, 1)
+    assert (delivery.url, delivery.host) == (URL, "example.com")
+    assert delivery.counts == ledger.job(job_id).counts
+    assert delivery.ended_ms == ledger.job(job_id).finished_ms
+
+
+def test_an_end_that_was_not_asked_for_is_not_told(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL, events=[Event.FAILED, Event.TIMED_OUT])
+    assert deliveries.lease(ledger, 9, []) == []
+    assert deliveries.log(ledger, job_id) is None
+
+
+def test_what_one_sender_holds_no_other_gets_until_the_lease_is_over(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    (first,) = deliveries.lease(ledger, 9, [])
+    assert deliveries.lease(ledger, 9, []) == []
+    due_now(ledger)
+    (second,) = deliveries.lease(ledger, 9, [])
+    assert (second.attempt, second.message_id) == (2, first.message_id)
+    log = deliveries.log(ledger, job_id)
+    assert log is not None
+    assert [attempt.error for attempt in log.attempts] == ["interrupted", None]
+
+
+def test_a_late_outcome_is_logged_and_changes_nothing(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    (first,) = deliveries.lease(ledger, 9, [])
+    due_now(ledger)
+    (second,) = deliveries.lease(ledger, 9, [])
+    deliveries.settle(ledger, second, Answer(200), DeliveryStatus.DELIVERED)
+    deliveries.settle(ledger, first, Answer(error="timed_out"), DeliveryStatus.PENDING, 5)
+    log = deliveries.log(ledger, job_id)
+    assert log is not None
+    assert (log.status, log.next_ms) == (DeliveryStatus.DELIVERED, None)
+    assert [(each.status_code, each.error) for each in log.attempts] == [(None, "timed_out"), (200, None)]
+
+
+def test_attempts_are_bounded_even_if_each_kills_its_sender(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    most = 1 + len(ledger.settings.webhook_retries_s)
+    for number in range(1, most + 1):
+        (delivery,) = deliveries.lease(ledger, 9, [])
+        assert delivery.attempt == number
+        due_now(ledger)
+    assert deliveries.lease(ledger, 9, []) == []
+    log = deliveries.log(ledger, job_id)
+    assert log is not None
+    assert (log.status, len(log.attempts), log.next_ms) == (DeliveryStatus.EXHAUSTED, most, None)
+    assert not ledger.redis.zcard(HOOKS)
+
+
+def test_a_crowded_host_makes_no_other_wait(ledger: Ledger) -> None:
+    ended(ledger, "https://slow.example.com/")
+    quick = ended(ledger, URL)
+    (delivery,) = deliveries.lease(ledger, 1, ["slow.example.com"]) or deliveries.lease(
+        ledger, 1, ["slow.example.com"]
+    )
+    assert delivery.job_id == quick
+
+
+def test_the_log_goes_with_the_job_even_if_that_is_gone_before(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    (delivery,) = deliveries.lease(ledger, 9, [])
+    assert 0 < ledger.redis.pttl(job_key(job_id, "hook")) <= 604_800_000
+    deliveries.settle(ledger, delivery, Answer(503), DeliveryStatus.PENDING, 5)
+    ledger.redis.delete(job_key(job_id))
+    due_now(ledger)
+    (again,) = deliveries.lease(ledger, 9, [])
+    deliveries.settle(ledger, again, Answer(200), DeliveryStatus.DELIVERED)
+    assert not ledger.redis.keys(job_key(job_id, "*hook*"))
+
+
+def test_a_settled_log_lives_as_long_as_the_job(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    (delivery,) = deliveries.lease(ledger, 9, [])
+    deliveries.settle(ledger, delivery, Answer(410), DeliveryStatus.GONE)
+    left_ms = ledger.redis.pttl(job_key(job_id))
+    assert ledger.redis.pttl(job_key(job_id, "hook")) == pytest.approx(left_ms, abs=1000)
+
+
+def test_a_canceled_job_is_told_of(ledger: Ledger) -> None:
+    job_id = record(ledger, URL, items=2)
+    closing.cancel(ledger, job_id)
+    (delivery,) = deliveries.lease(ledger, 9, [])
+    assert (delivery.job_id, delivery.event, delivery.counts.canceled) == (job_id, Event.CANCELED, 2)
+
+
+def test_a_deleted_jobs_delivery_goes_on_and_leaves_nothing(ledger: Ledger) -> None:
+    job_id = ended(ledger, URL)
+    closing.delete(ledger, job_id, "")
+    (delivery,) = deliveries.lease(ledger, 9, [])
+    deliveries.settle(ledger, delivery, Answer(200), DeliveryStatus.DELIVERED)
+    assert not ledger.redis.exists(job_key(job_id, "hook"))
+
+
+def test_a_retry_tells_of_its_end_too(ledger: Ledger) -> None:
+    job_id = record(ledger, URL, events=[Event.FAILED])
+    terms = retry_terms(ledger.job(job_id))
+    assert terms.webhook == Webhook(URL, "example.com", [Event.FAILED])
