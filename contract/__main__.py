@@ -26,6 +26,7 @@ _ENVIRONMENT = {
     "AUTH": "keys",
     "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1",
     # What is checked here is the contract, not how fast one may call.
+    "SENTIMENT_TARGET_WAIT_INTERACTIVE_S": "3600",
     "SENTIMENT_RATE_PER_S": "10000",
     "SENTIMENT_RATE_BURST": "100000",
 }
@@ -56,7 +57,7 @@ def _run(url: str, token: str) -> tuple[int, int]:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(_CONFIG)),
         *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}", "--checks", "all"),
-        *("--max-examples", "120", "--continue-on-failure", "--no-color", *sys.argv[1:]),
+        *("--max-examples", "140", "--continue-on-failure", "--no-color", *sys.argv[1:]),
     ]
     cases = 0
     with subprocess.Popen(
