@@ -47,7 +47,7 @@ def close_items(  # noqa: PLR0913  a scan needs to be told all of it
         pipe = ledger.redis.pipeline(transaction=False)
         for start, payload in payloads.items():
             chunk = Chunk.decode(job_id, int(start), payload)
-            ref = Ref(job_id, chunk.start, cost=0)  # of no lease
+            ref = Ref.of(chunk)
             result = ChunkResult.given_up(chunk, error, ref.attempts)
             close(
                 ledger,
