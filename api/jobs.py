@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import threading
 
 from flask import Blueprint, Response, request, url_for
 
@@ -19,13 +21,16 @@ from api.submission import Accepted
 from api.upload import MEDIA_TYPE, accept_upload
 from api.views import job_view
 from tasks import closing
-from tasks.errors import JobNotOverError
+from tasks.errors import JobNotOverError, LedgerUnavailableError
 from tasks.jobs import Job
 from tasks.keeping import kept_items, retry_terms
+from tasks.ledger import Ledger
 
 jobs = Blueprint("jobs", __name__)
 
 INCLUDED_RESULTS = 100
+# A job so large that its cancel takes longer is answered as `canceling`.
+_CANCEL_S = 1.0
 
 
 @jobs.post("/v1/jobs")
@@ -52,8 +57,11 @@ def cancel(job_id: str) -> Response:
     """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
     refuse_unknown_queries()
     _job(job_id)
-    canceled = closing.cancel(services().ledger, job_id)
-    return _job_reply(_job(job_id), 202 if canceled else 200, None, {}, results=False)
+    canceled = closing.cancel(services().ledger, job_id, _CANCEL_S)
+    job = _job(job_id)
+    if canceled and not job.status.terminal:
+        threading.Thread(target=_go_on, args=(services().ledger, job_id), daemon=True).start()
+    return _job_reply(job, 202 if canceled else 200, None, {}, results=False)
 
 
 @jobs.post("/v1/jobs/<job_id>/retry")
@@ -75,6 +83,12 @@ def delete(job_id: str) -> Response:
     refuse_unknown_queries()
     closing.delete(services().ledger, job_id, _job(job_id).terms.owner)
     return Response(status=204)
+
+
+def _go_on(ledger: Ledger, job_id: str) -> None:
+    """Close what is left of a canceled job; should Redis go, a reconciler does when it is back."""
+    with contextlib.suppress(LedgerUnavailableError):
+        closing.cancel(ledger, job_id)
 
 
 def _accept_document() -> Accepted:

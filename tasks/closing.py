@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from tasks.chunks import Chunk, ChunkResult
 from tasks.items import ItemError
 from tasks.jobs import QueueClass
@@ -19,15 +22,19 @@ TOMBSTONE_MS = 15 * 86_400_000
 _AT_ONCE = 100
 
 
-def cancel(ledger: Ledger, job_id: str) -> bool:
-    """Cancel a job: what nobody has leased is closed at once, the rest soon. False when it was over."""
+def cancel(ledger: Ledger, job_id: str, patience_s: float = math.inf) -> bool:
+    """Cancel a job: what nobody has leased is closed at once, the rest soon. False when it was over.
+
+    Of a very large job as much is closed as can be in so many seconds; calling again goes on.
+    """
+    end = time.monotonic() + patience_s
     # Without workers there is nobody to wait for, nor a reconciler to close what a dead child holds.
     grace_ms = CANCEL_GRACE_MS if ledger.models() else 0
     keys = [job_key(job_id), OPEN, UPLOADS]
     if not ledger.run("cancel", keys, [PREFIX, job_id, grace_ms]):
         return False
     cursor, first = 0, True
-    while cursor or first:
+    while (cursor or first) and time.monotonic() < end:
         cursor, first = close_items(ledger, job_id, ItemError.CANCELED, "canceled", cursor=cursor), False
     return True
 

@@ -67,6 +67,15 @@ def test_a_canceled_job_that_nobody_works_on_is_over_at_once_and_never_leased(le
     assert not cancel(ledger, job_id), "it was over"
 
 
+def test_a_cancel_without_patience_goes_on_when_it_is_asked_again(ledger: Ledger) -> None:
+    job_id = record(ledger, 300)
+    assert cancel(ledger, job_id, patience_s=0)
+    assert ledger.job(job_id).status is JobStatus.CANCELING
+    assert leases.lease(ledger, BULK, CHILD, 0) is None, "nothing of it is leased any more all the same"
+    assert cancel(ledger, job_id)
+    assert ledger.job(job_id).status is JobStatus.CANCELED
+
+
 def test_canceling_keeps_what_is_finished_and_lets_a_child_finish_what_it_holds(ledger: Ledger) -> None:
     seem_alive(ledger)
     job_id = record(ledger, 3)
