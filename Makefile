@@ -67,8 +67,9 @@ test-models: $(VENV)/.models ## the tests that need torch
 model: $(VENV)/.models $(START)/.made ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
 	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
 		--start $(START)/*.whl $(ARGS)
-	@$(PY) -m worker.packs make --source "$(OUT)/source" --out models/embedded --labelled "$(DEV)" \
-		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference compact
+	@cp "$(OUT)"/source/* models/checkpoint/
+	@$(PY) -m worker.packs make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
+		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(PY) -m ruff check .

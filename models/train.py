@@ -29,6 +29,7 @@ from models.start import Start
 from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
+from worker.packs.reference import compress
 from worker.tokenizer import load_tokenizer
 
 
@@ -109,10 +110,10 @@ def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> 
 
 
 def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
-    """Write the StructBERT-layout directory that the pack maker takes."""
+    """Write the StructBERT-layout directory that the pack maker takes, its matrices as 8-bit rows."""
     source = options.out / "source"
     source.mkdir(exist_ok=True)
-    save_file(model.state_dict(), source / "model.safetensors")
+    save_file(compress(model.state_dict()), source / "model.safetensors")
     config = {
         "model_type": "bert",
         "vocab_size": shape.vocabulary,

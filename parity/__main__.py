@@ -14,11 +14,10 @@ from parity.exact import exact_pack
 from parity.stock import StockError
 from parity.texts import id_texts, review_texts
 from worker.engines.bert import BertShape
-from worker.packs import REFERENCE_FILE, load_pack
-from worker.packs.reference import read_reference
+from worker.packs.source import read_source
 
 SUBJECTS = ("layouts", "tiny", "embedded", "base")
-_EMBEDDED = ROOT / "models" / "embedded"
+_EMBEDDED = ROOT / "models" / "checkpoint"
 _LAYOUT_TEXTS = 50
 
 
@@ -66,11 +65,9 @@ class Run:
         return random_checkpoint(self.workshop / name, shape, layout, self.seed)
 
     def _embedded(self) -> Path:
-        pack = load_pack(_EMBEDDED)
-        shape = BertShape.from_architecture(pack.architecture)
-        weights = read_reference(pack.path(REFERENCE_FILE))
-        tokens = pack.path("vocab.txt").read_text("utf-8").rstrip("\n").split("\n")
-        return write_checkpoint(self.workshop / "embedded", shape, weights, tokens, Layout())
+        source = read_source(_EMBEDDED)
+        tokens = source.vocabulary.read_text("utf-8").rstrip("\n").split("\n")
+        return write_checkpoint(self.workshop / "embedded", source.shape, source.weights, tokens, Layout())
 
 
 def main() -> int:

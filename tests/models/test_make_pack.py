@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
+from safetensors.torch import save_file  # noqa: E402
+
 from tests.models.sources import CONFIG, SHAPE, TEXTS, set_json, weights, write_source  # noqa: E402
 from worker.classifier import Classifier  # noqa: E402
 from worker.engines import build_engine  # noqa: E402
@@ -166,6 +168,27 @@ def test_a_graph_that_does_not_answer_like_its_reference_fails_the_check(
     )
     (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
     assert main(["verify", str(stranger.directory), "--calibration", str(tmp_path / "texts")]) == 1
+    assert "model.bin: gives the label of the reference for" in capsys.readouterr().err
+
+
+def test_a_pack_without_reference_is_checked_against_a_source_of_8_bit_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = recipe(tmp_path)
+    path = plain.source / "model.safetensors"
+    save_file(compress(read_source(plain.source).weights), path)
+    made = make_pack(replace(plain, reference=Reference.NONE, min_agreement=1.01))
+    (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
+    asked = ["verify", str(made.directory), "--calibration", str(tmp_path / "texts"), "--min-agreement", "1"]
+
+    assert main(asked) == 0
+    assert "agreement not checked" in capsys.readouterr().out
+    assert main([*asked, "--source", str(plain.source)]) == 0
+    assert "the label of the reference for 100.00%" in capsys.readouterr().out
+
+    turned = {name: value * -1 if "classifier" in name else value for name, value in weights().items()}
+    save_file(compress(turned), path)
+    assert main([*asked, "--source", str(plain.source)]) == 1
     assert "model.bin: gives the label of the reference for" in capsys.readouterr().err
 
 

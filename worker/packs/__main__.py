@@ -14,7 +14,7 @@ from tasks.errors import SentiqError
 from worker.packs import Pack, PackError, load_pack
 from worker.packs.card import card
 from worker.packs.origin import Origin, find_origin
-from worker.packs.verify import check_graph
+from worker.packs.verify import check_graph, with_reference
 
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "models" / "calibration.txt"
 INTERRUPTED = 130
@@ -41,6 +41,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for command in (make, verify):
         command.add_argument("--calibration", type=Path, default=CALIBRATION_TEXTS, help="texts, one a line")
         command.add_argument("--min-agreement", type=float, default=0.99, help="least share of equal labels")
+    verify.add_argument("--source", type=Path, help="the checkpoint, for a pack without reference weights")
     show = commands.add_parser("show", help="print what a pack is")
     show.add_argument("--json", action="store_true", help="as pack.json has it")
     for command in (verify, show):
@@ -100,8 +101,9 @@ def verify(pack: Pack, options: argparse.Namespace) -> None:
     """Check the graph; the files were checked when the pack was loaded."""
     print(f"{pack.id} {pack.revision}: {len(pack.files)} files as made")
     texts = options.calibration.read_text("utf-8").splitlines()
-    for line in check_graph(pack, texts, options.min_agreement):
-        print(line)
+    with with_reference(pack, options.source) as compared:
+        for line in check_graph(compared, texts, options.min_agreement):
+            print(line)
 
 
 def show(pack: Pack, options: argparse.Namespace) -> None:

@@ -11,12 +11,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from worker.packs import PackError
+from worker.packs.reference import decompress
 
 SINGLE, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
     """Tensors by the checkpoint's own names, from safetensors (one file or shards) before a pickle.
+
+    Matrices that are kept as 8-bit rows (see `worker.packs.reference`) come in fp32.
 
     Raises PackError naming the file and the cause.
     """
@@ -42,7 +45,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return decompress(load_file(path))
     except (SafetensorError, OSError) as error:
         raise PackError(f"{path.name}: cannot be read ({error})") from error
 

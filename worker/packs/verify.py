@@ -1,6 +1,10 @@
 """Check a pack again: its graph against the reference weights that it keeps."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tasks.errors import SentiqError
 from worker.batches import Batches
@@ -10,10 +14,29 @@ from worker.packs import REFERENCE_FILE, Pack, PackError
 UNCHECKED = "agreement not checked"
 
 
+@contextmanager
+def with_reference(pack: Pack, source: Path | None) -> Iterator[Pack]:
+    """The pack with the weights of `source` as its reference; as it is without one. Raises PackError."""
+    if source is None:
+        yield pack
+        return
+    try:
+        # Not at the top: torch is installed only where packs are made or compared.
+        from worker.packs.reference import Reference, write_reference  # noqa: PLC0415
+        from worker.packs.source import read_source  # noqa: PLC0415
+    except ImportError as error:
+        raise PackError(f"reading a source needs {error.name}: make .venv/.models") from error
+    with TemporaryDirectory(prefix="sentiq-") as folder:
+        write_reference(read_source(source).weights, Reference.EXACT, Path(folder) / REFERENCE_FILE)
+        for name in pack.files.keys() - {REFERENCE_FILE}:
+            (Path(folder) / name).symlink_to(pack.path(name).resolve())
+        yield replace(pack, directory=Path(folder), files={**pack.files, REFERENCE_FILE: ""})
+
+
 def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Iterator[str]:
     """Say what was found, a line each. Raises PackError when the graph does not answer as it should."""
     if REFERENCE_FILE not in pack.files:
-        yield f"{UNCHECKED}: the pack keeps no reference weights"
+        yield f"{UNCHECKED}: the pack keeps no reference weights; --source DIR names those it was made of"
         return
     try:
         reference = build_engine(pack, "torch", device="cpu", threads=1)
