@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.packs import PackError, load_pack
+from worker.packs import PackError, file_sha256, load_pack
 from worker.packs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ def test_the_embedded_pack_is_small_and_accurate() -> None:
     pack = load_pack(EMBEDDED)
     assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 10 * 2**20
     assert pack.measured["agreement_with_fp32"] > 0.99
-    assert pack.measured["dev_accuracy"] > 0.85
+    assert pack.measured["dev_accuracy"] > 0.89
 
 
 def test_one_changed_bit_of_the_weights_is_refused(copy: Path) -> None:
@@ -119,6 +119,9 @@ def test_the_command_shows_the_card(copy: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> None:
+    reference = copy / "reference.safetensors"
+    reference.write_bytes(b"not read without torch")
+    change(copy, files={**load_pack(copy).files, reference.name: file_sha256(reference)})
     code = "import sys; sys.modules['torch'] = None; from worker.packs.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, "verify", str(copy)],
@@ -133,10 +136,7 @@ def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> N
 
 
 def test_a_pack_without_reference_weights_says_what_it_could_not_check(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    files = dict(load_pack(copy).files)
-    del files["reference.safetensors"]
-    change(copy, files=files)
-    assert main(["verify", str(copy)]) == 0
+    assert main(["verify", str(EMBEDDED)]) == 0
     assert "agreement not checked: the pack keeps no reference weights" in capsys.readouterr().out
