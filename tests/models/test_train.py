@@ -9,7 +9,7 @@ import pytest
 
 from worker.packs.source import read_source
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +56,12 @@ def test_training_goes_on_from_its_checkpoints(data: Path) -> None:
     said = train(data, "--stage", "finetune", "--finetune-tokens", "2000")
     assert "dev accuracy" not in said  # the budget was spent before
     assert (data / "out" / "pretrain.pt").stat().st_mtime_ns == kept
+
+
+def test_training_goes_on_from_a_checkpoint_of_another_run(data: Path) -> None:
+    train(data, "--finetune-tokens", "2000")
+    first = read_source((data / "out").rename(data / "first") / "source")
+    train(data, f"--start={first.vocabulary.parent}", "--pretrain-tokens", "0", "--finetune-tokens", "0")
+    again = read_source(data / "out" / "source")
+    assert again.vocabulary.read_bytes() == first.vocabulary.read_bytes()
+    assert all(torch.allclose(again.weights[name], first.weights[name], atol=1e-6) for name in first.weights)
