@@ -79,8 +79,10 @@ async def _arrive(http: httpx2.AsyncClient, body: dict[str, Any], outcomes: Outc
     if retry_s:
         outcomes.longest_retry_s = max(outcomes.longest_retry_s, retry_s)
         await asyncio.sleep(retry_s)
+        # In two steps: `+=` would read the count before it waits, and lose what others counted meanwhile.
+        refused = await _submit(http, body, outcomes) is not None
         outcomes.retried += 1
-        outcomes.retried_well += await _submit(http, body, outcomes) is None
+        outcomes.retried_well += not refused
 
 
 async def _submit(http: httpx2.AsyncClient, body: dict[str, Any], outcomes: Outcomes) -> int | None:
