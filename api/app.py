@@ -13,6 +13,7 @@ from api.events import events
 from api.jobs import jobs
 from api.keyring import Keyring
 from api.listing import listing
+from api.metrics import metrics
 from api.openapi.views import openapi
 from api.predict import predict
 from api.queues import Queues
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> Flask:
     access.register(app)
     app.after_request(_mark)
     app.url_map.converters["default"] = _JobId
-    for blueprint in (service, jobs, results, events, deliveries, listing, predict, openapi):
+    for blueprint in (service, metrics, jobs, results, events, deliveries, listing, predict, openapi):
         app.register_blueprint(blueprint)
     return app
 

@@ -11,7 +11,7 @@ from tasks.admission import ask
 from tasks.jobs import QueueClass
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX, WORKERS
+from tasks.refs import COUNTERS, PREFIX, WORKERS
 
 _FIELDS = 5
 
@@ -46,6 +46,13 @@ def live_workers(ledger: Ledger) -> list[int]:
         reports = [from_json(raw) for raw in ledger.redis.hvals(WORKERS)]
     now = ledger.now_ms()
     return [report["children"] for report in reports if report["until_ms"] > now]
+
+
+def read_counters(ledger: Ledger) -> dict[str, int]:
+    """Read what was counted since the ledger began: messages `resent`, jobs `lost`."""
+    with ledger_errors():
+        counted: dict[bytes, bytes] = ledger.redis.hgetall(COUNTERS)
+    return {name.decode(): int(count) for name, count in counted.items()}
 
 
 def _queues(told: list[int | bytes]) -> Iterator[Queue]:

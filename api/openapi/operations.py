@@ -173,6 +173,7 @@ whether it is whole and where to read on.""",
         answers={200: Answer("This process answers", {JSON: others.State})}, ledger=False
     ),
     "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: others.State})}),
+    "metrics.read": Operation(answers={200: Answer("For Prometheus", {"text/plain": str})}),
     "service.queue": Operation(answers={200: Answer("The queues", {JSON: others.Queues})}),
     "service.info": Operation(answers={200: Answer("The service", {JSON: others.Info})}),
 }

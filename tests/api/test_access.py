@@ -149,7 +149,7 @@ def test_without_a_known_key_the_answer_is_401_with_a_challenge(
         assert ('error="invalid_token"' in answer.headers["www-authenticate"]) is (code == "key_unknown")
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/static/page.js"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/static/page.js"])
 def test_what_tells_nothing_of_anybody_is_open(api: httpx2.Client, path: str) -> None:
     assert api.get(path).status_code == 200
 

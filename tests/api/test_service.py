@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+from tasks.ledger import Ledger
+from tasks.queues import read_counters
+from tasks.refs import COUNTERS
 
 
 def test_the_page_is_served_and_takes_nothing_from_elsewhere(http: httpx2.Client) -> None:
@@ -40,3 +45,24 @@ def test_unknown_paths_and_methods_are_problems_too(http: httpx2.Client) -> None
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert "POST" in wrong.headers["allow"]
+
+
+def test_metrics_tell_what_waits_and_who_works(http: httpx2.Client) -> None:
+    answer = http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    told = {
+        (sample.name, sample.labels.get("class")): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert told["sentiq_workers", None] == 1
+    assert told["sentiq_children", None] >= 1
+    assert told["sentiq_waiting_items", "interactive"] >= 0
+    assert told["sentiq_accepting", "bulk"] == 1
+    assert {"sentiq_resent_total", "sentiq_lost_total"} <= {name for name, _ in told}
+
+
+def test_metrics_count_what_was_sent_again(ledger: Ledger) -> None:
+    assert read_counters(ledger) == {}
+    ledger.redis.hincrby(COUNTERS, "resent", 3)
+    assert read_counters(ledger) == {"resent": 3}
