@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 
 from tasks.errors import SentiqError
 from worker.packs import Pack, PackError, load_pack
@@ -18,6 +19,9 @@ from worker.packs.verify import check_graph, with_reference
 
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "models" / "calibration.txt"
 INTERRUPTED = 130
+
+# OpenVINO's converter makes an error of its own out of an interrupt, or goes on without a word.
+_stopped = Event()
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +75,7 @@ def make(options: argparse.Namespace) -> None:
         min_agreement=options.min_agreement,
         reference=Reference(options.reference),
     )
-    print(f"\n{card(make_pack(recipe))}")
+    print(f"\n{card(make_pack(recipe, _go_on_unless_stopped))}")
 
 
 def _download(origin: Origin) -> Path:
@@ -79,6 +83,11 @@ def _download(origin: Origin) -> Path:
 
     logging.getLogger(__name__).info("fetching %s at %s from ModelScope", origin.id, origin.revision)
     return download(origin.id, origin.revision)
+
+
+def _go_on_unless_stopped() -> None:
+    if _stopped.is_set():
+        raise KeyboardInterrupt
 
 
 def _prepare_terminal() -> None:
@@ -128,7 +137,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run() -> int:
+    """Run `main`; whoever stops this program finds no half-made pack: both signals unwind it."""
+
+    def stop(*_: object) -> None:
+        _stopped.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        return main()
+    except Exception:
+        if not _stopped.is_set():
+            raise
+        return INTERRUPTED
+
+
 if __name__ == "__main__":
-    # Whoever stops this program finds no half-made pack: both signals unwind it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    sys.exit(run())

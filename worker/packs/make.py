@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,24 +37,28 @@ class Recipe:
     reference: Reference = Reference.EXACT
 
 
-def make_pack(recipe: Recipe) -> Pack:
-    """Put the pack at `recipe.out`, whole or not at all. Raises PackError when the source cannot be used."""
+def make_pack(recipe: Recipe, between: Callable[[], None] = lambda: None) -> Pack:
+    """Put the pack at `recipe.out`, whole or not at all. Raises PackError when the source cannot be used.
+
+    `between` is called between the steps; what it raises ends the making.
+    """
     logger.info("reading %s", recipe.source)
     source = read_source(recipe.source)
     recipe.out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=recipe.out.parent, prefix=f".{recipe.out.name}-") as workshop:
         draft = Path(workshop) / "pack"
         draft.mkdir()
-        return _install(_draft(recipe, source, draft), recipe.out)
+        return _install(_draft(recipe, source, draft, between), recipe.out)
 
 
-def _draft(recipe: Recipe, source: Source, draft: Path) -> Pack:
+def _draft(recipe: Recipe, source: Source, draft: Path, between: Callable[[], None]) -> Pack:
     shutil.copyfile(source.vocabulary, draft / "vocab.txt")
     weights = write_reference(source.weights, recipe.reference, draft / REFERENCE_FILE)
-    exact, quantised = _candidates(recipe, replace(source, weights=weights), draft)
+    exact, quantised = _candidates(recipe, replace(source, weights=weights), draft, between)
     texts = [text for text, _ in recipe.labelled] or recipe.calibration
     rows = encode(texts, source.vocabulary, exact.max_tokens)
     chosen = choose(exact, quantised, rows, [label for _, label in recipe.labelled], recipe.min_agreement)
+    between()
     logger.info("%s is served: %s", chosen.precision, chosen.reason)
     for name in GRAPH_FILES:
         chosen.path(name).replace(draft / name)
@@ -66,7 +70,9 @@ def _draft(recipe: Recipe, source: Source, draft: Path) -> Pack:
     return pack
 
 
-def _candidates(recipe: Recipe, source: Source, draft: Path) -> tuple[Pack, Pack]:
+def _candidates(
+    recipe: Recipe, source: Source, draft: Path, between: Callable[[], None]
+) -> tuple[Pack, Pack]:
     """The fp32 and the int8 graph, each in a directory of its own."""
     base = Pack(
         directory=draft,
@@ -83,9 +89,12 @@ def _candidates(recipe: Recipe, source: Source, draft: Path) -> tuple[Pack, Pack
     rows = joined(encode(recipe.calibration, source.vocabulary, base.max_tokens), base.max_tokens)
     logger.info("exporting to OpenVINO")
     exact = _save(export_graph(source.shape, source.weights), base, "fp32")
+    between()
     logger.info("quantising to int8 with %d texts, joined to %d", len(recipe.calibration), len(rows))
     graph = openvino.Core().read_model(exact.path("model.xml"))
-    return exact, _save(quantise(graph, rows), base, "int8")
+    quantised = _save(quantise(graph, rows), base, "int8")
+    between()
+    return exact, quantised
 
 
 def _save(graph: openvino.Model, base: Pack, precision: str) -> Pack:
