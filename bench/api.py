@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from bench.arrivals import NO_RATE_LIMIT
+from bench.arrivals import UNHINDERED
 from bench.held import NotHeldError, hold_and_wake
 from bench.report import machine
 from bench.upload import WrongResultsError, upload_and_read
@@ -33,7 +33,7 @@ def main() -> int:
     interrupt_on_signals()
     _LOG.parent.mkdir(exist_ok=True)
     _allow_files()
-    os.environ.update(NO_RATE_LIMIT)
+    os.environ.update(UNHINDERED)
     try:
         with _LOG.open("w", encoding="utf-8") as file:
             report = _measure(options, Log(file))

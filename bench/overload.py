@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.arrivals import NO_RATE_LIMIT, Outcomes, capacity_of, outcomes_of
+from bench.arrivals import UNHINDERED, Outcomes, capacity_of, outcomes_of
 from bench.report import circumstances
 from ops.client import Client
 from ops.logs import Log
@@ -28,7 +28,7 @@ def main() -> int:
     """Measure and print; 0 when every bound holds."""
     options = _options()
     interrupt_on_signals()
-    os.environ.update(NO_RATE_LIMIT)
+    os.environ.update(UNHINDERED)
     _LOG.parent.mkdir(exist_ok=True)
     try:
         with _LOG.open("w", encoding="utf-8") as file:

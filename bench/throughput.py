@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from bench.arrivals import UNHINDERED
 from bench.end_to_end import IncompleteError, Run, run_jobs
 from bench.offline import Offline
 from bench.report import circumstances, figures, summary
@@ -30,6 +32,7 @@ def main() -> int:
     options = _options()
     interrupt_on_signals()
     _LOG.parent.mkdir(exist_ok=True)
+    os.environ.update(UNHINDERED)
     try:
         with _LOG.open("w", encoding="utf-8") as file:
             report = _measure(options, Log(file))

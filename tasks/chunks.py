@@ -13,6 +13,8 @@ from tasks.jobs import Counts
 from tasks.options import PLAIN, Options
 from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
+_UNCERTAIN, _CACHED = 1, 2  # bits of one number
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -135,7 +137,7 @@ def _decode(raw: list[Any]) -> Outcome:
 def _encode_verdict(verdict: Verdict) -> list[Any]:
     """Three numbers, and behind them what few verdicts have."""
     raw: list[Any] = [round(verdict.positive_prob, 6), verdict.tokens, verdict.text_tokens - verdict.tokens]
-    rare: list[Any] = [int(verdict.uncertain), None, None]
+    rare: list[Any] = [verdict.uncertain * _UNCERTAIN | verdict.cached * _CACHED, None, None]
     if verdict.sentences is not None:
         rare[1] = [[each.start, each.end, *_encode_verdict(each.verdict)] for each in verdict.sentences]
     if verdict.highlights is not None:
@@ -147,14 +149,15 @@ def _encode_verdict(verdict: Verdict) -> list[Any]:
 
 def _decode_verdict(raw: list[Any]) -> Verdict:
     probability, tokens, left_out = raw[:3]
-    uncertain, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
+    flags, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
     return Verdict(
         probability,
         tokens,
         tokens + left_out,
-        bool(uncertain),
+        bool(flags & _UNCERTAIN),
         None
         if sentences is None
         else [Sentence(each[0], each[1], _decode_verdict(each[2:])) for each in sentences],
         None if highlights is None else [Highlight(*each) for each in highlights],
+        bool(flags & _CACHED),
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import (
     BeforeValidator,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -114,6 +115,9 @@ class Settings(BaseSettings):
     )
     batch_tokens: PositiveInt | None = Field(
         None, description="Token budget of one forward pass, padding included; the engine's if unset."
+    )
+    cache_rows: NonNegativeInt = Field(
+        50_000, description="Texts whose verdict each child remembers; 0: every text is computed."
     )
     lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
     lease_work_s: PositiveFloat = Field(1.0, description="How much work, in seconds, one lease should hold.")

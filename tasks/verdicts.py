@@ -12,6 +12,7 @@ class Verdict:
     """What the model says about one text. Tokens are counted with the special ones.
 
     It read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked for.
+    `cached` tells that nothing was computed for it: an earlier text had the same tokens.
     """
 
     positive_prob: float
@@ -20,6 +21,7 @@ class Verdict:
     uncertain: bool = False
     sentences: Sequence[Sentence] | None = None
     highlights: Sequence[Highlight] | None = None
+    cached: bool = False
 
     @property
     def truncated(self) -> bool:

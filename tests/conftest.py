@@ -58,13 +58,16 @@ def ledger(settings: Settings) -> Ledger:
 
 @contextmanager
 def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: str) -> Iterator[Stack]:
-    """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder."""
+    """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder.
+
+    Every text is computed unless the variables say otherwise: faults are to hit work, not memories of it.
+    """
     plan = Plan(port=free_port(), redis_url=redis_url)
     with (
         pytest.MonkeyPatch.context() as patch,
         (log_dir / "stack.log").open("w", encoding="utf-8") as log,
     ):
-        for name, value in variables.items():
+        for name, value in ({"SENTIMENT_CACHE_ROWS": "0"} | variables).items():
             patch.setenv(name, value)
         with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:
             stack.await_api(client)
@@ -75,7 +78,7 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that all tests share: none of them may hurt it."""
-    with started_stack(tmp_path_factory.mktemp("live")) as stack:
+    with started_stack(tmp_path_factory.mktemp("live"), SENTIMENT_CACHE_ROWS="1000") as stack:
         yield stack
 
 

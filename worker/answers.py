@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,8 +49,11 @@ class Answer:
             end = offsets[self._whole.end - 1][1] if tokens else 0
             self._clauses = self._leave_out_clauses(question.text[:end], rows)
 
-    def verdict(self, logits: Logits, scale: Scale) -> Verdict:
-        """The verdict from the logits of all rows (n,), with what the options add to it."""
+    def verdict(self, logits: Logits, known: NDArray[np.bool_], scale: Scale) -> Verdict:
+        """The verdict from the logits of all rows (n,), with what the options add to it.
+
+        It is `cached` when every row that it takes is `known` (n,) from earlier texts.
+        """
         verdict = scale.verdict(self._whole, len(self._tokens), logits)
         parts = None
         if self._sentences is not None:
@@ -58,7 +61,13 @@ class Answer:
                 Sentence(*span, scale.verdict(reading, tokens, logits))
                 for span, tokens, reading in self._sentences
             ]
-        return replace(verdict, sentences=parts, highlights=self._weigh_clauses(logits))
+        cached = all(known[row] for reading in self._readings() for row in reading.rows)
+        return replace(verdict, sentences=parts, highlights=self._weigh_clauses(logits), cached=cached)
+
+    def _readings(self) -> Iterator[Reading]:
+        yield self._whole
+        yield from (reading for _, _, reading in self._sentences or ())
+        yield from (reading for _, reading in self._clauses or ())
 
     def _read_sentences(self, question: Question, rows: Rows, most: int) -> list[tuple[Span, int, Reading]]:
         parts = []

@@ -142,7 +142,12 @@ class _Starter:
         pack = load_pack(settings.pack)
         with self._weights.shared():
             engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
-        classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens or engine.batch_tokens)
+        classifier = Classifier(
+            pack,
+            engine,
+            batch_tokens=settings.batch_tokens or engine.batch_tokens,
+            cache_rows=settings.cache_rows,
+        )
         classifier.warm_up()
         ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
         holder = Holder(self.parent.name, os.getpid(), self._concurrency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.chunks import ChunkResult
@@ -15,6 +16,7 @@ from tasks.leases import Holder, finish, lease, renew
 from tasks.ledger import Ledger
 from tasks.options import Options
 from tasks.refs import Lease
+from tasks.verdicts import Verdict
 from worker.question import Question
 
 if TYPE_CHECKING:
@@ -135,4 +137,11 @@ def _canceled(held: Lease) -> list[ChunkResult]:
 
 
 def _outcome(item: Item, options: Options, outcomes: dict[Question, Outcome]) -> Outcome:
-    return item.error if item.error is not None else outcomes[Question(item.text, options)]
+    """The outcome of the item; whoever asks the same again in this lease gets it without any work."""
+    if item.error is not None:
+        return item.error
+    question = Question(item.text, options)
+    outcome = outcomes[question]
+    if isinstance(outcome, Verdict) and not outcome.cached:
+        outcomes[question] = replace(outcome, cached=True)
+    return outcome

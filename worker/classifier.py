@@ -8,6 +8,7 @@ from tasks.options import OnLongText
 from tasks.verdicts import TooManyTokens, Verdict
 from worker.answers import Answer, Scale
 from worker.batches import Batches
+from worker.cache import LogitCache
 from worker.engines.engine import Engine
 from worker.packs import Pack
 from worker.question import Question
@@ -18,9 +19,13 @@ from worker.tokenizer import SURROGATE, load_tokenizer
 class Classifier:
     """Scores texts with one engine. A text's verdict is the same, bit for bit, alone and in any batch."""
 
-    def __init__(self, pack: Pack, engine: Engine, *, batch_tokens: int) -> None:
-        """`batch_tokens` bounds rows x length of a forward; a longer text makes one by itself."""
+    def __init__(self, pack: Pack, engine: Engine, *, batch_tokens: int, cache_rows: int = 0) -> None:
+        """`batch_tokens` bounds rows x length of a forward; a longer text makes one by itself.
+
+        The logits of the last `cache_rows` rows are remembered.
+        """
         self._batches = Batches(engine, max_tokens=pack.max_tokens, batch_tokens=batch_tokens)
+        self._cache = LogitCache(cache_rows)
         self._most = pack.max_tokens - SPECIAL
         self._scale = Scale(pack.temperature, pack.uncertain_below)
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"))
@@ -42,8 +47,13 @@ class Classifier:
             self._prepare(question, encoding, rows)
             for question, encoding in zip(questions, self._encode(questions), strict=True)
         ]
-        logits = self._batches.logits(rows.all(), between_batches)
-        return [each.verdict(logits, self._scale) if isinstance(each, Answer) else each for each in prepared]
+        logits, known = self._cache.logits(
+            rows.all(), lambda missing: self._batches.logits(missing, between_batches)
+        )
+        return [
+            each.verdict(logits, known, self._scale) if isinstance(each, Answer) else each
+            for each in prepared
+        ]
 
     def tokenize(self, texts: Iterable[str], *, offsets: bool = False) -> list[Encoding]:
         """Token ids of each text, special tokens included; with `offsets` also their code points."""

@@ -55,6 +55,7 @@ class ScoredItem(VerdictBody):
     sentences: NotRequired[list[Sentence]]
     highlights: NotRequired[list[Highlight]]
     chars: Count
+    cached: bool
     attempts: Count
     error: None
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import time
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -44,6 +45,21 @@ def test_a_text_becomes_a_job_becomes_a_verdict(
     assert item["positive_prob"] + item["negative_prob"] == pytest.approx(1, abs=1e-6)
     assert item["score"] == pytest.approx(item["positive_prob"] - item["negative_prob"], abs=2e-6)
     assert (item["chars"], item["attempts"], item["truncated"], item["error"]) == (len(text), 1, False, None)
+
+
+def test_a_text_that_was_scored_lately_is_not_scored_again(http: httpx2.Client) -> None:
+    text = f"服务很贴心，第{time.time_ns()}次来了"
+
+    def post(*texts: str) -> list[dict[str, Any]]:
+        body = {"items": [{"text": text} for text in texts]}
+        job = http.post("/v1/jobs", json=body, headers={"Prefer": "wait=20"}).json()
+        return cast("list[dict[str, Any]]", job["results"])
+
+    first, second = post(text, text)
+    assert (first["cached"], second["cached"]) == (False, True)
+    # By then every child has scored it, or the same one twice.
+    (last,) = eventually(lambda: [item for item in post(text) if item["cached"]])
+    assert {item["positive_prob"] for item in (first, second, last)} == {first["positive_prob"]}
 
 
 def test_whoever_prefers_to_wait_gets_the_results_at_once(http: httpx2.Client) -> None:
