@@ -49,10 +49,11 @@ class Chunk:
         """Read what `encode` wrote."""
         raw = from_json(payload)
         ids, errors = raw["ids"], raw["errors"]
-        items = []
-        for i, text in enumerate(raw["texts"]):
-            code, chars = errors.get(str(i), (None, len(text)))
-            items.append(Item(text, chars, ids.get(str(i)), ItemError(code) if code else None))
+        items = [Item(text, len(text)) for text in raw["texts"]]
+        for i, (code, chars) in errors.items():
+            items[int(i)] = Item("", chars, error=ItemError(code))
+        for i, caller_id in ids.items():
+            items[int(i)] = items[int(i)]._replace(id=caller_id)
         return cls(job_id, start, items, Options.decode(raw.get("options", {})))
 
     def split(self) -> list[Chunk]:

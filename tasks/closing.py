@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from tasks.chunks import Chunk, ChunkResult
 from tasks.items import ItemError
-from tasks.jobs import QueueClass
-from tasks.leases import Guard, close
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import OPEN, PREFIX, UPLOADS, Lease, Ref, job_key, jobs_of, tombstone
+from tasks.refs import OPEN, PREFIX, UPLOADS, job_key, jobs_of, tombstone
 
 # Children look that often whether their work was canceled, and have that long to finish it all the same.
 CANCEL_GRACE_MS = 700
@@ -35,7 +35,7 @@ def cancel(ledger: Ledger, job_id: str, patience_s: float = math.inf) -> bool:
         return False
     cursor, first = 0, True
     while (cursor or first) and time.monotonic() < end:
-        cursor, first = close_items(ledger, job_id, ItemError.CANCELED, "canceled", cursor=cursor), False
+        cursor, first = close_items(ledger, job_id, ItemError.CANCELED, cursor=cursor), False
     return True
 
 
@@ -45,25 +45,23 @@ def delete(ledger: Ledger, job_id: str, owner: str) -> None:
     ledger.run("delete", keys, [PREFIX, job_id, TOMBSTONE_MS])
 
 
-def close_items(  # noqa: PLR0913  a scan needs to be told all of it
-    ledger: Ledger, job_id: str, error: ItemError, guard: Guard, *, cursor: int = 0, count: int = _AT_ONCE
+def close_items(
+    ledger: Ledger, job_id: str, error: ItemError, *, cursor: int = 0, count: int = _AT_ONCE
 ) -> int:
-    """Give up some unfinished chunks of a job if `guard` holds; return the cursor of the rest, 0 if none."""
+    """Give up some chunks of a canceled or overdue job; return the cursor of the rest, 0 if there is none."""
     with ledger_errors():
         cursor, payloads = ledger.redis.hscan(job_key(job_id, "in"), cursor, count=count)
-        pipe = ledger.redis.pipeline(transaction=False)
-        for start, payload in payloads.items():
-            chunk = Chunk.decode(job_id, int(start), payload)
-            ref = Ref.of(chunk)
-            result = ChunkResult.given_up(chunk, error, ref.attempts)
-            close(
-                ledger,
-                ref,
-                result,
-                guard,
-                Lease(QueueClass.BULK, "", 0, [ref], [chunk]),
-                seen=payload,
-                pipe=pipe,
-            )
-        pipe.execute()
+    if payloads:
+        keys = [job_key(job_id, part) for part in ("", "in", "out", "tokens", "order", "kept")]
+        args = [arg for start, raw in payloads.items() for arg in _given_up(job_id, int(start), raw, error)]
+        ledger.run("sweep", keys, [PREFIX, job_id, error.status, *args])
     return int(cursor)
+
+
+def _given_up(job_id: str, start: int, payload: bytes, error: ItemError) -> Iterator[Any]:
+    """What the script asks of a chunk."""
+    chunk = Chunk.decode(job_id, start, payload)
+    result = ChunkResult.given_up(chunk, error, attempts=0)
+    kept = result.kept
+    yield from (start, len(payload), len(chunk.items), chunk.cost, result.counts.failed)
+    yield from (result.encode(), kept.encode() if kept else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tasks.verdicts import TooManyTokens, Verdict
 
@@ -53,9 +54,11 @@ _STATUS_OF_ERROR = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One text as submitted; `error` is set, and the text dropped, when it cannot be scored."""
+class Item(NamedTuple):
+    """One text as submitted; `error` is set, and the text dropped, when it cannot be scored.
+
+    A tuple, since a million of them are made for the largest job.
+    """
 
     text: str
     chars: int

@@ -16,7 +16,7 @@ from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
 from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
 
-Guard = Literal["token", "lapsed", "dead", "overdue", "canceled"]
+Guard = Literal["token", "lapsed", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,9 @@ def close(  # noqa: PLR0913  each argument is told to the script
     held: Lease,
     *,
     model: dict[str, str] | None = None,
-    seen: bytes = b"",
     pipe: redis.Redis | None = None,
 ) -> Any:
-    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late.
-
-    Where nobody leased it, `seen` is its payload as it was read: it must not have become other chunks since.
-    """
+    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
     counts, kept = result.counts, result.kept
     keys = [
         job_key(ref.job_id),
@@ -91,7 +87,6 @@ def close(  # noqa: PLR0913  each argument is told to the script
         *(PREFIX, ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
         *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
         to_json(model) if model else "",
-        seen,
         kept.encode() if kept else "",
     ]
     return ledger.run("finish", keys, args, pipe)

@@ -153,7 +153,7 @@ class Reconciler:
                 seal_silent(self._ledger, job_id)
             canceled = status == JobStatus.CANCELING.encode()
             error = ItemError.CANCELED if canceled else ItemError.DEADLINE_EXCEEDED
-            close_items(self._ledger, job_id, error, "overdue", count=_AT_ONCE)
+            close_items(self._ledger, job_id, error, count=_AT_ONCE)
             if not self._ledger.redis.exists(job_key(job_id, "in")):
                 self._ledger.redis.zrem(OPEN, job_id)
 

@@ -1,7 +1,7 @@
 -- Writes the outcomes of a chunk, counts them and ends the job when it was the last: the first writer wins.
 -- KEYS: job, in, out, tokens, leased, leases of the worker
 -- ARGV: prefix, job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, canceled, model,
---       payload to be closed, texts to be kept for another try
+--       texts to be kept for another try
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,16 +10,6 @@ local prefix, id, start, ref, guard = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5
 local function entitled()
   if guard == 'token' then
     return redis.call('HGET', KEYS[4], start) == ARGV[6]
-  elseif guard == 'overdue' or guard == 'canceled' then
-    -- Its items must not have become other chunks since the caller read them.
-    if redis.call('HGET', KEYS[2], start) ~= ARGV[14] then
-      return false
-    end
-    local due = redis.call('HMGET', KEYS[1], 'deadline', 'cancel')
-    if guard == 'canceled' and due[2] and redis.call('HEXISTS', KEYS[4], start) == 0 then
-      return true
-    end
-    return tonumber(due[1]) <= now or (due[2] and tonumber(due[2]) <= now)
   end
   local lease_until = redis.call('ZSCORE', KEYS[5], ref)
   return lease_until and (guard == 'dead' or tonumber(lease_until) <= now)
@@ -44,8 +34,8 @@ if job[2] or tonumber(ARGV[7]) < tonumber(job[1]) then
   redis.call('RPUSH', KEYS[1] .. ':order', start)
   redis.call('PEXPIRE', KEYS[1] .. ':order', left)
 end
-if ARGV[15] ~= '' then
-  redis.call('HSET', KEYS[1] .. ':kept', start, ARGV[15])
+if ARGV[14] ~= '' then
+  redis.call('HSET', KEYS[1] .. ':kept', start, ARGV[14])
   redis.call('PEXPIRE', KEYS[1] .. ':kept', left)
 end
 if ARGV[13] ~= '' then
