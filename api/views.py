@@ -34,7 +34,7 @@ JOB_ERRORS = {
 }
 ITEM_COLUMNS = [
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "attempts", "error_code", "error_message"),
+    *("uncertain", "truncated", "chars", "tokens", "attempts", "model", "error_code", "error_message"),
 ]
 _DIGITS = 6
 
@@ -150,6 +150,7 @@ def _scored_view(item: ItemResult, verdict: Verdict) -> items.ScoredItem:
         **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy fears that it hides optional ones
         "chars": item.chars,
         "attempts": item.attempts,
+        "model": item.model,
         "error": None,
     }
     if verdict.sentences is not None:
