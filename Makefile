@@ -15,7 +15,8 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
-.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-sharing contract openapi parity \
+.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
+	compose-test contract openapi parity \
 	test test-browser test-models model lint format lock clean
 
 help: ## list the targets
@@ -46,6 +47,9 @@ bench-memory: $(VENV)/.local ## memory of a child over 50,000 batches of random 
 bench-sharing: $(VENV)/.models ## memory of two children against that of one at base size; ARGS= JSON=file
 	@exec $(PY) -m bench.sharing $(ARGS) $(if $(JSON),--json "$(JSON)")
 
+bench-scale: $(VENV)/.models ## two worker containers on a core each against one, in a Docker engine; ARGS= JSON=file
+	@exec $(PY) -m bench.scale $(ARGS) $(if $(JSON),--json "$(JSON)")
+
 parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
 	@exec $(PY) -m parity $(ARGS)
 
@@ -57,6 +61,9 @@ openapi: $(VENV)/.dev ## write docs/openapi.json anew
 
 test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)
+
+compose-test: $(VENV)/.dev ## the images and the stack in a real Docker engine; CONTAINERS=required fails without one
+	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 $(ARGS)
 
 test-browser: $(VENV)/.browser ## the page in a real browser
 	@exec $(PY) -m pytest tests/browser $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Flask, Response
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from api import access, problems
@@ -39,6 +40,9 @@ def create_app(settings: Settings) -> Flask:
     """Build the app; Redis is not asked for anything before the first request."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    if settings.proxies:
+        # Else all that come through a proxy would share one address, and one rate.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     ledger = Ledger.connect(settings)
     submission = Submission(ledger, build_publisher(settings), settings)
     app.extensions[EXTENSION] = Services(

@@ -34,7 +34,7 @@ JOB_ERRORS = {
 }
 ITEM_COLUMNS = [
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "error_code", "error_message"),
+    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model", "error_code", "error_message"),
 ]
 _DIGITS = 6
 
@@ -151,6 +151,7 @@ def _scored_view(item: ItemResult, verdict: Verdict) -> items.ScoredItem:
         "chars": item.chars,
         "cached": verdict.cached,
         "attempts": item.attempts,
+        "model": item.model,
         "error": None,
     }
     if verdict.sentences is not None:

@@ -1,14 +1,16 @@
-"""Entry point: `python -m hooks` sends until told to stop, `python -m hooks secret` shows what signs."""
+"""Entry point: `python -m hooks` sends until told to stop; `secret` shows what signs, `check` is a probe."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import socket
 import sys
 
 from hooks.secret import signing_secrets
 from hooks.sender import Sender
+from tasks.deliveries import reports
 from tasks.errors import SentiqError
 from tasks.ledger import Ledger
 from tasks.settings import Settings
@@ -18,9 +20,9 @@ _PATIENCE = 5
 
 
 def main() -> int:
-    """Return 0 after a stop, 1 when the settings cannot be read or Redis does not show the secret."""
+    """Return 0 after a stop, 1 when the settings cannot be read or Redis does not answer a question."""
     parser = argparse.ArgumentParser(prog="hooks", description="Sends the webhooks of jobs that are over.")
-    parser.add_argument("action", nargs="?", choices=["send", "secret"], default="send")
+    parser.add_argument("action", nargs="?", choices=["send", "secret", "check"], default="send")
     action = parser.parse_args().action
     try:
         settings = Settings.read()
@@ -28,12 +30,22 @@ def main() -> int:
         ledger = Ledger.connect(settings, patience=_PATIENCE)
         if action == "secret":
             print("\n".join(signing_secrets(ledger)))
+        elif action == "check":
+            return _check(ledger)
         else:
             asyncio.run(Sender(ledger).run())
     except SentiqError as error:
         print(f"hooks: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check(ledger: Ledger) -> int:
+    """0 when the sender of this host took what was due lately."""
+    if reports(ledger, socket.gethostname()):
+        return 0
+    print("hooks: the sender does not report", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

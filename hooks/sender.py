@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import signal
+import socket
+import time
 from collections import Counter
 
 from hooks import message
@@ -39,6 +42,7 @@ class Sender:
         self._attempts: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
         self._stopping = asyncio.Event()
+        self._reported = -math.inf
 
     async def run(self) -> None:
         """Send until SIGTERM or SIGINT; what is not answered soon after that is due again later."""
@@ -62,6 +66,7 @@ class Sender:
         crowded = [host for host, count in self._hosts.items() if count >= _AT_ONCE_TO_A_HOST]
         try:
             leased = await asyncio.to_thread(deliveries.lease, self._ledger, room, crowded)
+            await self._report()
         except LedgerUnavailableError as error:
             logger.warning("webhooks wait for Redis: %s", error)
             return _REDIS_GONE_S
@@ -71,6 +76,12 @@ class Sender:
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
         return 0 if leased else _LOOK_S
+
+    async def _report(self) -> None:
+        """Say once in a while that this loop turns and the ledger answers it: a probe asks for that."""
+        if time.monotonic() - self._reported >= deliveries.REPORT_S:
+            await asyncio.to_thread(deliveries.report, self._ledger, socket.gethostname())
+            self._reported = time.monotonic()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:

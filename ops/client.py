@@ -44,6 +44,10 @@ class Client:
         """What the service says of its model and its limits."""
         return self._json(self._http.get("/v1/info"))
 
+    def queue(self) -> dict[str, Any]:
+        """What waits, and who works on it."""
+        return self._json(self._http.get("/v1/queue"))
+
     def submit(self, texts: Sequence[str]) -> dict[str, Any]:
         """Send texts as one job."""
         return self._json(self._http.post("/v1/jobs", json={"items": [{"text": text} for text in texts]}))

@@ -16,6 +16,8 @@ lock() {
 lock api --extra api
 lock hooks --extra hooks
 lock worker --extra worker
+lock flower --extra flower
+lock pack --extra worker --extra models
 lock local --extra api --extra hooks --extra worker --extra local
 lock plot --extra worker --extra plot
 lock browser --extra api --extra hooks --extra worker --extra local --extra dev --extra browser

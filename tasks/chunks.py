@@ -63,11 +63,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """The outcomes of a chunk, in the order of its items."""
+    """The outcomes of a chunk, in the order of its items. `model` (`id@revision`) gave its verdicts."""
 
     chunk: Chunk
     outcomes: Sequence[Outcome]
     attempts: int
+    model: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse results that do not match their items one to one."""
@@ -111,14 +112,16 @@ class ChunkResult:
                     for item, outcome in zip(items, self.outcomes, strict=True)
                 ],
             }
+            | ({"model": self.model} if self.model else {})
         )
 
 
 def read_results(start: int, payload: bytes) -> Iterator[ItemResult]:
     """Yield the items of a chunk from what `ChunkResult.encode` wrote."""
     raw = from_json(payload)
+    attempts, model = raw["attempts"], raw.get("model")
     for i, (chars, *outcome) in enumerate(raw["items"]):
-        yield ItemResult(start + i, raw["ids"].get(str(i)), chars, raw["attempts"], _decode(outcome))
+        yield ItemResult(start + i, raw["ids"].get(str(i)), chars, attempts, _decode(outcome), model)
 
 
 def _encode(outcome: Outcome) -> list[Any]:

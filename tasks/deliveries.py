@@ -20,6 +20,7 @@ from tasks.webhooks import Event
 
 # Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
 LEASE_S = 60
+REPORT_S = 5  # between two reports of a sender, which count for three times as long
 
 
 class DeliveryStatus(StrEnum):
@@ -79,6 +80,18 @@ class DeliveryLog:
     status: DeliveryStatus
     attempts: Sequence[Attempt]
     next_ms: int | None
+
+
+def report(ledger: Ledger, sender: str) -> None:
+    """Say that the sender of this name takes what is due."""
+    with ledger_errors():
+        ledger.redis.set(f"{PREFIX}sender:{sender}", 1, ex=3 * REPORT_S)
+
+
+def reports(ledger: Ledger, sender: str) -> bool:
+    """Tell whether it said so lately."""
+    with ledger_errors():
+        return bool(ledger.redis.exists(f"{PREFIX}sender:{sender}"))
 
 
 def lease(ledger: Ledger, most: int, crowded: Sequence[str]) -> list[Delivery]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.chunks import Chunk
-from tasks.idempotency import REMEMBERED_MS, Key
+from tasks.idempotency import REMEMBERED_MS, Key, place_of
 from tasks.jobs import JobError, QueueClass
 from tasks.ledger import Ledger
 from tasks.refs import PREFIX, UPLOADS, Ref, job_key, pending
@@ -32,7 +32,7 @@ def append(ledger: Ledger, chunks: Sequence[Chunk], queue_class: QueueClass, key
     args: list[Any] = [job_id, items, SILENCE_MS, sum(chunk.cost for chunk in chunks)]
     for chunk in chunks:
         args += [chunk.start, str(Ref.of(chunk)), chunk.encode()]
-    keys = [job_key(job_id), job_key(job_id, "in"), pending(queue_class), UPLOADS, key.place if key else ""]
+    keys = [job_key(job_id), job_key(job_id, "in"), pending(queue_class), UPLOADS, place_of(key)]
     return bool(ledger.run("append", keys, args))
 
 
@@ -43,7 +43,7 @@ def seal(ledger: Ledger, job_id: str, key: Key | None = None, error: JobError | 
     """
     body = key.body or "" if key else ""
     args = [PREFIX, job_id, "", error or "", body, REMEMBERED_MS]
-    return bool(ledger.run("seal", [job_key(job_id), UPLOADS, key.place if key else ""], args))
+    return bool(ledger.run("seal", [job_key(job_id), UPLOADS, place_of(key)], args))
 
 
 def seal_silent(ledger: Ledger, job_id: str) -> bool:

@@ -10,6 +10,8 @@ from tasks.refs import PREFIX
 
 REMEMBERED_MS = 86_400_000
 
+# Where nothing ever is, for requests without a key. Redis's access lists know every key by its prefix.
+_NOWHERE = PREFIX + "idempotency:none"
 # Stands where the hash of the body will be, as long as the body is still coming in.
 _OPEN = "open"
 
@@ -44,6 +46,11 @@ class Key:
         if self.body is not None and mark != self.body:
             raise KeyReusedError(self.text)
         return job_id
+
+
+def place_of(key: Key | None) -> str:
+    """Return where Redis remembers a key, and of none a place where nothing is."""
+    return key.place if key else _NOWHERE
 
 
 def digest(body: bytes) -> str:

@@ -80,13 +80,14 @@ Outcome = Verdict | TooManyTokens | ItemError
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One item with its outcome, as the ledger keeps it."""
+    """One item with its outcome, as the ledger keeps it. `model` (`id@revision`) gave the verdict, if any."""
 
     index: int
     id: str | None
     chars: int
     attempts: int
     outcome: Outcome
+    model: str | None = None
 
     @property
     def status(self) -> ItemStatus:

@@ -21,7 +21,7 @@ from pydantic_core import from_json, to_json
 from tasks.admission import Headroom, ask, refused
 from tasks.chunks import Chunk, read_results
 from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
-from tasks.idempotency import REMEMBERED_MS, Key
+from tasks.idempotency import REMEMBERED_MS, Key, place_of
 from tasks.ids import IdMint
 from tasks.items import ItemResult
 from tasks.jobs import Counts, Job, JobStatus, QueueClass, Terms
@@ -111,7 +111,7 @@ class Ledger:
         for ref, payload in zip(refs, payloads, strict=True):
             args += [ref.start, str(ref), payload]
         keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class), tombstone(job_id)]
-        keys += [jobs_of(terms.owner), UPLOADS, key.place if key else ""]
+        keys += [jobs_of(terms.owner), UPLOADS, place_of(key)]
         answer = self.run("create", keys, args)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="Port the API listens on.")
+    proxies: int = Field(
+        0, ge=0, description="Proxies in front of the API whose X-Forwarded-For tells where a caller is."
+    )
     api_processes: PositiveInt = Field(1, description="gunicorn workers; each holds thousands of waiters.")
     auth: Literal["keys", "none"] = Field(
         "keys", validation_alias="AUTH", description="`keys`: every call needs one. `none`: anybody may call."

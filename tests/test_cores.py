@@ -16,11 +16,20 @@ OURS = sorted(os.sched_getaffinity(0))
 )
 def test_a_quota_limits_what_is_used(tmp_path: Path, quota: str, count: int) -> None:
     (tmp_path / "cpu.max").write_text(quota + "\n")
-    assert usable(tmp_path / "cpu.max") == Share(OURS, count)
+    assert usable(tmp_path / "cpu.max", tmp_path / "none") == Share(OURS, count)
+
+
+@pytest.mark.parametrize(("quota", "count"), [(-1, len(OURS)), (100_000, 1), (50_000, 1)])
+def test_an_engine_with_the_older_control_groups_is_understood(
+    tmp_path: Path, quota: int, count: int
+) -> None:
+    (tmp_path / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu.cfs_period_us").write_text("100000\n")
+    assert usable(tmp_path / "none", tmp_path / "cpu.cfs_quota_us") == Share(OURS, count)
 
 
 def test_without_a_quota_all_cores_count(tmp_path: Path) -> None:
-    assert usable(tmp_path / "missing") == Share(OURS, len(OURS))
+    assert usable(tmp_path / "none", tmp_path / "none") == Share(OURS, len(OURS))
 
 
 def test_children_are_pinned_apart_only_where_whole_cores_are_ours() -> None:

@@ -25,6 +25,7 @@ from worker.child import LEDGER_PATIENCE, Child
 from worker.cores import Share, usable
 from worker.packs import Pack, load_pack
 from worker.parent import LoadFailures, Parent, add_upkeep
+from worker.ready import ReadyChildren
 from worker.sharing import SharedBlocks
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class _Starter:
         self._concurrency = concurrency
         self._threads = max(1, share.count // concurrency)
         self._failures = LoadFailures()
-        self.parent = Parent(settings, self._failures)
+        self._ready = ReadyChildren(concurrency)
+        self.parent = Parent(settings, self._failures, self._ready)
 
     def connect_signals(self) -> None:
         worker_init.connect(self._start_parent, weak=False)
@@ -122,6 +124,7 @@ class _Starter:
             self._failures.add(str(error))
             sys.exit(os.EX_SOFTWARE)
         self._failures.clear()
+        self._ready.add(current_process().index)
         logger.info("child ready after %.2f s", time.monotonic() - started)
 
     def _preload(self) -> None:

@@ -47,6 +47,7 @@ class Child:
         self._settings = settings
         self._holder = holder
         self._model = model
+        self._model_name = f"{model['id']}@{model['revision']}"
         self._cost_per_s = settings.chunk_chars / settings.lease_work_s
 
     def work(self, queue_class: QueueClass) -> None:
@@ -86,7 +87,10 @@ class Child:
         outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._ledger, held)), strict=True))
         return [
             ChunkResult(
-                chunk, [_outcome(item, chunk.options, outcomes) for item in chunk.items], ref.attempts
+                chunk,
+                [_outcome(item, chunk.options, outcomes) for item in chunk.items],
+                ref.attempts,
+                self._model_name,
             )
             for ref, chunk in zip(held.refs, held.chunks, strict=True)
         ]

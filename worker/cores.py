@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,27 @@ class Share:
         return [self.cores[(index * threads + i) % len(self.cores)] for i in range(threads)]
 
 
-def usable(quota: Path = _QUOTA) -> Share:
-    """Read the affinity mask and the quota of cgroup v2 (`max 100000` or `150000 100000`, microseconds)."""
+def usable(quota: Path = _QUOTA, quota_v1: Path = _QUOTA_V1) -> Share:
+    """Read the affinity mask and the quota of cgroup v2, or that of v1 where the engine still has it."""
     cores = sorted(os.sched_getaffinity(0))
+    paid = _paid(quota) or _paid_v1(quota_v1) or len(cores)
+    return Share(cores, max(1, min(paid, len(cores))))
+
+
+def _paid(quota: Path) -> int | None:
+    """Whole cores of `max 100000` or `150000 100000`, microseconds; None without a limit."""
     try:
         granted, period = quota.read_text(encoding="ascii").split()
-        paid = len(cores) if granted == "max" else math.ceil(int(granted) / int(period))
+        return None if granted == "max" else math.ceil(int(granted) / int(period))
     except (OSError, ValueError):
-        paid = len(cores)
-    return Share(cores, max(1, min(paid, len(cores))))
+        return None
+
+
+def _paid_v1(quota: Path) -> int | None:
+    """Whole cores of a quota (-1 without a limit) and the period beside it; None without a limit."""
+    try:
+        granted = int(quota.read_text(encoding="ascii"))
+        period = int(quota.with_name("cpu.cfs_period_us").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return math.ceil(granted / period) if granted > 0 else None

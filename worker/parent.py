@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import uuid
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from billiard import Array, Value
@@ -22,6 +21,7 @@ from tasks.reconciler import TICK_S, Reconciler
 from tasks.redis_client import ledger_errors
 from tasks.refs import WORKERS
 from tasks.settings import Settings
+from worker.ready import ReadyChildren, place
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,11 @@ class LoadFailures:
 class Parent:
     """One a worker; `name` is unique to this start of it."""
 
-    def __init__(self, settings: Settings, failures: LoadFailures) -> None:
-        self.name = f"{_place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    def __init__(self, settings: Settings, failures: LoadFailures, ready: ReadyChildren) -> None:
+        self.name = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._took_over = False
         self._failures = failures
+        self._ready = ready
         self._model: dict[str, Any] = {}
         self._ledger = Ledger.connect(settings)
         publisher = build_publisher(settings)
@@ -81,7 +82,7 @@ class Parent:
             return
         pids = worker.pool.info["processes"]
         try:
-            self._report(len(pids))
+            self._report(pids)
             if not self._took_over:
                 self._take_over()
             self._reconciler.tick(pids)
@@ -93,24 +94,19 @@ class Parent:
         with ledger_errors():
             names = [name.decode() for name in self._ledger.redis.hkeys(WORKERS)]
         for name in names:
-            if name != self.name and name.startswith(f"{_place()}/") and not _runs(int(name.split("/")[1])):
+            if name != self.name and name.startswith(f"{place()}/") and not _runs(int(name.split("/")[1])):
                 self._reconciler.take_over(name)
         self._took_over = True
 
-    def _report(self, children: int) -> None:
+    def _report(self, pids: Sequence[int]) -> None:
         report = {
             "until_ms": self._ledger.now_ms() + _REPORT_MS,
-            "children": children,
+            "children": len(pids),
+            "ready": self._ready.among(pids),
             "model": self._model,
         }
         with ledger_errors():
             self._ledger.redis.hset(WORKERS, self.name, to_json(report))
-
-
-def _place() -> str:
-    """Where pids mean the same: this host, this namespace of processes."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"
 
 
 def _runs(pid: int) -> bool:

@@ -47,7 +47,11 @@ class Highlight(TypedDict):
 
 @closed
 class ScoredItem(VerdictBody):
-    """An item with its verdict. `id` is the caller's."""
+    """An item with its verdict. `id` is the caller's.
+
+    `model` (`id@revision`) gave the verdict: while a model is changed, items of one job may name two. It is
+    null in results that were written before items named it.
+    """
 
     index: Count
     id: str | None
@@ -57,6 +61,7 @@ class ScoredItem(VerdictBody):
     chars: Count
     cached: bool
     attempts: Count
+    model: str | None
     error: None
 
 

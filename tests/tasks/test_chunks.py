@@ -49,6 +49,14 @@ def test_results_read_as_they_were_written_without_the_texts() -> None:
     assert {item.attempts for item in items} == {2}
 
 
+def test_items_name_the_model_that_gave_their_verdicts_where_it_is_known() -> None:
+    outcomes: list[Outcome] = [Verdict(0.25, 9, 9)] * len(CHUNK.items)
+    named = ChunkResult(CHUNK, outcomes, 1, "owner/name@v1").encode()
+    assert {item.model for item in read_results(0, named)} == {"owner/name@v1"}
+    unnamed = ChunkResult(CHUNK, outcomes, 1).encode()
+    assert {item.model for item in read_results(0, unnamed)} == {None}
+
+
 def test_what_options_add_reads_as_it_was_written() -> None:
     part = Verdict(0.25, 4, 4, uncertain=True)
     outcomes: list[Outcome] = [

@@ -1,0 +1,151 @@
+"""`make bench-scale`: two worker containers, pinned to one core each, against one; interleaved in one run."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx2
+
+from bench.base import int8_pack
+from bench.end_to_end import IncompleteError, run_jobs
+from bench.report import machine
+from bench.texts import composed_texts
+from ops.client import Client
+from ops.containers import EngineError, Project, docker, missing
+from ops.ports import free_port
+
+_CORES = ("0", "1")
+_PATIENCE_S = 120
+
+
+def main() -> int:
+    """Measure, print, and write the figures as JSON where asked."""
+    options = _options()
+    try:
+        report = _measure(options)
+    except (EngineError, IncompleteError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    told = json.dumps(report, ensure_ascii=False, indent=2)
+    print(told)
+    if options.json:
+        options.json.write_text(told + "\n", "utf-8")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--pack", type=Path, help="StructBERT-base's shape if not given")
+    parser.add_argument("--count", type=int, default=300, help="texts in each run (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=4, help="pairs of runs (%(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parser.parse_args()
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    if reason := missing():
+        raise EngineError(reason)
+    pack = options.pack or int8_pack().directory
+    with TemporaryDirectory() as folder, _project(Path(folder)) as project, _workers(project, pack) as pair:
+        url = f"http://127.0.0.1:{project.env['PORT']}"
+        singles = cycle(pair)
+        run_jobs(url, composed_texts(options.count, seed=0))  # until children know how fast they are
+        rates: dict[str, list[float]] = {"one": [], "two": []}
+        for number in range(1, options.pairs + 1):
+            texts = composed_texts(options.count, seed=number)
+            # Each worker is the single one in turn, and each side begins in turn.
+            idle = [next(singles)]
+            for name in ("one", "two") if number % 2 else ("two", "one"):
+                with _stopped(idle if name == "one" else [], url):
+                    rates[name].append(run_jobs(url, texts).rate)
+                print(f"{name}: {rates[name][-1]:.1f} texts/s", file=sys.stderr)
+        return _figures(rates, str(pack.name))
+
+
+def _figures(rates: dict[str, list[float]], pack: str) -> dict[str, Any]:
+    ratios = [two / one for one, two in zip(rates["one"], rates["two"], strict=True)]
+    return {
+        **machine(()),
+        "pack": pack,
+        "load_average": round(os.getloadavg()[0], 1),
+        "texts_per_s": rates,
+        "ratio": {
+            "median": round(statistics.median(ratios), 3),
+            "each": [round(each, 3) for each in ratios],
+        },
+    }
+
+
+@contextmanager
+def _project(folder: Path) -> Iterator[Project]:
+    (folder / "env").touch()
+    env = {"TAG": "bench", "PORT": str(free_port()), "TLS_PORT": str(free_port())}
+    project = Project(f"sentiq-bench-{os.getpid()}", folder / "env", env)
+    services = ("redis", "api", "nginx")
+    project.compose("build", *services, "worker")
+    try:
+        project.compose("up", "--detach", "--no-build", *services)
+        yield project
+    finally:
+        project.compose("down", "--volumes", "--timeout", "5")
+
+
+@contextmanager
+def _workers(project: Project, pack: Path) -> Iterator[list[str]]:
+    """Two workers of the image on a core each; their ids."""
+    made: list[str] = []
+    url = "REDIS_URL=redis://worker:local-worker@redis:6379/0"
+    common = ("--network", f"{project.name}_back", "--env", url, "--volume", f"{pack.resolve()}:/pack:ro")
+    try:
+        for core in _CORES:
+            options = ("--cpuset-cpus", core, "--read-only", "--tmpfs", "/tmp")  # noqa: S108  in a container
+            made.append(docker("run", "--detach", *options, *common, "sentiq-worker:bench"))
+        _await(lambda: _alive(f"http://127.0.0.1:{project.env['PORT']}") == len(made))
+        yield made
+    finally:
+        if made:
+            docker("rm", "--force", *made)
+
+
+@contextmanager
+def _stopped(workers: Sequence[str], url: str) -> Iterator[None]:
+    """Without these workers for the length of the context."""
+    if not workers:
+        yield
+        return
+    docker("stop", *workers)
+    _await(lambda: _alive(url) == len(_CORES) - len(workers))
+    try:
+        yield
+    finally:
+        docker("start", *workers)
+        _await(lambda: _alive(url) == len(_CORES))
+
+
+def _alive(url: str) -> int:
+    try:
+        with Client(url) as client:
+            return int(client.queue()["workers"]["alive"])
+    except httpx2.HTTPError:
+        return 0
+
+
+def _await(look: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while not look():
+        if time.monotonic() > end:
+            raise EngineError(f"the workers are not as they should be after {_PATIENCE_S} s")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Flower as it runs in a container."""

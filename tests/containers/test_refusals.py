@@ -1,0 +1,137 @@
+"""What is set up wrongly says so: it ends or tries again with growing pauses, and never idles silently."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ops.containers import Project, docker, run
+from tests.conftest import eventually
+from tests.containers.conftest import TAG
+
+
+@contextmanager
+def running(role: str, network: str, variables: Mapping[str, str], *options: str) -> Iterator[str]:
+    """A container of an image, hardened as compose has it; its id."""
+    given = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    hardened = (
+        "--read-only",
+        "--tmpfs",
+        "/tmp",  # noqa: S108  in a container
+        "--cap-drop",
+        "ALL",
+        "--security-opt",
+        "no-new-privileges:true",
+    )
+    image = f"sentiq-{role}:{TAG}"
+    container = docker("run", "--detach", "--network", network, *hardened, *given, *options, image)
+    try:
+        yield container
+    finally:
+        docker("rm", "--force", container)
+
+
+def said(container: str) -> str:
+    done = run(["docker", "logs", container])
+    return done.stdout + done.stderr
+
+
+def ended(container: str) -> int | None:
+    """Its exit code; None while it runs."""
+    state, code = docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container).split()
+    return int(code) if state == "exited" else None
+
+
+PROBES = {
+    "api": ("python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz')"),
+    "worker": ("python", "-m", "worker.health"),
+    "hooks": ("python", "-m", "hooks", "check"),
+}
+
+
+def probed(container: str, role: str) -> int:
+    """What the probe of the image says, asked at once."""
+    return run(["docker", "exec", container, *PROBES[role]], check=False).returncode
+
+
+@pytest.mark.parametrize("role", ["worker", "hooks", "api", "flower"])
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("redis://{role}:wrong@redis:6379/0", ("WRONGPASS", "invalid username-password")),
+        ("redis://{role}:any@nowhere.invalid:6379/0", ("nowhere.invalid",)),
+    ],
+    ids=["wrong password", "unreachable"],
+)
+def test_a_redis_that_lets_nobody_in_is_named_and_asked_again(
+    stack: Project, role: str, address: str, reason: tuple[str, ...]
+) -> None:
+    variables = {"REDIS_URL": address.format(role=role), "AUTH": "none"}
+    with running(role, f"{stack.name}_back", variables) as container:
+
+        def complaints() -> int:
+            lines = said(container).splitlines()
+            return sum(any(word in line for word in reason) for line in lines)
+
+        if role == "api":  # It says so to whoever asks.
+            eventually(lambda: "Booting worker" in said(container))
+            assert {probed(container, role) for _ in range(2)} == {1}
+        eventually(lambda: complaints() >= 2, within_s=60)
+        assert ended(container) is None
+        if role in PROBES:
+            assert probed(container, role) != 0
+        assert "wrong@" not in said(container), "the log shows no password"
+
+
+def test_a_worker_without_its_pack_ends_and_names_it(stack: Project) -> None:
+    variables = {"REDIS_URL": f"redis://worker:{stack.env['REDIS_WORKER_PASSWORD']}@redis:6379/0"}
+    with running("worker", f"{stack.name}_back", variables | {"SENTIMENT_PACK": "/nowhere"}) as container:
+        assert eventually(lambda: ended(container), within_s=60) == 1
+        assert said(container).splitlines()[-1].startswith("worker: cannot serve /nowhere: pack.json")
+
+
+def test_nginx_without_a_key_that_it_can_read_ends_and_names_it(
+    stack: Project, certificates: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "fullchain.pem").write_bytes((certificates / "fullchain.pem").read_bytes())
+    mount = f"{folder}:/etc/nginx/tls:ro"
+    with running("nginx", f"{stack.name}_front", {}, "--volume", mount) as container:
+        assert eventually(lambda: ended(container), within_s=30) == 1
+        assert "/etc/nginx/tls/privkey.pem" in said(container)
+    (folder / "privkey.pem").write_bytes((certificates / "privkey.pem").read_bytes())
+    (folder / "privkey.pem").chmod(0o600)
+    with running("nginx", f"{stack.name}_front", {}, "--volume", mount, "--user", "4711") as container:
+        assert eventually(lambda: ended(container), within_s=30) == 1
+        last = said(container).splitlines()[-1]
+        assert "privkey.pem" in last
+        assert "Permission denied" in last
+
+
+def test_a_port_that_is_taken_is_named(images: Project) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        other = replace(images, name=f"{images.name}-port", env={**images.env, "PORT": port, "TLS_PORT": "0"})
+        done = other.compose("up", "--detach", "--no-build", "--no-deps", "nginx", check=False)
+        told = done.stdout + done.stderr
+        other.compose("down", "--volumes")
+    assert done.returncode != 0
+    assert port in told
+    assert "already" in told or "in use" in told
+    assert other.left() == []
+
+
+@pytest.mark.parametrize("role", ["api", "worker", "hooks", "flower"])
+def test_an_unknown_setting_ends_the_start_and_is_named(stack: Project, role: str) -> None:
+    with running(role, f"{stack.name}_back", {"SENTIMENT_LOG_LEVELS": "debug"}) as container:
+        assert eventually(lambda: ended(container), within_s=60) == 1
+        assert "did you mean SENTIMENT_LOG_LEVEL?" in said(container)

@@ -1,0 +1,34 @@
+"""What a container's probe asks of the sender."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from ops.processes import ROOT
+from tests.conftest import eventually
+from tests.hooks.conftest import StartSender
+
+
+def check(redis_url: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hooks", "check"]
+    env = os.environ | {"REDIS_URL": redis_url}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_probe_tells_a_sender_that_works_from_one_that_does_not(
+    redis_url: str, start_sender: StartSender
+) -> None:
+    before = check(redis_url)
+    assert (before.returncode, before.stderr) == (1, "hooks: the sender does not report\n")
+    sender = start_sender()
+    eventually(lambda: check(redis_url).returncode == 0)
+    sender.kill()
+    eventually(lambda: check(redis_url).returncode == 1)
+
+
+def test_a_probe_fails_where_redis_does_not_answer() -> None:
+    done = check("redis://127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("hooks: ")

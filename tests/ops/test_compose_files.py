@@ -1,0 +1,33 @@
+"""docker-compose.yml passes every setting on, and .env.example explains every variable."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ops.processes import ROOT
+from tasks.settings import Settings
+
+COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
+EXPLAINED = set(re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+# What the images and the file itself decide.
+FIXED = {"REDIS_URL", "PORT", "SENTIMENT_HOST", "SENTIMENT_PROXIES", "SENTIMENT_PACK", "DEVICE"}
+
+
+def test_every_setting_can_be_set_and_is_explained() -> None:
+    settable = set(Settings.variables().values()) - FIXED
+    assert settable <= EXPLAINED
+    assert {name for name in settable if name in COMPOSE} == settable
+
+
+def test_every_variable_of_the_file_is_explained_and_none_else() -> None:
+    used = set(re.findall(r"\$\{(\w+)", COMPOSE)) | set(re.findall(r"^ +(SENTIMENT_\w+):$", COMPOSE, re.MULTILINE))
+    assert used == EXPLAINED
+
+
+@pytest.mark.parametrize("role", ["api", "worker", "hooks", "flower"])
+def test_images_are_pinned_to_one_version_of_python(role: str) -> None:
+    first = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / f"Dockerfile.{role}").read_text("utf-8"), re.MULTILINE)
+    assert first is not None
+    assert re.fullmatch(r"3\.11\.\d+-slim-bookworm", first[1])

@@ -1,0 +1,53 @@
+"""What a container's probe asks of the worker: see worker/health.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from ops.processes import ROOT
+from ops.stack import Stack
+from tests.conftest import eventually, worker_of
+from worker.health import trouble
+
+
+def check(redis_url: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "worker.health"]
+    env = os.environ | {"REDIS_URL": redis_url}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("reports", "found"),
+    [
+        ([], "its parent does not report"),
+        ([{"until_ms": 99, "ready": 2}], "its parent does not report"),
+        ([{"until_ms": 101, "ready": 0}], "no child is ready"),
+        ([{"until_ms": 99, "ready": 2}, {"until_ms": 101, "ready": 1}], ""),
+    ],
+)
+def test_a_worker_is_well_when_its_last_report_tells_of_a_ready_child(
+    reports: list[dict[str, int]], found: str
+) -> None:
+    assert trouble(reports, now_ms=100) == found
+
+
+def test_a_worker_whose_loop_stands_still_is_not_well(live: Stack) -> None:
+    eventually(lambda: check(live.redis_url).returncode == 0)
+    worker: psutil.Process = worker_of(live)
+    worker.suspend()
+    try:
+        eventually(lambda: check(live.redis_url).returncode == 1, within_s=60)
+    finally:
+        worker.resume()
+    eventually(lambda: check(live.redis_url).returncode == 0, within_s=60)
+
+
+def test_a_probe_fails_where_redis_does_not_answer() -> None:
+    done = check("redis://127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("worker: ")
