@@ -34,7 +34,8 @@ JOB_ERRORS = {
 }
 ITEM_COLUMNS = [
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model", "error_code", "error_message"),
+    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
+    *("error_code", "error_message"),
 ]
 _DIGITS = 6
 
