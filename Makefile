@@ -10,14 +10,15 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STOCK := .run/parity
 START := .run/start
+KEDA := .run/k8s
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal one line that names the package being fetched; nothing elsewhere.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
-	compose-test contract openapi parity \
-	test test-browser test-models model lint format lock clean
+	compose-test configuration contract openapi parity \
+	test test-browser test-k8s test-models test-monitoring model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against Mo
 contract: $(VENV)/.contract ## the OpenAPI document against the live service, with schemathesis; ARGS=
 	@exec $(PY) -m contract $(ARGS)
 
+configuration: $(VENV)/.dev ## write docs/configuration.md anew
+	@$(PY) -m ops.configuration > docs/configuration.md
+
 openapi: $(VENV)/.dev ## write docs/openapi.json anew
 	@$(PY) -m api.openapi > docs/openapi.json
 
@@ -67,6 +71,12 @@ compose-test: $(VENV)/.dev ## the images and the stack in a real Docker engine; 
 
 test-browser: $(VENV)/.browser ## the page in a real browser
 	@exec $(PY) -m pytest tests/browser $(ARGS)
+
+test-k8s: $(VENV)/.dev $(KEDA)/.made ## ops/k8s as kustomize makes it, against schemas; needs kubectl and node
+	@exec $(PY) -m pytest tests/k8s $(ARGS)
+
+test-monitoring: $(VENV)/.dev ## rules, dashboard and runbook against a real Prometheus; needs Debian's prometheus, redis-tools, jq
+	@exec $(PY) -m pytest tests/monitoring $(ARGS)
 
 test-models: $(VENV)/.models ## the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
@@ -110,6 +120,11 @@ $(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
 $(START)/.made: requirements/start.txt $(VENV)/.made
 	@$(PY) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all: \
 		--platform manylinux2014_x86_64 --dest $(START) --requirement $<
+	@touch $@
+
+# KEDA's schemas; the package runs nowhere else.
+$(KEDA)/.made:
+	@npm install --silent --no-fund --no-audit --ignore-scripts --prefix $(KEDA) @kubernetes-models/keda@0.4.2
 	@touch $@
 
 # ModelScope's own pipeline needs older versions than ours.

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from api.callers import Caller
 from api.problems import Problem
+from tasks.figures import count
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
 from tasks.refs import PREFIX
@@ -31,6 +32,7 @@ class Rates:
         window_s = max(1, round(settings.rate_burst / settings.rate_per_s))
         self._limit = RateLimitItemPerSecond(settings.rate_burst, window_s)
         self._settings = settings
+        self._ledger = ledger
 
     def count(self, caller: Caller) -> None:
         """Count a request. Raises the 429 when it is one too many."""
@@ -43,6 +45,7 @@ class Rates:
                     raise
                 return  # nothing more can be written, but what is there may be read
             reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
+        count(self._ledger, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
         detail = (
             f"{whose} may send {self._settings.rate_per_s} requests a second, "

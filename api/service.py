@@ -49,9 +49,10 @@ def readyz() -> Response:
 def queue() -> Response:
     """Tell of each class what waits, how fast it drains and whether more is accepted."""
     ledger = services().ledger
-    children = live_workers(ledger)
+    workers = live_workers(ledger)
+    children = sum(worker.children for worker in workers)
     classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
-    return reply(others.Queues(classes=classes, workers={"alive": len(children), "children": sum(children)}))
+    return reply(others.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
 
 
 @service.get("/v1/info")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import to_json
+from redis import RedisError
 
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
 from tasks.jobs import QueueClass
 from tasks.redis_client import ledger_errors
+from tasks.refs import COUNTERS
 from tasks.settings import Settings
 
 # Room is promised that far ahead at most, so that promises cannot fill Redis.
@@ -67,4 +70,7 @@ class Headroom:
             self._full = 0 < memory["maxmemory"] * _FULL < memory["used_memory"]
             self._looked = time.monotonic()
         if self._full:
+            # A store that is not only nearly full takes not even this.
+            with suppress(RedisError):
+                self._redis.hincrby(COUNTERS, "refused:store_full", 1)
             raise StoreFullError("", _STORE_FULL_S)

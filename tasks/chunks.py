@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from tasks.items import Item, ItemError, ItemResult, Outcome
+from tasks.items import Item, ItemError, ItemResult, ItemStatus, Outcome
 from tasks.jobs import Counts
 from tasks.options import PLAIN, Options
 from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
@@ -86,6 +87,13 @@ class ChunkResult:
         return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
 
     @property
+    def figures(self) -> dict[str, int]:
+        """What is counted when it is written: items by code, and by how often they were started."""
+        codes = Counter(map(_code, self.outcomes))
+        items = {f"items:{code}": count for code, count in codes.items()}
+        return items | {f"attempts:{self.attempts}": codes.total()}
+
+    @property
     def kept(self) -> Chunk | None:
         """The items worth another try, for as long as the results are kept; None when there are none."""
         items = [
@@ -122,6 +130,12 @@ def read_results(start: int, payload: bytes) -> Iterator[ItemResult]:
     attempts, model = raw["attempts"], raw.get("model")
     for i, (chars, *outcome) in enumerate(raw["items"]):
         yield ItemResult(start + i, raw["ids"].get(str(i)), chars, attempts, _decode(outcome), model)
+
+
+def _code(outcome: Outcome) -> str:
+    if isinstance(outcome, Verdict):
+        return ItemStatus.SUCCEEDED
+    return ItemError.TEXT_TOO_LONG if isinstance(outcome, TooManyTokens) else outcome
 
 
 def _encode(outcome: Outcome) -> list[Any]:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic_core import to_json
+
 from tasks.chunks import Chunk, ChunkResult
 from tasks.items import ItemError
 from tasks.ledger import Ledger
@@ -64,4 +66,4 @@ def _given_up(job_id: str, start: int, payload: bytes, error: ItemError) -> Iter
     result = ChunkResult.given_up(chunk, error, attempts=0)
     kept = result.kept
     yield from (start, len(payload), len(chunk.items), chunk.cost, result.counts.failed)
-    yield from (result.encode(), kept.encode() if kept else "")
+    yield from (result.encode(), kept.encode() if kept else "", to_json(result.figures))

@@ -107,6 +107,7 @@ def settle(
     """Write the outcome of an attempt; a delivery still pending is due again after the delay."""
     keys = [HOOKS, job_key(delivery.job_id, "hook"), job_key(delivery.job_id)]
     args = [
+        PREFIX,
         delivery.job_id,
         delivery.attempt,
         to_json(answer, exclude_none=True),
@@ -114,6 +115,23 @@ def settle(
         int(delay_s * 1000),
     ]
     ledger.run("hook_settle", keys, args)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Deliveries that are not over, and how long the first of them is overdue: senders that work leave 0."""
+
+    deliveries: int
+    late_s: float
+
+
+def due(ledger: Ledger) -> Due:
+    """Read what waits for a sender."""
+    with ledger_errors():
+        deliveries = ledger.redis.zcard(HOOKS)
+        first = ledger.redis.zrange(HOOKS, 0, 0, withscores=True)
+    late_ms = ledger.now_ms() - first[0][1] if first else 0
+    return Due(deliveries, max(0, late_ms / 1000))
 
 
 def log(ledger: Ledger, job_id: str) -> DeliveryLog | None:

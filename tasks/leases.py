@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import redis
@@ -17,6 +18,7 @@ from tasks.redis_client import ledger_errors
 from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
 
 Guard = Literal["token", "lapsed", "dead"]
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,22 @@ def renew(ledger: Ledger, held: Lease) -> None:
         raise LeaseCanceledError(str(held.token))
 
 
-def finish(ledger: Ledger, held: Lease, results: Sequence[ChunkResult], model: dict[str, str]) -> int:
-    """Write the outcomes of a lease in one round trip; return how many chunks were still its own."""
+def finish(
+    ledger: Ledger,
+    held: Lease,
+    results: Sequence[ChunkResult],
+    model: dict[str, str],
+    figures: Mapping[str, int] = _NOTHING,
+) -> int:
+    """Write the outcomes of a lease in one round trip; return how many chunks were still its own.
+
+    `figures` are counted with the first of its chunks.
+    """
     with ledger_errors():
         pipe = ledger.redis.pipeline(transaction=False)
         for ref, result in zip(held.refs, results, strict=True):
-            close(ledger, ref, result, "token", held, model=model, pipe=pipe)
+            close(ledger, ref, result, "token", held, model=model, figures=figures, pipe=pipe)
+            figures = _NOTHING
         return sum(pipe.execute())
 
 
@@ -74,6 +86,7 @@ def close(  # noqa: PLR0913  each argument is told to the script
     held: Lease,
     *,
     model: dict[str, str] | None = None,
+    figures: Mapping[str, int] = _NOTHING,
     pipe: redis.Redis | None = None,
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
@@ -88,6 +101,7 @@ def close(  # noqa: PLR0913  each argument is told to the script
         *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
         to_json(model) if model else "",
         kept.encode() if kept else "",
+        to_json(result.figures | dict(figures)),
     ]
     return ledger.run("finish", keys, args, pipe)
 

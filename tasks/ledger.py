@@ -211,9 +211,9 @@ class Ledger:
 
 
 def _source(path: Path) -> str:
-    """Return a script behind the shared code that it calls."""
+    """Return a script behind the shared code."""
     source = path.read_text(encoding="utf-8")
-    shared = [other for other in sorted((_LUA / "shared").glob("*.lua")) if other.stem in source]
+    shared = sorted((_LUA / "shared").glob("*.lua"))  # each calls those before it
     return "".join(other.read_text(encoding="utf-8") for other in shared) + source
 
 

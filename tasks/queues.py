@@ -11,9 +11,9 @@ from tasks.admission import ask
 from tasks.jobs import QueueClass
 from tasks.ledger import Ledger
 from tasks.redis_client import ledger_errors
-from tasks.refs import COUNTERS, PREFIX, WORKERS
+from tasks.refs import PREFIX, WORKERS
 
-_FIELDS = 5
+_FIELDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Queue:
     """`items` wait or are leased, `left` were and are not any more.
 
     `wait_s` until all are done and `items_per_s` are None as long as no rate is known; `accepting` is whether
-    one more text would be accepted now.
+    one more text would be accepted now, `oldest_s` how long the oldest that nobody leased has waited.
     """
 
     items: int
@@ -29,6 +29,15 @@ class Queue:
     wait_s: float | None
     items_per_s: float | None
     accepting: bool
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The children of one worker; `ready` of them hold a model that has scored."""
+
+    children: int
+    ready: int
 
 
 def read_queues(ledger: Ledger) -> dict[QueueClass, Queue]:
@@ -40,25 +49,19 @@ def read_queues(ledger: Ledger) -> dict[QueueClass, Queue]:
     return dict(zip(QueueClass, _queues(told), strict=True))
 
 
-def live_workers(ledger: Ledger) -> list[int]:
-    """Return the number of children of each worker that reported lately."""
+def live_workers(ledger: Ledger) -> list[Workforce]:
+    """Return the children of each worker that reported lately."""
     with ledger_errors():
         reports = [from_json(raw) for raw in ledger.redis.hvals(WORKERS)]
     now = ledger.now_ms()
-    return [report["children"] for report in reports if report["until_ms"] > now]
-
-
-def read_counters(ledger: Ledger) -> dict[str, int]:
-    """Read what was counted since the ledger began: messages `resent`, jobs `lost`."""
-    with ledger_errors():
-        counted: dict[bytes, bytes] = ledger.redis.hgetall(COUNTERS)
-    return {name.decode(): int(count) for name, count in counted.items()}
+    return [Workforce(report["children"], report["ready"]) for report in reports if report["until_ms"] > now]
 
 
 def _queues(told: list[int | bytes]) -> Iterator[Queue]:
     for i in range(0, len(told), _FIELDS):
-        items, left, wait_s, rate, accepting = told[i : i + _FIELDS]
-        yield Queue(int(items), int(left), _number(wait_s), _number(rate), bool(accepting))
+        items, left, wait_s, rate, accepting, oldest_ms = told[i : i + _FIELDS]
+        numbers = _number(wait_s), _number(rate)
+        yield Queue(int(items), int(left), *numbers, bool(accepting), int(oldest_ms) / 1000)
 
 
 def _number(raw: int | bytes) -> float | None:

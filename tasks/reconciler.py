@@ -112,7 +112,7 @@ class Reconciler:
     def _requeue(self, queue_class: QueueClass, ref: Ref, chunk: Chunk, guard: Guard) -> None:
         parts = chunk.split()
         refs = [Ref.of(part, ref.attempts) for part in parts]
-        args: list[Any] = [ref.start, str(ref), guard]
+        args: list[Any] = [PREFIX, ref.start, str(ref), guard]
         for part_ref, part in zip(refs, parts, strict=True):
             args += [part_ref.start, str(part_ref), part.encode()]
         keys = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -43,6 +45,24 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
         retry=Retry(ExponentialBackoff(cap=2, base=0.05), patience, supported_errors=_broken(patience)),
     )
     return redis.Redis.from_pool(pool)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """How a Redis is; `limit_bytes` 0 is no limit."""
+
+    used_bytes: int
+    limit_bytes: int
+    persisting: bool
+    clients: int
+
+
+def look_at(client: Any) -> Store:
+    """Read how a Redis is."""
+    with ledger_errors():
+        found: dict[str, Any] = client.info()
+    persisting = bool(found["aof_enabled"]) and found["aof_last_write_status"] == "ok"
+    return Store(found["used_memory"], found["maxmemory"], persisting, found["connected_clients"])
 
 
 def _broken(patience: int) -> tuple[type[Exception], ...]:

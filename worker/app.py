@@ -17,6 +17,7 @@ from celery.signals import after_setup_logger, worker_init, worker_process_init
 
 from tasks.celery_app import SCORE_TASK, build_celery
 from tasks.errors import SentiqError
+from tasks.figures import Tally
 from tasks.jobs import QueueClass
 from tasks.leases import Holder
 from tasks.ledger import Ledger
@@ -138,6 +139,7 @@ class _Starter:
     def _load(self) -> Child:
         from worker.classifier import Classifier  # noqa: PLC0415
         from worker.engines import build_engine  # noqa: PLC0415
+        from worker.metered import Metered  # noqa: PLC0415
 
         settings = self._settings
         # A forward that moves between cores loses its caches.
@@ -145,16 +147,18 @@ class _Starter:
         pack = load_pack(settings.pack)
         with self._weights.shared():
             engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
+        tally = Tally()
         classifier = Classifier(
             pack,
-            engine,
+            Metered(engine, tally),
             batch_tokens=settings.batch_tokens or engine.batch_tokens,
             cache_rows=settings.cache_rows,
         )
         classifier.warm_up()
+        tally.take()
         ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
         holder = Holder(self.parent.name, os.getpid(), self._concurrency)
-        return Child(classifier, ledger, settings, holder, _describe(pack, settings))
+        return Child(classifier, ledger, holder, _describe(pack, settings), tally)
 
 
 def _describe(pack: Pack, settings: Settings) -> dict[str, Any]:

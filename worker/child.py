@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks.chunks import ChunkResult
 from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
+from tasks.figures import Tally
 from tasks.items import Item, ItemError, Outcome
 from tasks.jobs import QueueClass
 from tasks.leases import Holder, finish, lease, renew
@@ -20,7 +21,6 @@ from tasks.verdicts import Verdict
 from worker.question import Question
 
 if TYPE_CHECKING:
-    from tasks.settings import Settings
     from worker.classifier import Classifier
 
 logger = logging.getLogger(__name__)
@@ -38,17 +38,18 @@ class Child:
         self,
         classifier: Classifier,
         ledger: Ledger,
-        settings: Settings,
         holder: Holder,
         model: dict[str, str],
+        tally: Tally,
     ) -> None:
         self._classifier = classifier
         self._ledger = ledger
-        self._settings = settings
+        self._settings = ledger.settings
         self._holder = holder
         self._model = model
+        self._tally = tally
         self._model_name = f"{model['id']}@{model['revision']}"
-        self._cost_per_s = settings.chunk_chars / settings.lease_work_s
+        self._cost_per_s = ledger.settings.chunk_chars / ledger.settings.lease_work_s
 
     def work(self, queue_class: QueueClass) -> None:
         """Lease once and score what was leased; a message whose work others took over finds nothing."""
@@ -67,7 +68,7 @@ class Child:
             logger.warning("%d chunks are no longer ours", len(held.chunks))
             return
         seconds = time.perf_counter() - started
-        written = finish(self._ledger, held, results, self._model)
+        written = finish(self._ledger, held, results, self._model, self._tally.take())
         self._learn(held, seconds)
         items = sum(len(chunk.items) for chunk in held.chunks)
         jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))

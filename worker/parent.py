@@ -19,7 +19,7 @@ from tasks.ledger import Ledger
 from tasks.publishing import NotPublishedError, ring
 from tasks.reconciler import TICK_S, Reconciler
 from tasks.redis_client import ledger_errors
-from tasks.refs import WORKERS
+from tasks.refs import COUNTERS, WORKERS
 from tasks.settings import Settings
 from worker.ready import ReadyChildren, place
 
@@ -63,6 +63,7 @@ class Parent:
     def __init__(self, settings: Settings, failures: LoadFailures, ready: ReadyChildren) -> None:
         self.name = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._took_over = False
+        self._pids: set[int] = set()
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
@@ -105,8 +106,15 @@ class Parent:
             "ready": self._ready.among(pids),
             "model": self._model,
         }
+        restarted = len(set(pids) - self._pids) if self._pids else 0
         with ledger_errors():
-            self._ledger.redis.hset(WORKERS, self.name, to_json(report))
+            pipe = self._ledger.redis.pipeline()
+            pipe.hset(WORKERS, self.name, to_json(report))
+            if restarted:
+                pipe.hincrby(COUNTERS, "restarted", restarted)
+            pipe.execute()
+        # Only now: what Redis did not take is told with the next report.
+        self._pids = set(pids)
 
 
 def _runs(pid: int) -> bool:

@@ -22,6 +22,7 @@ end
 local ask = cjson.decode(ARGV[13])
 local refusal = backlog.refusal(KEYS[1], ARGV[3], ask, ARGV[4], ARGV[12], now)
 if refusal then
+  account.count(prefix, 'refused:' .. (refusal[1] == 'quota' and 'quota_exceeded' or 'service_full'), 1)
   return refusal
 end
 if ARGV[9] ~= '' then

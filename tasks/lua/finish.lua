@@ -1,7 +1,7 @@
 -- Writes the outcomes of a chunk, counts them and ends the job when it was the last: the first writer wins.
 -- KEYS: job, in, out, tokens, leased, leases of the worker
 -- ARGV: prefix, job id, start, ref, guard, token, items, payload, succeeded, failed, timed out, canceled, model,
---       texts to be kept for another try
+--       texts to be kept for another try, what to count once it is written as JSON
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -46,5 +46,6 @@ for i, count in ipairs({'succeeded', 'failed', 'timed_out', 'canceled'}) do
     redis.call('HINCRBY', KEYS[1], count, ARGV[8 + i])
   end
 end
+account.add(prefix, ARGV[15])
 conclude(prefix, id, now)
 return 1

@@ -18,6 +18,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, now, 'LIMIT', 0, ARG
     redis.call('ZADD', KEYS[1], now + 1000, id)
   elseif tonumber(redis.call('HGET', key, 'attempts')) >= tonumber(ARGV[3]) then
     redis.call('HSET', key, 'state', 'exhausted')
+    account.count(ARGV[1], 'webhooks:exhausted', 1)
     redis.call('ZREM', KEYS[1], id)
   else
     local attempt = redis.call('HINCRBY', key, 'attempts', 1)

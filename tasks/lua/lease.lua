@@ -6,6 +6,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local PATTERN = '^(.-)/(%d+)/(%d+)/(%d+)$'
 local WINDOW, MOST_WINDOWS = 128, 64
+local class = string.match(KEYS[1], '([^:]+)$')
 
 -- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got.
 local held = redis.call('HGETALL', KEYS[4])
@@ -53,6 +54,7 @@ for _, chunk in ipairs(chunks) do
   if #leased == 0 or (chunk.attempts == '0' and spent + chunk.cost <= budget) then
     token = token or redis.call('INCR', KEYS[3])
     local mine = string.format('%s/%s/%s/%d', chunk.job, chunk.start, chunk.cost, chunk.attempts + 1)
+    account.observe(ARGV[1], 'queue_s:' .. class, now - redis.call('ZSCORE', KEYS[1], chunk.ref))
     redis.call('ZREM', KEYS[1], chunk.ref)
     redis.call('ZADD', KEYS[2], now + ARGV[3], mine)
     redis.call('HSET', KEYS[4], mine, ARGV[2])

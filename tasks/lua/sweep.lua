@@ -1,7 +1,7 @@
 -- Gives up chunks of a job that was canceled, unless a child has leased them, or of one that is overdue.
 -- KEYS: job, in, out, tokens, order, kept
 -- ARGV: prefix, job id, how its items end, then for each chunk: start, bytes of its payload, items, cost,
---       items that had failed before, outcomes, texts to be kept for another try
+--       items that had failed before, outcomes, texts to be kept for another try, what to count as JSON
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = redis.call('HMGET', KEYS[1], 'deadline', 'cancel', 'total', 'growing')
@@ -13,7 +13,7 @@ if not overdue and not due[2] then
   return
 end
 local items, cost, failed = 0, 0, 0
-for i = 4, #ARGV, 7 do
+for i = 4, #ARGV, 8 do
   local start = ARGV[i]
   -- Of the same length still: it has not been split into chunks of one item since the caller read it.
   local same = redis.call('HSTRLEN', KEYS[2], start) == tonumber(ARGV[i + 1])
@@ -28,6 +28,7 @@ for i = 4, #ARGV, 7 do
     if ARGV[i + 6] ~= '' then
       redis.call('HSET', KEYS[6], start, ARGV[i + 6])
     end
+    account.add(ARGV[1], ARGV[i + 7])
     items, cost, failed = items + ARGV[i + 2], cost + ARGV[i + 3], failed + ARGV[i + 4]
   end
 end

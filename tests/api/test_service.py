@@ -3,8 +3,8 @@ from __future__ import annotations
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from tasks.figures import Figures
 from tasks.ledger import Ledger
-from tasks.queues import read_counters
 from tasks.refs import COUNTERS
 
 
@@ -57,12 +57,12 @@ def test_metrics_tell_what_waits_and_who_works(http: httpx2.Client) -> None:
     }
     assert told["sentiq_workers", None] == 1
     assert told["sentiq_children", None] >= 1
-    assert told["sentiq_waiting_items", "interactive"] >= 0
+    assert told["sentiq_pending_items", "interactive"] >= 0
     assert told["sentiq_accepting", "bulk"] == 1
     assert {"sentiq_resent_total", "sentiq_lost_total"} <= {name for name, _ in told}
 
 
 def test_metrics_count_what_was_sent_again(ledger: Ledger) -> None:
-    assert read_counters(ledger) == {}
+    assert Figures.read(ledger).counts == {}
     ledger.redis.hincrby(COUNTERS, "resent", 3)
-    assert read_counters(ledger) == {"resent": 3}
+    assert Figures.read(ledger).counts == {"resent": 3}

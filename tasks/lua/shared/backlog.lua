@@ -89,6 +89,7 @@ function backlog.join(job, class, owner, items, cost, now)
   local queue = prefix .. 'queue:' .. class
   local waiting = redis.call('HINCRBY', queue, 'items', items)
   redis.call('HINCRBY', queue, 'cost', cost)
+  account.count(prefix, 'admitted:' .. class, items)
   if waiting == tonumber(items) then
     redis.call('HSET', queue, 'mark', now)
   end
@@ -149,6 +150,9 @@ function backlog.forget(job, now)
   local items = tonumber(record[1] or 0)
   for i = 3, 6 do
     items = items - (record[i] or 0)
+  end
+  if items > 0 then
+    account.count(prefix_of(job), 'items:deleted', items)
   end
   backlog.leave(job, items, record[2] or 0, now, false)
 end

@@ -5,7 +5,7 @@
 local function conclude(prefix, id, now)
   local job = prefix .. 'job:' .. id
   local raw = redis.call('HMGET', job, 'total', 'keep', 'growing', 'cancel', 'error',
-    'succeeded', 'failed', 'timed_out', 'canceled')
+    'succeeded', 'failed', 'timed_out', 'canceled', 'created', 'class')
   local total = tonumber(raw[1])
   local succeeded, failed = tonumber(raw[6] or 0), tonumber(raw[7] or 0)
   local timed_out, canceled = tonumber(raw[8] or 0), tonumber(raw[9] or 0)
@@ -26,6 +26,7 @@ local function conclude(prefix, id, now)
   local expires = now + raw[2]
   redis.call('HSET', job, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', prefix .. 'open', id)
+  account.observe(prefix, 'job_s:' .. raw[11], now - raw[10])
   redis.call('UNLINK', job .. ':in', job .. ':tokens')
   redis.call('PEXPIREAT', job, expires)
   for _, part in ipairs({'out', 'order', 'kept'}) do

@@ -1,0 +1,142 @@
+"""What is counted adds up to what was accepted, whatever is killed in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ops.client import Client
+from ops.ports import free_port
+from ops.processes import Group
+from ops.redis_server import start_redis
+from tests.conftest import eventually, started_stack, worker_of
+
+JOBS, ITEMS = 6, 500
+
+
+def told(url: str) -> dict[str, float]:
+    """Read every sample, named as Prometheus writes it without quotes."""
+    return {
+        sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
+        for family in text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=30).text)
+        for sample in family.samples
+    }
+
+
+def outcomes(found: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in found.items() if name.startswith("sentiq_finished_items_total")}
+
+
+def texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
+    found = [f"{seed}-{i}，{reviews[i % len(reviews)]['text']}" for i in range(ITEMS)]
+    found[7] = " "
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_no_count_is_lost_or_made_twice_when_children_are_killed(
+    tmp_path: Path, reviews: list[dict[str, str]]
+) -> None:
+    with started_stack(tmp_path) as stack, Client(stack.url) as client:
+        before = told(stack.url)
+        worker = worker_of(stack)
+        jobs = [client.submit(texts(reviews, seed))["id"] for seed in range(JOBS)]
+        for share in (0.1, 0.4, 0.7):
+            eventually(
+                lambda share=share: (  # type: ignore[misc]
+                    told(stack.url)["sentiq_pending_items{class=bulk}"] < (1 - share) * JOBS * ITEMS
+                ),
+                within_s=100,
+            )
+            victim = worker.children()[0].pid
+            os.kill(victim, signal.SIGKILL)
+        eventually(
+            lambda: not any(client.job(job, wait_s=5)["counts"]["pending"] for job in jobs), within_s=150
+        )
+        children = len(worker.children())
+        # A child that was killed is back when its place is.
+        after = eventually(
+            lambda: found if (found := told(stack.url))["sentiq_ready"] == children else {}, within_s=60
+        )
+        grown = Counter(after)
+        grown.subtract(before)
+        assert grown["sentiq_admitted_items_total{class=bulk}"] == JOBS * ITEMS
+        assert sum(outcomes(after).values()) - sum(outcomes(before).values()) == JOBS * ITEMS
+        assert grown["sentiq_finished_items_total{code=empty_text}"] == JOBS
+        attempts = [value for name, value in grown.items() if name.startswith("sentiq_attempted_items_total")]
+        assert sum(attempts) == JOBS * ITEMS
+        assert grown["sentiq_job_seconds_count{class=bulk}"] == JOBS
+        assert grown["sentiq_requeued_chunks_total{reason=dead}"] >= 1
+        assert grown["sentiq_attempted_items_total{attempts=2}"] >= 1
+        assert grown["sentiq_restarted_total"] == 3
+        assert 0 < grown["sentiq_batch_rows_sum"] <= JOBS * ITEMS
+        assert grown["sentiq_batch_rows_count"] == grown["sentiq_forward_seconds_count"] > 0
+
+
+def test_buckets_hold_what_they_say_and_each_holds_those_before_it(
+    tmp_path: Path, reviews: list[dict[str, str]]
+) -> None:
+    with started_stack(tmp_path) as stack, Client(stack.url) as client:
+        job = client.submit(texts(reviews, 1))["id"]
+        eventually(lambda: not client.job(job, wait_s=5)["counts"]["pending"])
+        found = told(stack.url)
+        for name in ("sentiq_job_seconds", "sentiq_queue_seconds"):
+            buckets = [
+                value for key, value in found.items() if key.startswith(f"{name}_bucket") and "bulk" in key
+            ]
+            assert buckets == sorted(buckets)
+            assert buckets[-1] == found[f"{name}_count{{class=bulk}}"] > 0
+        view = client.job(job)
+        seconds = found["sentiq_job_seconds_sum{class=bulk}"]
+        below = {
+            float(key.split("le=")[1].strip("}")): value
+            for key, value in found.items()
+            if key.startswith("sentiq_job_seconds_bucket{class=bulk}")
+        }
+        assert view["status"] == "partial", "one of its texts is empty"
+        assert {count for bound, count in below.items() if bound >= seconds} == {1}
+        assert {count for bound, count in below.items() if bound < seconds} == {0}
+
+
+def test_a_deleted_job_is_counted_out_and_a_canceled_one_by_its_code(
+    tmp_path: Path, reviews: list[dict[str, str]]
+) -> None:
+    with started_stack(tmp_path) as stack, Client(stack.url) as client:
+        worker = worker_of(stack)
+        eventually(lambda: not told(stack.url)["sentiq_pending_items{class=interactive}"])
+        before = told(stack.url)
+        halted = [worker, *worker.children()]
+        for process in halted:
+            process.suspend()
+        deleted, canceled = (client.submit(texts(reviews, seed))["id"] for seed in (1, 2))
+        eventually(lambda: told(stack.url)["sentiq_oldest_seconds{class=bulk}"] > 0)
+        httpx2.delete(f"{stack.url}/v1/jobs/{deleted}")
+        httpx2.post(f"{stack.url}/v1/jobs/{canceled}/cancel")
+        for process in halted:
+            process.resume()
+        eventually(lambda: client.job(canceled, wait_s=5)["status"] == "canceled")
+        after = eventually(
+            lambda: found if not (found := told(stack.url))["sentiq_pending_items{class=bulk}"] else {}
+        )
+        grown = Counter(outcomes(after))
+        grown.subtract(outcomes(before))
+        assert sum(grown.values()) == 2 * ITEMS
+        assert grown["sentiq_finished_items_total{code=deleted}"] == ITEMS
+        counts = client.job(canceled)["counts"]
+        assert counts["canceled"] == grown["sentiq_finished_items_total{code=canceled}"]
+
+
+def test_without_redis_metrics_tell_that_and_nothing_else(tmp_path: Path) -> None:
+    with Group() as group:
+        server, url = start_redis(group, port=free_port())
+        with started_stack(tmp_path, redis_url=url) as stack:
+            assert told(stack.url)["sentiq_ledger_up"] == 1
+            psutil.Process(server.pid).kill()
+            eventually(lambda: told(stack.url) == {"sentiq_ledger_up": 0})

@@ -1,0 +1,161 @@
+"""Rules and dashboard against a real Prometheus that scrapes a real stack. Needs Debian's `prometheus`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+
+from ops.client import Client
+from ops.ports import free_port
+from ops.processes import Group
+from ops.stack import Stack
+from tests.conftest import eventually, started_stack
+
+ROOT = Path(__file__).parent.parent.parent
+PROMETHEUS = ROOT / "ops" / "prometheus"
+RULES = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+DASHBOARD = json.loads((ROOT / "ops/grafana/dashboards/sentiq.json").read_text("utf-8"))
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
+
+
+def expressions() -> Iterator[str]:
+    for rule in RULES:
+        yield rule["expr"]
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            yield target["expr"].replace("$__rate_interval", "1m")
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    with started_stack(folder) as stack, Client(stack.url) as client:
+        many = [[f"{seed}，第{i}次都很好" for i in range(900)] for seed in range(3)]
+        jobs = [client.submit(texts)["id"] for texts in (["很好"], *many)]
+        eventually(
+            lambda: not any(client.job(job, wait_s=5)["counts"]["pending"] for job in jobs), within_s=100
+        )
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """A Prometheus with our configuration, only that it looks here, and each second."""
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    shutil.copy(PROMETHEUS / "alerts.yml", folder)
+    api, own = CONFIG["scrape_configs"]
+    del api["dns_sd_configs"]
+    api["static_configs"] = [{"targets": [stack.url.removeprefix("http://")]}]
+    own["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
+    CONFIG["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    api["scrape_timeout"] = "1s"
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(CONFIG), "utf-8")
+    options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    options.append("--log.level=error")
+    with Group() as group, httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        group.popen(["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], env=None)
+        eventually(lambda: answers(client), within_s=60)
+        yield client
+
+
+def answers(client: httpx2.Client) -> bool:
+    try:
+        if client.get("/-/ready").is_error:
+            return False
+        return len(query(client, 'up == 1 and on (job) up{job=~"sentiq-api|prometheus"}')) == 2
+    except httpx2.TransportError:
+        return False
+
+
+def query(client: httpx2.Client, expression: str) -> list[dict[str, Any]]:
+    answer = client.get("/api/v1/query", params={"query": expression}).json()
+    assert answer["status"] == "success", (expression, answer)
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def test_the_rules_fire_on_what_they_are_for_and_are_silent_beside_it() -> None:
+    done = promtool("test", "rules", "tests/monitoring/alerts.test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tested = (ROOT / "tests/monitoring/alerts.test.yml").read_text("utf-8")
+    for rule in RULES:
+        assert f"name: {rule['alert']} fires" in tested
+        assert f"name: {rule['alert']} is silent" in tested
+
+
+def test_the_configuration_is_valid() -> None:
+    done = promtool("check", "config", "ops/prometheus/prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_the_runbook_has_a_heading_where_each_alert_points_to(rule: dict[str, Any]) -> None:
+    anchor = rule["annotations"]["runbook_url"].removeprefix("docs/runbook.md#")
+    headings = re.findall(r"^## (\S+)$", RUNBOOK, re.MULTILINE)
+    assert anchor in {heading.lower() for heading in headings}
+    assert rule["alert"] in headings
+
+
+def test_every_metric_that_is_named_is_exposed_and_every_one_that_is_exposed_is_named(stack: Stack) -> None:
+    text = httpx2.get(f"{stack.url}/metrics").text
+    exposed = set(re.findall(r"^(sentiq_\w+)", text, re.MULTILINE))
+    named = {name for expression in expressions() for name in re.findall(r"sentiq_\w+", expression)}
+    assert named <= exposed, "a name that does not exist is an alert that never fires"
+    bare = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in exposed}
+    assert bare == {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in named}
+
+
+def test_prometheus_takes_every_expression_and_no_alert_fires_on_a_stack_that_is_well(
+    prometheus: httpx2.Client,
+) -> None:
+    eventually(lambda: query(prometheus, "sentiq_ready > 0"))
+    for expression in expressions():
+        query(prometheus, expression)
+    rules = prometheus.get("/api/v1/rules").json()["data"]["groups"][0]["rules"]
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert not query(prometheus, 'ALERTS{alertstate="firing"}')
+
+
+def test_the_panels_that_tell_whether_it_is_well_have_something_to_tell(prometheus: httpx2.Client) -> None:
+    stats = [panel for panel in DASHBOARD["panels"] if panel["type"] == "stat"]
+    assert len(stats) >= 6
+    for panel in stats:
+        for target in panel["targets"]:
+            assert query(prometheus, target["expr"]), panel["title"]
+
+
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL) for line in block.strip().split("\n")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_runbook_does_what_it_should(stack: Stack, command: str) -> None:
+    variables = {"API": stack.url, "REDIS_URL": stack.redis_url}
+    python = f'python() {{ "{sys.executable}" "$@"; }}; set -euo pipefail; '
+    done = subprocess.run(
+        ["bash", "-c", python + command],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ERR" not in done.stdout
