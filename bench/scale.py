@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,15 @@ from ops.ports import free_port
 
 _CORES = ("0", "1")
 _PATIENCE_S = 120
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Texts a second, how many cores the workers got while they were scored, texts a second of processor."""
+
+    rate: float
+    cores: float
+    per_cpu_s: float
 
 
 def main() -> int:
@@ -59,30 +69,51 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         url = f"http://127.0.0.1:{project.env['PORT']}"
         singles = cycle(pair)
         run_jobs(url, composed_texts(options.count, seed=0))  # until children know how fast they are
-        rates: dict[str, list[float]] = {"one": [], "two": []}
+        passes: dict[str, list[_Pass]] = {"one": [], "two": []}
         for number in range(1, options.pairs + 1):
             texts = composed_texts(options.count, seed=number)
             # Each worker is the single one in turn, and each side begins in turn.
             idle = [next(singles)]
             for name in ("one", "two") if number % 2 else ("two", "one"):
                 with _stopped(idle if name == "one" else [], url):
-                    rates[name].append(run_jobs(url, texts).rate)
-                print(f"{name}: {rates[name][-1]:.1f} texts/s", file=sys.stderr)
-        return _figures(rates, str(pack.name))
+                    busy = [worker for worker in pair if name == "two" or worker not in idle]
+                    passes[name].append(_pass(url, texts, busy))
+                print(f"{name}: {passes[name][-1]}", file=sys.stderr)
+        return _figures(passes, pack.name)
 
 
-def _figures(rates: dict[str, list[float]], pack: str) -> dict[str, Any]:
-    ratios = [two / one for one, two in zip(rates["one"], rates["two"], strict=True)]
+def _pass(url: str, texts: Sequence[str], workers: Sequence[str]) -> _Pass:
+    before = sum(map(_cpu_s, workers))
+    run = run_jobs(url, texts)
+    spent = sum(map(_cpu_s, workers)) - before
+    return _Pass(run.rate, spent / (len(texts) / run.rate), len(texts) / spent)
+
+
+def _figures(passes: dict[str, list[_Pass]], pack: str) -> dict[str, Any]:
+    """The ratio, and beside it what tells whether the workers had the cores that they are pinned to."""
+    pairs = list(zip(passes["one"], passes["two"], strict=True))
     return {
         **machine(()),
         "pack": pack,
         "load_average": round(os.getloadavg()[0], 1),
-        "texts_per_s": rates,
-        "ratio": {
-            "median": round(statistics.median(ratios), 3),
-            "each": [round(each, 3) for each in ratios],
-        },
+        "passes": {name: [asdict(each) for each in made] for name, made in passes.items()},
+        "ratio": _spread([two.rate / one.rate for one, two in pairs]),
+        "ratio_per_cpu_second": _spread([two.per_cpu_s / one.per_cpu_s for one, two in pairs]),
     }
+
+
+def _spread(ratios: Sequence[float]) -> dict[str, Any]:
+    return {
+        "median": round(statistics.median(ratios), 3),
+        "each": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def _cpu_s(container: str) -> float:
+    """Seconds of processor that a container used; told by control groups of either kind."""
+    files = "cat /sys/fs/cgroup/cpu.stat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null; true"
+    told = docker("exec", container, "sh", "-c", files).split()
+    return int(told[1]) / 1e6 if told[0] == "usage_usec" else int(told[-1]) / 1e9
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from itertools import count
@@ -13,7 +14,7 @@ import pytest
 from bench.texts import composed_texts
 from ops.containers import Project, docker
 from tests.conftest import eventually
-from tests.containers.conftest import WORKERS, start, url
+from tests.containers.conftest import WORKERS, answers, start, url
 
 TEXTS = 5_000
 A_JOB = 100
@@ -120,3 +121,21 @@ def test_what_redis_wrote_it_reads_again(stack: Project) -> None:
         assert http.get(path).json()["data"] == before
     refused = stack.compose("exec", "-T", "redis", "redis-cli", "acl", "log", "100").stdout
     assert "default" not in refused
+
+
+def test_the_password_of_a_role_changes_while_it_runs(stack: Project) -> None:
+    """As docs/operations.md has it; then back, because the other tests go on with the old one."""
+    old, new = stack.env["REDIS_API_PASSWORD"], secrets.token_urlsafe(18)
+    change_password(stack, new, former=old)
+    change_password(stack, old, former=new)
+
+
+def change_password(stack: Project, password: str, former: str) -> None:
+    set_user = ("exec", "-T", "redis", "redis-cli", "acl", "setuser", "api")
+    stack.compose(*set_user, f">{password}")
+    stack.compose("up", "--detach", "--no-build", "--no-deps", "api", REDIS_API_PASSWORD=password)
+    stack.compose(*set_user, f"<{former}")
+    with httpx2.Client(base_url=url(stack), timeout=60, trust_env=False) as http:
+        eventually(lambda: answers(http), within_s=60)
+        verdict = http.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"Prefer": "wait=20"})
+    assert verdict.status_code == 200

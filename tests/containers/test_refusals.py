@@ -64,7 +64,7 @@ def probed(container: str, role: str) -> int:
     ("address", "reason"),
     [
         ("redis://{role}:wrong@redis:6379/0", ("WRONGPASS", "invalid username-password")),
-        ("redis://{role}:any@nowhere.invalid:6379/0", ("nowhere.invalid",)),
+        ("redis://{role}:any@redis:6380/0", ("6380",)),
     ],
     ids=["wrong password", "unreachable"],
 )
