@@ -69,8 +69,8 @@ _LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
     "requeued": (
         "requeued_chunks",
         "reason",
-        "Chunks that lost their child: it died, or its lease lapsed",
-        [],
+        "Chunks whose child died, or whose lease lapsed",
+        ["dead", "lapsed"],
     ),
     "webhooks": (
         "webhook_attempts",

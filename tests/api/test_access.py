@@ -257,6 +257,8 @@ def test_too_many_requests_are_told_when_to_come_back(redis_url: str, tmp_path: 
         assert statuses[:10] == [200] * 10, "a burst is fine"
         refused = next(answer for answer in got if answer.status_code == 429)
         assert refused.json()["code"] == "rate_limited"
+        counted = f'sentiq_refused_requests_total{{reason="rate_limited"}} {statuses.count(429)}.0'
+        assert counted in http.get("/metrics").text
         assert 1 <= int(refused.headers["retry-after"]) == refused.json()["retry_after_s"] <= 5
         assert "5 requests a second" in refused.json()["detail"]
         assert http.get("/v1/info", headers=bearer(second)).status_code == 200, "others are not concerned"

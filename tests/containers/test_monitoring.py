@@ -5,31 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
-import pytest
 
 from ops.containers import Project
-from ops.processes import ROOT
 from tests.conftest import eventually
 from tests.containers.conftest import WORKERS
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "ops" / "prometheus" / "prometheus.yml").is_file(), reason="there is no ops/prometheus"
-)
 
-
-def test_all_targets_are_up(stack: Project) -> None:
+def test_all_targets_are_up_and_tell_of_every_worker(stack: Project) -> None:
     stack.compose("--profile", "monitoring", "up", "--detach", "--no-build", "prometheus")
     with httpx2.Client(base_url=f"http://127.0.0.1:{stack.env['PROMETHEUS_PORT']}", trust_env=False) as http:
 
-        def targets() -> list[dict[str, Any]]:
+        def told(path: str, **params: str) -> dict[str, Any]:
             try:
-                found: list[dict[str, Any]] = http.get("/api/v1/targets").json()["data"]["activeTargets"]
-            except httpx2.TransportError:
-                return []
-            up = [target for target in found if target["health"] == "up"]
-            return up if len(up) == len(found) > WORKERS else []
+                found: dict[str, Any] = http.get(f"/api/v1/{path}", params=params).json()["data"]
+            except (httpx2.TransportError, ValueError):
+                return {}
+            return found
 
-        ports = [
-            target["scrapeUrl"].split(":")[2].split("/")[0] for target in eventually(targets, within_s=90)
-        ]
-    assert (ports.count("8000"), ports.count("9540")) == (1, WORKERS)
+        def ports() -> set[str]:
+            found = told("targets").get("activeTargets", [])
+            up = [target for target in found if target["health"] == "up"]
+            return {target["scrapeUrl"].split(":")[2].split("/")[0] for target in up if len(up) == len(found)}
+
+        def workers() -> bool:
+            found = told("query", query="max(sentiq_workers)").get("result", [])
+            return bool(found) and found[0]["value"][1] == str(WORKERS)
+
+        eventually(lambda: ports() == {"8000", "9090"}, within_s=90)
+        eventually(workers, within_s=60)

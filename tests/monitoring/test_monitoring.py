@@ -118,6 +118,8 @@ def test_every_metric_that_is_named_is_exposed_and_every_one_that_is_exposed_is_
     named = {name for expression in expressions() for name in re.findall(r"sentiq_\w+", expression)}
     assert named <= exposed, "a name that does not exist is an alert that never fires"
     bare = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in exposed}
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    assert bare == set(re.findall(r"`(sentiq_\w+)`", page))
     assert bare == {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in named}
 
 
