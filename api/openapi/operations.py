@@ -174,7 +174,7 @@ whether it is whole and where to read on.""",
     ),
     "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: others.State})}),
     "metrics.read": Operation(
-        answers={200: Answer("For Prometheus; without Redis, that it is away", {"text/plain": str})}, ledger=False
+        answers={200: Answer("For Prometheus; tells when Redis is away", {"text/plain": str})}, ledger=False
     ),
     "service.queue": Operation(answers={200: Answer("The queues", {JSON: others.Queues})}),
     "service.info": Operation(answers={200: Answer("The service", {JSON: others.Info})}),
