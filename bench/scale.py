@@ -135,7 +135,9 @@ def _workers(project: Project, pack: Path) -> Iterator[list[str]]:
     """Two workers of the image on a core each; their ids."""
     made: list[str] = []
     url = "REDIS_URL=redis://worker:local-worker@redis:6379/0"
-    common = ("--network", f"{project.name}_back", "--env", url, "--volume", f"{pack.resolve()}:/pack:ro")
+    # Both sides of a pair score the same texts: none may remember them.
+    env = ("--env", url, "--env", "SENTIMENT_CACHE_ROWS=0")
+    common = ("--network", f"{project.name}_back", *env, "--volume", f"{pack.resolve()}:/pack:ro")
     try:
         for core in _CORES:
             options = ("--cpuset-cpus", core, "--read-only", "--tmpfs", "/tmp")  # noqa: S108  in a container

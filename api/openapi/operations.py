@@ -173,7 +173,9 @@ whether it is whole and where to read on.""",
         answers={200: Answer("This process answers", {JSON: others.State})}, ledger=False
     ),
     "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: others.State})}),
-    "metrics.read": Operation(answers={200: Answer("For Prometheus", {"text/plain": str})}),
+    "metrics.read": Operation(
+        answers={200: Answer("For Prometheus; without Redis, that it is away", {"text/plain": str})}, ledger=False
+    ),
     "service.queue": Operation(answers={200: Answer("The queues", {JSON: others.Queues})}),
     "service.info": Operation(answers={200: Answer("The service", {JSON: others.Info})}),
 }

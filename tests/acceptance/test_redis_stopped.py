@@ -18,7 +18,8 @@ from ops.processes import Group
 from ops.redis_server import start_redis
 from tests.conftest import eventually, started_stack
 
-NEEDS_NO_REDIS = {"/", "/livez", "/openapi.json", "/docs", "/static/<path:filename>"}
+# /metrics tells that Redis is away: Prometheus would take nothing from an answer of 503.
+NEEDS_NO_REDIS = {"/", "/livez", "/metrics", "/openapi.json", "/docs", "/static/<path:filename>"}
 BODIES: dict[str, Any] = {
     "/v1/jobs": {"text": "好"},
     "/predict": {"text": "好"},

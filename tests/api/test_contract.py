@@ -70,6 +70,7 @@ def test_the_document_needs_no_key_and_the_page_nothing_from_elsewhere(http: htt
         assert f'id="{name}"' in page.text
     links, ids = (set(re.findall(pattern, page.text)) for pattern in (r'href="#(\w+)"', r'id="(\w+)"'))
     assert links <= ids
+    assert "`" not in page.text
 
 
 @dataclass

@@ -42,7 +42,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     env = {f"REDIS_{role}_PASSWORD": secrets.token_urlsafe(18) for role in roles}
     ports = {f"{name}PORT": str(free_port()) for name in ("", "TLS_", "PROMETHEUS_", "GRAFANA_")}
     env |= ports | {"TAG": TAG, "FLOWER_LOGIN": ":".join(LOGIN), "WORKER_CPUS": "1"}
-    env |= {"TLS_DIR": str(_certificates(folder / "tls", given=False))}
+    env |= {"TLS_DIR": str(_certificates(folder / "tls", given=False)), "SENTIMENT_CACHE_ROWS": "0"}
     return Project(f"sentiq-test-{os.getpid()}", folder / "env", env)
 
 

@@ -1,0 +1,94 @@
+"""Every call in docs/api.md is made, word for word, and answered as is printed there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from ops.processes import ROOT
+
+DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")
+CALL = re.compile(r"```sh\n(curl .*?)\n```\n```\w* ?(\d+)\n(.*?)```", re.DOTALL)
+ANYTHING = "…"
+
+
+@dataclass
+class Curl:
+    """What a command line asks for."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+def parse(command: str, job: str) -> Curl:
+    words = iter(shlex.split(command.replace("$JOB", job).replace("\\\n", " "))[1:])
+    call = Curl("GET", "", {}, None)
+    for word in words:
+        if word == "-X":
+            call.method = next(words)
+        elif word == "-H":
+            name, value = next(words).split(": ")
+            call.headers[name] = value
+        elif word in ("-d", "--data-binary"):
+            call.body, call.method = next(words), "POST"
+        elif word not in ("-s", "-sN"):
+            assert not word.startswith("-"), f"{word}: the test does not know it"
+            call.url = word.removeprefix("localhost:8000")
+    return call
+
+
+def alike(printed: Any, real: Any) -> bool:
+    """Whether the answer is the printed one, in which … stands for anything."""
+    if printed == ANYTHING:
+        return True
+    if isinstance(printed, dict) and isinstance(real, dict):
+        more = ANYTHING in printed
+        named = {key: value for key, value in printed.items() if key != ANYTHING}
+        same = named.keys() <= real.keys() if more else named.keys() == real.keys()
+        return same and all(alike(value, real[key]) for key, value in named.items())
+    if isinstance(printed, list) and isinstance(real, list):
+        open_ended = printed[-1:] == [ANYTHING]
+        first = printed[:-1] if open_ended else printed
+        same = len(first) <= len(real) if open_ended else len(first) == len(real)
+        return same and all(map(alike, first, real))
+    if isinstance(printed, str) and isinstance(real, str):
+        return re.fullmatch(".*".join(map(re.escape, printed.split(ANYTHING))), real) is not None
+    return bool(printed == real)
+
+
+def read(text: str) -> Any:
+    """JSON, or the lines of anything else, each read by itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        lines = text.strip().splitlines()
+        return text.strip() if len(lines) <= 1 else [read(line) for line in lines]
+
+
+def test_answers_are_those_that_are_printed(http: httpx2.Client) -> None:
+    job, wrong = "", []
+    for command, status, printed in CALL.findall(DOCUMENT):
+        call = parse(command, job)
+        answer = http.request(call.method, call.url, headers=call.headers, content=call.body)
+        if (answer.status_code, alike(read(printed), read(answer.text))) != (int(status), True):
+            wrong.append(f"{command}\n{answer.status_code}\n{answer.text}\n\nprinted: {status}\n{printed}")
+        if call.method == "POST" and urlsplit(call.url).path == "/v1/jobs":
+            job = answer.json().get("id", job)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_every_path_has_its_call() -> None:
+    calls = [parse(command, "job_1") for command, _, _ in CALL.findall(DOCUMENT)]
+    made = {(call.method.lower(), urlsplit(call.url).path) for call in calls}
+    paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
+    for path, methods in paths.items():
+        for method in methods:
+            assert (method, path.replace("{job_id}", "job_1")) in made, f"{method.upper()} {path}"
