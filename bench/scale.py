@@ -26,7 +26,7 @@ from ops.ports import free_port
 
 _CORES = ("0", "1")
 _PATIENCE_S = 120
-# A few hundred texts of a large model are few chunks of the usual size: which worker has the last would decide.
+# A few hundred texts of a large model are few chunks of the usual size: the worker of the last would decide.
 _SMALL = {"SENTIMENT_CHUNK_ITEMS": "8", "SENTIMENT_CHUNK_CHARS": "512"}
 
 
