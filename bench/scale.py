@@ -26,6 +26,9 @@ from ops.ports import free_port
 
 _CORES = ("0", "1")
 _PATIENCE_S = 120
+# A few hundred texts of a large model are few chunks of the usual size: the worker of the last would decide.
+# And both sides of a pair score the same texts: none may remember them.
+_SETTINGS = {"SENTIMENT_CHUNK_ITEMS": "8", "SENTIMENT_CHUNK_CHARS": "512", "SENTIMENT_CACHE_ROWS": "0"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _cpu_s(container: str) -> float:
 @contextmanager
 def _project(folder: Path) -> Iterator[Project]:
     (folder / "env").touch()
-    env = {"TAG": "bench", "PORT": str(free_port()), "TLS_PORT": str(free_port())}
+    env = {"TAG": "bench", "PORT": str(free_port()), "TLS_PORT": str(free_port()), **_SETTINGS}
     project = Project(f"sentiq-bench-{os.getpid()}", folder / "env", env)
     services = ("redis", "api", "nginx")
     project.compose("build", *services, "worker")
@@ -135,9 +138,9 @@ def _workers(project: Project, pack: Path) -> Iterator[list[str]]:
     """Two workers of the image on a core each; their ids."""
     made: list[str] = []
     url = "REDIS_URL=redis://worker:local-worker@redis:6379/0"
-    # Both sides of a pair score the same texts: none may remember them.
-    env = ("--env", url, "--env", "SENTIMENT_CACHE_ROWS=0")
-    common = ("--network", f"{project.name}_back", *env, "--volume", f"{pack.resolve()}:/pack:ro")
+    env = [part for name, value in _SETTINGS.items() for part in ("--env", f"{name}={value}")]
+    pack_there = f"{pack.resolve()}:/pack:ro"
+    common = ("--network", f"{project.name}_back", *env, "--env", url, "--volume", pack_there)
     try:
         for core in _CORES:
             options = ("--cpuset-cpus", core, "--read-only", "--tmpfs", "/tmp")  # noqa: S108  in a container
