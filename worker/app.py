@@ -116,6 +116,7 @@ class _Starter:
     def _start_child(self, **_: Any) -> None:
         """Load the model; Celery would swallow an error here and leave a child that fails every job."""
         _die_with_parent()
+        self._ready.begin(current_process().index)
         started = time.monotonic()
         try:
             self.child = self._load()

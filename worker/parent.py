@@ -63,7 +63,7 @@ class Parent:
     def __init__(self, settings: Settings, failures: LoadFailures, ready: ReadyChildren) -> None:
         self.name = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._took_over = False
-        self._pids: set[int] = set()
+        self._told = 0
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
@@ -106,7 +106,7 @@ class Parent:
             "ready": self._ready.among(pids),
             "model": self._model,
         }
-        restarted = len(set(pids) - self._pids) if self._pids else 0
+        restarted = self._ready.restarts - self._told
         with ledger_errors():
             pipe = self._ledger.redis.pipeline()
             pipe.hset(WORKERS, self.name, to_json(report))
@@ -114,7 +114,7 @@ class Parent:
                 pipe.hincrby(COUNTERS, "restarted", restarted)
             pipe.execute()
         # Only now: what Redis did not take is told with the next report.
-        self._pids = set(pids)
+        self._told += restarted
 
 
 def _runs(pid: int) -> bool:

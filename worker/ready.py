@@ -15,14 +15,27 @@ def place() -> str:
 
 
 class ReadyChildren:
-    """Pids of the children that are ready, one a slot of the pool; shared with them by fork."""
+    """The child in each slot of the pool: how many began there, and the pid of the one that was ready last.
+
+    Shared by fork, without locks: a child that is killed would keep one, and a slot has one child at a time.
+    """
 
     def __init__(self, slots: int) -> None:
-        self._pids = Array("i", slots)
+        self._begun = Array("i", slots, lock=False)
+        self._pids = Array("i", slots, lock=False)
+
+    def begin(self, slot: int) -> None:
+        """Called by a child before it loads."""
+        self._begun[slot] += 1
 
     def add(self, slot: int) -> None:
         """Called by a child whose model has scored its first rows."""
         self._pids[slot] = os.getpid()
+
+    @property
+    def restarts(self) -> int:
+        """How many children took the place of another."""
+        return sum(max(0, begun - 1) for begun in self._begun)
 
     def among(self, pids: Iterable[int]) -> int:
         """How many of the children that run are ready: one that died is not, nor the one in its place yet."""

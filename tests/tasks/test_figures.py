@@ -48,7 +48,7 @@ def counted(ledger: Ledger) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("value", "power"), [(1, 0), (2, 1), (2.001, 2), (0.001, -9), (0.25, -2), (0.2501, -1), (200, 8)]
+    ("value", "power"), [(1, 0), (2, 1), (2.001, 2), (0.001, -9), (0.25, -2), (0.251, -1), (200, 8)]
 )
 def test_a_value_is_in_the_bucket_of_the_smallest_power_of_two_that_is_not_below_it(
     ledger: Ledger, value: float, power: int
