@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -34,6 +35,10 @@ def outcomes(found: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in found.items() if name.startswith("sentiq_finished_items_total")}
 
 
+def fewer_wait(url: str, items: float) -> bool:
+    return told(url)["sentiq_pending_items{class=bulk}"] < items
+
+
 def texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
     found = [f"{seed}-{i}，{reviews[i % len(reviews)]['text']}" for i in range(ITEMS)]
     found[7] = " "
@@ -50,12 +55,7 @@ def test_no_count_is_lost_or_made_twice_when_children_are_killed(
         jobs = [client.submit(texts(reviews, seed))["id"] for seed in range(JOBS)]
         killed: list[int] = []
         for share in (0.1, 0.4, 0.7):
-            eventually(
-                lambda share=share: (  # type: ignore[misc]
-                    told(stack.url)["sentiq_pending_items{class=bulk}"] < (1 - share) * JOBS * ITEMS
-                ),
-                within_s=100,
-            )
+            eventually(partial(fewer_wait, stack.url, (1 - share) * JOBS * ITEMS), within_s=100)
             # The oldest that lives: one killed before may not be buried yet, one in its place not have begun.
             living = [child for child in worker.children() if child.pid not in killed]
             killed.append(min(living, key=lambda child: child.create_time()).pid)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import secrets
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import httpx2
 import pytest
@@ -110,6 +112,27 @@ def site(request: pytest.FixtureRequest, stack: Project, certificates: Path) -> 
         stack.compose(*again)
         with httpx2.Client(base_url=url(stack), trust_env=False) as plain:
             eventually(lambda: answers(plain), within_s=60)
+
+
+class Caller:
+    """A client that calls from a thread of its own until the context ends; `_run` is what it does."""
+
+    def __init__(self, project: Project) -> None:
+        self._http = httpx2.Client(base_url=url(project), timeout=60, trust_env=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+        self._http.close()
+
+    def _run(self) -> None:
+        raise NotImplementedError
 
 
 def answers(client: httpx2.Client) -> bool:

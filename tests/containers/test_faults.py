@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from itertools import count
-from typing import Any, Self
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from bench.texts import composed_texts
 from ops.containers import Project, docker
 from tests.conftest import eventually
-from tests.containers.conftest import WORKERS, answers, start, url
+from tests.containers.conftest import WORKERS, Caller, answers, start, url
 
 TEXTS = 5_000
 A_JOB = 100
@@ -22,28 +21,17 @@ PAUSE_S = 0.4
 pytestmark = pytest.mark.timeout(600)
 
 
-class Load:
+class Load(Caller):
     """A client that submits until it is told to stop: what is refused or cut off it sends again."""
 
     def __init__(self, project: Project) -> None:
+        super().__init__(project)
         self.accepted: dict[str, str] = {}  # idempotency keys and the jobs they made
         self.repeated = 0
-        self._http = httpx2.Client(base_url=url(project), timeout=40, trust_env=False)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
     def texts(self) -> int:
         return len(self.accepted) * A_JOB
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(60)
-        self._http.close()
 
     def _run(self) -> None:
         for number in count():

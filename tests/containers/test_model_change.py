@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from typing import Self
 
 import httpx2
 import pytest
@@ -14,7 +12,7 @@ from bench.texts import composed_texts
 from ops.containers import Project, docker
 from ops.processes import ROOT
 from tests.conftest import eventually
-from tests.containers.conftest import TAG, WORKERS, url
+from tests.containers.conftest import TAG, WORKERS, Caller, url
 from tests.models.hub import MODEL, running_hub
 
 REVISION = "v1"
@@ -38,24 +36,13 @@ def other(stack: Project) -> Iterator[str]:
     docker("tag", FORMER, IMAGE)
 
 
-class Caller:
+class Asker(Caller):
     """Asks again and again for verdicts on a few texts at once; keeps what was not answered well."""
 
     def __init__(self, project: Project) -> None:
+        super().__init__(project)
         self.models: Counter[str] = Counter()
         self.failed: list[str] = []
-        self._http = httpx2.Client(base_url=url(project), timeout=60, trust_env=False)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(60)
-        self._http.close()
 
     def _run(self) -> None:
         items = [{"text": text} for text in composed_texts(16, seed=7)]
@@ -70,7 +57,7 @@ class Caller:
 
 def test_a_model_is_changed_under_load_and_each_verdict_names_its_own(stack: Project, other: str) -> None:
     before = stack.containers("worker")
-    with Caller(stack) as caller:
+    with Asker(stack) as caller:
         eventually(lambda: sum(caller.models.values()) >= 160, within_s=60)
         (former,) = caller.models
         more = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale")

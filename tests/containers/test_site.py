@@ -47,7 +47,6 @@ def test_a_wait_is_held_and_answered_with_the_verdict(site: httpx2.Client) -> No
     path = bulk(site, 400, seed=1)
     started = time.monotonic()
     held = site.get(path, headers={"Prefer": "wait=3"})
-    assert held.json()["status"] in ("queued", "running") or held.json()["counts"]["pending"] == 0
     assert time.monotonic() - started >= 2 or held.json()["status"] == "succeeded"
     site.post(f"{path}/cancel")
 
@@ -123,11 +122,12 @@ def test_figures_are_not_for_the_public(site: httpx2.Client) -> None:
     assert site.get("/metrics").status_code == 404
 
 
-def test_with_tls_the_plain_port_only_leads_to_it(site: httpx2.Client, stack: Project) -> None:
-    if site.base_url.scheme != "https":
-        pytest.skip("it is the plain port that serves")
+def test_the_plain_port_serves_or_with_tls_only_leads_to_it(site: httpx2.Client, stack: Project) -> None:
     with httpx2.Client(base_url=url(stack), trust_env=False) as plain:
         answer = plain.get("/v1/info?x=1")
+        if site.base_url.scheme == "http":
+            assert answer.status_code == 200
+            return
         assert answer.status_code == 308
         assert answer.headers["location"] == f"https://127.0.0.1:{stack.env['TLS_PORT']}/v1/info?x=1"
         assert plain.get("/readyz").status_code == 403, "a probe of the container's own"
