@@ -1,4 +1,8 @@
-"""`make bench-scale`: two worker containers, pinned to one core each, against one; interleaved in one run."""
+"""`make bench-scale`: two worker containers, pinned to one core each, against one; interleaved in one run.
+
+Each run gets workers of its own, which are measured when their children are ready and know how fast they are:
+a worker that still loads its model is no second worker yet.
+"""
 
 import argparse
 import json
@@ -9,23 +13,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-import httpx2
 
 from bench.base import int8_pack
 from bench.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
 from bench.texts import composed_texts
-from ops.client import Client
-from ops.containers import EngineError, Project, docker, missing
+from ops.containers import EngineError, Project, docker, missing, run
 from ops.ports import free_port
 
 _CORES = ("0", "1")
 _PATIENCE_S = 120
+_WARM_UP = 150  # texts a worker, until leases are as long as they should be
 # A few hundred texts of a large model are few chunks of the usual size: the worker of the last would decide.
 # And both sides of a pair score the same texts: none may remember them.
 _SETTINGS = {"SENTIMENT_CHUNK_ITEMS": "8", "SENTIMENT_CHUNK_CHARS": "512", "SENTIMENT_CACHE_ROWS": "0"}
@@ -58,7 +59,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--pack", type=Path, help="StructBERT-base's shape if not given")
-    parser.add_argument("--count", type=int, default=300, help="texts in each run (%(default)s)")
+    parser.add_argument("--count", type=int, default=1000, help="texts in each run (%(default)s)")
     parser.add_argument("--pairs", type=int, default=4, help="pairs of runs (%(default)s)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser.parse_args()
@@ -68,28 +69,26 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if reason := missing():
         raise EngineError(reason)
     pack = options.pack or int8_pack().directory
-    with TemporaryDirectory() as folder, _project(Path(folder)) as project, _workers(project, pack) as pair:
-        url = f"http://127.0.0.1:{project.env['PORT']}"
-        singles = cycle(pair)
-        run_jobs(url, composed_texts(options.count, seed=0))  # until children know how fast they are
+    with TemporaryDirectory() as folder, _project(Path(folder)) as project:
         passes: dict[str, list[_Pass]] = {"one": [], "two": []}
-        for number in range(1, options.pairs + 1):
+        for number in range(options.pairs):
             texts = composed_texts(options.count, seed=number)
-            # Each worker is the single one in turn, and each side begins in turn.
-            idle = [next(singles)]
-            for name in ("one", "two") if number % 2 else ("two", "one"):
-                with _stopped(idle if name == "one" else [], url):
-                    busy = [worker for worker in pair if name == "two" or worker not in idle]
-                    passes[name].append(_pass(url, texts, busy))
+            # Each core is the single one in turn, and each side begins in turn.
+            sides = [("one", [_CORES[number % 2]]), ("two", [*_CORES])]
+            for name, cores in sides if number % 2 else reversed(sides):
+                with _workers(project, pack, cores) as workers:
+                    passes[name].append(_pass(project, texts, workers))
                 print(f"{name}: {passes[name][-1]}", file=sys.stderr)
         return _figures(passes, pack.name)
 
 
-def _pass(url: str, texts: Sequence[str], workers: Sequence[str]) -> _Pass:
+def _pass(project: Project, texts: Sequence[str], workers: Sequence[str]) -> _Pass:
+    url = f"http://127.0.0.1:{project.env['PORT']}"
+    run_jobs(url, composed_texts(_WARM_UP * len(workers), seed=-1))
     before = sum(map(_cpu_s, workers))
-    run = run_jobs(url, texts)
+    made = run_jobs(url, texts)
     spent = sum(map(_cpu_s, workers)) - before
-    return _Pass(run.rate, spent / (len(texts) / run.rate), len(texts) / spent)
+    return _Pass(made.rate, spent / (len(texts) / made.rate), len(texts) / spent)
 
 
 def _figures(passes: dict[str, list[_Pass]], pack: str) -> dict[str, Any]:
@@ -134,53 +133,34 @@ def _project(folder: Path) -> Iterator[Project]:
 
 
 @contextmanager
-def _workers(project: Project, pack: Path) -> Iterator[list[str]]:
-    """Two workers of the image on a core each; their ids."""
+def _workers(project: Project, pack: Path, cores: Sequence[str]) -> Iterator[list[str]]:
+    """A worker of the image on each of the cores, when all can score; their ids."""
     made: list[str] = []
     url = "REDIS_URL=redis://worker:local-worker@redis:6379/0"
     env = [part for name, value in _SETTINGS.items() for part in ("--env", f"{name}={value}")]
     pack_there = f"{pack.resolve()}:/pack:ro"
     common = ("--network", f"{project.name}_back", *env, "--env", url, "--volume", pack_there)
     try:
-        for core in _CORES:
+        for core in cores:
             options = ("--cpuset-cpus", core, "--read-only", "--tmpfs", "/tmp")  # noqa: S108  in a container
             made.append(docker("run", "--detach", *options, *common, "sentiq-worker:bench"))
-        _await(lambda: _alive(f"http://127.0.0.1:{project.env['PORT']}") == len(made))
+        _await(lambda: all(map(_can_score, made)))
         yield made
     finally:
         if made:
             docker("rm", "--force", *made)
 
 
-@contextmanager
-def _stopped(workers: Sequence[str], url: str) -> Iterator[None]:
-    """Without these workers for the length of the context."""
-    if not workers:
-        yield
-        return
-    docker("stop", *workers)
-    _await(lambda: _alive(url) == len(_CORES) - len(workers))
-    try:
-        yield
-    finally:
-        docker("start", *workers)
-        _await(lambda: _alive(url) == len(_CORES))
-
-
-def _alive(url: str) -> int:
-    try:
-        with Client(url) as client:
-            return int(client.queue()["workers"]["alive"])
-    except httpx2.HTTPError:
-        return 0
+def _can_score(container: str) -> bool:
+    return run(["docker", "exec", container, "python", "-m", "worker.health"], check=False).returncode == 0
 
 
 def _await(look: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not look():
         if time.monotonic() > end:
-            raise EngineError(f"the workers are not as they should be after {_PATIENCE_S} s")
-        time.sleep(0.2)
+            raise EngineError(f"the workers cannot score after {_PATIENCE_S} s")
+        time.sleep(1)
 
 
 if __name__ == "__main__":
