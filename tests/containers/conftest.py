@@ -9,7 +9,9 @@ import os
 import secrets
 import ssl
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -17,8 +19,9 @@ import httpx2
 import pytest
 import trustme
 
+from bench.texts import composed_texts
 from ops.client import Client
-from ops.containers import Project, missing
+from ops.containers import Project, docker, missing
 from ops.ports import free_port
 from tests.conftest import eventually
 
@@ -133,6 +136,48 @@ class Caller:
 
     def _run(self) -> None:
         raise NotImplementedError
+
+
+class Asker(Caller):
+    """Asks again and again for verdicts on a few texts at once; keeps what was not answered well."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.models: Counter[str] = Counter()
+        self.failed: list[str] = []
+
+    def _run(self) -> None:
+        items = [{"text": text} for text in composed_texts(16, seed=7)]
+        while not self._stop.wait(0.05):
+            answer = self._http.post("/v1/jobs", json={"items": items}, headers={"Prefer": "wait=30"})
+            done = answer.json()
+            if answer.status_code == 200 and done["status"] == "succeeded":
+                self.models.update(item["model"] for item in done["results"])
+            else:
+                self.failed.append(answer.text)
+
+
+@contextmanager
+def running(
+    role: str, network: str, variables: Mapping[str, str], *options: str, tag: str = TAG
+) -> Iterator[str]:
+    """A container of an image, hardened as compose has it; its id."""
+    given = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    hardened = (
+        "--read-only",
+        "--tmpfs",
+        "/tmp",  # noqa: S108  in a container
+        "--cap-drop",
+        "ALL",
+        "--security-opt",
+        "no-new-privileges:true",
+    )
+    image = f"sentiq-{role}:{tag}"
+    container = docker("run", "--detach", "--network", network, *hardened, *given, *options, image)
+    try:
+        yield container
+    finally:
+        docker("rm", "--force", container)
 
 
 def answers(client: httpx2.Client) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,28 +10,7 @@ import pytest
 
 from ops.containers import Project, docker, run
 from tests.conftest import eventually
-from tests.containers.conftest import TAG
-
-
-@contextmanager
-def running(role: str, network: str, variables: Mapping[str, str], *options: str) -> Iterator[str]:
-    """A container of an image, hardened as compose has it; its id."""
-    given = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
-    hardened = (
-        "--read-only",
-        "--tmpfs",
-        "/tmp",  # noqa: S108  in a container
-        "--cap-drop",
-        "ALL",
-        "--security-opt",
-        "no-new-privileges:true",
-    )
-    image = f"sentiq-{role}:{TAG}"
-    container = docker("run", "--detach", "--network", network, *hardened, *given, *options, image)
-    try:
-        yield container
-    finally:
-        docker("rm", "--force", container)
+from tests.containers.conftest import running
 
 
 def said(container: str) -> str:
