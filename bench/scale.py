@@ -60,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--pack", type=Path, help="StructBERT-base's shape if not given")
     parser.add_argument("--count", type=int, default=1000, help="texts in each run (%(default)s)")
-    parser.add_argument("--pairs", type=int, default=4, help="pairs of runs (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=6, help="pairs of runs (%(default)s)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser.parse_args()
 
