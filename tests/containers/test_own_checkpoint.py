@@ -14,7 +14,7 @@ from tests.conftest import eventually
 from tests.containers.conftest import TAG, Asker, running, url
 
 NAME = "compose-test"
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
