@@ -63,7 +63,7 @@ configuration: $(VENV)/.dev ## write docs/configuration.md anew
 openapi: $(VENV)/.dev ## write docs/openapi.json anew
 	@$(PY) -m api.openapi > docs/openapi.json
 
-test: $(VENV)/.dev ## all tests, with a real Redis and real workers; ARGS= for pytest
+test: $(VENV)/.dev ## the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)
 
 compose-test: $(VENV)/.dev ## the images and the stack in a real Docker engine; CONTAINERS=required fails without one, ARGS='-m long'

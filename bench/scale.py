@@ -53,6 +53,9 @@ def main() -> int:
     print(told)
     if options.json:
         options.json.write_text(told + "\n", "utf-8")
+    if report["ratio"]["median"] < options.at_least:
+        print(f"the median ratio is below {options.at_least}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -61,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pack", type=Path, help="StructBERT-base's shape if not given")
     parser.add_argument("--count", type=int, default=1000, help="texts in each run (%(default)s)")
     parser.add_argument("--pairs", type=int, default=6, help="pairs of runs (%(default)s)")
+    parser.add_argument("--at-least", type=float, default=1.85, help="median ratio to hold (%(default)s)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ if not _login:
 
 basic_auth = [_login]
 url_prefix = "flower"
-# Neither its page nor its API can stop a worker or revoke a task; nginx lets only GET through as well.
+# Neither its page nor its API can stop a worker or revoke a task; nginx lets nothing through that could.
 read_only = True
 persistent = True
 db = "/data/flower"

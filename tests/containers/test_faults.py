@@ -125,5 +125,7 @@ def change_password(stack: Project, password: str, former: str) -> None:
     stack.compose(*set_user, f"<{former}")
     with httpx2.Client(base_url=url(stack), timeout=60, trust_env=False) as http:
         eventually(lambda: answers(http), within_s=60)
+        stack.compose("up", "--detach", "--no-build", "redis", REDIS_API_PASSWORD=password)
+        eventually(lambda: answers(http), within_s=60)
         verdict = http.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"Prefer": "wait=20"})
     assert verdict.status_code == 200

@@ -57,6 +57,24 @@ def test_it_shows_the_workers_the_tasks_and_the_queues_and_no_text(flower: httpx
         assert flower.get(page).status_code == 200
 
 
+def test_its_page_of_tasks_gets_its_rows(flower: httpx2.Client, stack: Project) -> None:
+    """As the page's own script asks for them."""
+    job_id = submit(flower)
+    columns = {"draw": "1", "start": "0", "length": "50", "search[value]": "", "order[0][column]": "0"}
+    asked = columns | {"order[0][dir]": "asc", "columns[0][data]": "name"}
+
+    def rows() -> str:
+        answer = flower.post("/flower/tasks/datatable", data=asked)
+        assert answer.status_code == 200
+        return answer.text
+
+    seen = eventually(lambda: found if job_id in (found := rows()) else "")
+    assert TEXT not in seen
+    with httpx2.Client(base_url=url(stack), trust_env=False) as stranger:
+        assert stranger.post("/flower/tasks/datatable", data=asked).status_code == 401
+    assert flower.post("/flower/tasks").status_code == 403
+
+
 def test_nobody_stops_a_worker_through_it(flower: httpx2.Client, stack: Project) -> None:
     name = next(iter(flower.get("/flower/api/workers", params={"status": "1"}).json()))
     assert flower.post(f"/flower/api/worker/shutdown/{name}").status_code == 403
