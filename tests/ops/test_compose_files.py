@@ -11,8 +11,8 @@ from tasks.settings import Settings
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 EXPLAINED = set(re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+COMPOSE_OWN = {"COMPOSE_PROFILES"}  # what compose itself reads
 # What the images and the file itself decide.
-COMPOSE_OWN = {"COMPOSE_PROFILES"}
 FIXED = {"REDIS_URL", "PORT", "SENTIMENT_HOST", "SENTIMENT_PROXIES", "SENTIMENT_PACK", "DEVICE"}
 
 
