@@ -25,9 +25,9 @@ from api.service import service
 from api.services import EXTENSION, Services
 from api.submission import Submission
 from api.waiting import Waiters
-from tasks.celery_app import build_publisher
-from tasks.ledger import Ledger
+from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 
 
 class _JobId(BaseConverter):

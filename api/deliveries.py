@@ -9,7 +9,7 @@ from api.replies import refuse_unknown_queries, reply
 from api.requests import owner
 from api.services import services
 from api.views import rfc3339
-from tasks.deliveries import Attempt, DeliveryLog, log
+from tasks.store.deliveries import Attempt, DeliveryLog, log
 
 deliveries = Blueprint("deliveries", __name__)
 

@@ -16,7 +16,7 @@ from api.views import job_view
 from api.waiting import Waiters
 from api.watching import View
 from tasks.errors import LedgerUnavailableError, SentiqError
-from tasks.jobs import Job
+from tasks.vocabulary.jobs import Job
 
 events = Blueprint("events", __name__)
 

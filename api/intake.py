@@ -7,11 +7,11 @@ from dataclasses import replace
 from api.problems import invalid
 from api.requests import JobIn, PredictBatchIn, PredictIn, TermsIn
 from api.views import ERROR_MESSAGES
-from tasks.addresses import AddressRules
-from tasks.items import Item, ItemError
-from tasks.jobs import Terms
 from tasks.settings import Settings
-from tasks.webhooks import Webhook
+from tasks.vocabulary.destinations import AddressRules
+from tasks.vocabulary.items import Item, ItemError
+from tasks.vocabulary.jobs import Terms
+from tasks.vocabulary.webhooks import Webhook
 
 
 def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:

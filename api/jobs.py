@@ -20,11 +20,11 @@ from api.streams import Walk
 from api.submission import Accepted
 from api.upload import MEDIA_TYPE, accept_upload
 from api.views import job_view
-from tasks import closing
 from tasks.errors import JobNotOverError, LedgerUnavailableError
-from tasks.jobs import Job
-from tasks.keeping import kept_items, retry_terms
-from tasks.ledger import Ledger
+from tasks.store import cancel as closing
+from tasks.store.jobs import Ledger
+from tasks.store.retry import kept_items, retry_terms
+from tasks.vocabulary.jobs import Job
 
 jobs = Blueprint("jobs", __name__)
 

@@ -15,9 +15,9 @@ from pydantic_core import from_json, to_json
 
 from api.callers import Scope
 from tasks.errors import LedgerUnavailableError, SentiqError
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from api.callers import Scope
 from api.keyring import FRESH_S, Key, KeyNotFoundError, Keyring
 from tasks.errors import ConfigurationError, LedgerUnavailableError
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from api.problems import Problem
 from api.requests import ItemIn
 from tasks.errors import UploadCutError
-from tasks.growing import SILENCE_MS
-from tasks.items import Item, ItemError
 from tasks.settings import Settings
+from tasks.store.uploads import SILENCE_MS
+from tasks.vocabulary.items import Item, ItemError
 
 _BLOCK = 8 * 1024
 _INFLATED = 64 * 1024

@@ -14,8 +14,8 @@ from api.replies import query_choice, read_json, refuse_unknown_queries, reply
 from api.requests import LookupIn, owner
 from api.services import services
 from api.views import job_view
-from tasks import listing as ledger_listing
-from tasks.jobs import Job, JobStatus
+from tasks.store import listing as ledger_listing
+from tasks.vocabulary.jobs import Job, JobStatus
 
 listing = Blueprint("listing", __name__)
 

@@ -14,14 +14,14 @@ from prometheus_client.registry import Collector
 
 from api.access import public
 from api.services import services
-from tasks.deliveries import DeliveryStatus, Due, due
 from tasks.errors import LedgerUnavailableError, QuotaExceededError, ServiceFullError, StoreFullError
-from tasks.figures import Figures
-from tasks.items import ItemError
-from tasks.jobs import QueueClass
-from tasks.ledger import Ledger
-from tasks.queues import Queue, live_workers, read_queues
-from tasks.redis_client import Store, look_at
+from tasks.store.backlog import Queue, live_workers, read_queues
+from tasks.store.connection import Store, look_at
+from tasks.store.counters import Figures
+from tasks.store.deliveries import DeliveryStatus, Due, due
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.jobs import QueueClass
 
 logger = logging.getLogger(__name__)
 metrics = Blueprint("metrics", __name__)

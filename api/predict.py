@@ -13,9 +13,9 @@ from api.replies import read_json, reply
 from api.requests import PredictBatchIn, PredictIn, owner
 from api.services import services
 from api.views import error_view, prediction_view
-from tasks.items import Item, ItemResult
-from tasks.jobs import Terms
-from tasks.verdicts import Verdict
+from tasks.vocabulary.items import Item, ItemResult
+from tasks.vocabulary.jobs import Terms
+from tasks.vocabulary.verdicts import Verdict
 
 predict = Blueprint("predict", __name__)
 

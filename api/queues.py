@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 
 from tasks.errors import LedgerUnavailableError
-from tasks.jobs import Job, QueueClass
-from tasks.ledger import Ledger
-from tasks.queues import Queue, read_queues
+from tasks.store.backlog import Queue, read_queues
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.jobs import Job, QueueClass
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from redis.exceptions import ResponseError
 
 from api.callers import Caller
 from api.problems import Problem
-from tasks.figures import count
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX
 from tasks.settings import Settings
+from tasks.store.connection import ledger_errors
+from tasks.store.counters import count
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX
 
 
 class Rates:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.problems import Problem, bad_header, bad_query
 from api.requests import owner
-from tasks.idempotency import Key, digest
+from tasks.store.idempotency import Key, digest
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -18,10 +18,10 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from tasks.jobs import QueueClass, Terms
-from tasks.options import PLAIN, OnLongText, Options
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
-from tasks.webhooks import Event
+from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.webhooks import Event
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")

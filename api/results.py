@@ -14,8 +14,8 @@ from api.requests import owner
 from api.services import services
 from api.streams import Following, Walk, csv_rows, ndjson_lines
 from api.views import item_view
-from tasks.items import ItemResult, ItemStatus
-from tasks.jobs import Job
+from tasks.vocabulary.items import ItemResult, ItemStatus
+from tasks.vocabulary.jobs import Job
 
 results = Blueprint("results", __name__)
 

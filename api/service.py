@@ -13,9 +13,9 @@ from api.replies import reply
 from api.requests import MOST_LOOKED_UP, MOST_METADATA
 from api.services import services
 from api.views import queue_view
-from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
-from tasks.queues import live_workers, read_queues
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.store.backlog import live_workers, read_queues
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
 service = Blueprint("service", __name__)
 

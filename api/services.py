@@ -12,8 +12,8 @@ from api.queues import Queues
 from api.rates import Rates
 from api.submission import Submission
 from api.waiting import Waiters
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 
 EXTENSION = "sentiq"
 

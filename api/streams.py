@@ -13,9 +13,9 @@ from pydantic_core import to_json
 from api.views import ITEM_COLUMNS, item_row, item_view
 from api.waiting import Waiters
 from tasks.errors import SentiqError
-from tasks.items import ItemResult, ItemStatus
-from tasks.jobs import Job
-from tasks.ledger import Ledger, Page
+from tasks.store.jobs import Ledger, Page
+from tasks.vocabulary.items import ItemResult, ItemStatus
+from tasks.vocabulary.jobs import Job
 
 _ITEMS_AT_ONCE = 256
 _CHUNKS_AT_ONCE = 16

@@ -11,18 +11,18 @@ from celery import Celery
 
 from api.problems import Problem
 from api.requests import request_id
-from tasks import growing
-from tasks.chunks import Chunk
-from tasks.closing import delete
+from tasks.broker.wakeups import NotPublishedError, ring
 from tasks.errors import JobGrowsNoMoreError, KeyInFlightError, RefusedError, UploadCutError
-from tasks.idempotency import Key
-from tasks.items import Item
-from tasks.jobs import Job, JobError, QueueClass, Terms
-from tasks.ledger import PLAIN_TERMS, Ledger
-from tasks.options import PLAIN, Options
-from tasks.publishing import NotPublishedError, ring
-from tasks.refs import Ref
 from tasks.settings import Settings
+from tasks.store import uploads as growing
+from tasks.store.cancel import delete
+from tasks.store.idempotency import Key
+from tasks.store.jobs import PLAIN_TERMS, Ledger
+from tasks.store.keys import Ref
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
+from tasks.vocabulary.options import PLAIN, Options
 
 logger = logging.getLogger(__name__)
 

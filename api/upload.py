@@ -16,8 +16,8 @@ from api.replies import idempotency_key, query_choice
 from api.requests import TermsIn, owner
 from api.services import services
 from api.submission import Accepted
-from tasks.items import Item
 from tasks.settings import Settings
+from tasks.vocabulary.items import Item
 
 MEDIA_TYPE = "application/x-ndjson"
 

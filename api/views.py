@@ -10,10 +10,10 @@ from flask import url_for
 
 from api.openapi import items, jobs, others
 from api.services import services
-from tasks.items import ItemError, ItemResult, ItemStatus
-from tasks.jobs import Job, JobError
-from tasks.queues import Queue
-from tasks.verdicts import TooManyTokens, Verdict
+from tasks.store.backlog import Queue
+from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
+from tasks.vocabulary.jobs import Job, JobError
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
 EMOJI = {"positive": "😊", "negative": "😠"}

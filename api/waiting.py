@@ -13,9 +13,9 @@ import redis
 
 from api.watching import FRESH_S, View, Watch
 from tasks.errors import LedgerUnavailableError
-from tasks.jobs import Job
-from tasks.ledger import Ledger
-from tasks.refs import FINISHED_CHANNEL, PROGRESS_CHANNEL
+from tasks.store.jobs import Ledger
+from tasks.store.keys import FINISHED_CHANNEL, PROGRESS_CHANNEL
+from tasks.vocabulary.jobs import Job
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.errors import SentiqError
-from tasks.jobs import Job
-from tasks.ledger import Ledger
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.jobs import Job
 
 # A record that was read so long ago is read again.
 FRESH_S = 1.0

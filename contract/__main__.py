@@ -16,8 +16,8 @@ from ops.ports import free_port
 from ops.processes import ROOT
 from ops.redis_server import redis_server
 from ops.stack import Plan, interrupt_on_signals, running_stack
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 
 _CONFIG = Path(__file__).with_name("schemathesis.toml")
 _LEAST_CASES = 2_000

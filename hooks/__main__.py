@@ -10,10 +10,10 @@ import sys
 
 from hooks.secret import signing_secrets
 from hooks.sender import Sender
-from tasks.deliveries import reports
 from tasks.errors import SentiqError
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.deliveries import reports
+from tasks.store.jobs import Ledger
 
 # Nobody waits for the sender: it may ask Redis again for longer than a restart of it takes.
 _PATIENCE = 5

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pydantic_core import to_json
 from standardwebhooks import Webhook as Signer
 
-from tasks.deliveries import Delivery
+from tasks.store.deliveries import Delivery
 
 
 def body(delivery: Delivery) -> bytes:

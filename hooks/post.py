@@ -13,8 +13,8 @@ from ipaddress import ip_address
 
 import httpcore2
 
-from tasks.addresses import Address, AddressRules
-from tasks.deliveries import Answer
+from tasks.store.deliveries import Answer
+from tasks.vocabulary.destinations import Address, AddressRules
 
 # A name server that stalls must hold up nothing but the deliveries that ask it.
 _NAMES = ThreadPoolExecutor(64, "names")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import secrets
 
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX
 
 _BYTES = 32
 

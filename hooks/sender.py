@@ -14,11 +14,11 @@ from collections import Counter
 from hooks import message
 from hooks.post import Poster, Resolve
 from hooks.secret import signing_secrets
-from tasks import deliveries
-from tasks.addresses import AddressRules
-from tasks.deliveries import Answer, Delivery, DeliveryStatus
 from tasks.errors import LedgerUnavailableError
-from tasks.ledger import Ledger
+from tasks.store import deliveries
+from tasks.store.deliveries import Answer, Delivery, DeliveryStatus
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.destinations import AddressRules
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
-from tasks.webhooks import is_signing_secret
+from tasks.vocabulary.webhooks import is_signing_secret
 
 PREFIX = "SENTIMENT_"
 # How far a job may move its own deadline and the time for which its results are kept.

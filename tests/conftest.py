@@ -18,8 +18,8 @@ from ops.logs import Log
 from ops.ports import free_port
 from ops.redis_server import redis_server
 from ops.stack import Plan, Stack, running_stack
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 
 REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.options import OnLongText, Options
-from tasks.verdicts import Verdict
+from tasks.vocabulary.options import OnLongText, Options
+from tasks.vocabulary.verdicts import Verdict
 from worker.cache import LogitCache
 from worker.classifier import Classifier
 from worker.engines import build_engine

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from worker.batches import LENGTHS, ROWS
 from worker.classifier import Classifier
 from worker.engines import build_engine

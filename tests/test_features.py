@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.items import Outcome
-from tasks.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
-from tasks.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.items import Outcome
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 from worker.classifier import Classifier
 from worker.engines import build_engine
 from worker.packs import load_pack

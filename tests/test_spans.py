@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.options import MAX_CLAUSES, MAX_SENTENCES
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES
 from worker.spans import Span, clauses, sentences
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.verdicts import Highlight, Sentence, Verdict
+from tasks.vocabulary.verdicts import Highlight, Sentence, Verdict
 from worker.question import Question
 from worker.reading import SPECIAL, Reading, Rows, read, without
 from worker.spans import Span, clauses, sentences

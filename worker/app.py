@@ -15,13 +15,13 @@ from billiard import current_process
 from celery import Celery
 from celery.signals import after_setup_logger, worker_init, worker_process_init
 
-from tasks.celery_app import SCORE_TASK, build_celery
+from tasks.broker.celery_app import SCORE_TASK, build_celery
 from tasks.errors import SentiqError
-from tasks.figures import Tally
-from tasks.jobs import QueueClass
-from tasks.leases import Holder
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.counters import Tally
+from tasks.store.jobs import Ledger
+from tasks.store.leases import Holder
+from tasks.vocabulary.jobs import QueueClass
 from worker.child import LEDGER_PATIENCE, Child
 from worker.cores import Share, usable
 from worker.packs import Pack, load_pack

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.chunks import ChunkResult
 from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
-from tasks.figures import Tally
-from tasks.items import Item, ItemError, Outcome
-from tasks.jobs import QueueClass
-from tasks.leases import Holder, finish, lease, renew
-from tasks.ledger import Ledger
-from tasks.options import Options
-from tasks.refs import Lease
-from tasks.verdicts import Verdict
+from tasks.store.counters import Tally
+from tasks.store.jobs import Ledger
+from tasks.store.keys import Lease
+from tasks.store.leases import Holder, finish, lease, renew
+from tasks.vocabulary.chunks import ChunkResult
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.options import Options
+from tasks.vocabulary.verdicts import Verdict
 from worker.question import Question
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tokenizers import Encoding
 
-from tasks.options import OnLongText
-from tasks.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.options import OnLongText
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 from worker.answers import Answer, Scale
 from worker.batches import Batches
 from worker.cache import LogitCache

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from tasks.errors import ConfigurationError, LedgerUnavailableError
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import WORKERS
 from tasks.settings import Settings
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import WORKERS
 from worker.ready import place
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.figures import Tally
+from tasks.store.counters import Tally
 from worker.engines.engine import Engine
 
 

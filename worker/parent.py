@@ -13,14 +13,14 @@ from celery import Celery, bootsteps
 from celery.worker import state
 from pydantic_core import to_json
 
-from tasks.celery_app import build_publisher
+from tasks.broker.celery_app import build_publisher
+from tasks.broker.wakeups import NotPublishedError, ring
 from tasks.errors import LedgerUnavailableError
-from tasks.ledger import Ledger
-from tasks.publishing import NotPublishedError, ring
-from tasks.reconciler import TICK_S, Reconciler
-from tasks.redis_client import ledger_errors
-from tasks.refs import COUNTERS, WORKERS
 from tasks.settings import Settings
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import COUNTERS, WORKERS
+from tasks.store.reconciler import TICK_S, Reconciler
 from worker.ready import ReadyChildren, place
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.options import PLAIN, Options
+from tasks.vocabulary.options import PLAIN, Options
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.options import OnLongText
+from tasks.vocabulary.options import OnLongText
 from worker.batches import Row
 from worker.spans import Span
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tasks.options import MAX_CLAUSES, MAX_SENTENCES
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES
 
 Span = tuple[int, int]
 

@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.openapi.shapes import Count, Probability, closed
-from tasks.items import ItemError, ItemStatus
+from tasks.vocabulary.items import ItemError, ItemStatus
 
 _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]}
 

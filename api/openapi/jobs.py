@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 
 from api.openapi.items import Item
 from api.openapi.shapes import Count, Probability, Time, closed
-from tasks.jobs import JobError, JobStatus, QueueClass
-from tasks.options import OnLongText
+from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
+from tasks.vocabulary.options import OnLongText
 
 
 @closed

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from api.openapi import items, jobs, others
 from api.requests import DeadlineS, JobIn, LookupIn, PredictBatchIn, PredictIn, ResultTtlS
-from tasks.items import ItemStatus
-from tasks.jobs import JobStatus, QueueClass
-from tasks.options import OnLongText
+from tasks.vocabulary.items import ItemStatus
+from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.options import OnLongText
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 Flag = Literal["true", "false"]

@@ -9,9 +9,9 @@ from typing_extensions import TypedDict
 
 from api.openapi.jobs import Model
 from api.openapi.shapes import Count, Time, closed
-from tasks.deliveries import DeliveryStatus
-from tasks.jobs import QueueClass
-from tasks.webhooks import Event
+from tasks.store.deliveries import DeliveryStatus
+from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.webhooks import Event
 
 
 @closed

@@ -2,7 +2,7 @@
 
 import sys
 
-from tasks.celery_app import build_celery
+from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 

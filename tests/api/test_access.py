@@ -21,8 +21,8 @@ from ops.logs import Log
 from ops.ports import free_port
 from ops.processes import Group, Process
 from ops.redis_server import redis_server
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
 from tests.conftest import eventually
 
 JOB = {"text": "服务很贴心"}

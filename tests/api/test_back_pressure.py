@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from ops.stack import Stack
-from tasks.ledger import Ledger
+from tasks.store.jobs import Ledger
 from tests.api.test_access import bearer, made, running_api
 from tests.conftest import eventually, started_stack, worker_of
 

@@ -23,10 +23,10 @@ from api.openapi.operations import OPERATIONS
 from api.openapi.others import Problem
 from ops.redis_server import redis_server
 from ops.stack import Stack
-from tasks import growing
-from tasks.idempotency import Key
-from tasks.ledger import Ledger
 from tasks.settings import Settings
+from tasks.store import uploads as growing
+from tasks.store.idempotency import Key
+from tasks.store.jobs import Ledger
 from tests.api.test_access import running_api
 from tests.conftest import eventually, worker_of
 from tests.hooks.jobs import BAD, GOOD, end

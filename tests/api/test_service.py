@@ -3,9 +3,9 @@ from __future__ import annotations
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from tasks.figures import Figures
-from tasks.ledger import Ledger
-from tasks.refs import COUNTERS
+from tasks.store.counters import Figures
+from tasks.store.jobs import Ledger
+from tasks.store.keys import COUNTERS
 
 
 def test_the_page_is_served_and_takes_nothing_from_elsewhere(http: httpx2.Client) -> None:

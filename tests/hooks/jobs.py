@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from tasks import leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.items import Item, ItemError, Outcome
-from tasks.jobs import QueueClass, Terms
-from tasks.ledger import Ledger
-from tasks.verdicts import Verdict
-from tasks.webhooks import Event, Webhook
+from tasks.store import leases
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.webhooks import Event, Webhook
 
 GOOD = Verdict(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tasks.addresses import AddressRules
+from tasks.vocabulary.destinations import AddressRules
 
 PUBLIC = ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2001:4860:4860::8888"]
 REFUSED = [

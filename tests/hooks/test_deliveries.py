@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tasks import closing, deliveries
-from tasks.deliveries import Answer, DeliveryStatus
-from tasks.keeping import retry_terms
-from tasks.ledger import Ledger
-from tasks.refs import HOOKS, job_key
-from tasks.webhooks import Event, Webhook
+from tasks.store import cancel as closing
+from tasks.store import deliveries
+from tasks.store.deliveries import Answer, DeliveryStatus
+from tasks.store.jobs import Ledger
+from tasks.store.keys import HOOKS, job_key
+from tasks.store.retry import retry_terms
+from tasks.vocabulary.webhooks import Event, Webhook
 from tests.hooks.jobs import BAD, GOOD, end, ended, record
 
 URL = "https://example.com/hook"

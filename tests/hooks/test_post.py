@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from hooks.post import NotReachedError, Poster
-from tasks.addresses import Address, AddressRules
-from tasks.deliveries import Answer
+from tasks.store.deliveries import Answer
+from tasks.vocabulary.destinations import Address, AddressRules
 from tests.hooks.receiver import Receiver, receiving
 
 HERE = AddressRules(["127.0.0.1"])

@@ -16,10 +16,10 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from ops.processes import ROOT
-from tasks import deliveries
-from tasks.deliveries import DeliveryLog, DeliveryStatus
-from tasks.ledger import Ledger
-from tasks.refs import HOOKS
+from tasks.store import deliveries
+from tasks.store.deliveries import DeliveryLog, DeliveryStatus
+from tasks.store.jobs import Ledger
+from tasks.store.keys import HOOKS
 from tests.conftest import eventually
 from tests.hooks.conftest import StartSender
 from tests.hooks.jobs import ended

@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks import leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.closing import cancel, delete
 from tasks.errors import QuotaExceededError, RefusedError, ServiceFullError, StoreFullError
-from tasks.growing import SILENCE_MS, append
-from tasks.items import Item
-from tasks.jobs import QueueClass, Terms
-from tasks.ledger import Ledger
-from tasks.queues import Queue, read_queues
-from tasks.reconciler import Reconciler
-from tasks.refs import OPEN, OWNERS, Lease, queue
 from tasks.settings import Settings
-from tasks.verdicts import Verdict
+from tasks.store import leases
+from tasks.store.backlog import Queue, read_queues
+from tasks.store.cancel import cancel, delete
+from tasks.store.jobs import Ledger
+from tasks.store.keys import OPEN, OWNERS, Lease, queue
+from tasks.store.reconciler import Reconciler
+from tasks.store.uploads import SILENCE_MS, append
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
 CLASS = QueueClass.INTERACTIVE

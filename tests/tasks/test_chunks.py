@@ -5,10 +5,10 @@ import random
 import pytest
 
 from api.submission import cut
-from tasks.chunks import Chunk, ChunkResult, read_results
-from tasks.items import Item, ItemError, ItemStatus, Outcome
-from tasks.options import PLAIN, OnLongText, Options
-from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.chunks import Chunk, ChunkResult, read_results
+from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
+from tasks.vocabulary.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
 CHUNK = Chunk(
     "job_x",

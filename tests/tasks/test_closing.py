@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks import growing, leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.closing import cancel, delete
 from tasks.errors import JobDeletedError, LeaseCanceledError, LeaseLostError, NothingToRetryError
-from tasks.items import Item, ItemError, Outcome
-from tasks.jobs import JobError, JobStatus, QueueClass
-from tasks.keeping import kept_items
-from tasks.ledger import Ledger
-from tasks.reconciler import Reconciler
-from tasks.refs import WORKERS, Lease, Ref, job_key, leased, pending
-from tasks.verdicts import Verdict
+from tasks.store import leases
+from tasks.store import uploads as growing
+from tasks.store.cancel import cancel, delete
+from tasks.store.jobs import Ledger
+from tasks.store.keys import WORKERS, Lease, Ref, job_key, leased, pending
+from tasks.store.reconciler import Reconciler
+from tasks.store.retry import kept_items
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
+from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK

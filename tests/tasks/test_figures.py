@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from tasks import deliveries, leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.closing import cancel, delete
-from tasks.deliveries import Answer, DeliveryStatus
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
-from tasks.figures import HISTOGRAMS, Figures, Tally
-from tasks.items import Item, ItemError, Outcome
-from tasks.jobs import JobStatus, QueueClass, Terms
-from tasks.ledger import Ledger
-from tasks.queues import read_queues
-from tasks.refs import COUNTERS, Lease
 from tasks.settings import Settings
-from tasks.verdicts import Verdict
-from tasks.webhooks import Webhook
+from tasks.store import deliveries, leases
+from tasks.store.backlog import read_queues
+from tasks.store.cancel import cancel, delete
+from tasks.store.counters import HISTOGRAMS, Figures, Tally
+from tasks.store.deliveries import Answer, DeliveryStatus
+from tasks.store.jobs import Ledger
+from tasks.store.keys import COUNTERS, Lease
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.webhooks import Webhook
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK
-ACCOUNT = Path(__file__).parent.parent.parent / "tasks" / "lua" / "shared" / "account.lua"
+ACCOUNT = Path(__file__).parent.parent.parent / "tasks" / "store" / "lua" / "include" / "counters.lua"
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test"}
 

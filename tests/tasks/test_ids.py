@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tasks.ids import IdMint
+from tasks.store.ids import IdMint
 
 
 def test_an_id_tells_when_it_was_minted() -> None:

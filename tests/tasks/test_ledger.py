@@ -6,9 +6,6 @@ import pytest
 from ulid import ULID
 
 from ops.ports import free_port
-from tasks import leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.closing import delete
 from tasks.errors import (
     JobDeletedError,
     JobExpiredError,
@@ -17,13 +14,16 @@ from tasks.errors import (
     LeaseLostError,
     LedgerUnavailableError,
 )
-from tasks.items import Item, ItemStatus
-from tasks.jobs import JobStatus, QueueClass, Terms
-from tasks.ledger import Ledger
-from tasks.options import PLAIN, OnLongText, Options
-from tasks.refs import Lease, job_key, leased, leases_of, pending
 from tasks.settings import Settings
-from tasks.verdicts import Verdict
+from tasks.store import leases
+from tasks.store.cancel import delete
+from tasks.store.jobs import Ledger
+from tasks.store.keys import Lease, job_key, leased, leases_of, pending
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemStatus
+from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK

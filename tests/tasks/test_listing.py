@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.chunks import Chunk
-from tasks.closing import delete
 from tasks.errors import KeyInFlightError, KeyReusedError
-from tasks.growing import reserve, seal
-from tasks.idempotency import Key
-from tasks.items import Item
-from tasks.jobs import QueueClass, Terms
-from tasks.ledger import Ledger
-from tasks.listing import Filter, page
-from tasks.refs import job_key, jobs_of
+from tasks.store.cancel import delete
+from tasks.store.idempotency import Key
+from tasks.store.jobs import Ledger
+from tasks.store.keys import job_key, jobs_of
+from tasks.store.listing import Filter, page
+from tasks.store.uploads import reserve, seal
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import QueueClass, Terms
 
 BULK = QueueClass.BULK
 

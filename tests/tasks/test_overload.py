@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks import leases
-from tasks.chunks import Chunk, ChunkResult
 from tasks.errors import RefusedError
-from tasks.items import Item
-from tasks.jobs import JobStatus, QueueClass
-from tasks.ledger import Ledger
 from tasks.settings import Settings
-from tasks.verdicts import Verdict
+from tasks.store import leases
+from tasks.store.jobs import Ledger
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
 CLASS = QueueClass.INTERACTIVE

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from ops.ports import free_port
-from tasks.celery_app import build_celery, build_publisher
-from tasks.jobs import QueueClass
-from tasks.ledger import Ledger
-from tasks.publishing import NotPublishedError, ring
-from tasks.refs import Ref
+from tasks.broker.celery_app import build_celery, build_publisher
+from tasks.broker.wakeups import NotPublishedError, ring
 from tasks.settings import Settings
+from tasks.store.jobs import Ledger
+from tasks.store.keys import Ref
+from tasks.vocabulary.jobs import QueueClass
 
 
 def test_a_message_is_a_claim_check(ledger: Ledger, settings: Settings) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks import leases
-from tasks.chunks import Chunk, ChunkResult
-from tasks.items import Item, ItemError, ItemStatus
-from tasks.jobs import JobStatus, QueueClass
-from tasks.ledger import Ledger
-from tasks.reconciler import Reconciler
-from tasks.refs import UNACKED, WORKERS, Lease, Ref, leased, pending
-from tasks.verdicts import Verdict
+from tasks.store import leases
+from tasks.store.jobs import Ledger
+from tasks.store.keys import UNACKED, WORKERS, Lease, Ref, leased, pending
+from tasks.store.reconciler import Reconciler
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, ItemStatus
+from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.verdicts import Verdict
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tasks.errors import SentiqError
-from tasks.verdicts import Verdict
+from tasks.vocabulary.verdicts import Verdict
 from worker.classifier import Classifier
 from worker.engines import build_engine
 from worker.evaluate.labelled import Labelled, read

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.verdicts import Verdict
+from tasks.vocabulary.verdicts import Verdict
 from worker.packs import LABELS
 
 BINS = 10

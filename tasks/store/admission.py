@@ -1,4 +1,4 @@
-"""Who may still come in: the terms that `lua/shared/backlog.lua` decides by, and what it answers."""
+"""Who may still come in: the terms that `lua/include/backlog.lua` decides by, and what it answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic_core import to_json
 from redis import RedisError
 
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
-from tasks.jobs import QueueClass
-from tasks.redis_client import ledger_errors
-from tasks.refs import COUNTERS
 from tasks.settings import Settings
+from tasks.store.connection import ledger_errors
+from tasks.store.keys import COUNTERS
+from tasks.vocabulary.jobs import QueueClass
 
 # Room is promised that far ahead at most, so that promises cannot fill Redis.
 _HORIZON_S = 3600

@@ -1,8 +1,8 @@
 """The ledger: what was accepted, what is leased, what is done. The only truth about a job.
 
 Every change is one Lua script, so that no crash leaves half of it; times are Redis's own, so that no
-machine's clock matters. What children do to it is in `tasks.leases`, how jobs grow in `tasks.growing`, how
-they end early in `tasks.closing`, what mends it in `tasks.reconciler`.
+machine's clock matters. What children do to it is in `leases`, how jobs grow in `uploads`, how they end early
+in `cancel`, what mends it in `reconciler`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,27 @@ from typing import Any
 import redis
 from pydantic_core import from_json, to_json
 
-from tasks.admission import Headroom, ask, refused
-from tasks.chunks import Chunk, read_results
 from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
-from tasks.idempotency import REMEMBERED_MS, Key, place_of
-from tasks.ids import IdMint
-from tasks.items import ItemResult
-from tasks.jobs import Counts, Job, JobStatus, QueueClass, Terms
-from tasks.redis_client import connect, ledger_errors
-from tasks.refs import COUNTERS, OPEN, PREFIX, UPLOADS, WORKERS, Ref, job_key, jobs_of, pending, tombstone
 from tasks.settings import Settings
+from tasks.store.admission import Headroom, ask, refused
+from tasks.store.connection import connect, ledger_errors
+from tasks.store.idempotency import REMEMBERED_MS, Key, place_of
+from tasks.store.ids import IdMint
+from tasks.store.keys import (
+    COUNTERS,
+    OPEN,
+    PREFIX,
+    UPLOADS,
+    WORKERS,
+    Ref,
+    job_key,
+    jobs_of,
+    pending,
+    tombstone,
+)
+from tasks.vocabulary.chunks import Chunk, read_results
+from tasks.vocabulary.items import ItemResult
+from tasks.vocabulary.jobs import Counts, Job, JobStatus, QueueClass, Terms
 
 PLAIN_TERMS = Terms()
 _DAY_MS = 86_400_000
@@ -39,6 +50,7 @@ _FATES: dict[bytes, type[SentiqError]] = {
 # Ids carry the time of the host that minted them: so far its clock may be from Redis's.
 _CLOCKS_MS = 300_000
 _LUA = Path(__file__).parent / "lua"
+_INCLUDES = ("counters", "backlog", "conclude")  # each calls those before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class Ledger:
 
     @classmethod
     def connect(cls, settings: Settings, *, patience: int = 1) -> Ledger:
-        """Open the ledger that the settings name; see `tasks.redis_client.connect` for patience."""
+        """Open the ledger that the settings name; see `tasks.store.connection.connect` for patience."""
         return cls(connect(settings, patience=patience), settings)
 
     @cached_property
@@ -112,7 +124,7 @@ class Ledger:
             args += [ref.start, str(ref), payload]
         keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class), tombstone(job_id)]
         keys += [jobs_of(terms.owner), UPLOADS, place_of(key)]
-        answer = self.run("create", keys, args)
+        answer = self.run("create_job", keys, args)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
@@ -152,7 +164,7 @@ class Ledger:
 
     def results(self, job_id: str, start: int, limit: int) -> Page:
         """Read finished chunks in input order from the one that begins at `start`, until `limit` items."""
-        read = self.run("results", [job_key(job_id, "out")], [start, limit])
+        read = self.run("read_results", [job_key(job_id, "out")], [start, limit])
         items: list[ItemResult] = []
         starts = [start]
         for chunk_start, payload in pairs(read):
@@ -165,7 +177,7 @@ class Ledger:
         keys = [job_key(job_id, "order"), job_key(job_id, "out")]
         return [
             list(read_results(int(start), payload))
-            for start, payload in pairs(self.run("ended", keys, [position, chunks]))
+            for start, payload in pairs(self.run("results_by_completion", keys, [position, chunks]))
         ]
 
     def remembered(self, key: Key) -> str | None:
@@ -200,7 +212,7 @@ class Ledger:
         if minted_ms is None:
             return JobNotFoundError(job_id)
         keys = [job_key(job_id), tombstone(job_id), COUNTERS]
-        fate = self.run("fate", keys, [minted_ms, self._keep_ms, _CLOCKS_MS])
+        fate = self.run("explain_missing", keys, [minted_ms, self._keep_ms, _CLOCKS_MS])
         if fate == b"here":
             return self.jobs([job_id], owner)[0]
         return _FATES[fate](job_id)
@@ -213,7 +225,7 @@ class Ledger:
 def _source(path: Path) -> str:
     """Return a script behind the shared code."""
     source = path.read_text(encoding="utf-8")
-    shared = sorted((_LUA / "shared").glob("*.lua"))  # each calls those before it
+    shared = [_LUA / "include" / f"{name}.lua" for name in _INCLUDES]
     return "".join(other.read_text(encoding="utf-8") for other in shared) + source
 
 

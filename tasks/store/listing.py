@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.errors import SentiqError
-from tasks.ids import IdMint
-from tasks.jobs import Job
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import jobs_of
+from tasks.store.connection import ledger_errors
+from tasks.store.ids import IdMint
+from tasks.store.jobs import Ledger
+from tasks.store.keys import jobs_of
+from tasks.vocabulary.jobs import Job
 
 _AT_ONCE = 100
 _MOST_READ = 1_000  # of a filter that matches little, one page is what so many jobs hold

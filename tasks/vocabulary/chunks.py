@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from tasks.items import Item, ItemError, ItemResult, ItemStatus, Outcome
-from tasks.jobs import Counts
-from tasks.options import PLAIN, Options
-from tasks.verdicts import Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.items import Item, ItemError, ItemResult, ItemStatus, Outcome
+from tasks.vocabulary.jobs import Counts
+from tasks.vocabulary.options import PLAIN, Options
+from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
 _UNCERTAIN, _CACHED = 1, 2  # bits of one number
 

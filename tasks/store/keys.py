@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.chunks import Chunk
-from tasks.jobs import QueueClass
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.jobs import QueueClass
 
 PREFIX = "sentiq:"
 FINISHED_CHANNEL = PREFIX + "finished"  # ids of jobs that are over
@@ -26,7 +26,7 @@ def pending(queue_class: QueueClass) -> str:
 
 
 def queue(queue_class: QueueClass) -> str:
-    """Hash of what waits in a class and how fast it drains, see `lua/shared/backlog.lua`."""
+    """Hash of what waits in a class and how fast it drains, see `lua/include/backlog.lua`."""
     return f"{PREFIX}queue:{queue_class}"
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
-from tasks.admission import ask
-from tasks.jobs import QueueClass
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX, WORKERS
+from tasks.store.admission import ask
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX, WORKERS
+from tasks.vocabulary.jobs import QueueClass
 
 _FIELDS = 6
 
@@ -45,7 +45,7 @@ def read_queues(ledger: Ledger) -> dict[QueueClass, Queue]:
     args: list[str | bytes] = [PREFIX]
     for queue_class in QueueClass:
         args += [queue_class, ask(ledger.settings, queue_class, "", ())]
-    told = ledger.run("queues", [], args)
+    told = ledger.run("read_backlog", [], args)
     return dict(zip(QueueClass, _queues(told), strict=True))
 
 

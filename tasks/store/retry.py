@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tasks.chunks import Chunk
 from tasks.errors import NothingToRetryError
-from tasks.items import Item
-from tasks.jobs import Job, Terms
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import job_key
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import job_key
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import Job, Terms
 
 _AT_ONCE = 50
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from tasks.chunks import Chunk, ChunkResult
-from tasks.items import ItemError
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import OPEN, PREFIX, UPLOADS, job_key, jobs_of, tombstone
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import OPEN, PREFIX, UPLOADS, job_key, jobs_of, tombstone
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import ItemError
 
 # Children look that often whether their work was canceled, and have that long to finish it all the same.
 CANCEL_GRACE_MS = 700
@@ -33,7 +33,7 @@ def cancel(ledger: Ledger, job_id: str, patience_s: float = math.inf) -> bool:
     # Without workers there is nobody to wait for, nor a reconciler to close what a dead child holds.
     grace_ms = CANCEL_GRACE_MS if ledger.models() else 0
     keys = [job_key(job_id), OPEN, UPLOADS]
-    if not ledger.run("cancel", keys, [PREFIX, job_id, grace_ms]):
+    if not ledger.run("cancel_job", keys, [PREFIX, job_id, grace_ms]):
         return False
     cursor, first = 0, True
     while (cursor or first) and time.monotonic() < end:
@@ -44,7 +44,7 @@ def cancel(ledger: Ledger, job_id: str, patience_s: float = math.inf) -> bool:
 def delete(ledger: Ledger, job_id: str, owner: str) -> None:
     """Erase a job with its texts and results. What children hold of it they find gone."""
     keys = [job_key(job_id), tombstone(job_id), OPEN, UPLOADS, jobs_of(owner)]
-    ledger.run("delete", keys, [PREFIX, job_id, TOMBSTONE_MS])
+    ledger.run("delete_job", keys, [PREFIX, job_id, TOMBSTONE_MS])
 
 
 def close_items(
@@ -56,7 +56,7 @@ def close_items(
     if payloads:
         keys = [job_key(job_id, part) for part in ("", "in", "out", "tokens", "order", "kept")]
         args = [arg for start, raw in payloads.items() for arg in _given_up(job_id, int(start), raw, error)]
-        ledger.run("sweep", keys, [PREFIX, job_id, error.status, *args])
+        ledger.run("expire_chunks", keys, [PREFIX, job_id, error.status, *args])
     return int(cursor)
 
 

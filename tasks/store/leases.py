@@ -10,12 +10,12 @@ from typing import Any, Literal
 import redis
 from pydantic_core import to_json
 
-from tasks.chunks import Chunk, ChunkResult
 from tasks.errors import LeaseCanceledError, LeaseLostError
-from tasks.jobs import QueueClass
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX, Lease, Ref, job_key, leased, leases_of, pending
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.jobs import QueueClass
 
 Guard = Literal["token", "lapsed", "dead"]
 _NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -35,7 +35,7 @@ def lease(ledger: Ledger, queue_class: QueueClass, holder: Holder, budget: int) 
     keys = [pending(queue_class), leased(queue_class), PREFIX + "fence", leases_of(holder.worker)]
     least = min(budget, ledger.settings.chunk_chars)
     args = [PREFIX, holder.pid, _lease_ms(ledger), budget, least, holder.siblings]
-    answer = ledger.run("lease", keys, args)
+    answer = ledger.run("lease_chunks", keys, args)
     if not answer:
         return None
     token, refs, payloads = answer[0], list(map(Ref.parse, answer[1::3])), answer[2::3]
@@ -52,7 +52,7 @@ def renew(ledger: Ledger, held: Lease) -> None:
     Raises LeaseLostError when none of it is left, LeaseCanceledError when all that is left is canceled.
     """
     args = [PREFIX, held.token, _lease_ms(ledger), *map(str, held.refs)]
-    left, canceled = ledger.run("renew", [leased(held.queue_class)], args)
+    left, canceled = ledger.run("renew_lease", [leased(held.queue_class)], args)
     if not left:
         raise LeaseLostError(str(held.token))
     if left == canceled:
@@ -103,7 +103,7 @@ def close(  # noqa: PLR0913  each argument is told to the script
         kept.encode() if kept else "",
         to_json(result.figures | dict(figures)),
     ]
-    return ledger.run("finish", keys, args, pipe)
+    return ledger.run("complete_chunk", keys, args, pipe)
 
 
 def _lease_ms(ledger: Ledger) -> int:

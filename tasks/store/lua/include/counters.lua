@@ -1,5 +1,5 @@
 -- Put before all scripts: what is counted changes in the very step of the work that it tells of, so that nothing
--- that dies loses a count or makes one twice. Names and buckets: tasks/figures.py.
+-- that dies loses a count or makes one twice. Names and buckets: tasks/store/counters.py.
 local account = {}
 
 function account.count(prefix, figure, by)

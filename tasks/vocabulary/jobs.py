@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from pydantic_core import from_json, to_json
 
-from tasks.options import PLAIN, Options
 from tasks.settings import Settings
-from tasks.webhooks import Webhook
+from tasks.vocabulary.options import PLAIN, Options
+from tasks.vocabulary.webhooks import Webhook
 
 
 class JobStatus(StrEnum):

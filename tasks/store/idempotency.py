@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from tasks.errors import KeyInFlightError, KeyReusedError
-from tasks.refs import PREFIX
+from tasks.store.keys import PREFIX
 
 REMEMBERED_MS = 86_400_000
 

@@ -8,9 +8,9 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from tasks.celery_app import SCORE_TASK
-from tasks.jobs import QueueClass
-from tasks.refs import Ref
+from tasks.broker.celery_app import SCORE_TASK
+from tasks.store.keys import Ref
+from tasks.vocabulary.jobs import QueueClass
 
 
 class NotPublishedError(Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from tasks.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 
 class ItemStatus(StrEnum):

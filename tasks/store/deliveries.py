@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from pydantic_core import from_json, to_json
 
-from tasks.jobs import Counts
-from tasks.ledger import Ledger, pairs
-from tasks.redis_client import ledger_errors
-from tasks.refs import HOOKS, PREFIX, job_key
-from tasks.webhooks import Event
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger, pairs
+from tasks.store.keys import HOOKS, PREFIX, job_key
+from tasks.vocabulary.jobs import Counts
+from tasks.vocabulary.webhooks import Event
 
 # Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
 LEASE_S = 60
@@ -97,7 +97,7 @@ def reports(ledger: Ledger, sender: str) -> bool:
 def lease(ledger: Ledger, most: int, crowded: Sequence[str]) -> list[Delivery]:
     """Lease up to so many due deliveries, none of them to a host that is crowded already."""
     limits = [1 + len(ledger.settings.webhook_retries_s), LEASE_S * 1000]
-    answer = ledger.run("hook_lease", [HOOKS], [PREFIX, most, *limits, *crowded])
+    answer = ledger.run("lease_deliveries", [HOOKS], [PREFIX, most, *limits, *crowded])
     return [_read(job_id.decode(), dict(pairs(raw))) for job_id, raw in answer]
 
 
@@ -114,7 +114,7 @@ def settle(
         status,
         int(delay_s * 1000),
     ]
-    ledger.run("hook_settle", keys, args)
+    ledger.run("record_attempt", keys, args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from tasks.jobs import QueueClass
-from tasks.refs import UNACKED
 from tasks.settings import Settings
+from tasks.store.keys import UNACKED
+from tasks.vocabulary.jobs import QueueClass
 
 SCORE_TASK = "sentiq.score"
 
@@ -41,7 +41,7 @@ def build_celery(settings: Settings) -> Celery:
     app = Celery("sentiq", set_as_current=False)
     app.conf.update(
         broker_url=settings.redis_url.get_secret_value(),
-        broker_transport="tasks.transport:Transport",
+        broker_transport="tasks.broker.transport:Transport",
         broker_transport_options=_TRANSPORT_OPTIONS,
         broker_connection_timeout=3,
         broker_connection_retry_on_startup=True,

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import COUNTERS
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import COUNTERS
 
 _SUM = "sum"
 

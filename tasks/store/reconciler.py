@@ -8,15 +8,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from tasks.chunks import Chunk, ChunkResult
-from tasks.closing import close_items
-from tasks.growing import seal_silent
-from tasks.items import ItemError
-from tasks.jobs import JobStatus, QueueClass
-from tasks.leases import Guard, close
-from tasks.ledger import Ledger
-from tasks.redis_client import ledger_errors
-from tasks.refs import (
+from tasks.store.cancel import close_items
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import (
     COUNTERS,
     OPEN,
     OWNERS,
@@ -32,6 +27,11 @@ from tasks.refs import (
     pending,
     queue,
 )
+from tasks.store.leases import Guard, close
+from tasks.store.uploads import seal_silent
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.jobs import JobStatus, QueueClass
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Reconciler:
                     self._ring_again(queue_class, now)
                 self._seal_silent()
                 self._close_overdue()
-                self._ledger.run("settle", [OPEN, OWNERS, *map(queue, QueueClass)], [])
+                self._ledger.run("reset_backlog", [OPEN, OWNERS, *map(queue, QueueClass)], [])
                 self._forget_workers(now)
 
     def take_over(self, worker: str) -> None:
@@ -119,7 +119,7 @@ class Reconciler:
             *(job_key(ref.job_id, "in"), job_key(ref.job_id, "tokens")),
             *(leased(queue_class), pending(queue_class), leases_of(self._worker)),
         ]
-        if self._ledger.run("requeue", keys, args):
+        if self._ledger.run("requeue_chunk", keys, args):
             logger.warning("%s lost its child (%s): pending again, item by item", ref, guard)
             self._ring(queue_class, refs)
 

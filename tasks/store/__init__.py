@@ -1,0 +1,1 @@
+"""The job store: everything that speaks to Redis."""

@@ -1,0 +1,1 @@
+"""Values that both sides of the queue share: no Redis, no Celery, no Flask, no settings."""
