@@ -61,7 +61,7 @@ configuration: $(VENV)/.dev ## write docs/configuration.md anew
 	@$(PY) -m ops.configuration > docs/configuration.md
 
 openapi: $(VENV)/.dev ## write docs/openapi.json anew
-	@$(PY) -m api.openapi > docs/openapi.json
+	@$(PY) -m api > docs/openapi.json
 
 test: $(VENV)/.dev ## the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)

@@ -8,23 +8,24 @@ from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
-from api import access, problems
-from api.deliveries import deliveries
-from api.events import events
-from api.jobs import jobs
-from api.keyring import Keyring
-from api.listing import listing
-from api.metrics import metrics
-from api.openapi.views import openapi
-from api.predict import predict
-from api.queues import Queues
-from api.rates import Rates
-from api.requests import request_id
-from api.results import results
-from api.service import service
-from api.services import EXTENSION, Services
-from api.submission import Submission
-from api.waiting import Waiters
+from api.auth import guard as access
+from api.auth.api_keys import Keyring
+from api.auth.rate_limit import Rates
+from api.http import problems
+from api.intake.submission import Submission
+from api.routes.context import EXTENSION, Services
+from api.routes.deliveries import deliveries
+from api.routes.docs import openapi
+from api.routes.events import events
+from api.routes.job_list import listing
+from api.routes.jobs import jobs
+from api.routes.metrics import metrics
+from api.routes.predict import predict
+from api.routes.results import results
+from api.routes.status import service
+from api.schemas.request_bodies import request_id
+from api.waiting.backlog_cache import Queues
+from api.waiting.hub import Waiters
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import Ledger

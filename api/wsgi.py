@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from api.access import require_keys
 from api.app import create_app
+from api.auth.guard import require_keys
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from api.callers import Scope
-from api.keyring import Keyring
+from api.auth.api_keys import Keyring
+from api.auth.scopes import Scope
 from ops.client import Client
 from ops.logs import Log
 from ops.ports import free_port

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import Rule
 
-from api.access import scope_of
+from api.auth.guard import scope_of
+from api.http.problems import TITLES
 from api.openapi.operations import OPERATIONS, Answer, Operation, Parameter
-from api.openapi.others import Problem
-from api.problems import TITLES
+from api.schemas.status import Problem
 from tasks.settings import Settings
 
 _REF = "#/components/schemas/{model}"

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.openapi import items, jobs, others
-from api.requests import DeadlineS, JobIn, LookupIn, PredictBatchIn, PredictIn, ResultTtlS
+from api.schemas import items, jobs
+from api.schemas import status as others
+from api.schemas.request_bodies import DeadlineS, JobIn, LookupIn, PredictBatchIn, PredictIn, ResultTtlS
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass
 from tasks.vocabulary.options import OnLongText

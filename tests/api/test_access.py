@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import redis
 
-from api.keyring import Keyring
+from api.auth.api_keys import Keyring
 from ops.logs import Log
 from ops.ports import free_port
 from ops.processes import Group, Process
@@ -33,7 +33,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def keys(redis_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "api.keys", *arguments]
+    command = [sys.executable, "-m", "api.auth", *arguments]
     env = os.environ | {"REDIS_URL": redis_url}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
 
@@ -120,7 +120,7 @@ def test_a_service_without_keys_refuses_to_start_and_says_what_to_do(redis_url: 
     env = os.environ | {"REDIS_URL": redis_url, "PORT": str(free_port())}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
-    assert "python -m api.keys create" in done.stderr
+    assert "python -m api.auth create" in done.stderr
     assert "AUTH=none" in done.stderr
     with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url:
         assert httpx2.post(f"{url}/v1/jobs", json=JOB).status_code == 202

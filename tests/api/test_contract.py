@@ -16,11 +16,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.app import create_app
-from api.callers import Scope
-from api.keyring import Keyring
+from api.auth.api_keys import Keyring
+from api.auth.scopes import Scope
 from api.openapi.document import document
 from api.openapi.operations import OPERATIONS
-from api.openapi.others import Problem
+from api.schemas.status import Problem
 from ops.redis_server import redis_server
 from ops.stack import Stack
 from tasks.settings import Settings

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from api.submission import cut
+from api.intake.submission import cut
 from tasks.vocabulary.chunks import Chunk, ChunkResult, read_results
 from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
 from tasks.vocabulary.options import PLAIN, OnLongText, Options

@@ -1,0 +1,101 @@
+"""`python -m api.auth`: make, list, rotate and revoke API keys in the Redis that REDIS_URL names."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from api.auth.api_keys import FRESH_S, Key, KeyNotFoundError, Keyring
+from api.auth.scopes import Scope
+from tasks.errors import ConfigurationError, LedgerUnavailableError
+from tasks.settings import Settings
+from tasks.store.jobs import Ledger
+
+_DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; 0 when it was done."""
+    options = _options().parse_args(arguments)
+    try:
+        print(_run(options, Keyring(Ledger.connect(Settings.read()))))
+    except KeyNotFoundError as error:
+        print(f"keys: no key has the id {error}; `list` shows them", file=sys.stderr)
+    except LedgerUnavailableError as error:
+        print(f"keys: Redis does not answer: {error}", file=sys.stderr)
+    except ConfigurationError as error:
+        print(f"keys: {error}", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m api.auth", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    create = commands.add_parser("create", help="make a key and show its secret, once")
+    create.add_argument("name", help="whose it is, for people to read")
+    create.add_argument(
+        "--scope",
+        type=Scope,
+        choices=list(Scope),
+        action="append",
+        help="may be given several times; submit, read and cancel if not given",
+    )
+    commands.add_parser("list", help="show all keys, without secrets")
+    rotate = commands.add_parser("rotate", help="add a secret and show it, once; the one before stays live")
+    revoke = commands.add_parser("revoke", help="delete a key")
+    revoke.add_argument("--old", action="store_true", help="only the secret before the last rotation")
+    for command in (rotate, revoke):
+        command.add_argument("id", help="as `list` shows it")
+    return parser
+
+
+def _run(options: argparse.Namespace, keyring: Keyring) -> str:
+    """Return what to print."""
+    if options.command == "create":
+        key, token = keyring.create(options.name, options.scope or _DEFAULT)
+        return _shown_once(key, token)
+    if options.command == "rotate":
+        key, token = keyring.rotate(options.id)
+        told = _shown_once(key, token)
+        old = f"\nThe secret before stays live until `revoke --old {key.id}`."
+        return told + (old if len(key.hashes) > 1 else "")
+    if options.command == "revoke" and options.old:
+        keyring.retire(options.id)
+        return f"key {options.id} has one live secret; the other stops working within {FRESH_S:g} s"
+    if options.command == "revoke":
+        keyring.revoke(options.id)
+        return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
+    return _table(keyring.all())
+
+
+def _shown_once(key: Key, token: str) -> str:
+    return f"""key     {key.id}
+name    {key.name}
+scopes  {_scopes(key)}
+secret  {token}
+
+Only its hash is kept: this is the only time the secret is shown. Send it as
+  Authorization: Bearer {token}"""
+
+
+def _table(keys: Sequence[Key]) -> str:
+    if not keys:
+        return "no keys; `create NAME` makes one"
+    width = max(len("name"), *(len(key.name) for key in keys))
+    rows = [("id", "name", "created", "secrets", "scopes")]
+    for key in keys:
+        created = datetime.fromtimestamp(key.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+        rows.append((key.id, key.name, created, str(len(key.hashes)), _scopes(key)))
+    return "\n".join(f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
+
+
+def _scopes(key: Key) -> str:
+    return " ".join(scope for scope in Scope if scope in key.scopes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""API keys, kept in Redis beside the ledger: only hashes of their secrets, at most two of them live."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from api.auth.scopes import Scope
+from tasks.errors import LedgerUnavailableError, SentiqError
+from tasks.store.connection import ledger_errors
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX
+
+logger = logging.getLogger(__name__)
+
+KEYS, VERSION = PREFIX + "keys", PREFIX + "keys:version"
+MOST_SECRETS = 2
+# A revoked key works for so long at most.
+FRESH_S = 2.0
+# An unknown secret may be a new one; whoever tries many does not make us ask more often than that.
+_NEW_S = 0.2
+_BRAND = "sentiq"
+_SECRET_BYTES = 32  # nobody guesses it, so a fast hash does
+
+
+class KeyNotFoundError(SentiqError):
+    """No key has that id."""
+
+    code = "key_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is kept; `hashes` are SHA-256 of its live secrets, the older first."""
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    hashes: tuple[str, ...]
+    created_ms: int
+
+    def encode(self) -> bytes:
+        """Write everything but the id, which it is found by."""
+        scopes = sorted(self.scopes)
+        fields = {"name": self.name, "scopes": scopes, "hashes": self.hashes, "created_ms": self.created_ms}
+        return to_json(fields)
+
+    @classmethod
+    def decode(cls, key_id: str, raw: bytes) -> Key:
+        """Read what `encode` wrote."""
+        read: dict[str, Any] = from_json(raw)
+        scopes = frozenset(map(Scope, read["scopes"]))
+        return cls(key_id, read["name"], scopes, tuple(read["hashes"]), read["created_ms"])
+
+    def accepts(self, secret: str) -> bool:
+        """Whether the secret is one of the live ones; takes as long whichever it is."""
+        given = _hash(secret)
+        found = [hmac.compare_digest(given, kept) for kept in self.hashes]
+        return any(found)
+
+
+class Keyring:
+    """All keys. A process reads them again only when they changed, which it asks every `FRESH_S` seconds."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._keys: dict[str, Key] = {}
+        self._version: bytes | None = None
+        self._asked = -FRESH_S
+        self._loaded = False
+
+    def find(self, token: str) -> Key | None:
+        """Return the key that a bearer token belongs to, if any. Needs Redis for the first one only."""
+        brand, _, rest = token.partition("_")
+        key_id, _, secret = rest.partition("_")
+        for max_age_s in (FRESH_S, _NEW_S):
+            self._refresh(max_age_s)
+            key = self._keys.get(key_id)
+            if brand == _BRAND and key and key.accepts(secret):
+                return key
+        return None
+
+    def all(self) -> list[Key]:
+        """Return every key, the oldest first."""
+        with ledger_errors():
+            raw: dict[bytes, bytes] = self._ledger.redis.hgetall(KEYS)
+        keys = [Key.decode(key_id.decode(), written) for key_id, written in raw.items()]
+        return sorted(keys, key=lambda key: key.created_ms)
+
+    def create(self, name: str, scopes: Collection[Scope]) -> tuple[Key, str]:
+        """Make a key; return it and its token, which is not kept."""
+        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
+        key = Key(key_id, name, frozenset(scopes), (_hash(secret),), self._ledger.now_ms())
+        self._write(lambda pipe: pipe.hset(KEYS, key_id, key.encode()))
+        return key, _token(key_id, secret)
+
+    def rotate(self, key_id: str) -> tuple[Key, str]:
+        """Give a key a new secret; the one before stays live, older ones do not."""
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MOST_SECRETS:])
+        return key, _token(key_id, secret)
+
+    def retire(self, key_id: str) -> Key:
+        """Leave a key only its newest secret."""
+        return self._change(key_id, lambda hashes: hashes[-1:])
+
+    def revoke(self, key_id: str) -> None:
+        """Delete a key with all its secrets."""
+        self._known(self._ledger.redis, key_id)
+        self._write(lambda pipe: pipe.hdel(KEYS, key_id))
+
+    def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> Key:
+        """Write a key with other secrets, unless somebody else changed it meanwhile: then again."""
+
+        def write(pipe: Any) -> Key:
+            key = self._known(pipe, key_id)
+            changed = replace(key, hashes=tuple(change(key.hashes)))
+            pipe.multi()
+            pipe.hset(KEYS, key_id, changed.encode())
+            pipe.incr(VERSION)
+            return changed
+
+        with ledger_errors():
+            changed: Key = self._ledger.redis.transaction(write, KEYS, value_from_callable=True)
+        return changed
+
+    def _known(self, client: Any, key_id: str) -> Key:
+        with ledger_errors():
+            raw = client.hget(KEYS, key_id)
+        if raw is None:
+            raise KeyNotFoundError(key_id)
+        return Key.decode(key_id, raw)
+
+    def _write(self, write: Callable[[Any], Any]) -> None:
+        with ledger_errors():
+            pipe = self._ledger.redis.pipeline(transaction=True)
+            write(pipe)
+            pipe.incr(VERSION)
+            pipe.execute()
+
+    def _refresh(self, max_age_s: float) -> None:
+        now = time.monotonic()
+        if self._loaded and now - self._asked < max_age_s:
+            return
+        self._asked = now
+        try:
+            with ledger_errors():
+                version = self._ledger.redis.get(VERSION)
+            if not self._loaded or version != self._version:
+                self._keys = {key.id: key for key in self.all()}
+                self._version, self._loaded = version, True
+        except LedgerUnavailableError as error:
+            if not self._loaded:
+                raise
+            logger.warning("keys are as they were: %s", error)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _token(key_id: str, secret: str) -> str:
+    return f"{_BRAND}_{key_id}_{secret}"

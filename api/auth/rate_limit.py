@@ -1,0 +1,56 @@
+"""How many requests a caller may send: `rate_per_s` in the long run, `rate_burst` at once."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import ResponseError
+
+from api.auth.scopes import Caller
+from api.http.problems import Problem
+from tasks.settings import Settings
+from tasks.store.connection import ledger_errors
+from tasks.store.counters import count
+from tasks.store.jobs import Ledger
+from tasks.store.keys import PREFIX
+
+
+class Rates:
+    """Counted in Redis, so that all processes of the API count together; one round trip a request."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        pool = ledger.redis.connection_pool
+        url = settings.redis_url.get_secret_value()
+        storage = RedisStorage(url, connection_pool=pool, key_prefix=PREFIX + "rates")
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        # So many in any window of that length: that is the rate, with the burst.
+        window_s = max(1, round(settings.rate_burst / settings.rate_per_s))
+        self._limit = RateLimitItemPerSecond(settings.rate_burst, window_s)
+        self._settings = settings
+        self._ledger = ledger
+
+    def count(self, caller: Caller) -> None:
+        """Count a request. Raises the 429 when it is one too many."""
+        with ledger_errors():
+            try:
+                if self._limiter.hit(self._limit, caller.identity):
+                    return
+            except ResponseError as error:
+                if "OOM" not in str(error):
+                    raise
+                return  # nothing more can be written, but what is there may be read
+            reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
+        count(self._ledger, "refused:rate_limited")
+        whose = "This key" if caller.owner else "This address"
+        detail = (
+            f"{whose} may send {self._settings.rate_per_s} requests a second, "
+            f"and {self._settings.rate_burst} at once."
+        )
+        # Not all at the same moment.
+        retry_after_s = math.ceil(max(0.0, reset_s) + random.uniform(0, 2))  # noqa: S311  no secret
+        raise Problem(429, "rate_limited", detail, retry_after_s=max(1, retry_after_s))

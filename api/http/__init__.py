@@ -1,0 +1,1 @@
+"""HTTP itself: reading requests, writing responses, problem documents."""

@@ -1,0 +1,1 @@
+"""Text in: validation, uploads, and the use case that makes a job."""

@@ -1,0 +1,1 @@
+"""Verdicts out: serializers, readers of results, stream formats."""

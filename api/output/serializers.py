@@ -1,0 +1,200 @@
+"""How jobs and items look outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, overload
+
+from flask import url_for
+
+from api.routes.context import services
+from api.schemas import items, jobs
+from api.schemas import status as others
+from tasks.store.backlog import Queue
+from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
+from tasks.vocabulary.jobs import Job, JobError
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+
+SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
+EMOJI = {"positive": "😊", "negative": "😠"}
+LABEL_ZH: dict[str, Literal["正面", "负面"]] = {"positive": "正面", "negative": "负面"}
+ERROR_MESSAGES = {
+    ItemError.EMPTY_TEXT: "The text is empty.",
+    ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
+    ItemError.INVALID_LINE: "The line is too long, or neither a JSON string nor an object with a text.",
+    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
+    ItemError.INFERENCE_FAILED: "The model could not score this text.",
+    ItemError.WORKER_LOST: "The worker died each time it tried this text.",
+    ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
+    ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
+    ItemError.CANCELED: "The job was canceled before this text was scored.",
+}
+JOB_ERRORS = {
+    JobError.UPLOAD_INCOMPLETE: "The upload ended early: the job is what had arrived.",
+}
+ITEM_COLUMNS = [
+    *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
+    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
+    *("error_code", "error_message"),
+]
+_DIGITS = 6
+
+
+def job_view(job: Job) -> jobs.Job:
+    """Return the job as the API shows it."""
+    counts, path = job.counts, url_for("jobs.read", job_id=job.id)
+    queues = services().queues
+    place = queues.place(job)
+    return {
+        "id": job.id,
+        "object": "job",
+        "status": job.status,
+        "created_at": rfc3339(job.created_ms),
+        "started_at": rfc3339(job.started_ms),
+        "finished_at": rfc3339(job.finished_ms),
+        "deadline_at": rfc3339(job.deadline_ms),
+        "expires_at": rfc3339(job.expires_ms),
+        "priority": job.queue_class,
+        "counts": {
+            "total": counts.total,
+            "pending": counts.pending,
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "canceled": counts.canceled,
+            "timed_out": counts.timed_out,
+        },
+        "progress": round(1 - counts.pending / counts.total, 4),
+        "queue": None if place is None else {"items_ahead": place.items_ahead, "eta_s": place.eta_s},
+        "poll_after_ms": queues.poll_after_ms(job),
+        "model": _model_view(job.model) if job.model else None,
+        "options": {
+            "on_long_text": job.options.on_long_text,
+            "sentences": job.options.sentences,
+            "explain": job.options.explain,
+        },
+        "deadline_s": job.terms.deadline_s,
+        "result_ttl_s": job.terms.result_ttl_s,
+        "metadata": job.terms.metadata,
+        "retry_of": job.terms.retry_of,
+        "error": {"code": job.error, "message": JOB_ERRORS[job.error]} if job.error else None,
+        "links": {
+            "self": path,
+            "results": f"{path}/results",
+            "events": f"{path}/events",
+            "cancel": f"{path}/cancel",
+            "retry": f"{path}/retry",
+            "deliveries": f"{path}/deliveries",
+        },
+    }
+
+
+def queue_view(queue: Queue) -> others.Queue:
+    """Return a queue as the API shows it."""
+    return {
+        "pending_items": queue.items,
+        "items_per_s": None if queue.items_per_s is None else round(queue.items_per_s, 1),
+        "wait_s": None if queue.wait_s is None else round(queue.wait_s, 1),
+        "accepting": queue.accepting,
+    }
+
+
+def item_view(item: ItemResult) -> items.Item:
+    """Return one item as the API shows it."""
+    if isinstance(item.outcome, Verdict):
+        return _scored_view(item, item.outcome)
+    return {
+        "index": item.index,
+        "id": item.id,
+        "status": item.outcome.status if isinstance(item.outcome, ItemError) else ItemStatus.FAILED,
+        "chars": item.chars,
+        "attempts": item.attempts,
+        "error": error_view(item.outcome),
+    }
+
+
+def item_row(item: ItemResult) -> list[object]:
+    """Return one item as a row under ITEM_COLUMNS."""
+    view: dict[str, Any] = {**item_view(item)}
+    error = view.pop("error") or {"code": None, "message": None}
+    view |= {f"error_{name}": value for name, value in error.items()}
+    return [
+        str(value).lower() if isinstance(value := view.get(name), bool) else value for name in ITEM_COLUMNS
+    ]
+
+
+def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
+    """Return an item's error as the API shows it."""
+    if isinstance(error, TooManyTokens):
+        message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
+        return {"code": ItemError.TEXT_TOO_LONG, "message": message}
+    return {"code": error, "message": ERROR_MESSAGES[error]}
+
+
+def prediction_view(text: str, item: ItemResult) -> items.Prediction:
+    """Return one answer of /predict and /predict_batch."""
+    if not isinstance(item.outcome, Verdict):
+        error = error_view(item.outcome)
+        return {"text": text, "sentiment": None, "emoji": None, "confidence": None, "error": error}
+    return {
+        "text": text,
+        "sentiment": SENTIMENT[item.outcome.label],
+        "emoji": EMOJI[item.outcome.label],
+        "confidence": round(item.outcome.confidence, _DIGITS),
+    }
+
+
+def _scored_view(item: ItemResult, verdict: Verdict) -> items.ScoredItem:
+    view: items.ScoredItem = {
+        "index": item.index,
+        "id": item.id,
+        "status": ItemStatus.SUCCEEDED,
+        **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy fears that it hides optional ones
+        "chars": item.chars,
+        "cached": verdict.cached,
+        "attempts": item.attempts,
+        "model": item.model,
+        "error": None,
+    }
+    if verdict.sentences is not None:
+        view["sentences"] = [
+            {"start": each.start, "end": each.end, **_verdict_view(each.verdict)}
+            for each in verdict.sentences
+        ]
+    if verdict.highlights is not None:
+        view["highlights"] = [
+            {"start": each.start, "end": each.end, "weight": each.weight} for each in verdict.highlights
+        ]
+    return view
+
+
+def _model_view(model: Mapping[str, str]) -> jobs.Model:
+    return {"id": model["id"], "revision": model["revision"], "engine": model["engine"]}
+
+
+def _verdict_view(verdict: Verdict) -> items.VerdictBody:
+    return {
+        "label": verdict.label,
+        "label_zh": LABEL_ZH[verdict.label],
+        "confidence": round(verdict.confidence, _DIGITS),
+        "positive_prob": round(verdict.positive_prob, _DIGITS),
+        "negative_prob": round(verdict.negative_prob, _DIGITS),
+        "score": round(verdict.score, _DIGITS),
+        "uncertain": verdict.uncertain,
+        "truncated": verdict.truncated,
+        "tokens": verdict.tokens,
+        "text_tokens": verdict.text_tokens,
+    }
+
+
+@overload
+def rfc3339(ms: int) -> str: ...
+@overload
+def rfc3339(ms: None) -> None: ...
+@overload
+def rfc3339(ms: int | None) -> str | None: ...
+def rfc3339(ms: int | None) -> str | None:
+    """Write a time of the ledger as the API shows it."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,36 @@
+"""What the handlers of one app share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from api.auth.api_keys import Keyring
+from api.auth.rate_limit import Rates
+from api.intake.submission import Submission
+from api.waiting.backlog_cache import Queues
+from api.waiting.hub import Waiters
+from tasks.settings import Settings
+from tasks.store.jobs import Ledger
+
+EXTENSION = "sentiq"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Built once by the app factory."""
+
+    settings: Settings
+    ledger: Ledger
+    submission: Submission
+    waiters: Waiters
+    keyring: Keyring
+    rates: Rates
+    queues: Queues
+
+
+def services() -> Services:
+    """Return those of the app that handles this request."""
+    return cast("Services", current_app.extensions[EXTENSION])

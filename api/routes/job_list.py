@@ -1,0 +1,88 @@
+"""GET /v1/jobs and POST /v1/jobs/lookup: many jobs at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Blueprint, Response, request
+
+from api.auth.guard import needs
+from api.auth.scopes import Scope
+from api.http.problems import bad_query, known_problem
+from api.http.request import query_choice, read_json, refuse_unknown_queries, reply
+from api.output.serializers import job_view
+from api.routes.context import services
+from api.schemas import jobs
+from api.schemas.request_bodies import LookupIn, owner
+from tasks.store import listing as ledger_listing
+from tasks.vocabulary.jobs import Job, JobStatus
+
+listing = Blueprint("listing", __name__)
+
+_MOST, _USUAL = 100, 20
+_METADATA = "metadata."
+
+
+@listing.get("/v1/jobs")
+def read() -> Response:
+    """Return the caller's jobs, newest first."""
+    refuse_unknown_queries(
+        *("status", "created_after", "created_before", "cursor", "limit"),
+        *(name for name in request.args if name.startswith(_METADATA)),
+    )
+    cursor = request.args.get("cursor")
+    if cursor is not None and services().ledger.ids.minted_ms(cursor, owner()) is None:
+        raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
+    found, next_cursor = ledger_listing.page(services().ledger, owner(), _filter(), cursor, _limit())
+    data = [job_view(job) for job in found]
+    return reply(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
+
+
+@listing.post("/v1/jobs/lookup")
+@needs(Scope.READ)
+def lookup() -> Response:
+    """Return each of the jobs named, or why there is none, in the order of the ids."""
+    refuse_unknown_queries()
+    ids = read_json(LookupIn).ids
+    found = services().ledger.jobs(ids, owner())
+    data = [
+        job_view(job)
+        if isinstance(job, Job)
+        else jobs.MissingJob(id=job_id, object="error", error=known_problem(job))
+        for job_id, job in zip(ids, found, strict=True)
+    ]
+    return reply(jobs.LookedUp(object="list", data=data))
+
+
+def _filter() -> ledger_listing.Filter:
+    status = query_choice("status", *JobStatus)
+    metadata = {
+        name.removeprefix(_METADATA): value
+        for name, value in request.args.items()
+        if name.startswith(_METADATA)
+    }
+
+    def wanted(job: Job) -> bool:
+        return status in (None, job.status) and metadata.items() <= job.terms.metadata.items()
+
+    return ledger_listing.Filter(_time_ms("created_after"), _time_ms("created_before"), wanted)
+
+
+def _time_ms(name: str) -> int | None:
+    raw = request.args.get(name)
+    if raw is None:
+        return None
+    try:
+        time = datetime.fromisoformat(raw)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or not 1970 <= time.year < 9999:  # noqa: PLR2004  a sane calendar
+        raise bad_query(name, f"{raw!r} is not a time like 2026-01-31T08:00:00Z")
+    return int(time.timestamp() * 1000)
+
+
+def _limit() -> int:
+    raw = request.args.get("limit", str(_USUAL))
+    if not (raw.isascii() and raw.isdecimal() and len(raw) <= len(str(_MOST)) and 1 <= int(raw) <= _MOST):
+        raise bad_query("limit", f"{raw!r} is not a number from 1 to {_MOST}")
+    return int(raw)

@@ -1,0 +1,135 @@
+"""/v1/jobs: submit, poll, cancel, retry, delete."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import threading
+
+from flask import Blueprint, Response, request, url_for
+
+from api.auth.guard import needs
+from api.auth.scopes import Scope
+from api.http.request import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
+from api.intake.submission import Accepted
+from api.intake.upload import MEDIA_TYPE, accept_upload
+from api.intake.validation import accept_job, accept_terms
+from api.output.readers import Walk
+from api.output.serializers import job_view
+from api.routes.context import services
+from api.routes.results import page_view
+from api.schemas.request_bodies import JobIn, owner, preferred_wait
+from tasks.errors import JobNotOverError, LedgerUnavailableError
+from tasks.store import cancel as closing
+from tasks.store.jobs import Ledger
+from tasks.store.retry import kept_items, retry_terms
+from tasks.vocabulary.jobs import Job
+
+jobs = Blueprint("jobs", __name__)
+
+INCLUDED_RESULTS = 100
+# A job so large that its cancel takes longer is answered as `canceling`.
+_CANCEL_S = 1.0
+
+
+@jobs.post("/v1/jobs")
+def create() -> Response:
+    """Accept one text, several items or an upload; 202, or 200 when over within `Prefer: wait`."""
+    accepted = accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
+    return _accepted_reply(accepted)
+
+
+@jobs.get("/v1/jobs/<job_id>")
+def read(job_id: str) -> Response:
+    """Return the job whatever its fate; `Prefer: wait` holds the answer until it is over."""
+    refuse_unknown_queries("include")
+    results = query_choice("include", "results") is not None
+    job, wait_s = _job(job_id), _wait_s()
+    if wait_s:
+        job = services().waiters.wait(job, wait_s)
+    return _job_reply(job, 200, wait_s, {}, results=results)
+
+
+@jobs.post("/v1/jobs/<job_id>/cancel")
+@needs(Scope.CANCEL)
+def cancel(job_id: str) -> Response:
+    """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
+    refuse_unknown_queries()
+    _job(job_id)
+    canceled = closing.cancel(services().ledger, job_id, _CANCEL_S)
+    job = _job(job_id)
+    if canceled and not job.status.terminal:
+        threading.Thread(target=_go_on, args=(services().ledger, job_id), daemon=True).start()
+    return _job_reply(job, 202 if canceled else 200, None, {}, results=False)
+
+
+@jobs.post("/v1/jobs/<job_id>/retry")
+def retry(job_id: str) -> Response:
+    """Make a new job of the items that failed for a reason that another try could change."""
+    refuse_unknown_queries()
+    body = f"retry {job_id}".encode()
+    key, job = idempotency_key(body), _job(job_id)
+    if not job.status.terminal:
+        raise JobNotOverError(job_id)
+    items = kept_items(services().ledger, job)
+    accepted = services().submission.take(items, retry_terms(job), key, lambda: key.body or "" if key else "")
+    return _accepted_reply(accepted)
+
+
+@jobs.delete("/v1/jobs/<job_id>")
+def delete(job_id: str) -> Response:
+    """Erase the job, its texts and its results now."""
+    refuse_unknown_queries()
+    closing.delete(services().ledger, job_id, _job(job_id).terms.owner)
+    return Response(status=204)
+
+
+def _go_on(ledger: Ledger, job_id: str) -> None:
+    """Close what is left of a canceled job; should Redis go, a reconciler does when it is back."""
+    with contextlib.suppress(LedgerUnavailableError):
+        closing.cancel(ledger, job_id)
+
+
+def _accept_document() -> Accepted:
+    refuse_unknown_queries("strict")
+    strict = query_choice("strict", "true", "false") == "true"
+    body = read_json(JobIn)
+    canonical = json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+    items = accept_job(body, services().settings, strict=strict)
+    terms = accept_terms(body, owner(), services().settings)
+    return services().submission.submit(items, terms, idempotency_key(canonical))
+
+
+def _accepted_reply(accepted: Accepted) -> Response:
+    job, wait_s = accepted.job, _wait_s()
+    if wait_s is not None:
+        job = services().waiters.follow(job, wait_s)
+    headers = {"Location": url_for("jobs.read", job_id=job.id)}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    done = wait_s is not None and job.status.terminal
+    return _job_reply(job, 200 if done else 202, wait_s, headers, results=done)
+
+
+def _job(job_id: str) -> Job:
+    return services().ledger.job(job_id, owner())
+
+
+def _wait_s() -> float | None:
+    wait_s = preferred_wait(services().settings.max_wait_s)
+    return 0.0 if wait_s and services().waiters.full else wait_s
+
+
+def _job_reply(
+    job: Job, status: int, wait_s: float | None, headers: dict[str, str], *, results: bool
+) -> Response:
+    body = job_view(job)
+    if results:
+        page = page_view(job, Walk(services().ledger, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
+        body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s:g}"
+    if not job.status.terminal:
+        headers["Retry-After"] = str(math.ceil((body["poll_after_ms"] or 0) / 1000))
+    return reply(body, status, headers)

@@ -1,0 +1,98 @@
+"""What the service says of itself: the first page, probes, limits and model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, render_template
+
+from api.auth.guard import public
+from api.http.request import reply
+from api.output.serializers import queue_view
+from api.routes.context import services
+from api.schemas import status as others
+from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
+from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.store.backlog import live_workers, read_queues
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+
+service = Blueprint("service", __name__)
+
+_VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
+_CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
+
+
+@service.get("/")
+@public
+def page() -> Response:
+    """Serve the first page."""
+    return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
+
+
+@service.get("/livez")
+@public
+def livez() -> Response:
+    """Answer as long as this process does."""
+    return reply(others.State(status="alive"))
+
+
+@service.get("/readyz")
+@public
+def readyz() -> Response:
+    """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
+    services().ledger.check()
+    return reply(others.State(status="ready"))
+
+
+@service.get("/v1/queue")
+def queue() -> Response:
+    """Tell of each class what waits, how fast it drains and whether more is accepted."""
+    ledger = services().ledger
+    workers = live_workers(ledger)
+    children = sum(worker.children for worker in workers)
+    classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
+    return reply(others.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
+
+
+@service.get("/v1/info")
+def info() -> Response:
+    """Tell the models that answer and every limit of the service."""
+    limits = services().settings
+    models = services().ledger.models()
+    return reply(
+        {
+            "service": "sentiq",
+            "model": models[0] if models else None,
+            "models": models,
+            "limits": {
+                "max_text_chars": limits.max_text_chars,
+                "max_items": limits.max_items,
+                "max_body_bytes": limits.max_body_bytes,
+                "max_upload_items": limits.max_upload_items,
+                "max_upload_bytes": limits.max_upload_bytes,
+                "max_line_bytes": limits.max_line_bytes,
+                "max_wait_s": limits.max_wait_s,
+                "interactive_items": limits.interactive_items,
+                "result_ttl_s": limits.result_ttl_s,
+                "deadline_interactive_s": limits.deadline_interactive_s,
+                "deadline_bulk_s": limits.deadline_bulk_s,
+                "target_wait_interactive_s": limits.target_wait_interactive_s,
+                "target_wait_bulk_s": limits.target_wait_bulk_s,
+                "rate_per_s": limits.rate_per_s,
+                "rate_burst": limits.rate_burst,
+                "quota_items": limits.quota_items,
+                "max_deadline_s": MOST_DEADLINE_S,
+                "min_result_ttl_s": LEAST_TTL_S,
+                "max_result_ttl_s": MOST_TTL_S,
+                "max_metadata_pairs": MOST_METADATA,
+                "max_lookup_ids": MOST_LOOKED_UP,
+                "max_sentences": MAX_SENTENCES,
+                "max_clauses": MAX_CLAUSES,
+            },
+            "options": {
+                name: {"values": _VALUES[type(default)], "default": default}
+                for name, default in asdict(PLAIN).items()
+            },
+        }
+    )

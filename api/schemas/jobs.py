@@ -1,0 +1,155 @@
+"""What is told of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from api.schemas.items import Item
+from api.schemas.types import Count, Probability, Time, closed
+from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
+from tasks.vocabulary.options import OnLongText
+
+
+@closed
+class Counts(TypedDict):
+    """How many items are where; `pending` is what is left."""
+
+    total: Count
+    pending: Count
+    succeeded: Count
+    failed: Count
+    canceled: Count
+    timed_out: Count
+
+
+@closed
+class Model(TypedDict):
+    """What scored the items."""
+
+    id: str
+    revision: str
+    engine: str
+
+
+@closed
+class Options(TypedDict):
+    """What the job asks of its texts."""
+
+    on_long_text: OnLongText
+    sentences: bool
+    explain: bool
+
+
+@closed
+class Links(TypedDict):
+    """Paths of what belongs to the job."""
+
+    self: str
+    results: str
+    events: str
+    cancel: str
+    retry: str
+    deliveries: str
+
+
+@closed
+class Place(TypedDict):
+    """How many items are before the job's own, and in how many seconds it should be over."""
+
+    items_ahead: Count
+    eta_s: float | None
+
+
+@closed
+class JobErrorBody(TypedDict):
+    """What a job as a whole has to tell beside the outcomes of its items."""
+
+    code: JobError
+    message: str
+
+
+@closed
+class Job(TypedDict):
+    """A job; null is what is not known yet, or does not apply."""
+
+    id: str
+    object: Literal["job"]
+    status: JobStatus
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    deadline_at: Time
+    expires_at: Time | None
+    priority: QueueClass
+    counts: Counts
+    progress: Probability
+    queue: Place | None
+    poll_after_ms: Count | None
+    model: Model | None
+    options: Options
+    deadline_s: int | None
+    result_ttl_s: int | None
+    metadata: Mapping[str, str]
+    retry_of: str | None
+    error: JobErrorBody | None
+    links: Links
+    results: NotRequired[list[Item]]
+    results_next_cursor: NotRequired[str | None]
+
+
+@closed
+class StreamEvent(TypedDict):
+    """One event of a stream; `data` is the job as JSON, `id` is for `Last-Event-ID`."""
+
+    event: Literal["snapshot", "progress", "done", "gone"]
+    id: str
+    data: str
+
+
+@closed
+class ResultsPage(TypedDict):
+    """Items in input order. `next_cursor` is null when these were the last."""
+
+    object: Literal["list"]
+    job_id: str
+    status: JobStatus
+    data: list[Item]
+    complete: bool
+    next_cursor: str | None
+
+
+@closed
+class JobsPage(TypedDict):
+    """Jobs, newest first. `next_cursor` is null when these were the last."""
+
+    object: Literal["list"]
+    data: list[Job]
+    next_cursor: str | None
+
+
+class KnownProblem(TypedDict):
+    """What a call for the one job would be answered."""
+
+    status: int
+    code: str
+    detail: str
+
+
+@closed
+class MissingJob(TypedDict):
+    """In place of a job that is not there."""
+
+    id: str
+    object: Literal["error"]
+    error: KnownProblem
+
+
+@closed
+class LookedUp(TypedDict):
+    """Jobs in the order of the ids."""
+
+    object: Literal["list"]
+    data: list[Job | MissingJob]

@@ -1,0 +1,1 @@
+"""Long polls: who waits for a job, and what wakes them."""
