@@ -85,7 +85,7 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack anew; TRAIN= DE
 	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
 		--start $(START)/*.whl $(ARGS)
 	@cp "$(OUT)"/source/* models/checkpoint/
-	@$(PY) -m worker.packs make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
+	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
 		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 lint: $(VENV)/.dev ## ruff and mypy

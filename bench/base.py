@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from ops.processes import ROOT
 from parity.checkpoints import BASE, Layout, random_checkpoint
-from worker.packs import Pack, PackError, load_pack
-from worker.packs.make import Recipe, make_pack
+from worker.packing.make import Recipe, make_pack
+from worker.packs.pack import Pack, PackError, load_pack
 
 SEED = 20260101
 _KEPT = ROOT / ".run" / "bench"

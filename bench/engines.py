@@ -20,9 +20,9 @@ from bench.report import heading, machine, named, spread
 from bench.texts import composed_texts, statistics_of, texts_from
 from parity.exact import exact_pack
 from parity.stock import Stock, StockError
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import Pack
+from worker.engines.factory import build_engine
+from worker.packs.pack import Pack
+from worker.scoring.classifier import Classifier
 
 INT8, FP32, TORCH, STOCK = "int8, OpenVINO", "fp32, OpenVINO", "fp32, torch", "stock pipeline"
 # How many times as fast int8 has to be.

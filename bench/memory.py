@@ -11,10 +11,10 @@ import psutil
 
 from bench.report import circumstances
 from tasks.settings import Settings
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import load_pack
-from worker.sharing import SharedBlocks
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.process.shared_weights import SharedBlocks
+from worker.scoring.classifier import Classifier
 
 MOST_GROWTH = 1.3
 _MIB = 2**20

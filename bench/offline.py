@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from tasks.settings import Settings
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import load_pack
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.scoring.classifier import Classifier
 
 
 class Offline:

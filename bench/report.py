@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.end_to_end import JOB_ITEMS, Run
 from tasks.settings import Settings
-from worker.packs import load_pack
+from worker.packs.pack import load_pack
 
 _PACKAGES = ("openvino", "tokenizers", "celery", "redis", "gunicorn", "gevent")
 

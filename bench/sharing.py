@@ -22,7 +22,7 @@ from ops.ports import free_port
 from ops.processes import ROOT, ProcessDiedError
 from ops.redis_server import RedisUnavailableError
 from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
-from worker.packs import load_pack
+from worker.packs.pack import load_pack
 
 MOST_RATIO = 1.6
 _MIB = 2**20

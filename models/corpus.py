@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import normalizers, pre_tokenizers
 from torch import Tensor
 
-from worker.tokenizer import SPECIAL_TOKENS, load_tokenizer
+from worker.scoring.tokenizer import SPECIAL_TOKENS, load_tokenizer
 
 UNLABELLED = -1
 

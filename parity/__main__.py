@@ -14,7 +14,7 @@ from parity.exact import exact_pack
 from parity.stock import StockError
 from parity.texts import id_texts, review_texts
 from worker.engines.bert import BertShape
-from worker.packs.source import read_source
+from worker.packing.source import read_source
 
 SUBJECTS = ("layouts", "tiny", "embedded", "base")
 _EMBEDDED = ROOT / "models" / "checkpoint"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from parity.texts import shipped_texts
 from worker.engines.bert import BertClassifier, BertShape
-from worker.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
+from worker.scoring.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
 
 BASE = BertShape(vocabulary=21128, positions=512, width=768, layers=12, heads=12, intermediate=3072)
 TINY = BertShape(vocabulary=21128, positions=512, width=256, layers=4, heads=4, intermediate=1024)

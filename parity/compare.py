@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from parity.exact import classifiers
 from parity.stock import Stock
-from worker.packs import Pack
-from worker.tokenizer import UNKNOWN
+from worker.packs.pack import Pack
+from worker.scoring.tokenizer import UNKNOWN
 
 TOLERANCE = 1e-5
 _MIDPOINT = 0.5

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import openvino
 
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import LABELS, REFERENCE_FILE, Pack
-from worker.packs.graph import export_graph
+from worker.engines.factory import build_engine
+from worker.packing.graph import export_graph
+from worker.packing.source import read_source
+from worker.packs.pack import LABELS, REFERENCE_FILE, Pack
 from worker.packs.reference import Reference, write_reference
-from worker.packs.source import read_source
+from worker.scoring.classifier import Classifier
 
 ENGINES = ("torch", "openvino")
 _BATCH_TOKENS = 1024

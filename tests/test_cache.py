@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from tasks.vocabulary.options import OnLongText, Options
 from tasks.vocabulary.verdicts import Verdict
-from worker.cache import LogitCache
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import load_pack
-from worker.question import Question
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.scoring.cache import LogitCache
+from worker.scoring.classifier import Classifier
+from worker.scoring.question import Question
 
 PACK = load_pack(Path(__file__).parents[1] / "models" / "embedded")
 TEXTS = ["质量很好，物流也快", "太差了，再也不买", "还行吧", "质量很好，物流也快。可是客服不理人。"]

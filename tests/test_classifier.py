@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
-from worker.batches import LENGTHS, ROWS
-from worker.classifier import Classifier
-from worker.engines import build_engine
 from worker.engines.engine import EngineError
-from worker.packs import load_pack
-from worker.question import Question
-from worker.tokenizer import load_tokenizer
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.scoring.batches import LENGTHS, ROWS
+from worker.scoring.classifier import Classifier
+from worker.scoring.question import Question
+from worker.scoring.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 EMBEDDED = ROOT / "models" / "embedded"
@@ -157,7 +157,7 @@ def test_an_unknown_engine_or_device_is_refused_with_a_remedy() -> None:
 
 def test_the_runtime_imports_neither_torch_nor_transformers() -> None:
     program = (
-        "import sys, worker.classifier, worker.engines.openvino\n"
+        "import sys, worker.scoring.classifier, worker.engines.openvino\n"
         "print({'torch', 'transformers'} & {*sys.modules})"
     )
     done = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.cores import Share, usable
+from worker.process.cpu import Share, usable
 
 OURS = sorted(os.sched_getaffinity(0))
 

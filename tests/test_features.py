@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tasks.vocabulary.items import Outcome
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import load_pack
-from worker.question import Question
-from worker.reading import Rows, read, without
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.scoring.classifier import Classifier
+from worker.scoring.question import Question
+from worker.scoring.windows import Rows, read, without
 
 EMBEDDED = load_pack(Path(__file__).parents[1] / "models" / "embedded")
 WINDOW, REJECT = Options(OnLongText.WINDOW), Options(OnLongText.REJECT)

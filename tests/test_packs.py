@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from worker.packs import PackError, file_sha256, load_pack
-from worker.packs.__main__ import main
+from worker.packing.__main__ import main
+from worker.packs.pack import PackError, file_sha256, load_pack
 
 ROOT = Path(__file__).parents[1]
 EMBEDDED = ROOT / "models" / "embedded"
@@ -122,7 +122,9 @@ def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> N
     reference = copy / "reference.safetensors"
     reference.write_bytes(b"not read without torch")
     change(copy, files={**load_pack(copy).files, reference.name: file_sha256(reference)})
-    code = "import sys; sys.modules['torch'] = None; from worker.packs.__main__ import main; sys.exit(main())"
+    code = (
+        "import sys; sys.modules['torch'] = None; from worker.packing.__main__ import main; sys.exit(main())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "verify", str(copy)],
         cwd=ROOT,

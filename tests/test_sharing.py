@@ -13,10 +13,10 @@ import pytest
 from ops.client import Client
 from ops.stack import Stack
 from tests.conftest import eventually, worker_of
-from worker.classifier import Classifier
-from worker.engines import build_engine
-from worker.packs import load_pack
-from worker.sharing import LARGE, SharedBlocks
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.process.shared_weights import LARGE, SharedBlocks
+from worker.scoring.classifier import Classifier
 
 ROOT = Path(__file__).parents[1]
 EMBEDDED = ROOT / "models" / "embedded"

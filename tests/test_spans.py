@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES
-from worker.spans import Span, clauses, sentences
+from worker.scoring.segmentation import Span, clauses, sentences
 
 
 @pytest.mark.parametrize(

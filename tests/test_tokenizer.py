@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from worker.tokenizer import SPECIAL_TOKENS, load_tokenizer
+from worker.scoring.tokenizer import SPECIAL_TOKENS, load_tokenizer
 
 PIECES = [*SPECIAL_TOKENS, "好", "a", "##b", "b", "𫠠", "！", "⹕", "i", "e", "##c", "的"]
 

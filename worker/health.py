@@ -15,7 +15,7 @@ from tasks.settings import Settings
 from tasks.store.connection import ledger_errors
 from tasks.store.jobs import Ledger
 from tasks.store.keys import WORKERS
-from worker.ready import place
+from worker.process.fork_state import place
 
 
 def trouble(reports: Iterable[dict[str, Any]], now_ms: int) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
-from worker.app import build_worker
+from worker.process.wiring import build_worker
 
 try:
     app = build_worker(Settings.read())

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from worker.engines.bert import BertClassifier, BertShape
-from worker.tokenizer import SPECIAL_TOKENS
+from worker.scoring.tokenizer import SPECIAL_TOKENS
 
 TEXTS = ["这家店很好", "太差了", "还可以吧", "味道不错但是太贵", "物流快"] * 4
 PIECES = [*SPECIAL_TOKENS, *sorted(set("".join(TEXTS)))]

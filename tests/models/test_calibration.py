@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from worker.packs.calibration import find_uncertain_below, fit_temperature
+from worker.packing.calibration import find_uncertain_below, fit_temperature
 
 
 def draw(temperature: float, texts: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

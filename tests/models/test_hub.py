@@ -16,7 +16,7 @@ from ops.ports import free_port
 from ops.processes import ROOT
 from tests.models.hub import MODEL, Hub, impatience, running_hub
 from tests.models.sources import TEXTS, write_source
-from worker.packs import load_pack
+from worker.packs.pack import load_pack
 
 WEIGHTS = "model.safetensors"
 pytestmark = pytest.mark.timeout(300)
@@ -44,8 +44,8 @@ def run(folder: Path, endpoint: str, *command: str) -> subprocess.CompletedProce
 def fetch(folder: Path, endpoint: str, model: str = MODEL) -> subprocess.CompletedProcess[str]:
     """The fetching alone, the error as the command prints it."""
     code = (
-        "from worker.packs import PackError\n"
-        "from worker.packs.hub import download\n"
+        "from worker.packing import PackError\n"
+        "from worker.packing.hub import download\n"
         f"try: print(download({model!r}, 'master'))\n"
         "except PackError as error: raise SystemExit(str(error))"
     )
@@ -56,7 +56,7 @@ def test_a_download_that_was_cut_off_is_resumed_and_becomes_a_pack(hub: Hub, tmp
     (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
     out = tmp_path / "packs" / "pack"
     options = ("--source", MODEL, "--out", str(out), "--calibration", str(tmp_path / "texts"))
-    make = ("-m", "worker.packs", "make", *options, "--min-agreement", "0.5")
+    make = ("-m", "worker.packing", "make", *options, "--min-agreement", "0.5")
     hub.fault = "cut"
     failed = run(tmp_path, hub.url, *make)
     assert failed.returncode == 1

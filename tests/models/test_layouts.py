@@ -13,8 +13,8 @@ pytest.importorskip("safetensors")
 from safetensors.torch import save_file  # noqa: E402
 
 from tests.models.sources import CONFIG, SHAPE, set_json, weights, write_source  # noqa: E402
-from worker.packs import PackError  # noqa: E402
-from worker.packs.source import Source, read_source  # noqa: E402
+from worker.packing.source import Source, read_source  # noqa: E402
+from worker.packs.pack import PackError  # noqa: E402
 
 
 @pytest.fixture

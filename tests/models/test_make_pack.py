@@ -12,14 +12,14 @@ pytest.importorskip("nncf")
 from safetensors.torch import save_file  # noqa: E402
 
 from tests.models.sources import CONFIG, SHAPE, TEXTS, set_json, weights, write_source  # noqa: E402
-from worker.classifier import Classifier  # noqa: E402
-from worker.engines import build_engine  # noqa: E402
-from worker.packs import Pack, PackError, load_pack, write_pack  # noqa: E402
-from worker.packs.__main__ import main  # noqa: E402
-from worker.packs.graph import export_graph, joined  # noqa: E402
-from worker.packs.make import Recipe, make_pack  # noqa: E402
+from worker.engines.factory import build_engine  # noqa: E402
+from worker.packing.__main__ import main  # noqa: E402
+from worker.packing.graph import export_graph, joined  # noqa: E402
+from worker.packing.make import Recipe, make_pack  # noqa: E402
+from worker.packing.source import read_source  # noqa: E402
+from worker.packs.pack import Pack, PackError, load_pack, write_pack  # noqa: E402
 from worker.packs.reference import Reference, compress, decompress, read_reference  # noqa: E402
-from worker.packs.source import read_source  # noqa: E402
+from worker.scoring.classifier import Classifier  # noqa: E402
 
 LABELLED = [(text, int("差" not in text)) for text in TEXTS]
 

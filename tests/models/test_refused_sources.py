@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from tests.models.sources import CONFIG, PIECES, set_json, weights, write_source  # noqa: E402
-from worker.packs import PackError  # noqa: E402
-from worker.packs.source import read_source  # noqa: E402
+from worker.packing.source import read_source  # noqa: E402
+from worker.packs.pack import PackError  # noqa: E402
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from models.start import FILE, HEADS, INTERMEDIATE, MATRICES, NORMS, SPECIAL_NUMBERS, WIDTH, Start  # noqa: E402
 from worker.engines.bert import BertClassifier, BertShape  # noqa: E402
-from worker.tokenizer import SPECIAL_TOKENS  # noqa: E402
+from worker.scoring.tokenizer import SPECIAL_TOKENS  # noqa: E402
 
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "好", "\u2581good", "ing"]
 POSITIONS = 8

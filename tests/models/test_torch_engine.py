@@ -15,12 +15,12 @@ from tasks.settings import Settings  # noqa: E402
 from tests.acceptance.test_refusals import run_worker  # noqa: E402
 from tests.conftest import started_stack  # noqa: E402
 from tests.models.sources import TEXTS, write_source  # noqa: E402
-from worker.app import build_worker  # noqa: E402
-from worker.classifier import Classifier  # noqa: E402
-from worker.engines import build_engine  # noqa: E402
+from worker.engines.factory import build_engine  # noqa: E402
 from worker.engines.torch import CUDA_BATCH_TOKENS, TorchEngine  # noqa: E402
-from worker.packs import Pack  # noqa: E402
-from worker.packs.make import Recipe, make_pack  # noqa: E402
+from worker.packing.make import Recipe, make_pack  # noqa: E402
+from worker.packs.pack import Pack  # noqa: E402
+from worker.process.wiring import build_worker  # noqa: E402
+from worker.scoring.classifier import Classifier  # noqa: E402
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.packs.source import read_source
+from worker.packing.source import read_source
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")

@@ -8,10 +8,10 @@ pytest.importorskip("sklearn")
 pytest.importorskip("tqdm")
 
 from ops.processes import ROOT
-from worker.batches import Batches
-from worker.packs import load_pack
-from worker.packs.measure import Drift, batch_invariant, drift, encode, load_batches, positive
-from worker.packs.trial import Candidate, judge
+from worker.packing.evaluation import Candidate, judge
+from worker.packing.measure import Drift, batch_invariant, drift, encode, load_batches, positive
+from worker.packs.pack import load_pack
+from worker.scoring.batches import Batches
 
 EMBEDDED = ROOT / "models" / "embedded"
 ROWS = [[2, *range(5, 5 + length), 3] for length in range(1, 12)] * 3

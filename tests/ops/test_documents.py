@@ -31,11 +31,11 @@ def test_every_make_target_is_there() -> None:
 
 def test_every_module_that_is_run_is_there() -> None:
     modules = named(r"python -m ([a-z][a-z0-9_.]*[a-z])")
-    assert {"api.auth", "worker.packs", "worker.health"} <= modules
+    assert {"api.auth", "worker.packing", "worker.health"} <= modules
     assert {module for module in modules if not importlib.util.find_spec(module)} == set()
 
 
-@pytest.mark.parametrize("module", ["api.auth", "worker.packs", "hooks"])
+@pytest.mark.parametrize("module", ["api.auth", "worker.packing", "hooks"])
 def test_every_word_of_a_command_is_one_that_it_knows(module: str) -> None:
     words = named(rf"python -m {re.escape(module)} ((?:[a-z]+)(?: --[a-z-]+)*)")
     assert words

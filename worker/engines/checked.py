@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import SentiqError
 from worker.engines.engine import Engine, EngineError, InferenceError
-from worker.packs import Pack
+from worker.packs.pack import Pack
 
 _TRIAL_LENGTH = 2
 

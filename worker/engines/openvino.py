@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engines.engine import EngineError
-from worker.packs import Pack
+from worker.packs.pack import Pack
 
 try:
     import openvino

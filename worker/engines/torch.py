@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engines.engine import EngineError
-from worker.packs import REFERENCE_FILE, Pack
+from worker.packs.pack import REFERENCE_FILE, Pack
 
 try:
     import torch

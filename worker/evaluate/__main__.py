@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from tasks.errors import SentiqError
 from tasks.vocabulary.verdicts import Verdict
-from worker.classifier import Classifier
-from worker.engines import build_engine
+from worker.engines.factory import build_engine
 from worker.evaluate.labelled import Labelled, read
 from worker.evaluate.measures import Scored, measure
 from worker.evaluate.plot import draw, require_matplotlib
-from worker.packs import Pack, load_pack
+from worker.packs.pack import Pack, load_pack
+from worker.scoring.classifier import Classifier
 
 # Sorted by length among themselves, so many texts make full batches.
 AT_ONCE = 1_024

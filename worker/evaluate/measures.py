@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.vocabulary.verdicts import Verdict
-from worker.packs import LABELS
+from worker.packs.pack import LABELS
 
 BINS = 10
 _DIGITS = 4

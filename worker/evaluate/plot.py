@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.errors import SentiqError
 from worker.evaluate.measures import Scored, calibration_error, reliability
-from worker.packs import LABELS
+from worker.packs.pack import LABELS
 
 SIZE_INCHES, DOTS_PER_INCH = (11, 5), 120
 LEAST = 0.5  # No verdict of two labels is less sure.

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import openvino
 
-from worker.packs import LABELS, PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
-from worker.packs.graph import export_graph, joined, quantise
-from worker.packs.measure import encode
+from worker.packing.evaluation import choose
+from worker.packing.graph import export_graph, joined, quantise
+from worker.packing.measure import encode
+from worker.packing.source import Source, read_source
+from worker.packs.pack import LABELS, PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
-from worker.packs.source import Source, read_source
-from worker.packs.trial import choose
 
 GRAPH_FILES = ("model.xml", "model.bin")
 MIN_AGREEMENT = 0.99

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from worker.packs import Pack
+from worker.packs.pack import Pack
 
 MIB = 2**20
 FORMS = {

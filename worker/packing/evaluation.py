@@ -9,10 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.batches import Batches, Row
-from worker.packs import Pack
-from worker.packs.calibration import find_uncertain_below, fit_temperature
-from worker.packs.measure import (
+from worker.packing.calibration import find_uncertain_below, fit_temperature
+from worker.packing.measure import (
     Drift,
     Logits,
     batch_invariant,
@@ -22,6 +20,8 @@ from worker.packs.measure import (
     score,
     speed_ratio,
 )
+from worker.packs.pack import Pack
+from worker.scoring.batches import Batches, Row
 
 DIGITS = 6
 

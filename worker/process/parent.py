@@ -21,7 +21,7 @@ from tasks.store.connection import ledger_errors
 from tasks.store.jobs import Ledger
 from tasks.store.keys import COUNTERS, WORKERS
 from tasks.store.reconciler import TICK_S, Reconciler
-from worker.ready import ReadyChildren, place
+from worker.process.fork_state import ReadyChildren, place
 
 logger = logging.getLogger(__name__)
 

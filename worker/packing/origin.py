@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.packs import PackError, file_sha256
+from worker.packs.pack import PackError, file_sha256
 
 # What can end up in a pack. Fetched by these patterns, and a directory's revision depends on no other file.
 FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin")

@@ -1,4 +1,4 @@
-"""`python -m worker.packs make|verify|show`: make a pack from a checkpoint, check one, or look at one."""
+"""`python -m worker.packing make|verify|show`: make a pack from a checkpoint, check one, or look at one."""
 
 import argparse
 import json
@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event
 
 from tasks.errors import SentiqError
-from worker.packs import Pack, PackError, load_pack
-from worker.packs.card import card
-from worker.packs.origin import Origin, find_origin
-from worker.packs.verify import check_graph, with_reference
+from worker.packing.card import card
+from worker.packing.origin import Origin, find_origin
+from worker.packing.verify import check_graph, with_reference
+from worker.packs.pack import Pack, PackError, load_pack
 
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "models" / "calibration.txt"
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ _stopped = Event()
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m worker.packs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m worker.packing", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser(
         "make", help="StructBERT-layout checkpoint to a pack (needs: make .venv/.models)"
@@ -59,7 +59,7 @@ def make(options: argparse.Namespace) -> None:
     # Imported here because torch and nncf are installed only where packs are made.
     try:
         from worker.evaluate.labelled import read_labelled  # noqa: PLC0415
-        from worker.packs.make import Recipe, make_pack  # noqa: PLC0415
+        from worker.packing.make import Recipe, make_pack  # noqa: PLC0415
         from worker.packs.reference import Reference  # noqa: PLC0415
     except ImportError as error:
         raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
@@ -79,7 +79,7 @@ def make(options: argparse.Namespace) -> None:
 
 
 def _download(origin: Origin) -> Path:
-    from worker.packs.hub import download  # noqa: PLC0415
+    from worker.packing.hub import download  # noqa: PLC0415
 
     logging.getLogger(__name__).info("fetching %s at %s from ModelScope", origin.id, origin.revision)
     return download(origin.id, origin.revision)
@@ -93,7 +93,7 @@ def _go_on_unless_stopped() -> None:
 def _prepare_terminal() -> None:
     """Steps as lines; progress bars on a terminal only, on the side of the errors."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("worker.packs").setLevel(logging.INFO)
+    logging.getLogger("worker.packing").setLevel(logging.INFO)
     quiet = not sys.stderr.isatty()
     if quiet:
         os.environ["TQDM_DISABLE"] = "1"  # ModelScope's, read when tqdm is imported

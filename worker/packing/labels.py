@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from worker.packs import LABELS, PackError
-from worker.packs.checkpoint import read_settings
+from worker.packing.checkpoint import read_settings
+from worker.packs.pack import LABELS, PackError
 
 # In lower case, by label.
 NAMES = (

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from worker.batches import Batches, Row
-from worker.engines import build_engine
-from worker.packs import Pack
-from worker.tokenizer import load_tokenizer
+from worker.engines.factory import build_engine
+from worker.packs.pack import Pack
+from worker.scoring.batches import Batches, Row
+from worker.scoring.tokenizer import load_tokenizer
 
 BATCH_TOKENS = 1_024
 PROBE_ROWS = 64

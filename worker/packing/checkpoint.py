@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from worker.packs import PackError
+from worker.packs.pack import PackError
 from worker.packs.reference import decompress
 
 SINGLE, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
@@ -19,7 +19,7 @@ SINGLE, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "py
 def read_weights(directory: Path) -> dict[str, Tensor]:
     """Tensors by the checkpoint's own names, from safetensors (one file or shards) before a pickle.
 
-    Matrices that are kept as 8-bit rows (see `worker.packs.reference`) come in fp32.
+    Matrices that are kept as 8-bit rows (see `worker.packing.reference`) come in fp32.
 
     Raises PackError naming the file and the cause.
     """

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from worker.engines.bert import BertClassifier, BertShape
-from worker.packs import PackError
-from worker.packs.checkpoint import read_settings, read_weights
-from worker.packs.labels import check_labels
-from worker.tokenizer import load_tokenizer
+from worker.packing.checkpoint import read_settings, read_weights
+from worker.packing.labels import check_labels
+from worker.packs.pack import PackError
+from worker.scoring.tokenizer import load_tokenizer
 
 EMBEDDINGS_KEY = "embeddings.word_embeddings.weight"
 MODEL_TYPES = ("structbert", "sbert", "bert")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.vocabulary.verdicts import Highlight, Sentence, Verdict
-from worker.question import Question
-from worker.reading import SPECIAL, Reading, Rows, read, without
-from worker.spans import Span, clauses, sentences
+from worker.scoring.question import Question
+from worker.scoring.segmentation import Span, clauses, sentences
+from worker.scoring.windows import SPECIAL, Reading, Rows, read, without
 
 Logits = NDArray[np.float64]
 

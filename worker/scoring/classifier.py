@@ -6,14 +6,14 @@ from tokenizers import Encoding
 
 from tasks.vocabulary.options import OnLongText
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
-from worker.answers import Answer, Scale
-from worker.batches import Batches
-from worker.cache import LogitCache
 from worker.engines.engine import Engine
-from worker.packs import Pack
-from worker.question import Question
-from worker.reading import SPECIAL, Rows
-from worker.tokenizer import SURROGATE, load_tokenizer
+from worker.packs.pack import Pack
+from worker.scoring.answers import Answer, Scale
+from worker.scoring.batches import Batches
+from worker.scoring.cache import LogitCache
+from worker.scoring.question import Question
+from worker.scoring.tokenizer import SURROGATE, load_tokenizer
+from worker.scoring.windows import SPECIAL, Rows
 
 
 class Classifier:

@@ -22,12 +22,12 @@ from tasks.store.counters import Tally
 from tasks.store.jobs import Ledger
 from tasks.store.leases import Holder
 from tasks.vocabulary.jobs import QueueClass
-from worker.child import LEDGER_PATIENCE, Child
-from worker.cores import Share, usable
-from worker.packs import Pack, load_pack
-from worker.parent import LoadFailures, Parent, add_upkeep
-from worker.ready import ReadyChildren
-from worker.sharing import SharedBlocks
+from worker.packs.pack import Pack, load_pack
+from worker.process.child import LEDGER_PATIENCE, Child
+from worker.process.cpu import Share, usable
+from worker.process.fork_state import ReadyChildren
+from worker.process.parent import LoadFailures, Parent, add_upkeep
+from worker.process.shared_weights import SharedBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -132,15 +132,15 @@ class _Starter:
     def _preload(self) -> None:
         """Import once what each child would: they start faster and share the memory. Nothing is run."""
         # Not at the top: whoever only imports worker.main has no use for them.
-        import worker.classifier  # noqa: F401, PLC0415
-        from worker.engines import find_engine  # noqa: PLC0415
+        import worker.scoring.classifier  # noqa: F401, PLC0415
+        from worker.engines.factory import find_engine  # noqa: PLC0415
 
         find_engine(self._settings.engine).require(self._settings.device)
 
     def _load(self) -> Child:
-        from worker.classifier import Classifier  # noqa: PLC0415
-        from worker.engines import build_engine  # noqa: PLC0415
-        from worker.metered import Metered  # noqa: PLC0415
+        from worker.engines.factory import build_engine  # noqa: PLC0415
+        from worker.scoring.classifier import Classifier  # noqa: PLC0415
+        from worker.scoring.metered import Metered  # noqa: PLC0415
 
         settings = self._settings
         # A forward that moves between cores loses its caches.

@@ -18,10 +18,10 @@ from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import Verdict
-from worker.question import Question
+from worker.scoring.question import Question
 
 if TYPE_CHECKING:
-    from worker.classifier import Classifier
+    from worker.scoring.classifier import Classifier
 
 logger = logging.getLogger(__name__)
 

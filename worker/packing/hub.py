@@ -4,8 +4,8 @@ from pathlib import Path
 
 import requests
 
-from worker.packs import PackError
-from worker.packs.origin import FILES
+from worker.packing.origin import FILES
+from worker.packs.pack import PackError
 
 try:
     from modelscope import snapshot_download

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.errors import SentiqError
-from worker.batches import Batches
-from worker.engines import build_engine
-from worker.packs import REFERENCE_FILE, Pack, PackError
+from worker.engines.factory import build_engine
+from worker.packs.pack import REFERENCE_FILE, Pack, PackError
+from worker.scoring.batches import Batches
 
 UNCHECKED = "agreement not checked"
 
@@ -22,8 +22,8 @@ def with_reference(pack: Pack, source: Path | None) -> Iterator[Pack]:
         return
     try:
         # Not at the top: torch is installed only where packs are made or compared.
+        from worker.packing.source import read_source  # noqa: PLC0415
         from worker.packs.reference import Reference, write_reference  # noqa: PLC0415
-        from worker.packs.source import read_source  # noqa: PLC0415
     except ImportError as error:
         raise PackError(f"reading a source needs {error.name}: make .venv/.models") from error
     with TemporaryDirectory(prefix="sentiq-") as folder:
@@ -41,14 +41,7 @@ def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Itera
     try:
         reference = build_engine(pack, "torch", device="cpu", threads=1)
         # Not at the top: they are installed only where packs are made or compared.
-        from worker.packs.measure import (  # noqa: PLC0415
-            BATCH_TOKENS,
-            batch_invariant,
-            drift,
-            encode,
-            load_batches,
-            score,
-        )
+        from worker.packing.measure import BATCH_TOKENS, batch_invariant, drift, encode, load_batches, score  # noqa: PLC0415
     except (SentiqError, ImportError) as error:
         yield f"{UNCHECKED}: {error}"
         return

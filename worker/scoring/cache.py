@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.batches import Row
+from worker.scoring.batches import Row
 
 _DIGEST_BYTES = 16  # as good as the row itself as a name: two alike are not to be expected in any lifetime
 

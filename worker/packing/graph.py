@@ -8,9 +8,9 @@ import openvino
 import torch
 from torch import Tensor
 
-from worker.batches import Row
 from worker.engines.bert import BertClassifier, BertShape
-from worker.packs.embeddings import scale_after_lookup
+from worker.packing.embeddings import scale_after_lookup
+from worker.scoring.batches import Row
 
 # How much of the spread of activations moves into the weights; NNCF's own 0.95 leaves more drift.
 SMOOTHING = 0.5

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.vocabulary.options import OnLongText
-from worker.batches import Row
-from worker.spans import Span
+from worker.scoring.batches import Row
+from worker.scoring.segmentation import Span
 
 SPECIAL = 2  # [CLS] and [SEP] around every row
 STRIDE = 0.75  # a window begins so much of a window behind the one before it, at most

@@ -1,0 +1,1 @@
+"""Making and checking packs; needs torch and NNCF where one is made."""

@@ -1,0 +1,117 @@
+"""Packs: model directories that are ready to serve, described and sealed by their `pack.json`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import SentiqError
+
+FORMAT = 1
+LABELS = ("negative", "positive")
+REQUIRED_FILES = ("model.xml", "model.bin", "vocab.txt")
+REFERENCE_FILE = "reference.safetensors"
+PACK_FILE = "pack.json"
+
+
+class PackError(SentiqError):
+    """A pack is incomplete, changed or malformed; the message names the file and the cause."""
+
+    code = "bad_pack"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A verified pack. `files` maps names to SHA-256; `measured` says how int8 compares with fp32.
+
+    `reason` tells why the graph has its `precision`, int8 or fp32. A verdict whose confidence is below
+    `uncertain_below` (0.5 to 1) is called uncertain.
+    """
+
+    directory: Path
+    id: str
+    revision: str
+    labels: tuple[str, ...]
+    max_tokens: int
+    precision: str
+    architecture: Mapping[str, float]
+    temperature: float
+    files: Mapping[str, str]
+    measured: Mapping[str, float]
+    uncertain_below: float = 0.75
+    reason: str = ""
+    format: int = FORMAT
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any file, for keys of caches."""
+        return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:12]
+
+    def path(self, name: str) -> Path:
+        """Where a listed file lies. Raises PackError for a file that this pack leaves out."""
+        if name not in self.files:
+            raise PackError(f"{name}: not part of pack {self.id}; make the pack again without leaving it out")
+        return self.directory / name
+
+
+def load_pack(directory: Path) -> Pack:
+    """Read `pack.json` and verify every file it lists. Raises PackError."""
+    pack = _parse(directory)
+    for name, expected in pack.files.items():
+        path = directory / name
+        if not path.is_file():
+            raise PackError(f"{name}: missing from {directory}")
+        if file_sha256(path) != expected:
+            raise PackError(f"{name}: changed since the pack was made (SHA-256 differs from pack.json)")
+    return pack
+
+
+def write_pack(pack: Pack) -> None:
+    """Write `pack.json`: the last step of making a pack."""
+    fields = asdict(pack)
+    del fields["directory"]
+    text = json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    (pack.directory / PACK_FILE).write_text(text, "utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parse(directory: Path) -> Pack:
+    path = directory / PACK_FILE
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        pack = Pack(directory=directory, **fields | {"labels": tuple(fields["labels"])})
+    except FileNotFoundError:
+        raise PackError(f"pack.json: missing from {directory}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise PackError(f"pack.json: malformed ({error})") from error
+    for cause in _faults(pack):
+        raise PackError(f"pack.json: {cause}")
+    return pack
+
+
+def _faults(pack: Pack) -> list[str]:
+    """What is wrong with the values, empty when nothing is."""
+    kinds: dict[str, Any] = {
+        "id": str, "revision": str, "precision": str, "reason": str, "max_tokens": int, "temperature": float,
+        "uncertain_below": float, "architecture": dict, "files": dict, "measured": dict,
+    }  # fmt: skip
+    wrong = [name for name, kind in kinds.items() if type(getattr(pack, name)) is not kind]
+    if wrong:
+        return [f"{name} is not of type {kinds[name].__name__}" for name in wrong]
+    checks = {
+        f"format {pack.format} is not {FORMAT}": pack.format == FORMAT,
+        f"labels {list(pack.labels)} are not {list(LABELS)}": pack.labels == LABELS,
+        f"max_tokens {pack.max_tokens} is below 3": pack.max_tokens >= 3,  # noqa: PLR2004  [CLS], one token, [SEP]
+        f"temperature {pack.temperature} is not positive": pack.temperature > 0,
+        f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the least and the most confidence
+        "a listed file lies outside the pack": all(Path(name).name == name for name in pack.files),
+    }
+    lost = [name for name in REQUIRED_FILES if name not in pack.files]
+    return [cause for cause, holds in checks.items() if not holds] + [f"{name}: not listed" for name in lost]

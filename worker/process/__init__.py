@@ -1,0 +1,1 @@
+"""The worker as processes: the parent, its children, what they share."""

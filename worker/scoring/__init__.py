@@ -1,0 +1,1 @@
+"""Texts to verdicts: tokens, windows, batches, logits."""
