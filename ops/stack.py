@@ -71,7 +71,7 @@ class Stack:
         self._redis_url = redis_url
         self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
-        self._start("hooks", "hooks")
+        self._start("webhooks", "webhooks")
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it takes connections."""

@@ -98,7 +98,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
   page    {stack.url}/
   flower  http://127.0.0.1:{flower_port}/
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
-  secret  {redis}{shlex.quote(sys.executable)} -m hooks secret    (signs webhooks)
+  secret  {redis}{shlex.quote(sys.executable)} -m webhooks secret    (signs webhooks)
   stop    Ctrl-C
 """,
         flush=True,

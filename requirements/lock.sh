@@ -14,14 +14,14 @@ lock() {
     compile "$name" pyproject.toml "$@"
 }
 lock api --extra api
-lock hooks --extra hooks
+lock webhooks --extra webhooks
 lock worker --extra worker
 lock flower --extra flower
 lock pack --extra worker --extra models
-lock local --extra api --extra hooks --extra worker --extra local
+lock local --extra api --extra webhooks --extra worker --extra local
 lock plot --extra worker --extra plot
-lock browser --extra api --extra hooks --extra worker --extra local --extra dev --extra browser
-lock models --extra api --extra hooks --extra worker --extra local --extra dev --extra models
-lock contract --extra api --extra hooks --extra worker --extra local --extra dev --extra contract
-lock dev --extra api --extra hooks --extra worker --extra local --extra dev --extra plot
+lock browser --extra api --extra webhooks --extra worker --extra local --extra dev --extra browser
+lock models --extra api --extra webhooks --extra worker --extra local --extra dev --extra models
+lock contract --extra api --extra webhooks --extra worker --extra local --extra dev --extra contract
+lock dev --extra api --extra webhooks --extra worker --extra local --extra dev --extra plot
 compile parity requirements/parity.in

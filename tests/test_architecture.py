@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("api", "hooks", "tasks", "worker")
+ROOMS = ("api", "webhooks", "tasks", "worker")
 HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers"}
 
 
@@ -57,7 +57,7 @@ def test_importing_the_worker_loads_no_model_library_and_no_web_framework() -> N
 
 
 def test_importing_the_sender_of_webhooks_loads_neither_of_the_others() -> None:
-    loaded = loaded_by("import hooks.__main__")
+    loaded = loaded_by("import webhooks.__main__")
     assert "httpcore2" in loaded
     assert not loaded & (HEAVY | {"flask", "gunicorn", "gevent", "api", "worker", "openvino"})
 

@@ -13,7 +13,7 @@ cat > /tmp/users.acl <<ACL
 user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
 user api on #$(hash "$REDIS_API_PASSWORD") $ledger $bells $may -@blocking -psubscribe
 user worker on #$(hash "$REDIS_WORKER_PASSWORD") $ledger $bells ~*.celery.pidbox* $channels $may
-user hooks on #$(hash "$REDIS_HOOKS_PASSWORD") $ledger $may -@blocking -@pubsub +publish
+user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $ledger $may -@blocking -@pubsub +publish
 user flower on #$(hash "$REDIS_FLOWER_PASSWORD") %R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.* ~celeryev* ~*.celery.pidbox* $channels $may
 ACL
 exec redis-server /etc/sentiq/redis.conf --maxmemory "${REDIS_MAXMEMORY:-0}"

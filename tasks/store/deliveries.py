@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from tasks.store.connection import ledger_errors
 from tasks.store.jobs import Ledger, pairs
-from tasks.store.keys import HOOKS, PREFIX, job_key
+from tasks.store.keys import DELIVERIES, PREFIX, job_key
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.webhooks import Event
 
@@ -97,7 +97,7 @@ def reports(ledger: Ledger, sender: str) -> bool:
 def lease(ledger: Ledger, most: int, crowded: Sequence[str]) -> list[Delivery]:
     """Lease up to so many due deliveries, none of them to a host that is crowded already."""
     limits = [1 + len(ledger.settings.webhook_retries_s), LEASE_S * 1000]
-    answer = ledger.run("lease_deliveries", [HOOKS], [PREFIX, most, *limits, *crowded])
+    answer = ledger.run("lease_deliveries", [DELIVERIES], [PREFIX, most, *limits, *crowded])
     return [_read(job_id.decode(), dict(pairs(raw))) for job_id, raw in answer]
 
 
@@ -105,7 +105,7 @@ def settle(
     ledger: Ledger, delivery: Delivery, answer: Answer, status: DeliveryStatus, delay_s: float = 0
 ) -> None:
     """Write the outcome of an attempt; a delivery still pending is due again after the delay."""
-    keys = [HOOKS, job_key(delivery.job_id, "hook"), job_key(delivery.job_id)]
+    keys = [DELIVERIES, job_key(delivery.job_id, "delivery"), job_key(delivery.job_id)]
     args = [
         PREFIX,
         delivery.job_id,
@@ -128,8 +128,8 @@ class Due:
 def due(ledger: Ledger) -> Due:
     """Read what waits for a sender."""
     with ledger_errors():
-        deliveries = ledger.redis.zcard(HOOKS)
-        first = ledger.redis.zrange(HOOKS, 0, 0, withscores=True)
+        deliveries = ledger.redis.zcard(DELIVERIES)
+        first = ledger.redis.zrange(DELIVERIES, 0, 0, withscores=True)
     late_ms = ledger.now_ms() - first[0][1] if first else 0
     return Due(deliveries, max(0, late_ms / 1000))
 
@@ -137,8 +137,8 @@ def due(ledger: Ledger) -> Due:
 def log(ledger: Ledger, job_id: str) -> DeliveryLog | None:
     """Read what became of a job's delivery; None for a job that has none, or is not over."""
     with ledger_errors():
-        raw: dict[bytes, bytes] = ledger.redis.hgetall(job_key(job_id, "hook"))
-        due = ledger.redis.zscore(HOOKS, job_id)
+        raw: dict[bytes, bytes] = ledger.redis.hgetall(job_key(job_id, "delivery"))
+        due = ledger.redis.zscore(DELIVERIES, job_id)
     if not raw:
         return None
     delivery = _read(job_id, raw)

@@ -12,7 +12,7 @@ import pytest
 from ops.redis_server import redis_server
 from ops.stack import Stack
 from tests.conftest import eventually, started_stack
-from tests.hooks.receiver import Receiver, receiving
+from tests.webhooks.receiver import Receiver, receiving
 
 HERE = {"SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1", "SENTIMENT_WEBHOOK_RETRIES_S": "0.2"}
 
@@ -63,7 +63,7 @@ def test_the_end_of_a_job_is_told_and_the_log_says_how(tmp_path: Path) -> None:
 def test_what_ended_while_no_sender_ran_is_told_after_a_restart(tmp_path: Path) -> None:
     with redis_server() as url, receiving(Receiver()) as receiver:
         with started_stack(tmp_path, redis_url=url, **HERE) as stack:
-            next(psutil.Process(each.pid) for each in stack.processes if each.name == "hooks").kill()
+            next(psutil.Process(each.pid) for each in stack.processes if each.name == "webhooks").kill()
             job = submit(stack, receiver.url)
             pending = httpx2.get(stack.url + job["links"]["deliveries"]).json()["data"][0]
             assert (pending["status"], pending["attempts"]) == ("pending", [])

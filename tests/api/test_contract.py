@@ -29,7 +29,7 @@ from tasks.store.idempotency import Key
 from tasks.store.jobs import Ledger
 from tests.api.test_access import running_api
 from tests.conftest import eventually, worker_of
-from tests.hooks.jobs import BAD, GOOD, end
+from tests.webhooks.jobs import BAD, GOOD, end
 
 COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
 SETTINGS = Settings()

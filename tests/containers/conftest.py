@@ -26,7 +26,7 @@ from ops.ports import free_port
 from tests.conftest import eventually
 
 TAG = "test"
-SERVICES = ("nginx", "api", "worker", "hooks", "redis", "flower")
+SERVICES = ("nginx", "api", "worker", "webhooks", "redis", "flower")
 LOGIN = ("ops", secrets.token_urlsafe(9))
 WORKERS = 2
 
@@ -43,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Settings of its own: free ports, passwords of this run."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "env").touch()
-    roles = ("ADMIN", "API", "WORKER", "HOOKS", "FLOWER")
+    roles = ("ADMIN", "API", "WORKER", "WEBHOOKS", "FLOWER")
     env = {f"REDIS_{role}_PASSWORD": secrets.token_urlsafe(18) for role in roles}
     ports = {f"{name}PORT": str(free_port()) for name in ("", "TLS_", "PROMETHEUS_", "GRAFANA_")}
     env |= ports | {"TAG": TAG, "FLOWER_LOGIN": ":".join(LOGIN), "WORKER_CPUS": "1"}

@@ -10,7 +10,7 @@ import pytest
 from ops.containers import Project, docker
 from tests.containers.conftest import SERVICES, TAG
 
-OURS = ("api", "worker", "hooks", "flower")
+OURS = ("api", "worker", "webhooks", "flower")
 MAKERS = {"torch", "transformers", "modelscope", "nncf", "scikit-learn", "scipy", "datasets"}
 READERS = {"openvino", "tokenizers", "numpy"}
 SERVERS = {"flask", "gunicorn", "gevent"}
@@ -28,7 +28,7 @@ def packages(role: str) -> set[str]:
     [
         ("api", SERVERS, MAKERS | READERS),
         ("worker", READERS, MAKERS | SERVERS),
-        ("hooks", {"standardwebhooks"}, MAKERS | READERS | SERVERS),
+        ("webhooks", {"standardwebhooks"}, MAKERS | READERS | SERVERS),
         ("flower", {"flower", "tornado"}, MAKERS | READERS | SERVERS),
     ],
 )

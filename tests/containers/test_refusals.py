@@ -27,7 +27,7 @@ def ended(container: str) -> int | None:
 PROBES = {
     "api": ("python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz')"),
     "worker": ("python", "-m", "worker.health"),
-    "hooks": ("python", "-m", "hooks", "check"),
+    "webhooks": ("python", "-m", "webhooks", "check"),
 }
 
 
@@ -36,7 +36,7 @@ def probed(container: str, role: str) -> int:
     return run(["docker", "exec", container, *PROBES[role]], check=False).returncode
 
 
-@pytest.mark.parametrize("role", ["worker", "hooks", "api", "flower"])
+@pytest.mark.parametrize("role", ["worker", "webhooks", "api", "flower"])
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
@@ -107,7 +107,7 @@ def test_a_port_that_is_taken_is_named(images: Project) -> None:
     assert other.left() == []
 
 
-@pytest.mark.parametrize("role", ["api", "worker", "hooks", "flower"])
+@pytest.mark.parametrize("role", ["api", "worker", "webhooks", "flower"])
 def test_an_unknown_setting_ends_the_start_and_is_named(stack: Project, role: str) -> None:
     with running(role, f"{stack.name}_back", {"SENTIMENT_LOG_LEVELS": "debug"}) as container:
         assert eventually(lambda: ended(container), within_s=60) == 1

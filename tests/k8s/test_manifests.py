@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 OVERLAYS = ("single", "scaled")
 VERSION = "1.34"
 KEDA = ROOT / ".run" / "k8s" / "node_modules"
-ROLES = {"api", "worker", "hooks", "flower"}
+ROLES = {"api", "worker", "webhooks", "flower"}
 
 
 @cache

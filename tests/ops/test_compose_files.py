@@ -27,7 +27,7 @@ def test_every_variable_of_the_file_is_explained_and_none_else() -> None:
     assert set(re.findall(r"\$\{(\w+)", COMPOSE)) | passed_on == EXPLAINED - COMPOSE_OWN
 
 
-@pytest.mark.parametrize("role", ["api", "worker", "hooks", "flower"])
+@pytest.mark.parametrize("role", ["api", "worker", "webhooks", "flower"])
 def test_images_are_pinned_to_one_version_of_python(role: str) -> None:
     first = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / f"Dockerfile.{role}").read_text("utf-8"), re.MULTILINE)
     assert first is not None

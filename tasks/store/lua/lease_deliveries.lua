@@ -1,5 +1,5 @@
 -- Leases deliveries that are due, oldest first; the attempt is counted before it is made.
--- KEYS: hooks
+-- KEYS: webhooks
 -- ARGV: prefix, most, attempts allowed, lease_ms, then the hosts that are crowded
 -- Returns job id and record of each.
 local time = redis.call('TIME')
@@ -9,7 +9,7 @@ for i = 5, #ARGV do
   crowded[ARGV[i]] = true
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, now, 'LIMIT', 0, ARGV[2])) do
-  local key = ARGV[1] .. 'job:' .. id .. ':hook'
+  local key = ARGV[1] .. 'job:' .. id .. ':delivery'
   local host = redis.call('HGET', key, 'host')
   if not host then
     redis.call('ZREM', KEYS[1], id)

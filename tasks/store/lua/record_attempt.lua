@@ -1,5 +1,5 @@
 -- Writes the outcome of an attempt; what it means for the delivery counts only if no later attempt was begun.
--- KEYS: hooks, hook, job
+-- KEYS: webhooks, hook, job
 -- ARGV: prefix, job id, attempt, outcome, state, delay_ms
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -37,11 +37,11 @@ local function conclude(prefix, id, now)
   local wanted = webhook and cjson.decode(webhook)
   for _, event in ipairs(wanted and wanted.events or {}) do
     if event == 'job.' .. status then
-      redis.call('HSET', job .. ':hook', 'url', wanted.url, 'host', wanted.host, 'event', event,
+      redis.call('HSET', job .. ':delivery', 'url', wanted.url, 'host', wanted.host, 'event', event,
         'state', 'pending', 'attempts', 0, 'ended', now, 'total', total, 'succeeded', succeeded,
         'failed', failed, 'timed_out', timed_out, 'canceled', canceled)
-      redis.call('PEXPIRE', job .. ':hook', 604800000)
-      redis.call('ZADD', prefix .. 'hooks', now, id)
+      redis.call('PEXPIRE', job .. ':delivery', 604800000)
+      redis.call('ZADD', prefix .. 'deliveries', now, id)
     end
   end
   redis.call('PUBLISH', prefix .. 'finished', id)

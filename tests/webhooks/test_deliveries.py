@@ -6,18 +6,18 @@ from tasks.store import cancel as closing
 from tasks.store import deliveries
 from tasks.store.deliveries import Answer, DeliveryStatus
 from tasks.store.jobs import Ledger
-from tasks.store.keys import HOOKS, job_key
+from tasks.store.keys import DELIVERIES, job_key
 from tasks.store.retry import retry_terms
 from tasks.vocabulary.webhooks import Event, Webhook
-from tests.hooks.jobs import BAD, GOOD, end, ended, record
+from tests.webhooks.jobs import BAD, GOOD, end, ended, record
 
 URL = "https://example.com/hook"
 
 
 def due_now(ledger: Ledger) -> None:
     """Let whatever is waited for be over."""
-    for job_id in ledger.redis.zrange(HOOKS, 0, -1):
-        ledger.redis.zadd(HOOKS, {job_id: 1})
+    for job_id in ledger.redis.zrange(DELIVERIES, 0, -1):
+        ledger.redis.zadd(DELIVERIES, {job_id: 1})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_attempts_are_bounded_even_if_each_kills_its_sender(ledger: Ledger) -> N
     log = deliveries.log(ledger, job_id)
     assert log is not None
     assert (log.status, len(log.attempts), log.next_ms) == (DeliveryStatus.EXHAUSTED, most, None)
-    assert not ledger.redis.zcard(HOOKS)
+    assert not ledger.redis.zcard(DELIVERIES)
 
 
 def test_a_crowded_host_makes_no_other_wait(ledger: Ledger) -> None:
@@ -98,13 +98,13 @@ def test_a_crowded_host_makes_no_other_wait(ledger: Ledger) -> None:
 def test_the_log_goes_with_the_job_even_if_that_is_gone_before(ledger: Ledger) -> None:
     job_id = ended(ledger, URL)
     (delivery,) = deliveries.lease(ledger, 9, [])
-    assert 0 < ledger.redis.pttl(job_key(job_id, "hook")) <= 604_800_000
+    assert 0 < ledger.redis.pttl(job_key(job_id, "delivery")) <= 604_800_000
     deliveries.settle(ledger, delivery, Answer(503), DeliveryStatus.PENDING, 5)
     ledger.redis.delete(job_key(job_id))
     due_now(ledger)
     (again,) = deliveries.lease(ledger, 9, [])
     deliveries.settle(ledger, again, Answer(200), DeliveryStatus.DELIVERED)
-    assert not ledger.redis.keys(job_key(job_id, "*hook*"))
+    assert not ledger.redis.keys(job_key(job_id, "*delivery*"))
 
 
 def test_a_settled_log_lives_as_long_as_the_job(ledger: Ledger) -> None:
@@ -112,7 +112,7 @@ def test_a_settled_log_lives_as_long_as_the_job(ledger: Ledger) -> None:
     (delivery,) = deliveries.lease(ledger, 9, [])
     deliveries.settle(ledger, delivery, Answer(410), DeliveryStatus.GONE)
     left_ms = ledger.redis.pttl(job_key(job_id))
-    assert ledger.redis.pttl(job_key(job_id, "hook")) == pytest.approx(left_ms, abs=1000)
+    assert ledger.redis.pttl(job_key(job_id, "delivery")) == pytest.approx(left_ms, abs=1000)
 
 
 def test_a_canceled_job_is_told_of(ledger: Ledger) -> None:
@@ -127,7 +127,7 @@ def test_a_deleted_jobs_delivery_goes_on_and_leaves_nothing(ledger: Ledger) -> N
     closing.delete(ledger, job_id, "")
     (delivery,) = deliveries.lease(ledger, 9, [])
     deliveries.settle(ledger, delivery, Answer(200), DeliveryStatus.DELIVERED)
-    assert not ledger.redis.exists(job_key(job_id, "hook"))
+    assert not ledger.redis.exists(job_key(job_id, "delivery"))
 
 
 def test_a_retry_tells_of_its_end_too(ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""Entry point: `python -m hooks` sends until told to stop; `secret` shows what signs, `check` is a probe."""
+"""`python -m webhooks` sends until told to stop; `secret` prints the signing secrets, `check` is a probe."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import logging
 import socket
 import sys
 
-from hooks.secret import signing_secrets
-from hooks.sender import Sender
 from tasks.errors import SentiqError
 from tasks.settings import Settings
 from tasks.store.deliveries import reports
 from tasks.store.jobs import Ledger
+from webhooks.secret import signing_secrets
+from webhooks.sender import Sender
 
 # Nobody waits for the sender: it may ask Redis again for longer than a restart of it takes.
 _PATIENCE = 5
@@ -21,7 +21,7 @@ _PATIENCE = 5
 
 def main() -> int:
     """Return 0 after a stop, 1 when the settings cannot be read or Redis does not answer a question."""
-    parser = argparse.ArgumentParser(prog="hooks", description="Sends the webhooks of jobs that are over.")
+    parser = argparse.ArgumentParser(prog="webhooks", description="Sends the webhooks of jobs that are over.")
     parser.add_argument("action", nargs="?", choices=["send", "secret", "check"], default="send")
     action = parser.parse_args().action
     try:
@@ -35,7 +35,7 @@ def main() -> int:
         else:
             asyncio.run(Sender(ledger).run())
     except SentiqError as error:
-        print(f"hooks: {error}", file=sys.stderr)
+        print(f"webhooks: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -44,7 +44,7 @@ def _check(ledger: Ledger) -> int:
     """0 when the sender of this host took what was due lately."""
     if reports(ledger, socket.gethostname()):
         return 0
-    print("hooks: the sender does not report", file=sys.stderr)
+    print("webhooks: the sender does not report", file=sys.stderr)
     return 1
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hooks.post import NotReachedError, Poster
 from tasks.store.deliveries import Answer
 from tasks.vocabulary.destinations import Address, AddressRules
-from tests.hooks.receiver import Receiver, receiving
+from tests.webhooks.receiver import Receiver, receiving
+from webhooks.post import NotReachedError, Poster
 
 HERE = AddressRules(["127.0.0.1"])
 
@@ -87,10 +87,12 @@ def test_why_nobody_answered_is_told(receiver: Receiver) -> None:
 def test_certificates_are_verified_against_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("hooks.example").configure_cert(context)
+    authority.issue_cert("webhooks.example").configure_cert(context)
     with receiving(Receiver(), tls=context) as receiver:
         url = f"https://{{}}.example:{receiver.port}/"
-        assert post(Poster(HERE, 5, Names(["127.0.0.1"])), url.format("hooks")) == Answer(error="tls_failed")
+        assert post(Poster(HERE, 5, Names(["127.0.0.1"])), url.format("hooks")) == Answer(
+            error="tls_failed"
+        )
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         poster = Poster(HERE, 5, Names(["127.0.0.1"]))

@@ -11,14 +11,14 @@ import socket
 import time
 from collections import Counter
 
-from hooks import message
-from hooks.post import Poster, Resolve
-from hooks.secret import signing_secrets
 from tasks.errors import LedgerUnavailableError
 from tasks.store import deliveries
 from tasks.store.deliveries import Answer, Delivery, DeliveryStatus
 from tasks.store.jobs import Ledger
 from tasks.vocabulary.destinations import AddressRules
+from webhooks import message
+from webhooks.post import Poster, Resolve
+from webhooks.secret import signing_secrets
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import sys
 
 from ops.processes import ROOT
 from tests.conftest import eventually
-from tests.hooks.conftest import StartSender
+from tests.webhooks.conftest import StartSender
 
 
 def check(redis_url: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hooks", "check"]
+    command = [sys.executable, "-m", "webhooks", "check"]
     env = os.environ | {"REDIS_URL": redis_url}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -21,7 +21,7 @@ def test_a_probe_tells_a_sender_that_works_from_one_that_does_not(
     redis_url: str, start_sender: StartSender
 ) -> None:
     before = check(redis_url)
-    assert (before.returncode, before.stderr) == (1, "hooks: the sender does not report\n")
+    assert (before.returncode, before.stderr) == (1, "webhooks: the sender does not report\n")
     sender = start_sender()
     eventually(lambda: check(redis_url).returncode == 0)
     sender.kill()
@@ -31,4 +31,4 @@ def test_a_probe_tells_a_sender_that_works_from_one_that_does_not(
 def test_a_probe_fails_where_redis_does_not_answer() -> None:
     done = check("redis://127.0.0.1:1/0")
     assert done.returncode == 1
-    assert done.stderr.startswith("hooks: ")
+    assert done.stderr.startswith("webhooks: ")

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from ops.processes import ROOT
-from tests.hooks.receiver import Receiver, receiving
+from tests.webhooks.receiver import Receiver, receiving
 
 StartSender = Callable[..., subprocess.Popen[bytes]]
 
@@ -33,7 +33,7 @@ def start_sender(redis_url: str) -> Iterator[StartSender]:
                 **variables,
             }
             process = stack.enter_context(
-                subprocess.Popen([sys.executable, "-m", "hooks"], cwd=ROOT, env=env)
+                subprocess.Popen([sys.executable, "-m", "webhooks"], cwd=ROOT, env=env)
             )
             stack.callback(process.kill)
             return process

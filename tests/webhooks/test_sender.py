@@ -19,11 +19,11 @@ from ops.processes import ROOT
 from tasks.store import deliveries
 from tasks.store.deliveries import DeliveryLog, DeliveryStatus
 from tasks.store.jobs import Ledger
-from tasks.store.keys import HOOKS
+from tasks.store.keys import DELIVERIES
 from tests.conftest import eventually
-from tests.hooks.conftest import StartSender
-from tests.hooks.jobs import ended
-from tests.hooks.receiver import Receiver, receiving
+from tests.webhooks.conftest import StartSender
+from tests.webhooks.jobs import ended
+from tests.webhooks.receiver import Receiver, receiving
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
@@ -76,7 +76,7 @@ def test_a_secret_is_made_once_and_shown(
     start_sender()
     settled(ledger, ended(ledger, receiver.url))
     shown = subprocess.run(
-        *([sys.executable, "-m", "hooks", "secret"],),
+        *([sys.executable, "-m", "webhooks", "secret"],),
         cwd=ROOT, env=os.environ | {"REDIS_URL": redis_url}, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     (received,) = receiver.received
@@ -102,7 +102,7 @@ def test_attempts_end(ledger: Ledger, start_sender: StartSender) -> None:
         start_sender()
         log = settled(ledger, ended(ledger, receiver.url))
     assert (log.status, len(log.attempts), len(receiver.received)) == (DeliveryStatus.EXHAUSTED, 4, 4)
-    assert not ledger.redis.zcard(HOOKS)
+    assert not ledger.redis.zcard(DELIVERIES)
 
 
 def test_a_receiver_that_is_gone_is_asked_once(ledger: Ledger, start_sender: StartSender) -> None:
@@ -156,7 +156,7 @@ def test_a_killed_sender_loses_nothing(ledger: Ledger, receiver: Receiver, start
         log = deliveries.log(ledger, held)
         assert log is not None
         assert log.status is DeliveryStatus.PENDING
-        ledger.redis.zadd(HOOKS, {held: 1})  # the lease is over
+        ledger.redis.zadd(DELIVERIES, {held: 1})  # the lease is over
         log = settled(ledger, held)
     assert [(each.status_code, each.error) for each in log.attempts] == [(None, "interrupted"), (204, None)]
     assert len({each.headers["webhook-id"] for each in stalling.received}) == 1
