@@ -24,11 +24,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.local ## run Redis, API, worker, webhooks and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL=
-	@$(if $(MODEL),$(PY) -m ops.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
-	@exec $(PY) -m ops.up
+	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
+	@exec $(PY) -m local.up
 
 demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the verdicts, stop
-	@exec $(PY) -m ops.demo
+	@exec $(PY) -m local.demo
 
 bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=file (one a line) JSON=file
 	@exec $(PY) -m bench.throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
@@ -58,7 +58,7 @@ contract: $(VENV)/.contract ## the OpenAPI document against the live service, wi
 	@exec $(PY) -m contract $(ARGS)
 
 configuration: $(VENV)/.dev ## write docs/configuration.md anew
-	@$(PY) -m ops.configuration > docs/configuration.md
+	@$(PY) -m deploy.configuration > docs/configuration.md
 
 openapi: $(VENV)/.dev ## write docs/openapi.json anew
 	@$(PY) -m api > docs/openapi.json
@@ -72,7 +72,7 @@ compose-test: $(VENV)/.dev ## the images and the stack in a real Docker engine; 
 test-browser: $(VENV)/.browser ## the page in a real browser
 	@exec $(PY) -m pytest tests/browser $(ARGS)
 
-test-k8s: $(VENV)/.dev $(KEDA)/.made ## ops/k8s as kustomize makes it, against schemas; needs kubectl and node
+test-k8s: $(VENV)/.dev $(KEDA)/.made ## deploy/k8s as kustomize makes it, against schemas; needs kubectl and node
 	@exec $(PY) -m pytest tests/k8s $(ARGS)
 
 test-monitoring: $(VENV)/.dev ## rules, dashboard and runbook against a real Prometheus; needs Debian's prometheus, redis-tools, jq

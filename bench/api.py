@@ -14,13 +14,13 @@ from bench.arrivals import UNHINDERED
 from bench.held import NotHeldError, hold_and_wake
 from bench.report import machine
 from bench.upload import WrongResultsError, upload_and_read
-from ops.client import Client
-from ops.demo import read_reviews
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import ROOT, Group, ProcessDiedError
-from ops.redis_server import RedisUnavailableError, start_redis
-from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from local.client import Client
+from local.demo import read_reviews
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT, Group, ProcessDiedError
+from local.redis_server import RedisUnavailableError, start_redis
+from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 
 _LOG = ROOT / ".run" / "bench-api.log"
 _PACKAGES = ("flask", "gunicorn", "gevent", "redis", "pydantic")

@@ -6,7 +6,7 @@ Kept in `.run/bench`; delete that after a change to how packs are made.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from parity.checkpoints import BASE, Layout, random_checkpoint
 from worker.packing.make import Recipe, make_pack
 from worker.packs.pack import Pack, PackError, load_pack

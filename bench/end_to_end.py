@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ops.client import Client
+from local.client import Client
 
 JOB_ITEMS = 1000
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from ops.client import Client
-from ops.stack import Stack
+from local.client import Client
+from local.stack import Stack
 
 _HEADERS = "host: bench\r\nconnection: close\r\n"
 _BETWEEN_OTHERS_S = 0.02

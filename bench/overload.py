@@ -10,12 +10,12 @@ from typing import Any
 
 from bench.arrivals import UNHINDERED, Outcomes, capacity_of, outcomes_of
 from bench.report import circumstances
-from ops.client import Client
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import ROOT, ProcessDiedError
-from ops.redis_server import RedisUnavailableError
-from ops.stack import Plan, StackError, interrupt_on_signals, running_stack
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT, ProcessDiedError
+from local.redis_server import RedisUnavailableError
+from local.stack import Plan, StackError, interrupt_on_signals, running_stack
 from tasks.settings import Settings
 
 _LOG = ROOT / ".run" / "overload.log"

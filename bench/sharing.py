@@ -16,12 +16,12 @@ from bench.base import int8_pack
 from bench.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
 from bench.texts import composed_texts
-from ops.client import Client
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import ROOT, ProcessDiedError
-from ops.redis_server import RedisUnavailableError
-from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT, ProcessDiedError
+from local.redis_server import RedisUnavailableError
+from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 from worker.packs.pack import load_pack
 
 MOST_RATIO = 1.6

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ops.demo import Review, read_reviews
+from local.demo import Review, read_reviews
 
 # Lengths in code points are log-normal: mean 55, 95th percentile 170.
 _MU, _SIGMA = 3.53, 0.976

@@ -16,12 +16,12 @@ from bench.offline import Offline
 from bench.report import circumstances, figures, summary
 from bench.texts import composed_texts, statistics_of, texts_from
 from bench.usage import CpuMeter, parts_of, peak_mb
-from ops.client import Client
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import ROOT, ProcessDiedError
-from ops.redis_server import RedisUnavailableError
-from ops.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT, ProcessDiedError
+from local.redis_server import RedisUnavailableError
+from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 
 _LOG = ROOT / ".run" / "bench.log"
 _WARM_UP_TEXTS = 2000

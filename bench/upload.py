@@ -11,7 +11,7 @@ import httpx2
 import psutil
 import redis
 
-from ops.stack import Stack
+from local.stack import Stack
 
 _NDJSON = "application/x-ndjson"
 _LINES_AT_ONCE = 500

@@ -6,7 +6,7 @@ from typing import Self
 
 import psutil
 
-from ops.stack import Stack
+from local.stack import Stack
 
 Parts = dict[str, list[psutil.Process]]
 

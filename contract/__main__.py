@@ -10,12 +10,12 @@ from pathlib import Path
 
 from api.auth.api_keys import Keyring
 from api.auth.scopes import Scope
-from ops.client import Client
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import ROOT
-from ops.redis_server import redis_server
-from ops.stack import Plan, interrupt_on_signals, running_stack
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT
+from local.redis_server import redis_server
+from local.stack import Plan, interrupt_on_signals, running_stack
 from tasks.settings import Settings
 from tasks.store.jobs import Ledger
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from parity.checkpoints import BASE, LAYOUTS, TINY, Layout, random_checkpoint, write_checkpoint
 from parity.compare import TOLERANCE, Finding, compare_ids, compare_scores, stock_of, stock_scores
 from parity.exact import exact_pack

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ops.processes import ROOT
+from local.processes import ROOT
 
 _PYTHON = ROOT / ".run" / "parity" / "bin" / "python"
 _SCRIPT = Path(__file__).with_name("pipeline.py")

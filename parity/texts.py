@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Callable
 
 from bench.texts import composed_texts
-from ops.demo import read_reviews
-from ops.processes import ROOT
+from local.demo import read_reviews
+from local.processes import ROOT
 
 ODD_SHARE = 0.25  # of the texts whose probabilities are compared
 LONG_TEXTS = 20  # of the texts whose ids are compared; each has LONGEST code points

@@ -13,11 +13,11 @@ import httpx2
 import psutil
 import pytest
 
-from ops.client import Client
-from ops.logs import Log
-from ops.ports import free_port
-from ops.redis_server import redis_server
-from ops.stack import Plan, Stack, running_stack
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.redis_server import redis_server
+from local.stack import Plan, Stack, running_stack
 from tasks.settings import Settings
 from tasks.store.jobs import Ledger
 

@@ -9,8 +9,8 @@ import sys
 import psutil
 import pytest
 
-from ops.processes import ROOT
-from ops.stack import Stack
+from local.processes import ROOT
+from local.stack import Stack
 from tests.conftest import eventually, worker_of
 from worker.health import trouble
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.client import Client
-from ops.stack import Stack
+from local.client import Client
+from local.stack import Stack
 from tests.conftest import eventually, worker_of
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack

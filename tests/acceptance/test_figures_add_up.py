@@ -13,10 +13,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ops.client import Client
-from ops.ports import free_port
-from ops.processes import Group
-from ops.redis_server import start_redis
+from local.client import Client
+from local.ports import free_port
+from local.processes import Group
+from local.redis_server import start_redis
 from tests.conftest import eventually, started_stack, worker_of
 
 JOBS, ITEMS = 6, 500

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import redis
 
-from ops.redis_server import redis_server
+from local.redis_server import redis_server
 from tests.conftest import eventually, started_stack, worker_of
 
 NDJSON = {"content-type": "application/x-ndjson"}

@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from ops.processes import Group
-from ops.redis_server import start_redis
+from local.processes import Group
+from local.redis_server import start_redis
 from tests.conftest import eventually, started_stack
 
 # /metrics tells that Redis is away: Prometheus would take nothing from an answer of 503.

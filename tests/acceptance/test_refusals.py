@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.processes import ProcessDiedError
+from local.processes import ProcessDiedError
 from tasks.settings import EMBEDDED_PACK
 from tests.conftest import eventually, started_stack, worker_of
 

@@ -19,10 +19,10 @@ import psutil
 import pytest
 import redis
 
-from ops.client import Client
-from ops.processes import Group
-from ops.redis_server import redis_server, start_redis
-from ops.stack import Stack
+from local.client import Client
+from local.processes import Group
+from local.redis_server import redis_server, start_redis
+from local.stack import Stack
 from tests.conftest import eventually, started_stack, worker_of
 
 JOBS, ITEMS = 10, 1000

@@ -9,8 +9,8 @@ import httpx2
 import psutil
 import pytest
 
-from ops.redis_server import redis_server
-from ops.stack import Stack
+from local.redis_server import redis_server
+from local.stack import Stack
 from tests.conftest import eventually, started_stack
 from tests.webhooks.receiver import Receiver, receiving
 

@@ -17,10 +17,10 @@ import pytest
 import redis
 
 from api.auth.api_keys import Keyring
-from ops.logs import Log
-from ops.ports import free_port
-from ops.processes import Group, Process
-from ops.redis_server import redis_server
+from local.logs import Log
+from local.ports import free_port
+from local.processes import Group, Process
+from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store.jobs import Ledger
 from tests.conftest import eventually

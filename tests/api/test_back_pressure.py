@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.stack import Stack
+from local.stack import Stack
 from tasks.store.jobs import Ledger
 from tests.api.test_access import bearer, made, running_api
 from tests.conftest import eventually, started_stack, worker_of

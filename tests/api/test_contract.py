@@ -21,8 +21,8 @@ from api.auth.scopes import Scope
 from api.openapi.document import document
 from api.openapi.operations import OPERATIONS
 from api.schemas.status import Problem
-from ops.redis_server import redis_server
-from ops.stack import Stack
+from local.redis_server import redis_server
+from local.stack import Stack
 from tasks.settings import Settings
 from tasks.store import uploads as growing
 from tasks.store.idempotency import Key

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ops.processes import ROOT
+from local.processes import ROOT
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")
 CALL = re.compile(r"```sh\n(curl .*?)\n```\n```\w* ?(\d+)\n(.*?)```", re.DOTALL)

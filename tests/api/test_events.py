@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from ops.client import Client
+from local.client import Client
 from tests.api.test_jobs import finished
 from tests.api.test_results import long_job
 from tests.conftest import eventually, started_stack, worker_of

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import redis
 
-from ops.stack import Stack
+from local.stack import Stack
 from tests.api.test_jobs import finished
 from tests.conftest import eventually, worker_of
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from ops.stack import Stack
+from local.stack import Stack
 from tests.api.test_jobs import finished
 from tests.conftest import worker_of
 

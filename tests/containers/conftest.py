@@ -20,9 +20,9 @@ import pytest
 import trustme
 
 from bench.texts import composed_texts
-from ops.client import Client
-from ops.containers import Project, docker, missing
-from ops.ports import free_port
+from deploy.containers import Project, docker, missing
+from local.client import Client
+from local.ports import free_port
 from tests.conftest import eventually
 
 TAG = "test"

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from bench.texts import composed_texts
-from ops.containers import Project, docker
+from deploy.containers import Project, docker
 from tests.conftest import eventually
 from tests.containers.conftest import WORKERS, Caller, answers, start, url
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from ops.containers import Project
+from deploy.containers import Project
 from tests.conftest import eventually
 from tests.containers.conftest import LOGIN, WORKERS, answers, url
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ops.containers import Project, docker
+from deploy.containers import Project, docker
 from tests.containers.conftest import SERVICES, TAG
 
 OURS = ("api", "worker", "webhooks", "flower")

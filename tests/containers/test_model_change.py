@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.containers import Project, docker
-from ops.processes import ROOT
+from deploy.containers import Project, docker
+from local.processes import ROOT
 from tests.conftest import eventually
 from tests.containers.checkpoints import write_base
 from tests.containers.conftest import TAG, WORKERS, Asker, start, url

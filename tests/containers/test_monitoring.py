@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from ops.containers import Project
+from deploy.containers import Project
 from tests.conftest import eventually
 from tests.containers.conftest import WORKERS
 

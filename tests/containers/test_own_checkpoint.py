@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops.client import Client
-from ops.containers import Project, docker
-from ops.processes import ROOT
+from deploy.containers import Project, docker
+from local.client import Client
+from local.processes import ROOT
 from tests.conftest import eventually
 from tests.containers.conftest import TAG, Asker, running, url
 

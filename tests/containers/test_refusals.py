@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.containers import Project, docker, run
+from deploy.containers import Project, docker, run
 from tests.conftest import eventually
 from tests.containers.conftest import running
 

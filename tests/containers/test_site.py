@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from bench.texts import composed_texts
-from ops.containers import Project
+from deploy.containers import Project
 from tests.conftest import eventually
 from tests.containers.conftest import url
 

@@ -27,7 +27,7 @@ ROLES = {"api", "worker", "webhooks", "flower"}
 def rendered(overlay: str) -> list[dict[str, Any]]:
     """What kubectl's own kustomize makes of an overlay; no cluster is asked."""
     done = subprocess.run(
-        ["kubectl", "kustomize", f"ops/k8s/overlays/{overlay}"],
+        ["kubectl", "kustomize", f"deploy/k8s/overlays/{overlay}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -85,7 +85,7 @@ def test_workers_are_scaled_by_a_figure_that_the_api_tells_and_by_nothing_else()
     scaled = of_kind("scaled", "ScaledObject")["worker"]
     assert scaled["spec"]["scaleTargetRef"]["name"] in workloads("scaled")
     assert "replicas" not in workloads("scaled")["worker"]["spec"], "an apply would undo what KEDA did"
-    source = (ROOT / "api" / "metrics.py").read_text("utf-8")
+    source = (ROOT / "api" / "routes" / "metrics.py").read_text("utf-8")
     for trigger in scaled["spec"]["triggers"]:
         (name,) = re.findall(r"sentiq_\w+", trigger["metadata"]["query"])
         assert f'"{name}"' in source

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("modelscope")
 pytest.importorskip("torch")
 
-from ops.ports import free_port
-from ops.processes import ROOT
+from local.ports import free_port
+from local.processes import ROOT
 from tests.models.hub import MODEL, Hub, impatience, running_hub
 from tests.models.sources import TEXTS, write_source
 from worker.packs.pack import load_pack

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from ops.client import Client  # noqa: E402
+from local.client import Client  # noqa: E402
 from tasks.settings import Settings  # noqa: E402
 from tests.acceptance.test_refusals import run_worker  # noqa: E402
 from tests.conftest import started_stack  # noqa: E402

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 pytest.importorskip("sklearn")
 pytest.importorskip("tqdm")
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from worker.packing.evaluation import Candidate, judge
 from worker.packing.measure import Drift, batch_invariant, drift, encode, load_batches, positive
 from worker.packs.pack import load_pack

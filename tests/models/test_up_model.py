@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from tests.conftest import eventually
+from tests.local.test_up import Up, up
 from tests.models.hub import MODEL, impatience, running_hub
 from tests.models.sources import write_modelscope_source
-from tests.ops.test_up import Up, up
 
 _MAKING_S = 120
 pytestmark = pytest.mark.timeout(300)

@@ -16,16 +16,16 @@ import httpx2
 import pytest
 import yaml
 
-from ops.client import Client
-from ops.ports import free_port
-from ops.processes import Group
-from ops.stack import Stack
+from local.client import Client
+from local.ports import free_port
+from local.processes import Group
+from local.stack import Stack
 from tests.conftest import eventually, started_stack
 
 ROOT = Path(__file__).parent.parent.parent
-PROMETHEUS = ROOT / "ops" / "prometheus"
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
-DASHBOARD = json.loads((ROOT / "ops/grafana/dashboards/sentiq.json").read_text("utf-8"))
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/sentiq.json").read_text("utf-8"))
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
 
@@ -100,7 +100,7 @@ def test_the_rules_fire_on_what_they_are_for_and_are_silent_beside_it() -> None:
 
 
 def test_the_configuration_is_valid() -> None:
-    done = promtool("check", "config", "ops/prometheus/prometheus.yml")
+    done = promtool("check", "config", "deploy/prometheus/prometheus.yml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

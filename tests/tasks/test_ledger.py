@@ -5,7 +5,7 @@ import time
 import pytest
 from ulid import ULID
 
-from ops.ports import free_port
+from local.ports import free_port
 from tasks.errors import (
     JobDeletedError,
     JobExpiredError,

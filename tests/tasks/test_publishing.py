@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ops.ports import free_port
+from local.ports import free_port
 from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import NotPublishedError, ring
 from tasks.settings import Settings

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from tests.webhooks.receiver import Receiver, receiving
 
 StartSender = Callable[..., subprocess.Popen[bytes]]

@@ -90,9 +90,7 @@ def test_certificates_are_verified_against_the_name(tmp_path: Path, monkeypatch:
     authority.issue_cert("webhooks.example").configure_cert(context)
     with receiving(Receiver(), tls=context) as receiver:
         url = f"https://{{}}.example:{receiver.port}/"
-        assert post(Poster(HERE, 5, Names(["127.0.0.1"])), url.format("hooks")) == Answer(
-            error="tls_failed"
-        )
+        assert post(Poster(HERE, 5, Names(["127.0.0.1"])), url.format("hooks")) == Answer(error="tls_failed")
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         poster = Poster(HERE, 5, Names(["127.0.0.1"]))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from tests.conftest import eventually
 from tests.webhooks.conftest import StartSender
 

@@ -15,7 +15,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from ops.processes import ROOT
+from local.processes import ROOT
 from tasks.store import deliveries
 from tasks.store.deliveries import DeliveryLog, DeliveryStatus
 from tasks.store.jobs import Ledger

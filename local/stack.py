@@ -1,0 +1,158 @@
+"""The stack: Redis, API, worker, webhooks and Flower, started in order, watched, and stopped together.
+
+honcho would start them too, but not in order, it kills whatever takes more than five seconds to end, and when
+it is killed itself it leaves everything running: hence `local.processes`.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.client import Client
+from local.logs import Log
+from local.processes import Group, Process, stop
+from local.redis_server import require_answer, start_redis
+
+_READY_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 15
+_STOP_WITHOUT_REDIS_S = 2  # there is nowhere to put results
+_POLL_S = 0.05
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # whoever reaches it is on this machine: no keys needed
+_ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class StackError(Exception):
+    """The stack runs but does not do its work; the message says what was awaited."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start and where; without `redis_url` a Redis is started."""
+
+    port: int
+    host: str = "127.0.0.1"
+    redis_url: str | None = None
+    data_dir: Path | None = None
+
+
+class Stack:
+    """The running processes of a plan."""
+
+    def __init__(self, plan: Plan, group: Group, log: Log) -> None:
+        self.processes: list[Process] = []
+        self._plan = plan
+        self._group = group
+        self._log = log
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis that holds the ledger."""
+        return self._redis_url
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the API."""
+        host = "127.0.0.1" if self._plan.host in _ANY_HOST else self._plan.host
+        return f"http://{host}:{self._plan.port}"
+
+    def start(self) -> None:
+        """Start Redis, worker, API and sender; only Redis is known to answer when this returns."""
+        redis_url = self._plan.redis_url
+        if not redis_url:
+            server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
+            self.processes.append(server)
+        self._redis_url = redis_url
+        self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
+        self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
+        self._start("webhooks", "webhooks")
+
+    def start_flower(self, port: int) -> None:
+        """Start Flower and wait until it takes connections."""
+        options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
+        self._start("flower", "celery", "flower", *options)
+        self._await("Flower", lambda: _listens(port))
+
+    def _start(self, name: str, *command: str) -> None:
+        env = os.environ | {
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self._redis_url,
+            "BROKER_URL": self._redis_url,  # Flower's: a password in it stays off the command line
+            "SENTIMENT_HOST": self._plan.host,
+            **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
+            "PORT": str(self._plan.port),
+        }
+        popen = self._group.popen([sys.executable, "-m", *command], env)
+        self.processes.append(Process(name, popen, self._log))
+
+    def check(self) -> None:
+        """Raise `ProcessDiedError` if any process has ended."""
+        for process in self.processes:
+            process.check()
+
+    def await_api(self, client: Client) -> None:
+        """Wait until the API is up and reaches Redis."""
+        self._await("the API", client.ready)
+
+    def _await(self, what: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise StackError(f"{what} is not ready after {_READY_TIMEOUT_S} s")
+            time.sleep(_POLL_S)
+
+    def score(self, client: Client, text: str) -> dict[str, Any]:
+        """The item that becomes of one text sent through the API; waits as long as the stack lives."""
+        job = client.submit([text])
+        while job["counts"]["pending"]:
+            self.check()
+            job = client.job(job["id"], wait_s=1)
+        return client.results(job["id"])[0]
+
+    def wait(self) -> None:
+        """Return never; raise `ProcessDiedError` when a process ends."""
+        while True:
+            self.check()
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """Stop all, Redis last, because the worker finishes what it has begun."""
+        self._log.line("stop", "finishing what has begun; Ctrl-C again kills at once")
+        redis = [process for process in self.processes if process.name == "redis"]
+        others = [process for process in self.processes if process.name != "redis"]
+        has_redis = all(process.running for process in redis)
+        stop(others, _STOP_TIMEOUT_S if has_redis else _STOP_WITHOUT_REDIS_S)
+        stop(redis, _STOP_TIMEOUT_S)
+
+
+@contextmanager
+def running_stack(plan: Plan, log: Log) -> Iterator[Stack]:
+    """Run the plan's processes for the length of the context; a second Ctrl-C while they stop kills them."""
+    if plan.redis_url:
+        require_answer(plan.redis_url)
+    with Group() as group:
+        stack = Stack(plan, group, log)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.stop()
+
+
+def interrupt_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this program as Ctrl-C does, unless they are ignored (nohup)."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, signal.default_int_handler)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,116 @@
+"""`make up`: the stack in the foreground, its first verdict, and where to find it."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from typing import Any
+
+from local.client import Client
+from local.logs import Log
+from local.model import Model, ModelError
+from local.ports import PortError, port_from_env, require_free
+from local.processes import ROOT, ProcessDiedError
+from local.redis_server import RedisUnavailableError
+from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from tasks.errors import ConfigurationError
+from tasks.settings import Settings
+
+FACES = {"positive": "😊", "negative": "😠"}
+_FIRST_TEXT = "这家餐厅太难吃了"
+_NEXT_TEXT = "服务很贴心"
+
+
+def main() -> int:
+    """Run the stack until Ctrl-C (0) or until one of its processes ends (1)."""
+    interrupt_on_signals()
+    try:
+        Settings.read()
+        port, flower_port = _ports()
+        _prepare_model()
+        log = Log(sys.stdout)
+        with running_stack(_plan(port), log) as stack:
+            _greet(stack, log, flower_port)
+            stack.wait()
+    except KeyboardInterrupt:
+        return 0
+    except (
+        ConfigurationError,
+        ModelError,
+        PortError,
+        RedisUnavailableError,
+        ProcessDiedError,
+        StackError,
+    ) as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _ports() -> tuple[int, int]:
+    """The API's and Flower's, both free."""
+    port, flower_port = port_from_env("PORT", 8000), port_from_env("FLOWER_PORT", 5555)
+    if port == flower_port:
+        raise PortError(f"PORT and FLOWER_PORT are both {port}; they must differ")
+    require_free("PORT", port)
+    require_free("FLOWER_PORT", flower_port)
+    return port, flower_port
+
+
+def _prepare_model() -> None:
+    """Have the worker serve the model that MODEL names; the first time its pack is made."""
+    model = Model.asked_for(os.environ)
+    if model is None:
+        return
+    if not model.made:
+        model.make()
+    os.environ["SENTIMENT_PACK"] = str(model.pack)
+
+
+def _plan(port: int) -> Plan:
+    return Plan(
+        port=port,
+        host=os.environ.get("SENTIMENT_HOST") or Plan.host,
+        redis_url=os.environ.get("REDIS_URL"),
+        data_dir=ROOT / ".run" / "redis",
+    )
+
+
+def _greet(stack: Stack, log: Log, flower_port: int) -> None:
+    """Flower starts last: what it needs to start would delay the verdict."""
+    start = time.monotonic()
+    with Client(stack.url, os.environ.get("API_KEY")) as client:
+        log.line("up", "waiting for the API")
+        stack.await_api(client)
+        log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")
+        item = stack.score(client, _FIRST_TEXT)
+        model = client.info()["model"]
+    log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
+    stack.start_flower(flower_port)
+    redis = "" if os.environ.get("REDIS_URL") else f"REDIS_URL={stack.redis_url} "
+    body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
+    headers = "-H 'content-type: application/json' -H 'prefer: wait=10'"
+    print(
+        f"""
+  {_FIRST_TEXT}  {verdict(item)}
+
+  model   {model["id"]} {model["revision"]} ({model["engine"]})
+  page    {stack.url}/
+  flower  http://127.0.0.1:{flower_port}/
+  try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
+  secret  {redis}{shlex.quote(sys.executable)} -m webhooks secret    (signs webhooks)
+  stop    Ctrl-C
+""",
+        flush=True,
+    )
+
+
+def verdict(item: dict[str, Any]) -> str:
+    """One item's outcome as a person reads it."""
+    if item["error"]:
+        return f"⚠ {item['error']['code']}"
+    return f"{FACES[item['label']]} {item['label']} {item['confidence']:.1%}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""MODEL= names what `make up` serves; a pack that is there needs nothing installed and nothing made."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.model import TO_BE_MADE, Model, ModelError
+from local.processes import ROOT
+
+EMBEDDED = ROOT / "models" / "embedded"
+
+
+def ask(**env: str) -> Model:
+    model = Model.asked_for(env)
+    assert model is not None
+    return model
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A directory with the files of a source, of which only the names and the contents matter here."""
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        (folder / name).write_text(name, "utf-8")
+    return folder
+
+
+def test_without_model_nothing_is_asked_for() -> None:
+    assert Model.asked_for({}) is None
+    assert Model.asked_for({"MODEL": "", "REVISION": ""}) is None
+
+
+def test_a_pack_is_served_where_it_lies() -> None:
+    assert ask(MODEL=str(EMBEDDED)).pack == EMBEDDED
+    assert ask(MODEL=str(EMBEDDED)).made
+
+
+def test_an_id_is_kept_by_id_and_revision() -> None:
+    kept = ROOT / ".run" / "packs" / "iic--nlp_structbert"
+    assert ask(MODEL="iic/nlp_structbert").pack == kept / "master"
+    assert ask(MODEL="iic/nlp_structbert", REVISION="v1/2").pack == kept / "v1--2"
+    assert not ask(MODEL="iic/nlp_structbert").made
+
+
+def test_a_directory_is_kept_by_its_contents(source: Path) -> None:
+    before = ask(MODEL=str(source)).pack
+    (source / "README.md").write_text("no weight", "utf-8")
+    assert ask(MODEL=str(source)).pack == before
+    (source / "model.safetensors").write_text("changed", "utf-8")
+    after = ask(MODEL=str(source)).pack
+    assert after != before
+    assert after.parent == before.parent == ROOT / ".run" / "packs" / "my-model"
+
+
+def test_a_kept_pack_that_was_damaged_has_to_be_made_again(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.model._KEPT", source.parent / "packs")
+    model = ask(MODEL=str(source))
+    shutil.copytree(EMBEDDED, model.pack)
+    assert model.made
+    (model.pack / "vocab.txt").write_text("cut off", "utf-8")
+    assert not model.made
+
+
+@pytest.mark.parametrize(
+    ("env", "cause"),
+    [
+        ({"MODEL": "./nowhere"}, r"MODEL=\./nowhere: neither a directory nor a ModelScope id"),
+        ({"MODEL": "nowhere"}, "MODEL=nowhere: neither"),
+        ({"MODEL": str(EMBEDDED), "REVISION": "v1"}, "REVISION=v1: for ModelScope ids only"),
+        ({"MODEL": "a/b", "SENTIMENT_PACK": "x"}, "set one of them"),
+    ],
+)
+def test_what_cannot_be_served_is_told(env: dict[str, str], cause: str) -> None:
+    with pytest.raises(ModelError, match=cause):
+        Model.asked_for(env)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [(str(EMBEDDED), 0), ("iic/not-made-yet", TO_BE_MADE), ("nowhere", 1)]
+)
+def test_the_makefile_is_told_whether_more_must_be_installed(name: str, code: int) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "local.model"], cwd=ROOT, env=os.environ | {"MODEL": name}, check=False
+    )
+    assert asked.returncode == code
+
+
+def test_looking_for_a_pack_loads_no_model_library() -> None:
+    heavy = {"torch", "numpy", "openvino", "modelscope", "tokenizers"}
+    code = f"import local.model, sys; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,105 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from local.ports import free_port
+from local.processes import ROOT, Group, ProcessDiedError
+from local.redis_server import RedisUnavailableError, redis_server, start_redis
+
+_HOLDER = """
+import time
+from local.redis_server import redis_server
+with redis_server() as url:
+    print(url, flush=True)
+    time.sleep(600)
+"""
+
+
+def connect(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, decode_responses=True)
+
+
+def answers(url: str) -> bool:
+    try:
+        with connect(url) as connection:
+            return bool(connection.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_a_server_answers_while_the_context_lasts_and_is_gone_after_it() -> None:
+    with redis_server() as url:
+        assert answers(url)
+    assert not answers(url)
+
+
+def test_a_server_refuses_writes_rather_than_evict() -> None:
+    with redis_server() as url, connect(url) as connection:
+        assert connection.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert connection.config_get("bind") == {"bind": "127.0.0.1"}
+
+
+def test_data_in_a_directory_survives_the_server(tmp_path: Path) -> None:
+    with redis_server(data_dir=tmp_path) as url, connect(url) as connection:
+        connection.set("kept", "yes")
+    with redis_server(data_dir=tmp_path) as url, connect(url) as connection:
+        assert connection.get("kept") == "yes"
+
+
+def test_two_servers_never_share_a_directory(tmp_path: Path) -> None:
+    with redis_server(data_dir=tmp_path) as url:
+        with (
+            pytest.raises(RedisUnavailableError, match="another Redis is running"),
+            redis_server(data_dir=tmp_path),
+        ):
+            pass
+        assert answers(url)
+
+
+def test_a_given_server_is_used_and_left_as_it_is() -> None:
+    with redis_server() as url:
+        with connect(url) as connection:
+            connection.set("theirs", "1")
+        with redis_server(url) as same:
+            assert same == url
+        with connect(url) as connection:
+            assert connection.get("theirs") == "1"
+
+
+def test_a_given_server_that_does_not_answer_is_reported_without_its_password() -> None:
+    url = f"redis://:hush@127.0.0.1:{free_port()}/0"
+    with (
+        pytest.raises(RedisUnavailableError, match=r"REDIS_URL redis://:\*\*\*@127") as caught,
+        redis_server(url),
+    ):
+        pass
+    assert "hush" not in str(caught.value)
+
+
+def test_a_server_that_cannot_start_is_reported_with_what_it_said(tmp_path: Path) -> None:
+    (tmp_path / "appendonly.aof").write_text("no such thing", "utf-8")
+    (tmp_path / "appendonlydir").write_text("newer servers want a folder here", "utf-8")
+    with (
+        Group() as group,
+        pytest.raises(ProcessDiedError, match=r"redis ended with exit code 1\. The last it said"),
+    ):
+        start_redis(group, data_dir=tmp_path)
+
+
+def test_a_server_goes_when_the_program_that_started_it_is_killed() -> None:
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout
+    url = holder.stdout.readline().strip()
+    assert answers(url)
+    family = psutil.Process(holder.pid).children(recursive=True)
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.communicate()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert family
+    assert not alive

@@ -1,0 +1,131 @@
+"""The whole stack as `make up` starts it: real Redis, API, worker and Flower on free ports."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.ports import free_port
+from local.processes import ROOT
+from local.redis_server import redis_server
+
+_START_TIMEOUT_S = 60
+pytestmark = pytest.mark.timeout(150)
+
+
+class Up:
+    """A running `local.up` and what it prints."""
+
+    def __init__(self, output: Path, **variables: str) -> None:
+        self.output = output
+        ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+        command = [sys.executable, "-m", "local.up"]
+        # A shell has what it runs in the background ignore Ctrl-C, and so would what we start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with output.open("wb") as file:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | ports | variables, stdout=file, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def printed(self) -> str:
+        return self.output.read_text("utf-8")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def await_verdict(self) -> None:
+        await_true(lambda: "stop    Ctrl-C" in self.printed or self.process.poll() is not None)
+        assert self.process.poll() is None, self.printed
+
+
+def await_true(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def up(tmp_path: Path, **variables: str) -> Iterator[Up]:
+    """Runs on a Redis of its own: the data of somebody's `make up` are not touched."""
+    with redis_server() as url:
+        running = Up(tmp_path / "output", **{"REDIS_URL": url} | variables)
+        try:
+            yield running
+        finally:
+            running.process.kill()
+            running.process.wait()
+
+
+def assert_gone(family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+
+
+def test_up_shows_a_verdict_and_a_curl_line_that_works_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        running.await_verdict()
+        assert re.search(r"这家餐厅太难吃了  😠 negative \d", running.printed)
+        family = running.family()
+        assert {"gunicorn", "celery"} <= {part for process in family for part in process.cmdline()}
+        curl = next(line for line in running.printed.splitlines() if line.startswith("  try "))
+        if shutil.which("curl"):
+            answer = subprocess.run(shlex.split(curl.removeprefix("  try ")), capture_output=True, check=True)
+            assert '"label":"positive"' in answer.stdout.decode()
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=30) == 0
+        assert_gone(family)
+
+
+def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        running.await_verdict()
+        family = running.family()
+        running.process.kill()
+        assert len(family) >= 6
+        assert_gone(family)
+
+
+def test_all_stop_when_one_dies_and_its_name_is_the_last_word(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        running.await_verdict()
+        family = running.family()
+        api = next(process for process in family if "gunicorn" in process.cmdline())
+        api.kill()
+        assert running.process.wait(timeout=30) == 1
+        assert "api was killed by SIGKILL. The last it said:" in running.printed[-2500:]
+        assert_gone(family)
+
+
+def test_a_pack_that_cannot_be_served_stops_the_start_with_the_reason_last(tmp_path: Path) -> None:
+    with up(tmp_path, SENTIMENT_PACK=str(tmp_path)) as running:
+        assert running.process.wait(timeout=_START_TIMEOUT_S) == 1
+        assert "pack.json: missing from" in running.printed.splitlines()[-1]
+
+
+def test_a_redis_that_does_not_answer_stops_the_start_before_anything_runs(tmp_path: Path) -> None:
+    with up(tmp_path, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0") as running:
+        assert running.process.wait(timeout=_START_TIMEOUT_S) == 1
+        assert "does not answer PING" in running.printed
+        assert "│" not in running.printed
+
+
+def test_a_taken_port_stops_the_start_before_anything_runs(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with up(tmp_path, FLOWER_PORT=str(port)) as running:
+            assert running.process.wait(timeout=_START_TIMEOUT_S) == 1
+            assert f"FLOWER_PORT {port} is taken" in running.printed
+            assert "│" not in running.printed
