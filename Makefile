@@ -82,7 +82,7 @@ test-models: $(VENV)/.models ## the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
 
 model: $(VENV)/.models $(START)/.made ## train the embedded pack anew; TRAIN= DEV= UNLABELLED= data, OUT= work, ARGS= budgets
-	@$(PY) -m models.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
+	@$(PY) -m training.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
 		--start $(START)/*.whl $(ARGS)
 	@cp "$(OUT)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \

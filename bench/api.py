@@ -15,12 +15,12 @@ from bench.held import NotHeldError, hold_and_wake
 from bench.report import machine
 from bench.upload import WrongResultsError, upload_and_read
 from local.client import Client
-from local.demo import read_reviews
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, Group, ProcessDiedError
 from local.redis_server import RedisUnavailableError, start_redis
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from samples.shipped import read_reviews
 
 _LOG = ROOT / ".run" / "bench-api.log"
 _PACKAGES = ("flask", "gunicorn", "gevent", "redis", "pydantic")

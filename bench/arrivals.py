@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from bench.texts import composed_texts
+from samples.composed import composed_texts
 
 # For a service whose callers all have one address, and whose work is measured, not its memory.
 UNHINDERED = {

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 from local.processes import ROOT
 from parity.checkpoints import BASE, Layout, random_checkpoint
+from samples.shipped import read_calibration
 from worker.packing.make import Recipe, make_pack
 from worker.packs.pack import Pack, PackError, load_pack
 
 SEED = 20260101
 _KEPT = ROOT / ".run" / "bench"
-_CALIBRATION = ROOT / "models" / "calibration.txt"
 _CALIBRATION_TEXTS = 64  # enough for the ranges of weights that mean nothing
 
 
@@ -33,7 +33,7 @@ def int8_pack() -> Pack:
     try:
         return load_pack(path)
     except PackError:
-        texts = _CALIBRATION.read_text("utf-8").splitlines()[:_CALIBRATION_TEXTS]
+        texts = read_calibration()[:_CALIBRATION_TEXTS]
         # Speed and memory are asked for here, not whether int8 agrees with weights that mean nothing.
         recipe = Recipe(base_checkpoint(), path, "structbert-base-random", str(SEED), texts, min_agreement=0)
         return make_pack(recipe)

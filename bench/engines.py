@@ -17,9 +17,10 @@ from typing import Any
 
 from bench.base import SEED, base_checkpoint, int8_pack
 from bench.report import heading, machine, named, spread
-from bench.texts import composed_texts, statistics_of, texts_from
+from bench.texts import statistics_of, texts_from
 from parity.exact import exact_pack
 from parity.stock import Stock, StockError
+from samples.composed import composed_texts
 from worker.engines.factory import build_engine
 from worker.packs.pack import Pack
 from worker.scoring.classifier import Classifier

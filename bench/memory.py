@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from bench.report import circumstances
+from samples.shipped import read_calibration
 from tasks.settings import Settings
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
@@ -20,7 +21,6 @@ MOST_GROWTH = 1.3
 _MIB = 2**20
 _LINES = 20  # of the printed table
 _SAMPLE_EVERY = 25  # forwards
-_TEXTS = Path(__file__).parents[1] / "models" / "calibration.txt"
 
 
 class Memory:
@@ -87,7 +87,7 @@ def _run(forwards: int, seed: int) -> Memory:
     classifier = Classifier(pack, engine, batch_tokens=budget)
     classifier.warm_up()
     chance = random.Random(seed)  # noqa: S311  no secret
-    words = _TEXTS.read_text("utf-8").replace("\n", "")
+    words = "".join(read_calibration())
     memory = Memory(forwards)
     while memory.made < forwards:
         length = round(pack.max_tokens ** chance.random())

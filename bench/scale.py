@@ -20,9 +20,9 @@ from typing import Any
 from bench.base import int8_pack
 from bench.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
-from bench.texts import composed_texts
 from deploy.containers import EngineError, Project, docker, missing, run
 from local.ports import free_port
+from samples.composed import composed_texts
 
 _CORES = ("0", "1")
 _PATIENCE_S = 120

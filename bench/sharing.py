@@ -15,13 +15,13 @@ import psutil
 from bench.base import int8_pack
 from bench.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
-from bench.texts import composed_texts
 from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from samples.composed import composed_texts
 from worker.packs.pack import load_pack
 
 MOST_RATIO = 1.6

@@ -14,7 +14,7 @@ from bench.arrivals import UNHINDERED
 from bench.end_to_end import IncompleteError, Run, run_jobs
 from bench.offline import Offline
 from bench.report import circumstances, figures, summary
-from bench.texts import composed_texts, statistics_of, texts_from
+from bench.texts import statistics_of, texts_from
 from bench.usage import CpuMeter, parts_of, peak_mb
 from local.client import Client
 from local.logs import Log
@@ -22,6 +22,7 @@ from local.ports import free_port
 from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from samples.composed import composed_texts
 
 _LOG = ROOT / ".run" / "bench.log"
 _WARM_UP_TEXTS = 2000

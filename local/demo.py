@@ -1,10 +1,8 @@
 """`make demo`: the stack on free ports, the shipped reviews through it, and what came of them."""
 
-import csv
 import itertools
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -19,21 +17,11 @@ from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 from local.up import FACES
+from samples.shipped import Review, read_reviews
 
-_REVIEWS = ROOT / "tests" / "data" / "reviews.csv"
 _LOG = ROOT / ".run" / "demo.log"
 _ROWS = 20
 _OTHER_COLUMNS = 30  # their width in the table of verdicts
-_LABELS = {"0": "negative", "1": "positive"}
-
-
-@dataclass(frozen=True)
-class Review:
-    """A row of the shipped file: a text and what a person says about it."""
-
-    text: str
-    label: str
-    domain: str
 
 
 def main() -> int:
@@ -69,12 +57,6 @@ def _demo(stack: Stack, console: Console) -> int:
     rate = f"{len(items)} reviews in {took:.1f} s: {len(items) / took:.0f} a second"
     console.print(rate + (f", {failed} failed" if failed else ""))
     return failed
-
-
-def read_reviews() -> list[Review]:
-    """The reviews shipped with the project."""
-    with _REVIEWS.open(encoding="utf-8", newline="") as file:
-        return [Review(row["text"], _LABELS[row["label"]], row["domain"]) for row in csv.DictReader(file)]
 
 
 def _score(stack: Stack, client: Client, texts: list[str], console: Console) -> list[dict[str, Any]]:

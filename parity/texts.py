@@ -4,9 +4,8 @@ import random
 import unicodedata
 from collections.abc import Callable
 
-from bench.texts import composed_texts
-from local.demo import read_reviews
-from local.processes import ROOT
+from samples.composed import composed_texts
+from samples.shipped import read_calibration, read_reviews
 
 ODD_SHARE = 0.25  # of the texts whose probabilities are compared
 LONG_TEXTS = 20  # of the texts whose ids are compared; each has LONGEST code points
@@ -46,8 +45,7 @@ Kind = Callable[[random.Random], str]
 
 def shipped_texts() -> list[str]:
     """The reviews and the calibration texts of this repository."""
-    calibration = (ROOT / "models" / "calibration.txt").read_text("utf-8").splitlines()
-    return [review.text for review in read_reviews()] + calibration
+    return [review.text for review in read_reviews()] + read_calibration()
 
 
 def review_texts(count: int, seed: int) -> list[str]:

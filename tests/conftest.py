@@ -18,10 +18,9 @@ from local.logs import Log
 from local.ports import free_port
 from local.redis_server import redis_server
 from local.stack import Plan, Stack, running_stack
+from samples.shipped import REVIEWS_FILE
 from tasks.settings import Settings
 from tasks.store.jobs import Ledger
-
-REVIEWS = Path(__file__).parent / "data" / "reviews.csv"
 
 T = TypeVar("T")
 
@@ -95,5 +94,5 @@ def http(live: Stack) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def reviews() -> list[dict[str, str]]:
-    with REVIEWS.open(encoding="utf-8", newline="") as file:
+    with REVIEWS_FILE.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from samples.shipped import read_calibration
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from worker.engines.engine import EngineError
 from worker.engines.factory import build_engine
@@ -21,7 +22,7 @@ from worker.scoring.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 EMBEDDED = ROOT / "models" / "embedded"
-TEXTS = (ROOT / "models" / "calibration.txt").read_text("utf-8").splitlines()
+TEXTS = read_calibration()
 OPTIONS = [Options(*values) for values in product(OnLongText, (False, True), (False, True))]
 
 

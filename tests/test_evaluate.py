@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import REVIEWS
+from samples.shipped import REVIEWS_FILE
 from worker.evaluate.__main__ import main
 from worker.evaluate.labelled import LabelledFileError, read
 from worker.evaluate.measures import Scored, calibration_error, measure, reliability
@@ -57,7 +57,7 @@ def test_one_kind_of_label_alone_is_measured() -> None:
 
 
 def test_the_shipped_reviews_are_measured_by_domain(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(REVIEWS) == 0
+    assert run(REVIEWS_FILE) == 0
     measures: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (measures["texts"], measures["positive"], measures["file"]) == (200, 100, "reviews.csv")
     assert 0.6 < measures["accuracy"] <= 1
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_there_or_cut_off_is_named(
 
 def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "picture.png"
-    assert run(REVIEWS, "--plot", str(picture)) == 0
+    assert run(REVIEWS_FILE, "--plot", str(picture)) == 0
     assert json.loads(capsys.readouterr().out)["texts"] == 200
     assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert picture.stat().st_size > 10_000

@@ -19,10 +19,10 @@ import httpx2
 import pytest
 import trustme
 
-from bench.texts import composed_texts
 from deploy.containers import Project, docker, missing
 from local.client import Client
 from local.ports import free_port
+from samples.composed import composed_texts
 from tests.conftest import eventually
 
 TAG = "test"

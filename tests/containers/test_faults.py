@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from bench.texts import composed_texts
 from deploy.containers import Project, docker
+from samples.composed import composed_texts
 from tests.conftest import eventually
 from tests.containers.conftest import WORKERS, Caller, answers, start, url
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from bench.texts import composed_texts
 from deploy.containers import Project
+from samples.composed import composed_texts
 from tests.conftest import eventually
 from tests.containers.conftest import url
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.texts import composed_texts, statistics_of, texts_from
+from bench.texts import statistics_of, texts_from
 from local.processes import ROOT
+from samples.composed import composed_texts
 
 pytestmark = pytest.mark.timeout(150)
 

@@ -9,7 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.start import FILE, HEADS, INTERMEDIATE, MATRICES, NORMS, SPECIAL_NUMBERS, WIDTH, Start  # noqa: E402
+from training.initial_weights import (  # noqa: E402
+    FILE,
+    HEADS,
+    INTERMEDIATE,
+    MATRICES,
+    NORMS,
+    SPECIAL_NUMBERS,
+    WIDTH,
+    Start,
+)
 from worker.engines.bert import BertClassifier, BertShape  # noqa: E402
 from worker.scoring.tokenizer import SPECIAL_TOKENS  # noqa: E402
 

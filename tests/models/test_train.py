@@ -33,7 +33,7 @@ def train(data: Path, *arguments: str) -> str:
     files = [f"--{name}={data / name}.csv.gz" for name in ("train", "dev")]
     files += [f"--unlabelled={data / 'lines.txt.gz'}", f"--out={data / 'out'}"]
     done = subprocess.run(
-        [sys.executable, "-m", "models.train", *files, *SMALL, *arguments],
+        [sys.executable, "-m", "training.train", *files, *SMALL, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from worker.packing.origin import Origin, find_origin
 from worker.packing.verify import check_graph, with_reference
 from worker.packs.pack import Pack, PackError, load_pack
 
-CALIBRATION_TEXTS = Path(__file__).parents[2] / "models" / "calibration.txt"
+CALIBRATION_TEXTS = Path(__file__).parents[2] / "samples" / "calibration.txt"
 INTERRUPTED = 130
 
 # OpenVINO's converter makes an error of its own out of an interrupt, or goes on without a word.

@@ -1,5 +1,5 @@
 """One stage of training: optimiser, learning-rate schedule, averaged weights, checkpoint."""
-# ruff: noqa: INP001, T201  a folder of scripts that talk to a person
+# ruff: noqa: T201  a folder of scripts that talk to a person
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.corpus import Corpus, batches
+from training.corpus import Corpus, batches
 
 SECONDS_BETWEEN_CHECKPOINTS = 120
 STEPS_BETWEEN_REPORTS = 100

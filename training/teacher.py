@@ -2,7 +2,6 @@
 
 It scores each labelled text with a copy that was not trained on it, so that its probabilities are honest.
 """
-# ruff: noqa: INP001  a folder of scripts
 
 import numpy as np
 from numpy.typing import NDArray

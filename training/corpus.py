@@ -1,5 +1,4 @@
 """Texts for training: vocabulary, token ids and batches."""
-# ruff: noqa: INP001  a folder of scripts
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

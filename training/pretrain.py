@@ -3,7 +3,6 @@
 The first is BERT's objective (Devlin et al., 2019, https://arxiv.org/abs/1810.04805). The second costs
 nothing more, since the encoder has read the text anyway.
 """
-# ruff: noqa: INP001  a folder of scripts
 
 import torch
 from torch import Tensor, nn
