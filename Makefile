@@ -55,7 +55,7 @@ parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against Mo
 	@exec $(PY) -m parity $(ARGS)
 
 contract: $(VENV)/.contract ## the OpenAPI document against the live service, with schemathesis; ARGS=
-	@exec $(PY) -m contract $(ARGS)
+	@exec $(PY) -m tests.contract $(ARGS)
 
 configuration: $(VENV)/.dev ## write docs/configuration.md anew
 	@$(PY) -m deploy.configuration > docs/configuration.md

@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-from bench.arrivals import UNHINDERED
-from bench.held import NotHeldError, hold_and_wake
+from bench.load.long_polls import NotHeldError, hold_and_wake
+from bench.load.open_loop import UNHINDERED
+from bench.load.upload import WrongResultsError, upload_and_read
 from bench.report import machine
-from bench.upload import WrongResultsError, upload_and_read
 from local.client import Client
 from local.logs import Log
 from local.ports import free_port

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.arrivals import UNHINDERED, Outcomes, capacity_of, outcomes_of
+from bench.load.open_loop import UNHINDERED, Outcomes, capacity_of, outcomes_of
 from bench.report import circumstances
 from local.client import Client
 from local.logs import Log

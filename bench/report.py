@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.end_to_end import JOB_ITEMS, Run
+from bench.load.end_to_end import JOB_ITEMS, Run
 from tasks.settings import Settings
 from worker.packs.pack import load_pack
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.base import int8_pack
-from bench.end_to_end import IncompleteError, run_jobs
+from bench.load.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
 from deploy.containers import EngineError, Project, docker, missing, run
 from local.ports import free_port

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from bench.base import int8_pack
-from bench.end_to_end import IncompleteError, run_jobs
+from bench.load.end_to_end import IncompleteError, run_jobs
 from bench.report import machine
 from local.client import Client
 from local.logs import Log

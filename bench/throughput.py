@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from bench.arrivals import UNHINDERED
-from bench.end_to_end import IncompleteError, Run, run_jobs
-from bench.offline import Offline
+from bench.load.end_to_end import IncompleteError, Run, run_jobs
+from bench.load.offline import Offline
+from bench.load.open_loop import UNHINDERED
 from bench.report import circumstances, figures, summary
 from bench.texts import statistics_of, texts_from
 from bench.usage import CpuMeter, parts_of, peak_mb

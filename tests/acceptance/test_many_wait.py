@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.held import hold_and_wake
+from bench.load.long_polls import hold_and_wake
 from tests.conftest import started_stack, worker_of
 
 

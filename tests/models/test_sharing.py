@@ -10,7 +10,7 @@ pytest.importorskip("nncf")
 
 from tests.conftest import eventually, started_stack
 from tests.models.sources import SHAPE, TEXTS, weights, write_source
-from tests.test_sharing import hold_once
+from tests.worker.test_sharing import hold_once
 from worker.packing.make import Recipe, make_pack
 
 WIDE = replace(SHAPE, width=768, heads=12, intermediate=3072)

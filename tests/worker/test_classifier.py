@@ -20,7 +20,7 @@ from worker.scoring.classifier import Classifier
 from worker.scoring.question import Question
 from worker.scoring.tokenizer import load_tokenizer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 TEXTS = read_calibration()
 OPTIONS = [Options(*values) for values in product(OnLongText, (False, True), (False, True))]

@@ -52,7 +52,7 @@ class Offline:
 
 
 def _start(core: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench.offline", str(core)]
+    command = [sys.executable, "-m", "bench.load.offline", str(core)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

@@ -15,7 +15,7 @@ from worker.scoring.cache import LogitCache
 from worker.scoring.classifier import Classifier
 from worker.scoring.question import Question
 
-PACK = load_pack(Path(__file__).parents[1] / "models" / "embedded")
+PACK = load_pack(Path(__file__).parents[2] / "models" / "embedded")
 TEXTS = ["质量很好，物流也快", "太差了，再也不买", "还行吧", "质量很好，物流也快。可是客服不理人。"]
 
 

@@ -15,7 +15,7 @@ from worker.evaluate.__main__ import main
 from worker.evaluate.labelled import LabelledFileError, read
 from worker.evaluate.measures import Scored, calibration_error, measure, reliability
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 ROWS = "text,label,domain\n很好,1,hotel\n太差了,0,film\n不错，推荐,1,film\n"
 

@@ -19,7 +19,7 @@ from worker.scoring.classifier import Classifier
 from worker.scoring.question import Question
 from worker.scoring.windows import Rows, read, without
 
-EMBEDDED = load_pack(Path(__file__).parents[1] / "models" / "embedded")
+EMBEDDED = load_pack(Path(__file__).parents[2] / "models" / "embedded")
 WINDOW, REJECT = Options(OnLongText.WINDOW), Options(OnLongText.REJECT)
 EVERYTHING = Options(sentences=True, explain=True)
 MIXED = "房间很干净，服务也很热情！就是早餐太难吃了，不推荐。"

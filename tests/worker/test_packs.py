@@ -12,7 +12,7 @@ import pytest
 from worker.packing.__main__ import main
 from worker.packs.pack import PackError, file_sha256, load_pack
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 
 

@@ -18,7 +18,7 @@ from worker.packs.pack import load_pack
 from worker.process.shared_weights import LARGE, SharedBlocks
 from worker.scoring.classifier import Classifier
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 SIZE = 4 * LARGE
 
@@ -90,7 +90,7 @@ def script() -> None:
 
 
 def test_a_child_that_writes_to_a_shared_block_changes_its_own_copy() -> None:
-    code = "from tests.test_sharing import script; script()"
+    code = "from tests.worker.test_sharing import script; script()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     (first, *_), (second, *_) = answers = json.loads(done.stdout)
     assert first == second >= 2 * SIZE // 1024

@@ -1,0 +1,1 @@
+"""The load that benchmarks put on the service."""
