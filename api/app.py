@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from api.auth import guard as access
-from api.auth.api_keys import Keyring
+from api.auth.api_keys import ApiKeys
 from api.auth.rate_limit import Rates
 from api.http import problems
 from api.intake.submission import Submission
@@ -17,7 +17,7 @@ from api.routes.context import EXTENSION, Services
 from api.routes.deliveries import deliveries
 from api.routes.docs import openapi
 from api.routes.events import events
-from api.routes.job_list import listing
+from api.routes.job_list import job_list
 from api.routes.jobs import jobs
 from api.routes.metrics import metrics
 from api.routes.predict import predict
@@ -28,7 +28,7 @@ from api.waiting.backlog_cache import Queues
 from api.waiting.hub import Waiters
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 
 
 class _JobId(BaseConverter):
@@ -44,22 +44,22 @@ def create_app(settings: Settings) -> Flask:
     if settings.proxies:
         # Else all that come through a proxy would share one address, and one rate.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
-    ledger = Ledger.connect(settings)
-    submission = Submission(ledger, build_publisher(settings), settings)
+    store = JobStore.connect(settings)
+    submission = Submission(store, build_publisher(settings), settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
-        ledger=ledger,
+        store=store,
         submission=submission,
-        waiters=Waiters(ledger),
-        keyring=Keyring(ledger),
-        rates=Rates(ledger, settings),
-        queues=Queues(ledger),
+        waiters=Waiters(store),
+        api_keys=ApiKeys(store),
+        rates=Rates(store, settings),
+        queues=Queues(store),
     )
     problems.register(app)
     access.register(app)
     app.after_request(_mark)
     app.url_map.converters["default"] = _JobId
-    for blueprint in (service, metrics, jobs, results, events, deliveries, listing, predict, openapi):
+    for blueprint in (service, metrics, jobs, results, events, deliveries, job_list, predict, openapi):
         app.register_blueprint(blueprint)
     return app
 

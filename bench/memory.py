@@ -94,7 +94,7 @@ def _run(forwards: int, seed: int) -> Memory:
         rows = round(max(1, budget // (length + 2)) ** chance.random())
         starts = [chance.randrange(len(words) - length) for _ in range(rows)]
         texts = [words[start : start + length] for start in starts]
-        classifier.classify(texts, between_batches=memory.count)
+        classifier.classify(texts, on_batch=memory.count)
     return memory
 
 

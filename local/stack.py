@@ -53,7 +53,7 @@ class Stack:
 
     @property
     def redis_url(self) -> str:
-        """The Redis that holds the ledger."""
+        """The Redis that holds the job store."""
         return self._redis_url
 
     @property

@@ -1,1 +1,1 @@
-"""What both sides of the queue agree on: settings, job vocabulary, ledger, Celery app, publishing."""
+"""What both sides of the queue agree on: settings, job vocabulary, job store, Celery app, publishing."""

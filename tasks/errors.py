@@ -15,10 +15,10 @@ class ConfigurationError(SentiqError):
     code = "bad_configuration"
 
 
-class LedgerUnavailableError(SentiqError):
+class StoreUnavailableError(SentiqError):
     """Redis did not answer in time, or refused to write: nothing is known and nothing was promised."""
 
-    code = "ledger_unavailable"
+    code = "store_unavailable"
 
 
 class JobNotFoundError(SentiqError):
@@ -45,19 +45,19 @@ class JobLostError(SentiqError):
     code = "job_lost"
 
 
-class JobNotOverError(SentiqError):
+class JobNotFinishedError(SentiqError):
     """What is asked for makes sense only once the job is over."""
 
-    code = "job_not_over"
+    code = "job_not_finished"
 
 
-class UploadCutError(SentiqError):
+class UploadIncompleteError(SentiqError):
     """The connection ended before the body did: the job, if any, is what arrived."""
 
     code = "upload_incomplete"
 
 
-class JobGrowsNoMoreError(SentiqError):
+class UploadClosedError(SentiqError):
     """The job was canceled, deleted or overdue before all of its texts had come in."""
 
     code = "job_closed"
@@ -69,13 +69,13 @@ class NothingToRetryError(SentiqError):
     code = "nothing_to_retry"
 
 
-class KeyInFlightError(SentiqError):
+class IdempotencyKeyInFlightError(SentiqError):
     """A request with the same idempotency key has not been answered yet."""
 
     code = "idempotency_key_in_flight"
 
 
-class KeyReusedError(SentiqError):
+class IdempotencyKeyReusedError(SentiqError):
     """The idempotency key was used before, with another body."""
 
     code = "idempotency_key_reused"

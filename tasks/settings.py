@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
-        description="The Redis that holds the ledger and the queues.",
+        description="The Redis that holds the job store and the queues.",
     )
     id_secret: SecretStr | None = Field(
         None, description="Signs job ids; without it a secret is made once and kept in Redis."

@@ -20,7 +20,7 @@ from local.redis_server import redis_server
 from local.stack import Plan, Stack, running_stack
 from samples.shipped import REVIEWS_FILE
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def ledger(settings: Settings) -> Ledger:
-    return Ledger.connect(settings)
+def store(settings: Settings) -> JobStore:
+    return JobStore.connect(settings)
 
 
 @contextmanager

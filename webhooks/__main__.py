@@ -10,8 +10,8 @@ import sys
 
 from tasks.errors import SentiqError
 from tasks.settings import Settings
-from tasks.store.deliveries import reports
-from tasks.store.jobs import Ledger
+from tasks.store.deliveries import is_alive
+from tasks.store.jobs import JobStore
 from webhooks.secret import signing_secrets
 from webhooks.sender import Sender
 
@@ -27,22 +27,22 @@ def main() -> int:
     try:
         settings = Settings.read()
         logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
-        ledger = Ledger.connect(settings, patience=_PATIENCE)
+        store = JobStore.connect(settings, patience=_PATIENCE)
         if action == "secret":
-            print("\n".join(signing_secrets(ledger)))
+            print("\n".join(signing_secrets(store)))
         elif action == "check":
-            return _check(ledger)
+            return _check(store)
         else:
-            asyncio.run(Sender(ledger).run())
+            asyncio.run(Sender(store).run())
     except SentiqError as error:
         print(f"webhooks: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _check(ledger: Ledger) -> int:
+def _check(store: JobStore) -> int:
     """0 when the sender of this host took what was due lately."""
-    if reports(ledger, socket.gethostname()):
+    if is_alive(store, socket.gethostname()):
         return 0
     print("webhooks: the sender does not report", file=sys.stderr)
     return 1

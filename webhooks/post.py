@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 import httpcore2
 
-from tasks.store.deliveries import Answer
+from tasks.store.deliveries import AttemptOutcome
 from tasks.vocabulary.destinations import Address, AddressRules
 
 # A name server that stalls must hold up nothing but the deliveries that ask it.
@@ -34,19 +34,19 @@ class Poster:
         self._timeout_s = timeout_s
         self._trusted = ssl.create_default_context()
 
-    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> AttemptOutcome:
         """Make one attempt; the time for all of it is bounded, however slowly bytes come."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return Answer(await self._status(url, headers, content))
+                return AttemptOutcome(await self._status(url, headers, content))
         except TimeoutError:
-            return Answer(error="timed_out")
+            return AttemptOutcome(error="timed_out")
         except NotReachedError as error:
-            return Answer(error=str(error))
+            return AttemptOutcome(error=str(error))
         except httpcore2.ConnectError:
-            return Answer(error="tls_failed")
+            return AttemptOutcome(error="tls_failed")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError):
-            return Answer(error="connection_lost")
+            return AttemptOutcome(error="connection_lost")
 
     async def _status(self, url: str, headers: Mapping[str, str], content: bytes) -> int:
         """Return the status; the body is not read, whatever its size."""

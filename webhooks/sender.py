@@ -11,10 +11,10 @@ import socket
 import time
 from collections import Counter
 
-from tasks.errors import LedgerUnavailableError
+from tasks.errors import StoreUnavailableError
 from tasks.store import deliveries
-from tasks.store.deliveries import Answer, Delivery, DeliveryStatus
-from tasks.store.jobs import Ledger
+from tasks.store.deliveries import AttemptOutcome, Delivery, DeliveryStatus
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.destinations import AddressRules
 from webhooks import message
 from webhooks.post import Poster, Resolve
@@ -34,9 +34,9 @@ _JITTER = 0.2
 class Sender:
     """Any number may run: what one holds, others do not see until its lease is over."""
 
-    def __init__(self, ledger: Ledger, resolve: Resolve | None = None) -> None:
-        settings = ledger.settings
-        self._ledger = ledger
+    def __init__(self, store: JobStore, resolve: Resolve | None = None) -> None:
+        settings = store.settings
+        self._store = store
         self._poster = Poster(AddressRules(settings.webhook_allow), settings.webhook_timeout_s, resolve)
         self._retries_s = settings.webhook_retries_s
         self._attempts: set[asyncio.Task[None]] = set()
@@ -65,9 +65,9 @@ class Sender:
             return _LOOK_S
         crowded = [host for host, count in self._hosts.items() if count >= _AT_ONCE_TO_A_HOST]
         try:
-            leased = await asyncio.to_thread(deliveries.lease, self._ledger, room, crowded)
+            leased = await asyncio.to_thread(deliveries.lease_due, self._store, room, crowded)
             await self._report()
-        except LedgerUnavailableError as error:
+        except StoreUnavailableError as error:
             logger.warning("webhooks wait for Redis: %s", error)
             return _REDIS_GONE_S
         for delivery in leased:
@@ -78,20 +78,20 @@ class Sender:
         return 0 if leased else _LOOK_S
 
     async def _report(self) -> None:
-        """Say once in a while that this loop turns and the ledger answers it: a probe asks for that."""
-        if time.monotonic() - self._reported >= deliveries.REPORT_S:
-            await asyncio.to_thread(deliveries.report, self._ledger, socket.gethostname())
+        """Say once in a while that this loop turns and the job store answers it: a probe asks for that."""
+        if time.monotonic() - self._reported >= deliveries.HEARTBEAT_S:
+            await asyncio.to_thread(deliveries.heartbeat, self._store, socket.gethostname())
             self._reported = time.monotonic()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            secrets = await asyncio.to_thread(signing_secrets, self._ledger)
+            secrets = await asyncio.to_thread(signing_secrets, self._store)
             content = message.body(delivery)
             answer = await self._poster.post(
                 delivery.url, message.headers(delivery, content, secrets), content
             )
             await asyncio.to_thread(self._settle, delivery, answer)
-        except LedgerUnavailableError as error:
+        except StoreUnavailableError as error:
             logger.warning("webhook of %s will be sent again: %s", delivery.job_id, error)
         except Exception:
             logger.exception("webhook of %s: attempt %d failed here", delivery.job_id, delivery.attempt)
@@ -100,15 +100,15 @@ class Sender:
             if not self._hosts[delivery.host]:
                 del self._hosts[delivery.host]
 
-    def _settle(self, delivery: Delivery, answer: Answer) -> None:
+    def _settle(self, delivery: Delivery, answer: AttemptOutcome) -> None:
         status, delay_s = self._verdict(delivery, answer)
         logger.info(
             "webhook of %s: attempt %d, %s: %s",
             *(delivery.job_id, delivery.attempt, answer.status_code or answer.error, status),
         )
-        deliveries.settle(self._ledger, delivery, answer, status, delay_s)
+        deliveries.record_attempt(self._store, delivery, answer, status, delay_s)
 
-    def _verdict(self, delivery: Delivery, answer: Answer) -> tuple[DeliveryStatus, float]:
+    def _verdict(self, delivery: Delivery, answer: AttemptOutcome) -> tuple[DeliveryStatus, float]:
         """Return what an answer means for the delivery, and the seconds until the next attempt, if any."""
         code = answer.status_code or 0
         if 200 <= code < 300:  # noqa: PLR2004  as HTTP has it

@@ -1,4 +1,4 @@
-"""The Celery worker: scores what the ledger leases to its children."""
+"""The Celery worker: scores what the job store leases to its children."""
 
 import sys
 

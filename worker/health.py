@@ -1,6 +1,6 @@
 """`python -m worker.health`: 0 when this container's worker can score now, else 1 and why not.
 
-It reads what the parent reports to the ledger every few seconds: so the parent's loop turns, Redis answers
+It reads what the parent reports to the job store every few seconds: so the parent's loop turns, Redis answers
 it, and a child is there whose model has scored something.
 """
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from tasks.errors import ConfigurationError, LedgerUnavailableError
+from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
 from tasks.store.keys import WORKERS
-from worker.process.fork_state import place
+from worker.process.fork_state import host_id
 
 
 def trouble(reports: Iterable[dict[str, Any]], now_ms: int) -> str:
@@ -26,20 +26,20 @@ def trouble(reports: Iterable[dict[str, Any]], now_ms: int) -> str:
     return "" if any(report["ready"] for report in fresh) else "no child is ready"
 
 
-def check(ledger: Ledger) -> str:
+def check(store: JobStore) -> str:
     """Why the worker that runs where this does cannot score; empty when it can."""
-    with ledger_errors():
-        written: dict[bytes, bytes] = ledger.redis.hgetall(WORKERS)
-    here = f"{place()}/".encode()
+    with store_errors():
+        written: dict[bytes, bytes] = store.redis.hgetall(WORKERS)
+    here = f"{host_id()}/".encode()
     reports = [from_json(report) for name, report in written.items() if name.startswith(here)]
-    return trouble(reports, ledger.now_ms())
+    return trouble(reports, store.now_ms())
 
 
 def main() -> int:
     """Check once."""
     try:
-        found = check(Ledger.connect(Settings.read()))
-    except (ConfigurationError, LedgerUnavailableError) as error:
+        found = check(JobStore.connect(Settings.read()))
+    except (ConfigurationError, StoreUnavailableError) as error:
         found = str(error)
     if found:
         print(f"worker: {found}", file=sys.stderr)

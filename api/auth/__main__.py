@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from api.auth.api_keys import FRESH_S, Key, KeyNotFoundError, Keyring
+from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
 from api.auth.scopes import Scope
-from tasks.errors import ConfigurationError, LedgerUnavailableError
+from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 
@@ -20,10 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; 0 when it was done."""
     options = _options().parse_args(arguments)
     try:
-        print(_run(options, Keyring(Ledger.connect(Settings.read()))))
-    except KeyNotFoundError as error:
+        print(_run(options, ApiKeys(JobStore.connect(Settings.read()))))
+    except ApiKeyNotFoundError as error:
         print(f"keys: no key has the id {error}; `list` shows them", file=sys.stderr)
-    except LedgerUnavailableError as error:
+    except StoreUnavailableError as error:
         print(f"keys: Redis does not answer: {error}", file=sys.stderr)
     except ConfigurationError as error:
         print(f"keys: {error}", file=sys.stderr)
@@ -53,26 +53,26 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, keyring: Keyring) -> str:
+def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     """Return what to print."""
     if options.command == "create":
-        key, token = keyring.create(options.name, options.scope or _DEFAULT)
+        key, token = api_keys.create(options.name, options.scope or _DEFAULT)
         return _shown_once(key, token)
     if options.command == "rotate":
-        key, token = keyring.rotate(options.id)
+        key, token = api_keys.rotate(options.id)
         told = _shown_once(key, token)
         old = f"\nThe secret before stays live until `revoke --old {key.id}`."
         return told + (old if len(key.hashes) > 1 else "")
     if options.command == "revoke" and options.old:
-        keyring.retire(options.id)
+        api_keys.retire(options.id)
         return f"key {options.id} has one live secret; the other stops working within {FRESH_S:g} s"
     if options.command == "revoke":
-        keyring.revoke(options.id)
+        api_keys.revoke(options.id)
         return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
-    return _table(keyring.all())
+    return _table(api_keys.all())
 
 
-def _shown_once(key: Key, token: str) -> str:
+def _shown_once(key: ApiKey, token: str) -> str:
     return f"""key     {key.id}
 name    {key.name}
 scopes  {_scopes(key)}
@@ -82,7 +82,7 @@ Only its hash is kept: this is the only time the secret is shown. Send it as
   Authorization: Bearer {token}"""
 
 
-def _table(keys: Sequence[Key]) -> str:
+def _table(keys: Sequence[ApiKey]) -> str:
     if not keys:
         return "no keys; `create NAME` makes one"
     width = max(len("name"), *(len(key.name) for key in keys))
@@ -93,7 +93,7 @@ def _table(keys: Sequence[Key]) -> str:
     return "\n".join(f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
 
 
-def _scopes(key: Key) -> str:
+def _scopes(key: ApiKey) -> str:
     return " ".join(scope for scope in Scope if scope in key.scopes)
 
 

@@ -1,4 +1,4 @@
-"""API keys, kept in Redis beside the ledger: only hashes of their secrets, at most two of them live."""
+"""API keys, kept in Redis beside the job store: only hashes of their secrets, at most two of them live."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from api.auth.scopes import Scope
-from tasks.errors import LedgerUnavailableError, SentiqError
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
+from tasks.errors import SentiqError, StoreUnavailableError
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
 from tasks.store.keys import PREFIX
 
 logger = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ _BRAND = "sentiq"
 _SECRET_BYTES = 32  # nobody guesses it, so a fast hash does
 
 
-class KeyNotFoundError(SentiqError):
+class ApiKeyNotFoundError(SentiqError):
     """No key has that id."""
 
     code = "key_not_found"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """A key as it is kept; `hashes` are SHA-256 of its live secrets, the older first."""
 
     id: str
@@ -54,7 +54,7 @@ class Key:
         return to_json(fields)
 
     @classmethod
-    def decode(cls, key_id: str, raw: bytes) -> Key:
+    def decode(cls, key_id: str, raw: bytes) -> ApiKey:
         """Read what `encode` wrote."""
         read: dict[str, Any] = from_json(raw)
         scopes = frozenset(map(Scope, read["scopes"]))
@@ -67,17 +67,17 @@ class Key:
         return any(found)
 
 
-class Keyring:
+class ApiKeys:
     """All keys. A process reads them again only when they changed, which it asks every `FRESH_S` seconds."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._keys: dict[str, Key] = {}
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._keys: dict[str, ApiKey] = {}
         self._version: bytes | None = None
         self._asked = -FRESH_S
         self._loaded = False
 
-    def find(self, token: str) -> Key | None:
+    def find(self, token: str) -> ApiKey | None:
         """Return the key that a bearer token belongs to, if any. Needs Redis for the first one only."""
         brand, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
@@ -88,39 +88,39 @@ class Keyring:
                 return key
         return None
 
-    def all(self) -> list[Key]:
+    def all(self) -> list[ApiKey]:
         """Return every key, the oldest first."""
-        with ledger_errors():
-            raw: dict[bytes, bytes] = self._ledger.redis.hgetall(KEYS)
-        keys = [Key.decode(key_id.decode(), written) for key_id, written in raw.items()]
+        with store_errors():
+            raw: dict[bytes, bytes] = self._store.redis.hgetall(KEYS)
+        keys = [ApiKey.decode(key_id.decode(), written) for key_id, written in raw.items()]
         return sorted(keys, key=lambda key: key.created_ms)
 
-    def create(self, name: str, scopes: Collection[Scope]) -> tuple[Key, str]:
+    def create(self, name: str, scopes: Collection[Scope]) -> tuple[ApiKey, str]:
         """Make a key; return it and its token, which is not kept."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
-        key = Key(key_id, name, frozenset(scopes), (_hash(secret),), self._ledger.now_ms())
+        key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms())
         self._write(lambda pipe: pipe.hset(KEYS, key_id, key.encode()))
         return key, _token(key_id, secret)
 
-    def rotate(self, key_id: str) -> tuple[Key, str]:
+    def rotate(self, key_id: str) -> tuple[ApiKey, str]:
         """Give a key a new secret; the one before stays live, older ones do not."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MOST_SECRETS:])
         return key, _token(key_id, secret)
 
-    def retire(self, key_id: str) -> Key:
+    def retire(self, key_id: str) -> ApiKey:
         """Leave a key only its newest secret."""
         return self._change(key_id, lambda hashes: hashes[-1:])
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
-        self._known(self._ledger.redis, key_id)
+        self._known(self._store.redis, key_id)
         self._write(lambda pipe: pipe.hdel(KEYS, key_id))
 
-    def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> Key:
+    def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
         """Write a key with other secrets, unless somebody else changed it meanwhile: then again."""
 
-        def write(pipe: Any) -> Key:
+        def write(pipe: Any) -> ApiKey:
             key = self._known(pipe, key_id)
             changed = replace(key, hashes=tuple(change(key.hashes)))
             pipe.multi()
@@ -128,20 +128,20 @@ class Keyring:
             pipe.incr(VERSION)
             return changed
 
-        with ledger_errors():
-            changed: Key = self._ledger.redis.transaction(write, KEYS, value_from_callable=True)
+        with store_errors():
+            changed: ApiKey = self._store.redis.transaction(write, KEYS, value_from_callable=True)
         return changed
 
-    def _known(self, client: Any, key_id: str) -> Key:
-        with ledger_errors():
+    def _known(self, client: Any, key_id: str) -> ApiKey:
+        with store_errors():
             raw = client.hget(KEYS, key_id)
         if raw is None:
-            raise KeyNotFoundError(key_id)
-        return Key.decode(key_id, raw)
+            raise ApiKeyNotFoundError(key_id)
+        return ApiKey.decode(key_id, raw)
 
     def _write(self, write: Callable[[Any], Any]) -> None:
-        with ledger_errors():
-            pipe = self._ledger.redis.pipeline(transaction=True)
+        with store_errors():
+            pipe = self._store.redis.pipeline(transaction=True)
             write(pipe)
             pipe.incr(VERSION)
             pipe.execute()
@@ -152,12 +152,12 @@ class Keyring:
             return
         self._asked = now
         try:
-            with ledger_errors():
-                version = self._ledger.redis.get(VERSION)
+            with store_errors():
+                version = self._store.redis.get(VERSION)
             if not self._loaded or version != self._version:
                 self._keys = {key.id: key for key in self.all()}
                 self._version, self._loaded = version, True
-        except LedgerUnavailableError as error:
+        except StoreUnavailableError as error:
             if not self._loaded:
                 raise
             logger.warning("keys are as they were: %s", error)

@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, request
 from api.auth.scopes import Caller, Scope, caller
 from api.http.problems import Problem
 from api.routes.context import services
-from tasks.errors import ConfigurationError, LedgerUnavailableError
+from tasks.errors import ConfigurationError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def require_keys(app: Flask) -> None:
         if services().settings.auth == "none":
             return
         try:
-            keys = services().keyring.all()
-        except LedgerUnavailableError as error:
+            keys = services().api_keys.all()
+        except StoreUnavailableError as error:
             logger.warning("cannot look for API keys; calls get 503 until Redis answers: %s", error)
             return
     if not keys:
@@ -88,7 +88,7 @@ def _identify() -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _with_challenge(401, "key_missing", "Send an API key as `Authorization: Bearer …`.", "")
-    key = services().keyring.find(token.strip())
+    key = services().api_keys.find(token.strip())
     if key is None:
         raise _with_challenge(401, "key_unknown", "This API key is not known.", 'error="invalid_token"')
     return Caller(key.id, key.scopes, address)

@@ -14,17 +14,17 @@ from redis.exceptions import ResponseError
 from api.auth.scopes import Caller
 from api.http.problems import Problem
 from tasks.settings import Settings
-from tasks.store.connection import ledger_errors
-from tasks.store.counters import count
-from tasks.store.jobs import Ledger
+from tasks.store.connection import store_errors
+from tasks.store.counters import increment
+from tasks.store.jobs import JobStore
 from tasks.store.keys import PREFIX
 
 
 class Rates:
     """Counted in Redis, so that all processes of the API count together; one round trip a request."""
 
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        pool = ledger.redis.connection_pool
+    def __init__(self, store: JobStore, settings: Settings) -> None:
+        pool = store.redis.connection_pool
         url = settings.redis_url.get_secret_value()
         storage = RedisStorage(url, connection_pool=pool, key_prefix=PREFIX + "rates")
         self._limiter = SlidingWindowCounterRateLimiter(storage)
@@ -32,11 +32,11 @@ class Rates:
         window_s = max(1, round(settings.rate_burst / settings.rate_per_s))
         self._limit = RateLimitItemPerSecond(settings.rate_burst, window_s)
         self._settings = settings
-        self._ledger = ledger
+        self._store = store
 
     def count(self, caller: Caller) -> None:
         """Count a request. Raises the 429 when it is one too many."""
-        with ledger_errors():
+        with store_errors():
             try:
                 if self._limiter.hit(self._limit, caller.identity):
                     return
@@ -45,7 +45,7 @@ class Rates:
                     raise
                 return  # nothing more can be written, but what is there may be read
             reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
-        count(self._ledger, "refused:rate_limited")
+        increment(self._store, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
         detail = (
             f"{whose} may send {self._settings.rate_per_s} requests a second, "

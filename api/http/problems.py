@@ -16,22 +16,22 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from api.schemas import jobs
 from api.schemas.request_bodies import request_id
 from tasks.errors import (
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
     JobDeletedError,
     JobExpiredError,
-    JobGrowsNoMoreError,
     JobLostError,
+    JobNotFinishedError,
     JobNotFoundError,
-    JobNotOverError,
-    KeyInFlightError,
-    KeyReusedError,
-    LedgerUnavailableError,
     NothingToRetryError,
     QuotaExceededError,
     RefusedError,
     SentiqError,
     ServiceFullError,
     StoreFullError,
-    UploadCutError,
+    StoreUnavailableError,
+    UploadClosedError,
+    UploadIncompleteError,
 )
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,13 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
     JobDeletedError: (410, "Job {} was deleted."),
     JobLostError: (410, "Job {} was accepted but its record is lost."),
-    JobNotOverError: (409, "Job {} is not over yet."),
+    JobNotFinishedError: (409, "Job {} is not over yet."),
     NothingToRetryError: (409, "No item of job {} failed for a reason that another try could change."),
-    JobGrowsNoMoreError: (409, "Job {} was canceled, deleted or overdue before the upload was read."),
-    KeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
-    KeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
-    UploadCutError: (400, "The upload ended early: {}."),
-    LedgerUnavailableError: (
+    UploadClosedError: (409, "Job {} was canceled, deleted or overdue before the upload was read."),
+    IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
+    IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
+    UploadIncompleteError: (400, "The upload ended early: {}."),
+    StoreUnavailableError: (
         503,
         "The job store does not answer: nothing is known, nothing was promised. Try again.",
     ),
@@ -172,7 +172,7 @@ def _render_known(error: SentiqError) -> Response:
     elif status >= 500:  # noqa: PLR2004  ours, not the caller's
         logger.error("%s: %s (request %s)", error.code, error, request_id())
         extensions["retry_after_s"] = 1
-    elif isinstance(error, (KeyInFlightError, JobNotOverError)):
+    elif isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):
         extensions["retry_after_s"] = 1
     return render(Problem(status, error.code, detail.format(error), **extensions))
 

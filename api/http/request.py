@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.http.problems import Problem, bad_header, bad_query
 from api.schemas.request_bodies import owner
-from tasks.store.idempotency import Key, digest
+from tasks.store.idempotency import IdempotencyKey, digest
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -42,14 +42,14 @@ def query_choice(name: str, *choices: str) -> str | None:
     return value
 
 
-def idempotency_key(canonical: bytes | None) -> Key | None:
+def idempotency_key(canonical: bytes | None) -> IdempotencyKey | None:
     """Return the caller's Idempotency-Key with the hash of the canonical body, None without one."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
     if not _KEY.fullmatch(given):
         raise bad_header("Idempotency-Key", "it is not 1 to 255 visible ASCII characters")
-    return Key(owner(), given, digest(canonical) if canonical is not None else None)
+    return IdempotencyKey(owner(), given, digest(canonical) if canonical is not None else None)
 
 
 def _body() -> bytes:

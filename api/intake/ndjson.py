@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.http.problems import Problem
 from api.schemas.request_bodies import ItemIn
-from tasks.errors import UploadCutError
+from tasks.errors import UploadIncompleteError
 from tasks.settings import Settings
-from tasks.store.uploads import SILENCE_MS
+from tasks.store.uploads import IDLE_TIMEOUT_MS
 from tasks.vocabulary.items import Item, ItemError
 
 _BLOCK = 8 * 1024
@@ -65,18 +65,18 @@ def _received() -> Iterator[bytes]:
     """Yield the body as it comes in; it is measured, as gunicorn ends one that was cut like a whole one."""
     source, expected, read = request.environ["wsgi.input"], request.content_length, 0
     # Whoever says nothing for so long has nobody's job any more, and is to hold no connection either.
-    request.environ["gunicorn.socket"].settimeout(SILENCE_MS / 1000)
+    request.environ["gunicorn.socket"].settimeout(IDLE_TIMEOUT_MS / 1000)
     while expected is None or read < expected:
         try:
             block = source.read(_BLOCK)
         except Exception as error:  # of the socket, or gunicorn's own for a body in chunks
-            raise UploadCutError(str(error)) from error
+            raise UploadIncompleteError(str(error)) from error
         if not block:
             break
         read += len(block)
         yield block
     if expected is not None and read < expected:
-        raise UploadCutError(f"{read} of {expected} bytes came")
+        raise UploadIncompleteError(f"{read} of {expected} bytes came")
 
 
 def _inflate(stream: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,14 +11,14 @@ from celery import Celery
 
 from api.http.problems import Problem
 from api.schemas.request_bodies import request_id
-from tasks.broker.wakeups import NotPublishedError, ring
-from tasks.errors import JobGrowsNoMoreError, KeyInFlightError, RefusedError, UploadCutError
+from tasks.broker.wakeups import NotPublishedError, publish_wakeups
+from tasks.errors import IdempotencyKeyInFlightError, RefusedError, UploadClosedError, UploadIncompleteError
 from tasks.settings import Settings
-from tasks.store import uploads as growing
-from tasks.store.cancel import delete
-from tasks.store.idempotency import Key
-from tasks.store.jobs import PLAIN_TERMS, Ledger
-from tasks.store.keys import Ref
+from tasks.store import uploads
+from tasks.store.cancel import delete_job
+from tasks.store.idempotency import IdempotencyKey
+from tasks.store.jobs import PLAIN_TERMS, JobStore
+from tasks.store.keys import ChunkRef
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
@@ -40,79 +40,89 @@ class Accepted:
 
 
 class Submission:
-    """Creates jobs. Raises LedgerUnavailableError when nothing was recorded, hence nothing promised."""
+    """Creates jobs. Raises StoreUnavailableError when nothing was recorded, hence nothing promised."""
 
-    def __init__(self, ledger: Ledger, celery: Celery, settings: Settings) -> None:
-        self._ledger = ledger
+    def __init__(self, store: JobStore, celery: Celery, settings: Settings) -> None:
+        self._store = store
         self._celery = celery
         self._settings = settings
 
-    def submit(self, items: Sequence[Item], terms: Terms = PLAIN_TERMS, key: Key | None = None) -> Accepted:
+    def submit(
+        self, items: Sequence[Item], terms: Terms = PLAIN_TERMS, key: IdempotencyKey | None = None
+    ) -> Accepted:
         """Record the items as one job, send its messages, return it as it was recorded."""
-        if key and (known := self._ledger.remembered(key)):
-            return Accepted(self._ledger.job(known, terms.owner), replayed=True)
+        if key and (known := self._store.remembered(key)):
+            return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = replace(terms, request_id=request_id())
         small = len(items) <= self._settings.interactive_items
         queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
-        job_id = self._ledger.ids.mint(terms.owner)
+        job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._ledger.create(chunks, queue_class, terms, key=key)
+        job = self._store.create(chunks, queue_class, terms, key=key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info("accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, request_id())
-        self._ring(queue_class, chunks)
+        self._publish(queue_class, chunks)
         return Accepted(job)
 
-    def take(self, items: Iterable[Item], terms: Terms, key: Key | None, body: Callable[[], str]) -> Accepted:
+    def take(
+        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body: Callable[[], str]
+    ) -> Accepted:
         """Record and send items while they come in; `body` tells the hash of the body once they have.
 
         Raises UploadCutError when they end early, JobGrowsNoMoreError when the job ended before them. After a
         Problem among them nothing of the job is left.
         """
-        job_id, key = self._ledger.ids.mint(terms.owner), replace(key, body=None) if key else None
-        if key and growing.reserve(self._ledger, key, job_id):
+        job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
+        if key and uploads.reserve_key(self._store, key, job_id):
             return self._replay(items, terms.owner, key, body)
         try:
             recorded = self._grow(job_id, items, terms, key)
-        except (UploadCutError, JobGrowsNoMoreError):
-            growing.seal(self._ledger, job_id, key, JobError.UPLOAD_INCOMPLETE)
+        except (UploadIncompleteError, UploadClosedError):
+            uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
         except (Problem, RefusedError):
-            delete(self._ledger, job_id, terms.owner)
-            growing.seal(self._ledger, job_id, key)
+            delete_job(self._store, job_id, terms.owner)
+            uploads.close(self._store, job_id, key)
             raise
-        growing.seal(self._ledger, job_id, replace(key, body=body()) if key else None)
+        uploads.close(self._store, job_id, replace(key, body=body()) if key else None)
         logger.info("accepted %s: %d items (request %s)", job_id, recorded, request_id())
-        return Accepted(self._ledger.job(job_id, terms.owner))
+        return Accepted(self._store.job(job_id, terms.owner))
 
-    def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: Key | None) -> int:
+    def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         terms = replace(terms, request_id=request_id())
         queue_class = terms.queue_class or QueueClass.BULK
         recorded = 0
         for chunks in _gathered(self._cut(job_id, items, terms.options)):
             if not recorded:
-                self._ledger.create(chunks, queue_class, terms, key=key, silence_ms=growing.SILENCE_MS)
-            elif not growing.append(self._ledger, chunks, queue_class, key):
-                raise JobGrowsNoMoreError(job_id)
+                self._store.create(
+                    chunks, queue_class, terms, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS
+                )
+            elif not uploads.append_chunks(self._store, chunks, queue_class, key):
+                raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
-            self._ring(queue_class, chunks)
+            self._publish(queue_class, chunks)
         return recorded
 
-    def _replay(self, items: Iterable[Item], owner: str, key: Key, body: Callable[[], str]) -> Accepted:
+    def _replay(
+        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body: Callable[[], str]
+    ) -> Accepted:
         """Read all that comes in again, because only then its hash is known."""
         for _ in items:
             pass
-        known = self._ledger.remembered(replace(key, body=body()))
+        known = self._store.remembered(replace(key, body=body()))
         if known is None:
-            raise KeyInFlightError(key.text)  # forgotten in this moment: the next try makes a new job
-        return Accepted(self._ledger.job(known, owner), replayed=True)
+            raise IdempotencyKeyInFlightError(
+                key.text
+            )  # forgotten in this moment: the next try makes a new job
+        return Accepted(self._store.job(known, owner), replayed=True)
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
         return cut(job_id, items, self._settings.chunk_items, self._settings.chunk_chars, options)
 
-    def _ring(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
+    def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
-            ring(self._celery, queue_class, [Ref.of(chunk) for chunk in chunks])
+            publish_wakeups(self._celery, queue_class, [ChunkRef.of(chunk) for chunk in chunks])
         except NotPublishedError as error:
             logger.warning(
                 "%s is recorded but not published, the reconciler will send it: %s", chunks[0].job_id, error

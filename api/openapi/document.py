@@ -96,7 +96,7 @@ def _operation(rule: Rule, operation: Operation, schemas: _Schemas, app: Flask) 
     view = app.view_functions[rule.endpoint]
     scope = scope_of(view, _method(rule).upper())
     statuses = sorted(
-        {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.ledger else ())}
+        {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.store else ())}
     )
     described: dict[str, Any] = {
         "operationId": rule.endpoint.replace(".", "_"),

@@ -44,13 +44,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. Problems are those beyond 503, which all have that need the ledger."""
+    """One method of one path. Problems are those beyond 503, which all have that need the job store."""
 
     answers: Mapping[int, Answer]
     problems: Sequence[int] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
     parameters: Sequence[Parameter] = ()
-    ledger: bool = True
+    store: bool = True
     about: str = ""
 
 
@@ -171,11 +171,11 @@ whether it is whole and where to read on.""",
         problems=(*_OF_A_BODY, 504),
     ),
     "service.livez": Operation(
-        answers={200: Answer("This process answers", {JSON: others.State})}, ledger=False
+        answers={200: Answer("This process answers", {JSON: others.State})}, store=False
     ),
     "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: others.State})}),
     "metrics.read": Operation(
-        answers={200: Answer("For Prometheus; tells when Redis is away", {"text/plain": str})}, ledger=False
+        answers={200: Answer("For Prometheus; tells when Redis is away", {"text/plain": str})}, store=False
     ),
     "service.queue": Operation(answers={200: Answer("The queues", {JSON: others.Queues})}),
     "service.info": Operation(answers={200: Answer("The service", {JSON: others.Info})}),

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from api.output.serializers import ITEM_COLUMNS, item_row, item_view
 from api.waiting.hub import Waiters
 from tasks.errors import SentiqError
-from tasks.store.jobs import Ledger, Page
+from tasks.store.jobs import JobStore, Page
 from tasks.vocabulary.items import ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job
 
@@ -44,11 +44,11 @@ class Walk:
     """Finished items in input order, up to the first that is not finished."""
 
     def __init__(
-        self, ledger: Ledger, job: Job, start: int, skip: int, at_once: int = _ITEMS_AT_ONCE
+        self, store: JobStore, job: Job, start: int, skip: int, at_once: int = _ITEMS_AT_ONCE
     ) -> None:
         """Begin at the `skip`th item of the chunk that begins at `start`."""
         self.job = job
-        self._ledger = ledger
+        self._store = store
         self._at_once = at_once
         self._page = Page([], [start])
         self._next = start + skip
@@ -58,7 +58,7 @@ class Walk:
         while self._next < self.job.counts.total:
             chunk = self._page.chunk_of(self._next)
             skip = self._next - chunk
-            self._page = self._ledger.results(self.job.id, chunk, skip + self._at_once)
+            self._page = self._store.results(self.job.id, chunk, skip + self._at_once)
             if len(self._page.items) <= skip:
                 return
             for item in self._page.items[skip:]:
@@ -68,23 +68,23 @@ class Walk:
     @property
     def cursor(self) -> str | None:
         """Where to read on; None when all is read and nothing follows."""
-        if self._next >= self.job.counts.total and not self.job.growing:
+        if self._next >= self.job.counts.total and not self.job.uploading:
             return None
         chunk = self._page.chunk_of(self._next)
         return f"{chunk}.{self._next - chunk}"
 
     def refresh(self) -> None:
         """Read the job again, so that `cursor` knows how it stands."""
-        self.job = self._ledger.job(self.job.id, self.job.terms.owner)
+        self.job = self._store.job(self.job.id, self.job.terms.owner)
 
 
 class Following:
     """Items in the order in which their chunks end, until the job is over."""
 
-    def __init__(self, ledger: Ledger, waiters: Waiters, job: Job, position: int, skip: int) -> None:
+    def __init__(self, store: JobStore, waiters: Waiters, job: Job, position: int, skip: int) -> None:
         """Begin at the `skip`th item of the chunk that was the `position`th to end."""
         self.job = job
-        self._ledger = ledger
+        self._store = store
         self._waiters = waiters
         self._position, self._skip = position, skip
 
@@ -111,10 +111,12 @@ class Following:
 
     @property
     def _done(self) -> bool:
-        return self.job.status.terminal and not self._ledger.ended(self.job.id, self._position, 1)
+        return self.job.status.terminal and not self._store.results_by_completion(
+            self.job.id, self._position, 1
+        )
 
     def _ended(self) -> Iterator[ItemResult]:
-        while chunks := self._ledger.ended(self.job.id, self._position, _CHUNKS_AT_ONCE):
+        while chunks := self._store.results_by_completion(self.job.id, self._position, _CHUNKS_AT_ONCE):
             for items in chunks:
                 for item in items[self._skip :]:
                     self._skip += 1

@@ -11,7 +11,7 @@ from flask import url_for
 from api.routes.context import services
 from api.schemas import items, jobs
 from api.schemas import status as others
-from tasks.store.backlog import Queue
+from tasks.store.backlog import Backlog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
@@ -89,7 +89,7 @@ def job_view(job: Job) -> jobs.Job:
     }
 
 
-def queue_view(queue: Queue) -> others.Queue:
+def queue_view(queue: Backlog) -> others.Queue:
     """Return a queue as the API shows it."""
     return {
         "pending_items": queue.items,
@@ -194,7 +194,7 @@ def rfc3339(ms: None) -> None: ...
 @overload
 def rfc3339(ms: int | None) -> str | None: ...
 def rfc3339(ms: int | None) -> str | None:
-    """Write a time of the ledger as the API shows it."""
+    """Write a time of the job store as the API shows it."""
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

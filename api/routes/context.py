@@ -7,13 +7,13 @@ from typing import cast
 
 from flask import current_app
 
-from api.auth.api_keys import Keyring
+from api.auth.api_keys import ApiKeys
 from api.auth.rate_limit import Rates
 from api.intake.submission import Submission
 from api.waiting.backlog_cache import Queues
 from api.waiting.hub import Waiters
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 
 EXTENSION = "sentiq"
 
@@ -23,10 +23,10 @@ class Services:
     """Built once by the app factory."""
 
     settings: Settings
-    ledger: Ledger
+    store: JobStore
     submission: Submission
     waiters: Waiters
-    keyring: Keyring
+    api_keys: ApiKeys
     rates: Rates
     queues: Queues
 

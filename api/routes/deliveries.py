@@ -9,7 +9,7 @@ from api.output.serializers import rfc3339
 from api.routes.context import services
 from api.schemas import status as others
 from api.schemas.request_bodies import owner
-from tasks.store.deliveries import Attempt, DeliveryLog, log
+from tasks.store.deliveries import Attempt, DeliveryLog, read_log
 
 deliveries = Blueprint("deliveries", __name__)
 
@@ -18,8 +18,8 @@ deliveries = Blueprint("deliveries", __name__)
 def read(job_id: str) -> Response:
     """Return the job's delivery with all its attempts; none before it is over, or if it has no webhook."""
     refuse_unknown_queries()
-    job = services().ledger.job(job_id, owner())
-    delivery = log(services().ledger, job.id)
+    job = services().store.job(job_id, owner())
+    delivery = read_log(services().store, job.id)
     data = [_delivery_view(delivery)] if delivery else []
     return reply(others.DeliveriesPage(object="list", job_id=job.id, data=data))
 

@@ -15,7 +15,7 @@ from api.routes.context import services
 from api.schemas.request_bodies import owner
 from api.waiting.hub import Waiters
 from api.waiting.subscription import View
-from tasks.errors import LedgerUnavailableError, SentiqError
+from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.vocabulary.jobs import Job
 
 events = Blueprint("events", __name__)
@@ -29,7 +29,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 def read(job_id: str) -> Response:
     """Stream `snapshot`, then `progress`, at last `done`; 204 to whoever has that already and comes again."""
     refuse_unknown_queries()
-    job, last = services().ledger.job(job_id, owner()), request.headers.get("Last-Event-ID")
+    job, last = services().store.job(job_id, owner()), request.headers.get("Last-Event-ID")
     if job.status.terminal and last == _event_id(job):
         return Response(status=204)
     stream = stream_with_context(_stream(services().waiters, job, last))
@@ -61,7 +61,7 @@ class _Tidings:
             turn = self._view.turn
             try:
                 job = self._view.job()
-            except LedgerUnavailableError:
+            except StoreUnavailableError:
                 yield from self._heartbeat()
                 turn.changed.wait(_LEAST_S)
                 continue

@@ -14,16 +14,16 @@ from api.output.serializers import job_view
 from api.routes.context import services
 from api.schemas import jobs
 from api.schemas.request_bodies import LookupIn, owner
-from tasks.store import listing as ledger_listing
+from tasks.store import listing
 from tasks.vocabulary.jobs import Job, JobStatus
 
-listing = Blueprint("listing", __name__)
+job_list = Blueprint("listing", __name__)
 
 _MOST, _USUAL = 100, 20
 _METADATA = "metadata."
 
 
-@listing.get("/v1/jobs")
+@job_list.get("/v1/jobs")
 def read() -> Response:
     """Return the caller's jobs, newest first."""
     refuse_unknown_queries(
@@ -31,20 +31,20 @@ def read() -> Response:
         *(name for name in request.args if name.startswith(_METADATA)),
     )
     cursor = request.args.get("cursor")
-    if cursor is not None and services().ledger.ids.minted_ms(cursor, owner()) is None:
+    if cursor is not None and services().store.ids.issued_at_ms(cursor, owner()) is None:
         raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
-    found, next_cursor = ledger_listing.page(services().ledger, owner(), _filter(), cursor, _limit())
+    found, next_cursor = listing.page(services().store, owner(), _filter(), cursor, _limit())
     data = [job_view(job) for job in found]
     return reply(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
 
 
-@listing.post("/v1/jobs/lookup")
+@job_list.post("/v1/jobs/lookup")
 @needs(Scope.READ)
 def lookup() -> Response:
     """Return each of the jobs named, or why there is none, in the order of the ids."""
     refuse_unknown_queries()
     ids = read_json(LookupIn).ids
-    found = services().ledger.jobs(ids, owner())
+    found = services().store.jobs(ids, owner())
     data = [
         job_view(job)
         if isinstance(job, Job)
@@ -54,7 +54,7 @@ def lookup() -> Response:
     return reply(jobs.LookedUp(object="list", data=data))
 
 
-def _filter() -> ledger_listing.Filter:
+def _filter() -> listing.Filter:
     status = query_choice("status", *JobStatus)
     metadata = {
         name.removeprefix(_METADATA): value
@@ -65,7 +65,7 @@ def _filter() -> ledger_listing.Filter:
     def wanted(job: Job) -> bool:
         return status in (None, job.status) and metadata.items() <= job.terms.metadata.items()
 
-    return ledger_listing.Filter(_time_ms("created_after"), _time_ms("created_before"), wanted)
+    return listing.Filter(_time_ms("created_after"), _time_ms("created_before"), wanted)
 
 
 def _time_ms(name: str) -> int | None:

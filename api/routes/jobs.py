@@ -20,10 +20,10 @@ from api.output.serializers import job_view
 from api.routes.context import services
 from api.routes.results import page_view
 from api.schemas.request_bodies import JobIn, owner, preferred_wait
-from tasks.errors import JobNotOverError, LedgerUnavailableError
-from tasks.store import cancel as closing
-from tasks.store.jobs import Ledger
-from tasks.store.retry import kept_items, retry_terms
+from tasks.errors import JobNotFinishedError, StoreUnavailableError
+from tasks.store import cancel as cancellation
+from tasks.store.jobs import JobStore
+from tasks.store.retry import retry_terms, retryable_items
 from tasks.vocabulary.jobs import Job
 
 jobs = Blueprint("jobs", __name__)
@@ -57,10 +57,10 @@ def cancel(job_id: str) -> Response:
     """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
     refuse_unknown_queries()
     _job(job_id)
-    canceled = closing.cancel(services().ledger, job_id, _CANCEL_S)
+    canceled = cancellation.cancel_job(services().store, job_id, _CANCEL_S)
     job = _job(job_id)
     if canceled and not job.status.terminal:
-        threading.Thread(target=_go_on, args=(services().ledger, job_id), daemon=True).start()
+        threading.Thread(target=_go_on, args=(services().store, job_id), daemon=True).start()
     return _job_reply(job, 202 if canceled else 200, None, {}, results=False)
 
 
@@ -71,8 +71,8 @@ def retry(job_id: str) -> Response:
     body = f"retry {job_id}".encode()
     key, job = idempotency_key(body), _job(job_id)
     if not job.status.terminal:
-        raise JobNotOverError(job_id)
-    items = kept_items(services().ledger, job)
+        raise JobNotFinishedError(job_id)
+    items = retryable_items(services().store, job)
     accepted = services().submission.take(items, retry_terms(job), key, lambda: key.body or "" if key else "")
     return _accepted_reply(accepted)
 
@@ -81,14 +81,14 @@ def retry(job_id: str) -> Response:
 def delete(job_id: str) -> Response:
     """Erase the job, its texts and its results now."""
     refuse_unknown_queries()
-    closing.delete(services().ledger, job_id, _job(job_id).terms.owner)
+    cancellation.delete_job(services().store, job_id, _job(job_id).terms.owner)
     return Response(status=204)
 
 
-def _go_on(ledger: Ledger, job_id: str) -> None:
+def _go_on(store: JobStore, job_id: str) -> None:
     """Close what is left of a canceled job; should Redis go, a reconciler does when it is back."""
-    with contextlib.suppress(LedgerUnavailableError):
-        closing.cancel(ledger, job_id)
+    with contextlib.suppress(StoreUnavailableError):
+        cancellation.cancel_job(store, job_id)
 
 
 def _accept_document() -> Accepted:
@@ -113,7 +113,7 @@ def _accepted_reply(accepted: Accepted) -> Response:
 
 
 def _job(job_id: str) -> Job:
-    return services().ledger.job(job_id, owner())
+    return services().store.job(job_id, owner())
 
 
 def _wait_s() -> float | None:
@@ -126,7 +126,7 @@ def _job_reply(
 ) -> Response:
     body = job_view(job)
     if results:
-        page = page_view(job, Walk(services().ledger, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
+        page = page_view(job, Walk(services().store, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
         body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"

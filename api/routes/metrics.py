@@ -1,4 +1,4 @@
-"""What Prometheus reads: figures of the ledger, so that every API process tells the same."""
+"""What Prometheus reads: figures of the job store, so that every API process tells the same."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from prometheus_client.registry import Collector
 
 from api.auth.guard import public
 from api.routes.context import services
-from tasks.errors import LedgerUnavailableError, QuotaExceededError, ServiceFullError, StoreFullError
-from tasks.store.backlog import Queue, live_workers, read_queues
-from tasks.store.connection import Store, look_at
-from tasks.store.counters import Figures
-from tasks.store.deliveries import DeliveryStatus, Due, due
-from tasks.store.jobs import Ledger
+from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError, StoreUnavailableError
+from tasks.store.backlog import Backlog, live_workers, read_backlogs
+from tasks.store.connection import RedisInfo, redis_info
+from tasks.store.counters import Counters
+from tasks.store.deliveries import DeliveryStatus, Due, read_due
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 
 logger = logging.getLogger(__name__)
 metrics = Blueprint("metrics", __name__)
 
-_OF_CLASSES: dict[str, tuple[str, Callable[[Queue], float | None]]] = {
+_OF_CLASSES: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
     "sentiq_pending_items": ("Items that wait or are leased", lambda queue: queue.items),
     "sentiq_oldest_seconds": ("How long the oldest chunk nobody leased waits", lambda queue: queue.oldest_s),
     "sentiq_drain_items_per_second": (
@@ -36,14 +36,14 @@ _OF_CLASSES: dict[str, tuple[str, Callable[[Queue], float | None]]] = {
     "sentiq_wait_seconds": ("Until all that waits is done; absent while unknown", lambda queue: queue.wait_s),
     "sentiq_accepting": ("Whether one more text would be accepted", lambda queue: queue.accepting),
 }
-_OF_STORE: dict[str, tuple[str, Callable[[Store], float]]] = {
-    "sentiq_redis_memory_bytes": ("Memory that Redis uses", lambda store: store.used_bytes),
-    "sentiq_redis_memory_limit_bytes": ("Its maxmemory; 0 is no limit", lambda store: store.limit_bytes),
+_OF_REDIS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
+    "sentiq_redis_memory_bytes": ("Memory that Redis uses", lambda info: info.used_bytes),
+    "sentiq_redis_memory_limit_bytes": ("Its maxmemory; 0 is no limit", lambda info: info.limit_bytes),
     "sentiq_redis_persisting": (
         "Whether it writes its log, and the last write went well",
-        lambda store: store.persisting,
+        lambda info: info.persisting,
     ),
-    "sentiq_redis_clients": ("Connections to it", lambda store: store.clients),
+    "sentiq_redis_clients": ("Connections to it", lambda info: info.clients),
 }
 _OF_WEBHOOKS: dict[str, tuple[str, Callable[[Due], float]]] = {
     "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda found: found.deliveries),
@@ -88,22 +88,22 @@ _HISTOGRAMS = {
 }
 
 
-class LedgerCollector(Collector):
-    """One reading of the ledger; raises LedgerUnavailableError."""
+class StoreCollector(Collector):
+    """One reading of the job store; raises StoreUnavailableError."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._queues = read_queues(ledger)
-        self._workers = live_workers(ledger)
-        self._figures = Figures.read(ledger)
-        self._due = due(ledger)
-        self._store = look_at(ledger.redis)
+    def __init__(self, store: JobStore) -> None:
+        self._queues = read_backlogs(store)
+        self._workers = live_workers(store)
+        self._counters = Counters.read(store)
+        self._due = read_due(store)
+        self._redis = redis_info(store.redis)
 
     def collect(self) -> Iterable[Metric]:
         """Yield every figure."""
-        yield _ledger_up(up=True)
+        yield _store_up(up=True)
         for name, (about, read) in _OF_CLASSES.items():
             yield _by_class(name, about, self._queues, read)
-        yield from _gauges(_OF_STORE, self._store)
+        yield from _gauges(_OF_REDIS, self._redis)
         yield from _gauges(_OF_WEBHOOKS, self._due)
         yield GaugeMetricFamily("sentiq_workers", "Workers alive", value=len(self._workers))
         for name in ("children", "ready"):
@@ -114,10 +114,10 @@ class LedgerCollector(Collector):
 
     def _sums(self) -> Iterator[Metric]:
         for name, about in _SUMS.items():
-            yield CounterMetricFamily(f"sentiq_{name}", about, value=self._figures.counts.get(name, 0))
+            yield CounterMetricFamily(f"sentiq_{name}", about, value=self._counters.counts.get(name, 0))
         for figure, (name, label, about, always) in _LABELLED.items():
             family = CounterMetricFamily(f"sentiq_{name}", about, labels=[label])
-            for value, count in (dict.fromkeys(always, 0) | dict(self._figures.labels(figure))).items():
+            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(figure))).items():
                 family.add_metric([value], count)
             yield family
 
@@ -125,22 +125,22 @@ class LedgerCollector(Collector):
         for histogram, (name, about, labels) in _HISTOGRAMS.items():
             family = HistogramMetricFamily(f"sentiq_{name}", about, labels=["class"] if labels[0] else [])
             for label in labels:
-                buckets, total = self._figures.histogram(histogram, label)
+                buckets, total = self._counters.histogram(histogram, label)
                 bounds = [("+Inf" if bound == math.inf else str(bound), count) for bound, count in buckets]
                 family.add_metric([label] if label else [], bounds, total)
             yield family
 
 
-class LedgerDown(Collector):
+class StoreDown(Collector):
     """What is told when Redis does not answer: that."""
 
     def collect(self) -> Iterable[Metric]:
         """Yield the one figure."""
-        yield _ledger_up(up=False)
+        yield _store_up(up=False)
 
 
-def _ledger_up(*, up: bool) -> Metric:
-    return GaugeMetricFamily("sentiq_ledger_up", "Whether Redis answered; 0 comes alone", value=up)
+def _store_up(*, up: bool) -> Metric:
+    return GaugeMetricFamily("sentiq_store_up", "Whether Redis answered; 0 comes alone", value=up)
 
 
 def _gauges(about: Mapping[str, tuple[str, Callable[[Any], float]]], found: object) -> Iterator[Metric]:
@@ -149,7 +149,7 @@ def _gauges(about: Mapping[str, tuple[str, Callable[[Any], float]]], found: obje
 
 
 def _by_class(
-    name: str, about: str, queues: dict[QueueClass, Queue], read: Callable[[Queue], float | None]
+    name: str, about: str, queues: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, about, labels=["class"])
     for queue_class, queue in queues.items():
@@ -166,9 +166,9 @@ def read() -> Response:
     registry = CollectorRegistry()
     collector: Collector
     try:
-        collector = LedgerCollector(services().ledger)
-    except LedgerUnavailableError as error:
+        collector = StoreCollector(services().store)
+    except StoreUnavailableError as error:
         logger.warning("no figures to tell: %s", error)
-        collector = LedgerDown()
+        collector = StoreDown()
     registry.register(collector)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

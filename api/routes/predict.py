@@ -46,4 +46,4 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
-    return services().ledger.results(job.id, 0, len(texts)).items
+    return services().store.results(job.id, 0, len(texts)).items

@@ -36,16 +36,16 @@ def read(job_id: str) -> Response:
     limit, (start, skip) = _limit(form), _cursor()
     if follow and form == _JSON:
         raise bad_query("follow", f"only a stream can follow: ask for {_NDJSON} or {_CSV}")
-    job = services().ledger.job(job_id, owner())
+    job = services().store.job(job_id, owner())
     if start + skip > job.counts.total:
         raise bad_query("cursor", "it lies behind the last item")
     wanted = ItemStatus(status) if status else None
     if form == _JSON:
         most = limit or PAGE_ITEMS
-        walk = Walk(services().ledger, job, start, skip, PAGE_ITEMS if wanted else most)
+        walk = Walk(services().store, job, start, skip, PAGE_ITEMS if wanted else most)
         return reply(page_view(job, walk, most, wanted))
-    walk = Walk(services().ledger, job, start, skip)
-    items = Following(services().ledger, services().waiters, job, start, skip) if follow else walk
+    walk = Walk(services().store, job, start, skip)
+    items = Following(services().store, services().waiters, job, start, skip) if follow else walk
     write = ndjson_lines if form == _NDJSON else csv_rows
     lines: Iterator[bytes] = write(items, limit, wanted)
     return Response(stream_with_context(lines), content_type=f"{form}; charset=utf-8")

@@ -14,7 +14,7 @@ from api.routes.context import services
 from api.schemas import status as others
 from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
-from tasks.store.backlog import live_workers, read_queues
+from tasks.store.backlog import live_workers, read_backlogs
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
 service = Blueprint("service", __name__)
@@ -41,17 +41,17 @@ def livez() -> Response:
 @public
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
-    services().ledger.check()
+    services().store.check()
     return reply(others.State(status="ready"))
 
 
 @service.get("/v1/queue")
 def queue() -> Response:
     """Tell of each class what waits, how fast it drains and whether more is accepted."""
-    ledger = services().ledger
-    workers = live_workers(ledger)
+    store = services().store
+    workers = live_workers(store)
     children = sum(worker.children for worker in workers)
-    classes = {name: queue_view(each) for name, each in read_queues(ledger).items()}
+    classes = {name: queue_view(each) for name, each in read_backlogs(store).items()}
     return reply(others.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
 
 
@@ -59,7 +59,7 @@ def queue() -> Response:
 def info() -> Response:
     """Tell the models that answer and every limit of the service."""
     limits = services().settings
-    models = services().ledger.models()
+    models = services().store.models()
     return reply(
         {
             "service": "sentiq",

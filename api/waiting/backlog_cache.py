@@ -7,9 +7,9 @@ import math
 import time
 from dataclasses import dataclass
 
-from tasks.errors import LedgerUnavailableError
-from tasks.store.backlog import Queue, read_queues
-from tasks.store.jobs import Ledger
+from tasks.errors import StoreUnavailableError
+from tasks.store.backlog import Backlog, read_backlogs
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.jobs import Job, QueueClass
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ class Place:
 class Queues:
     """The queues as they were a moment ago."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._read: dict[QueueClass, Queue] = {}
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._read: dict[QueueClass, Backlog] = {}
         self._looked = -_FRESH_S
 
     def place(self, job: Job) -> Place | None:
@@ -56,13 +56,13 @@ class Queues:
             return _UNKNOWN_POLL_MS[job.queue_class]
         return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(place.eta_s * 1000)))
 
-    def _queue(self, queue_class: QueueClass) -> Queue | None:
+    def _queue(self, queue_class: QueueClass) -> Backlog | None:
         now = time.monotonic()
         if now - self._looked >= _FRESH_S:
             self._looked = now
             try:
-                self._read = read_queues(self._ledger)
-            except LedgerUnavailableError as error:
+                self._read = read_backlogs(self._store)
+            except StoreUnavailableError as error:
                 # The job was read: its answer matters more than how long it will take.
                 logger.warning("no queues to tell of: %s", error)
         return self._read.get(queue_class)

@@ -12,8 +12,8 @@ from typing import Any
 import redis
 
 from api.waiting.subscription import FRESH_S, View, Watch
-from tasks.errors import LedgerUnavailableError
-from tasks.store.jobs import Ledger
+from tasks.errors import StoreUnavailableError
+from tasks.store.jobs import JobStore
 from tasks.store.keys import FINISHED_CHANNEL, PROGRESS_CHANNEL
 from tasks.vocabulary.jobs import Job
 
@@ -27,10 +27,10 @@ _RECONNECT_S = 0.5
 class Waiters:
     """Under gevent the thread is a greenlet and a waiter costs a few kilobytes."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, store: JobStore) -> None:
         self.closing = False
-        self._ledger = ledger
-        self._most = ledger.settings.max_held
+        self._store = store
+        self._most = store.settings.max_held
         self._watches: dict[str, Watch] = {}
         self._held = 0
         self._subscribed = threading.Event()
@@ -45,7 +45,7 @@ class Waiters:
         """Wait for a job that was just accepted; should Redis go meanwhile, it is still accepted."""
         try:
             return self.wait(job, seconds)
-        except LedgerUnavailableError as error:
+        except StoreUnavailableError as error:
             logger.warning("%s is accepted, but cannot be followed: %s", job.id, error)
             return job
 
@@ -66,7 +66,7 @@ class Waiters:
     def watch(self, job: Job) -> Iterator[View]:
         """Be one of those who wait for the job."""
         self._start()
-        watch = self._watches.setdefault(job.id, Watch(self._ledger, job))
+        watch = self._watches.setdefault(job.id, Watch(self._store, job))
         watch.viewers += 1
         self._held += 1
         try:
@@ -99,7 +99,7 @@ class Waiters:
     def _listen(self) -> None:
         while True:
             try:
-                with self._ledger.redis.pubsub() as pubsub:
+                with self._store.redis.pubsub() as pubsub:
                     pubsub.subscribe(PROGRESS_CHANNEL, FINISHED_CHANNEL)
                     while True:
                         self._relay(pubsub.get_message(timeout=1))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.errors import SentiqError
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.jobs import Job
 
 # A record that was read so long ago is read again.
@@ -29,12 +29,12 @@ class Turn:
 class Watch:
     """What all who wait for one job share: the record as it was read last, and what wakes them."""
 
-    def __init__(self, ledger: Ledger, job: Job) -> None:
+    def __init__(self, store: JobStore, job: Job) -> None:
         self.viewers = 0
         self._came = 0
         self._over: dict[int, threading.Event] = {}
         self._changed: dict[int, threading.Event] = {}
-        self._ledger = ledger
+        self._store = store
         self._id, self._owner = job.id, job.terms.owner
         self._version, self._read_version = 1, 0
         self._read_at = 0.0
@@ -69,7 +69,7 @@ class Watch:
             if self._read_version < self._version or time.monotonic() - self._read_at > FRESH_S:
                 version = self._version
                 try:
-                    self._found = self._ledger.job(self._id, self._owner)
+                    self._found = self._store.job(self._id, self._owner)
                 except SentiqError as error:
                     self._found = error
                 self._read_version, self._read_at = version, time.monotonic()

@@ -1,6 +1,6 @@
 """The Celery app of either side: same queues, JSON only, every wait finite, no result backend.
 
-Celery carries the work; the ledger keeps the promise. So there is no result backend anywhere: nothing to
+Celery carries the work; the job store keeps the promise. So there is no result backend anywhere: nothing to
 subscribe to in the API, nothing that can turn a scored text into a failure because a result was not stored.
 """
 

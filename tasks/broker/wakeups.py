@@ -9,7 +9,7 @@ from kombu.exceptions import KombuError
 from redis import RedisError
 
 from tasks.broker.celery_app import SCORE_TASK
-from tasks.store.keys import Ref
+from tasks.store.keys import ChunkRef
 from tasks.vocabulary.jobs import QueueClass
 
 
@@ -17,7 +17,7 @@ class NotPublishedError(Exception):
     """The messages may not have arrived. The job is safe: the reconciler sends what is missing."""
 
 
-def ring(app: Celery, queue_class: QueueClass, refs: Sequence[Ref]) -> None:
+def publish_wakeups(app: Celery, queue_class: QueueClass, refs: Sequence[ChunkRef]) -> None:
     """Send a message for each chunk, all in one round trip. Raises NotPublishedError."""
     try:
         with app.producer_pool.acquire(block=True, timeout=1) as producer, producer.batch():

@@ -13,7 +13,7 @@ from redis import RedisError
 
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
 from tasks.settings import Settings
-from tasks.store.connection import ledger_errors
+from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
 from tasks.vocabulary.jobs import QueueClass
 
@@ -25,7 +25,9 @@ _LOOK_S = 1.0
 _STORE_FULL_S = 10
 
 
-def ask(settings: Settings, queue_class: QueueClass, owner: str, payloads: Iterable[bytes]) -> bytes:
+def admission_request(
+    settings: Settings, queue_class: QueueClass, owner: str, payloads: Iterable[bytes]
+) -> bytes:
     """Write the terms of an owner who asks for room in a class; the payloads tell what is asked for."""
     mark = hashlib.blake2b(owner.encode(), digest_size=12)
     for payload in payloads:
@@ -47,7 +49,7 @@ def ask(settings: Settings, queue_class: QueueClass, owner: str, payloads: Itera
     return to_json(terms | ({"quota": settings.quota_items} if owner else {}))
 
 
-def refused(reason: bytes, wait_ms: int, settings: Settings) -> QuotaExceededError | ServiceFullError:
+def refusal_error(reason: bytes, wait_ms: int, settings: Settings) -> QuotaExceededError | ServiceFullError:
     """Return the error for a refusal: `quota` or `full`."""
     if reason == b"quota":
         return QuotaExceededError(str(settings.quota_items), wait_ms / 1000)
@@ -65,7 +67,7 @@ class Headroom:
     def check(self) -> None:
         """Raise StoreFullError when so little is left that writes of results might fail."""
         if time.monotonic() - self._looked >= _LOOK_S:
-            with ledger_errors():
+            with store_errors():
                 memory: dict[str, int] = self._redis.info("memory")
             self._full = 0 < memory["maxmemory"] * _FULL < memory["used_memory"]
             self._looked = time.monotonic()

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
-from tasks.store.keys import OPEN, PREFIX, UPLOADS, job_key, jobs_of, tombstone
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
+from tasks.store.keys import OPEN, PREFIX, UPLOADS, job_key, owner_jobs_key, tombstone_key
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import ItemError
 
@@ -24,39 +24,39 @@ TOMBSTONE_MS = 15 * 86_400_000
 _AT_ONCE = 100
 
 
-def cancel(ledger: Ledger, job_id: str, patience_s: float = math.inf) -> bool:
+def cancel_job(store: JobStore, job_id: str, patience_s: float = math.inf) -> bool:
     """Cancel a job: what nobody has leased is closed at once, the rest soon. False when it was over.
 
     Of a very large job as much is closed as can be in so many seconds; calling again goes on.
     """
     end = time.monotonic() + patience_s
     # Without workers there is nobody to wait for, nor a reconciler to close what a dead child holds.
-    grace_ms = CANCEL_GRACE_MS if ledger.models() else 0
+    grace_ms = CANCEL_GRACE_MS if store.models() else 0
     keys = [job_key(job_id), OPEN, UPLOADS]
-    if not ledger.run("cancel_job", keys, [PREFIX, job_id, grace_ms]):
+    if not store.run("cancel_job", keys, [PREFIX, job_id, grace_ms]):
         return False
     cursor, first = 0, True
     while (cursor or first) and time.monotonic() < end:
-        cursor, first = close_items(ledger, job_id, ItemError.CANCELED, cursor=cursor), False
+        cursor, first = expire_chunks(store, job_id, ItemError.CANCELED, cursor=cursor), False
     return True
 
 
-def delete(ledger: Ledger, job_id: str, owner: str) -> None:
+def delete_job(store: JobStore, job_id: str, owner: str) -> None:
     """Erase a job with its texts and results. What children hold of it they find gone."""
-    keys = [job_key(job_id), tombstone(job_id), OPEN, UPLOADS, jobs_of(owner)]
-    ledger.run("delete_job", keys, [PREFIX, job_id, TOMBSTONE_MS])
+    keys = [job_key(job_id), tombstone_key(job_id), OPEN, UPLOADS, owner_jobs_key(owner)]
+    store.run("delete_job", keys, [PREFIX, job_id, TOMBSTONE_MS])
 
 
-def close_items(
-    ledger: Ledger, job_id: str, error: ItemError, *, cursor: int = 0, count: int = _AT_ONCE
+def expire_chunks(
+    store: JobStore, job_id: str, error: ItemError, *, cursor: int = 0, count: int = _AT_ONCE
 ) -> int:
     """Give up some chunks of a canceled or overdue job; return the cursor of the rest, 0 if there is none."""
-    with ledger_errors():
-        cursor, payloads = ledger.redis.hscan(job_key(job_id, "in"), cursor, count=count)
+    with store_errors():
+        cursor, payloads = store.redis.hscan(job_key(job_id, "in"), cursor, count=count)
     if payloads:
         keys = [job_key(job_id, part) for part in ("", "in", "out", "tokens", "order", "kept")]
         args = [arg for start, raw in payloads.items() for arg in _given_up(job_id, int(start), raw, error)]
-        ledger.run("expire_chunks", keys, [PREFIX, job_id, error.status, *args])
+        store.run("expire_chunks", keys, [PREFIX, job_id, error.status, *args])
     return int(cursor)
 
 
@@ -66,4 +66,4 @@ def _given_up(job_id: str, start: int, payload: bytes, error: ItemError) -> Iter
     result = ChunkResult.given_up(chunk, error, attempts=0)
     kept = result.kept
     yield from (start, len(payload), len(chunk.items), chunk.cost, result.counts.failed)
-    yield from (result.encode(), kept.encode() if kept else "", to_json(result.figures))
+    yield from (result.encode(), kept.encode() if kept else "", to_json(result.counters))

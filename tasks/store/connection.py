@@ -12,7 +12,7 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from tasks.errors import LedgerUnavailableError
+from tasks.errors import StoreUnavailableError
 from tasks.settings import Settings
 
 SOCKET_TIMEOUT_S = 1.5
@@ -48,7 +48,7 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class RedisInfo:
     """How a Redis is; `limit_bytes` 0 is no limit."""
 
     used_bytes: int
@@ -57,12 +57,12 @@ class Store:
     clients: int
 
 
-def look_at(client: Any) -> Store:
+def redis_info(client: Any) -> RedisInfo:
     """Read how a Redis is."""
-    with ledger_errors():
+    with store_errors():
         found: dict[str, Any] = client.info()
     persisting = bool(found["aof_enabled"]) and found["aof_last_write_status"] == "ok"
-    return Store(found["used_memory"], found["maxmemory"], persisting, found["connected_clients"])
+    return RedisInfo(found["used_memory"], found["maxmemory"], persisting, found["connected_clients"])
 
 
 def _broken(patience: int) -> tuple[type[Exception], ...]:
@@ -71,9 +71,9 @@ def _broken(patience: int) -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def ledger_errors() -> Iterator[None]:
+def store_errors() -> Iterator[None]:
     """Turn what Redis says into the one error callers act upon: try again later."""
     try:
         yield
     except (redis.RedisError, OSError) as error:
-        raise LedgerUnavailableError(str(error)) from error
+        raise StoreUnavailableError(str(error)) from error

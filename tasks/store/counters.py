@@ -1,4 +1,4 @@
-"""What is counted since the ledger began: one hash of sums, named `figure` or `figure:label`.
+"""What is counted since the job store began: one hash of sums, named `figure` or `figure:label`.
 
 Each changes in the Lua script that does the work it tells of: children and API processes may die by
 `kill -9` at any moment, and no count is lost with them or made twice. A label is never a text, a key or an
@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 
 _SUM = "sum"
@@ -38,8 +38,8 @@ HISTOGRAMS = {
 }
 
 
-class Tally:
-    """What a child adds up until the ledger counts it with the next outcomes that the child writes."""
+class LocalCounters:
+    """What a child adds up until the job store counts it with the next outcomes that the child writes."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -57,16 +57,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Counters:
     """One reading of all that was counted."""
 
     counts: Mapping[str, int]
 
     @classmethod
-    def read(cls, ledger: Ledger) -> Figures:
+    def read(cls, store: JobStore) -> Counters:
         """Read the hash."""
-        with ledger_errors():
-            counted: dict[bytes, bytes] = ledger.redis.hgetall(COUNTERS)
+        with store_errors():
+            counted: dict[bytes, bytes] = store.redis.hgetall(COUNTERS)
         return cls({name.decode(): int(count) for name, count in counted.items()})
 
     def labels(self, figure: str) -> Iterator[tuple[str, int]]:
@@ -85,7 +85,7 @@ class Figures:
         return [*below, (math.inf, sum(counts.values()))], total
 
 
-def count(ledger: Ledger, figure: str, by: int = 1) -> None:
-    """Count what no script of the ledger does."""
-    with ledger_errors():
-        ledger.redis.hincrby(COUNTERS, figure, by)
+def increment(store: JobStore, figure: str, by: int = 1) -> None:
+    """Count what no script of the job store does."""
+    with store_errors():
+        store.redis.hincrby(COUNTERS, figure, by)

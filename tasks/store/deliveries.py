@@ -1,4 +1,4 @@
-"""Deliveries of webhooks in the ledger: lease what is due, write what became of an attempt, read the log.
+"""Deliveries of webhooks in the job store: lease what is due, write what became of an attempt, read the log.
 
 The script that ends a job records its delivery. A lease counts an attempt before it is made, so attempts
 are bounded whatever dies; a delivery whose sender died is due again when the lease is over.
@@ -12,15 +12,15 @@ from enum import StrEnum
 
 from pydantic_core import from_json, to_json
 
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger, pairs
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore, pairs
 from tasks.store.keys import DELIVERIES, PREFIX, job_key
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.webhooks import Event
 
 # Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
 LEASE_S = 60
-REPORT_S = 5  # between two reports of a sender, which count for three times as long
+HEARTBEAT_S = 5  # between two reports of a sender, which count for three times as long
 
 
 class DeliveryStatus(StrEnum):
@@ -52,7 +52,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptOutcome:
     """What came of an attempt: the receiver's status code, or why there was none."""
 
     status_code: int | None = None
@@ -82,27 +82,27 @@ class DeliveryLog:
     next_ms: int | None
 
 
-def report(ledger: Ledger, sender: str) -> None:
+def heartbeat(store: JobStore, sender: str) -> None:
     """Say that the sender of this name takes what is due."""
-    with ledger_errors():
-        ledger.redis.set(f"{PREFIX}sender:{sender}", 1, ex=3 * REPORT_S)
+    with store_errors():
+        store.redis.set(f"{PREFIX}sender:{sender}", 1, ex=3 * HEARTBEAT_S)
 
 
-def reports(ledger: Ledger, sender: str) -> bool:
+def is_alive(store: JobStore, sender: str) -> bool:
     """Tell whether it said so lately."""
-    with ledger_errors():
-        return bool(ledger.redis.exists(f"{PREFIX}sender:{sender}"))
+    with store_errors():
+        return bool(store.redis.exists(f"{PREFIX}sender:{sender}"))
 
 
-def lease(ledger: Ledger, most: int, crowded: Sequence[str]) -> list[Delivery]:
+def lease_due(store: JobStore, most: int, crowded: Sequence[str]) -> list[Delivery]:
     """Lease up to so many due deliveries, none of them to a host that is crowded already."""
-    limits = [1 + len(ledger.settings.webhook_retries_s), LEASE_S * 1000]
-    answer = ledger.run("lease_deliveries", [DELIVERIES], [PREFIX, most, *limits, *crowded])
+    limits = [1 + len(store.settings.webhook_retries_s), LEASE_S * 1000]
+    answer = store.run("lease_deliveries", [DELIVERIES], [PREFIX, most, *limits, *crowded])
     return [_read(job_id.decode(), dict(pairs(raw))) for job_id, raw in answer]
 
 
-def settle(
-    ledger: Ledger, delivery: Delivery, answer: Answer, status: DeliveryStatus, delay_s: float = 0
+def record_attempt(
+    store: JobStore, delivery: Delivery, answer: AttemptOutcome, status: DeliveryStatus, delay_s: float = 0
 ) -> None:
     """Write the outcome of an attempt; a delivery still pending is due again after the delay."""
     keys = [DELIVERIES, job_key(delivery.job_id, "delivery"), job_key(delivery.job_id)]
@@ -114,7 +114,7 @@ def settle(
         status,
         int(delay_s * 1000),
     ]
-    ledger.run("record_attempt", keys, args)
+    store.run("record_attempt", keys, args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +125,20 @@ class Due:
     late_s: float
 
 
-def due(ledger: Ledger) -> Due:
+def read_due(store: JobStore) -> Due:
     """Read what waits for a sender."""
-    with ledger_errors():
-        deliveries = ledger.redis.zcard(DELIVERIES)
-        first = ledger.redis.zrange(DELIVERIES, 0, 0, withscores=True)
-    late_ms = ledger.now_ms() - first[0][1] if first else 0
+    with store_errors():
+        deliveries = store.redis.zcard(DELIVERIES)
+        first = store.redis.zrange(DELIVERIES, 0, 0, withscores=True)
+    late_ms = store.now_ms() - first[0][1] if first else 0
     return Due(deliveries, max(0, late_ms / 1000))
 
 
-def log(ledger: Ledger, job_id: str) -> DeliveryLog | None:
+def read_log(store: JobStore, job_id: str) -> DeliveryLog | None:
     """Read what became of a job's delivery; None for a job that has none, or is not over."""
-    with ledger_errors():
-        raw: dict[bytes, bytes] = ledger.redis.hgetall(job_key(job_id, "delivery"))
-        due = ledger.redis.zscore(DELIVERIES, job_id)
+    with store_errors():
+        raw: dict[bytes, bytes] = store.redis.hgetall(job_key(job_id, "delivery"))
+        due = store.redis.zscore(DELIVERIES, job_id)
     if not raw:
         return None
     delivery = _read(job_id, raw)

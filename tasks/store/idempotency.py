@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from tasks.errors import KeyInFlightError, KeyReusedError
+from tasks.errors import IdempotencyKeyInFlightError, IdempotencyKeyReusedError
 from tasks.store.keys import PREFIX
 
 REMEMBERED_MS = 86_400_000
@@ -17,7 +17,7 @@ _OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """A key of an owner, with the hash of the body it came with; None while that is still coming in."""
 
     owner: str
@@ -25,13 +25,13 @@ class Key:
     body: str | None = None
 
     @property
-    def place(self) -> str:
+    def redis_key(self) -> str:
         """Where Redis remembers it: `<hash of the body> <job id>`."""
         name = hashlib.sha256(f"{self.owner}\0{self.text}".encode()).hexdigest()
         return f"{PREFIX}idempotency:{name}"
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """What is remembered in front of the job id."""
         return self.body or _OPEN
 
@@ -42,15 +42,15 @@ class Key:
         """
         mark, job_id = remembered.decode().split(" ")
         if mark == _OPEN:
-            raise KeyInFlightError(self.text)
+            raise IdempotencyKeyInFlightError(self.text)
         if self.body is not None and mark != self.body:
-            raise KeyReusedError(self.text)
+            raise IdempotencyKeyReusedError(self.text)
         return job_id
 
 
-def place_of(key: Key | None) -> str:
+def redis_key_of(key: IdempotencyKey | None) -> str:
     """Return where Redis remembers a key, and of none a place where nothing is."""
-    return key.place if key else _NOWHERE
+    return key.redis_key if key else _NOWHERE
 
 
 def digest(body: bytes) -> str:

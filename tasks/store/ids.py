@@ -14,18 +14,18 @@ _TIME_CHARS = 10
 _MAC_BYTES = 5
 
 
-class IdMint:
+class JobIds:
     """Mints and checks `job_` + ULID + 8 characters of an HMAC-SHA256 over the ULID and the owner."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def mint(self, owner: str = "") -> str:
+    def issue(self, owner: str = "") -> str:
         """Return an id that was never used."""
         ulid = str(ULID())
         return f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
 
-    def minted_ms(self, job_id: str, owner: str = "") -> int | None:
+    def issued_at_ms(self, job_id: str, owner: str = "") -> int | None:
         """Return when the id was minted for the owner, in ms since the epoch; None if it never was."""
         ulid = job_id[len(_PREFIX) : len(_PREFIX) + _ULID_CHARS]
         if not job_id.isascii() or not hmac.compare_digest(
@@ -35,7 +35,7 @@ class IdMint:
         return int(ULID.from_str(ulid).timestamp * 1000)
 
     @staticmethod
-    def least_at(ms: int) -> str:
+    def lower_bound(ms: int) -> str:
         """Return what every id minted at that time or later is not below, and every earlier one is."""
         return _PREFIX + str(ULID.from_timestamp(max(0, ms) / 1000))[:_TIME_CHARS]
 

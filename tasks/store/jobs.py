@@ -1,4 +1,4 @@
-"""The ledger: what was accepted, what is leased, what is done. The only truth about a job.
+"""The job store: what was accepted, what is leased, what is done. The only truth about a job.
 
 Every change is one Lua script, so that no crash leaves half of it; times are Redis's own, so that no
 machine's clock matters. What children do to it is in `leases`, how jobs grow in `uploads`, how they end early
@@ -20,21 +20,21 @@ from pydantic_core import from_json, to_json
 
 from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
 from tasks.settings import Settings
-from tasks.store.admission import Headroom, ask, refused
-from tasks.store.connection import connect, ledger_errors
-from tasks.store.idempotency import REMEMBERED_MS, Key, place_of
-from tasks.store.ids import IdMint
+from tasks.store.admission import Headroom, admission_request, refusal_error
+from tasks.store.connection import connect, store_errors
+from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey, redis_key_of
+from tasks.store.ids import JobIds
 from tasks.store.keys import (
     COUNTERS,
     OPEN,
     PREFIX,
     UPLOADS,
     WORKERS,
-    Ref,
+    ChunkRef,
     job_key,
-    jobs_of,
-    pending,
-    tombstone,
+    owner_jobs_key,
+    pending_key,
+    tombstone_key,
 )
 from tasks.vocabulary.chunks import Chunk, read_results
 from tasks.vocabulary.items import ItemResult
@@ -42,7 +42,7 @@ from tasks.vocabulary.jobs import Counts, Job, JobStatus, QueueClass, Terms
 
 PLAIN_TERMS = Terms()
 _DAY_MS = 86_400_000
-_FATES: dict[bytes, type[SentiqError]] = {
+MISSING_REASON: dict[bytes, type[SentiqError]] = {
     b"deleted": JobDeletedError,
     b"expired": JobExpiredError,
     b"lost": JobLostError,
@@ -65,8 +65,8 @@ class Page:
         return max(start for start in self.starts if start <= index)
 
 
-class Ledger:
-    """Records and reads jobs. Every method raises LedgerUnavailableError when Redis does not serve."""
+class JobStore:
+    """Records and reads jobs. Every method raises StoreUnavailableError when Redis does not serve."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         # redis-py types every answer as bytes or str or more; here it is what the call documents.
@@ -76,22 +76,22 @@ class Ledger:
         self._scripts = {path.stem: client.register_script(_source(path)) for path in _LUA.glob("*.lua")}
 
     @classmethod
-    def connect(cls, settings: Settings, *, patience: int = 1) -> Ledger:
-        """Open the ledger that the settings name; see `tasks.store.connection.connect` for patience."""
+    def connect(cls, settings: Settings, *, patience: int = 1) -> JobStore:
+        """Open the job store that the settings name; see `tasks.store.connection.connect` for patience."""
         return cls(connect(settings, patience=patience), settings)
 
     @cached_property
-    def ids(self) -> IdMint:
+    def ids(self) -> JobIds:
         """The mint of this deployment: signs with the secret given, or with one kept beside the jobs."""
         if self.settings.id_secret:
-            return IdMint(self.settings.id_secret.get_secret_value().encode())
-        with ledger_errors():
+            return JobIds(self.settings.id_secret.get_secret_value().encode())
+        with store_errors():
             self.redis.set(PREFIX + "secret", secrets.token_bytes(32), nx=True)
-            return IdMint(self.redis.get(PREFIX + "secret") or b"")
+            return JobIds(self.redis.get(PREFIX + "secret") or b"")
 
     def check(self) -> None:
         """Return when Redis answers and accepts writes."""
-        with ledger_errors():
+        with store_errors():
             self.redis.set(PREFIX + "writable", 1, px=1000)
 
     def create(
@@ -100,8 +100,8 @@ class Ledger:
         queue_class: QueueClass,
         terms: Terms = PLAIN_TERMS,
         *,
-        key: Key | None = None,
-        silence_ms: int | None = None,
+        key: IdempotencyKey | None = None,
+        idle_timeout_ms: int | None = None,
     ) -> Job:
         """Record a job with its chunks, before anything is published, and return it.
 
@@ -116,22 +116,25 @@ class Ledger:
         usual = keep_ms == self._keep_ms
         args: list[Any] = [PREFIX, job_id, queue_class, total, left_ms, keep_ms]
         args.append("" if usual else left_ms + max(keep_ms, self._keep_ms) + _DAY_MS)
-        args.append(silence_ms or "")
-        args += [key.mark if key else "", silence_ms or REMEMBERED_MS, to_json(terms.encode())]
-        refs, payloads = [Ref.of(chunk) for chunk in chunks], [chunk.encode() for chunk in chunks]
-        args += [sum(ref.cost for ref in refs), ask(self.settings, queue_class, terms.owner, payloads)]
+        args.append(idle_timeout_ms or "")
+        args += [key.fingerprint if key else "", idle_timeout_ms or REMEMBERED_MS, to_json(terms.encode())]
+        refs, payloads = [ChunkRef.of(chunk) for chunk in chunks], [chunk.encode() for chunk in chunks]
+        args += [
+            sum(ref.cost for ref in refs),
+            admission_request(self.settings, queue_class, terms.owner, payloads),
+        ]
         for ref, payload in zip(refs, payloads, strict=True):
             args += [ref.start, str(ref), payload]
-        keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending(queue_class), tombstone(job_id)]
-        keys += [jobs_of(terms.owner), UPLOADS, place_of(key)]
+        keys = [job_key(job_id), job_key(job_id, "in"), OPEN, pending_key(queue_class), tombstone_key(job_id)]
+        keys += [owner_jobs_key(terms.owner), UPLOADS, redis_key_of(key)]
         answer = self.run("create_job", keys, args)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if isinstance(now, bytes):
-            raise refused(now, ticket, self.settings)
+            raise refusal_error(now, ticket, self.settings)
         job = Job(job_id, JobStatus.QUEUED, queue_class, Counts(total), now, now + left_ms, terms)
-        return replace(job, growing=silence_ms is not None, ticket=ticket)
+        return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -145,9 +148,9 @@ class Ledger:
 
     def jobs(self, job_ids: Sequence[str], owner: str = "") -> list[Job | SentiqError]:
         """Read many records in one round trip; in place of a missing one is the error that says why."""
-        minted = {job_id: self.ids.minted_ms(job_id, owner) for job_id in job_ids}
+        minted = {job_id: self.ids.issued_at_ms(job_id, owner) for job_id in job_ids}
         known = [job_id for job_id, ms in minted.items() if ms is not None]
-        with ledger_errors():
+        with store_errors():
             if len(known) == 1:
                 records = {known[0]: self.redis.hgetall(job_key(known[0]))}
             else:
@@ -158,7 +161,7 @@ class Ledger:
         return [
             Job.decode(job_id, records[job_id])
             if records.get(job_id)
-            else self._fate(job_id, owner, minted[job_id])
+            else self._explain_missing(job_id, owner, minted[job_id])
             for job_id in job_ids
         ]
 
@@ -172,7 +175,7 @@ class Ledger:
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
-    def ended(self, job_id: str, position: int, chunks: int) -> list[list[ItemResult]]:
+    def results_by_completion(self, job_id: str, position: int, chunks: int) -> list[list[ItemResult]]:
         """Read the items of finished chunks in the order in which these ended, from a position in it on."""
         keys = [job_key(job_id, "order"), job_key(job_id, "out")]
         return [
@@ -180,15 +183,15 @@ class Ledger:
             for start, payload in pairs(self.run("results_by_completion", keys, [position, chunks]))
         ]
 
-    def remembered(self, key: Key) -> str | None:
-        """Return the id of the job that an idempotency key made, if any. See `Key.replays` for errors."""
-        with ledger_errors():
-            known = self.redis.get(key.place)
+    def remembered(self, key: IdempotencyKey) -> str | None:
+        """Return the id of the job that a key made, if any; raise what `IdempotencyKey.replays` does."""
+        with store_errors():
+            known = self.redis.get(key.redis_key)
         return key.replays(known) if known else None
 
     def models(self) -> list[dict[str, Any]]:
         """Return the models that live workers reported, without repetitions."""
-        with ledger_errors():
+        with store_errors():
             reports = [from_json(raw) for raw in self.redis.hvals(WORKERS)]
         now = self.now_ms()
         alive = [report for report in reports if report["until_ms"] > now]
@@ -196,7 +199,7 @@ class Ledger:
 
     def now_ms(self) -> int:
         """Redis's clock: the only one that counts."""
-        with ledger_errors():
+        with store_errors():
             seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
@@ -204,18 +207,18 @@ class Ledger:
         self, script: str, keys: Sequence[str], args: Sequence[Any], pipe: redis.Redis | None = None
     ) -> Any:
         """Run one of the Lua scripts, in a pipeline if one is given."""
-        with ledger_errors():
+        with store_errors():
             return self._scripts[script](keys=keys, args=args, client=pipe)
 
-    def _fate(self, job_id: str, owner: str, minted_ms: int | None) -> Job | SentiqError:
+    def _explain_missing(self, job_id: str, owner: str, issued_at_ms: int | None) -> Job | SentiqError:
         """Why there is no record."""
-        if minted_ms is None:
+        if issued_at_ms is None:
             return JobNotFoundError(job_id)
-        keys = [job_key(job_id), tombstone(job_id), COUNTERS]
-        fate = self.run("explain_missing", keys, [minted_ms, self._keep_ms, _CLOCKS_MS])
-        if fate == b"here":
+        keys = [job_key(job_id), tombstone_key(job_id), COUNTERS]
+        missing_reason = self.run("explain_missing", keys, [issued_at_ms, self._keep_ms, _CLOCKS_MS])
+        if missing_reason == b"here":
             return self.jobs([job_id], owner)[0]
-        return _FATES[fate](job_id)
+        return MISSING_REASON[missing_reason](job_id)
 
     @property
     def _keep_ms(self) -> int:

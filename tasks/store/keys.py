@@ -1,4 +1,4 @@
-"""How the ledger names things in Redis: keys, chunks and leases."""
+"""How the job store names things in Redis: keys, chunks and leases."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ WORKERS = PREFIX + "workers"
 UNACKED = PREFIX + "unacked"
 
 
-def pending(queue_class: QueueClass) -> str:
+def pending_key(queue_class: QueueClass) -> str:
     """Sorted set of refs nobody has leased, oldest first."""
     return f"{PREFIX}pending:{queue_class}"
 
 
-def queue(queue_class: QueueClass) -> str:
+def backlog_key(queue_class: QueueClass) -> str:
     """Hash of what waits in a class and how fast it drains, see `lua/include/backlog.lua`."""
     return f"{PREFIX}queue:{queue_class}"
 
 
-def leased(queue_class: QueueClass) -> str:
+def leased_key(queue_class: QueueClass) -> str:
     """Sorted set of leased refs by the time their lease ends."""
     return f"{PREFIX}leased:{queue_class}"
 
 
-def leases_of(worker: str) -> str:
+def leases_key(worker: str) -> str:
     """Hash of the refs that children of a worker hold, with the pid of each child."""
     return f"{PREFIX}leases:{worker}"
 
@@ -49,18 +49,18 @@ def job_key(job_id: str, part: str = "") -> str:
     return f"{PREFIX}job:{job_id}{':' if part else ''}{part}"
 
 
-def tombstone(job_id: str) -> str:
+def tombstone_key(job_id: str) -> str:
     """Key of what is told of a job without a record, where its id and the settings do not tell it."""
     return f"{PREFIX}tombstone:{job_id}"
 
 
-def jobs_of(owner: str) -> str:
+def owner_jobs_key(owner: str) -> str:
     """Sorted set of an owner's job ids, which sort by age."""
     return f"{PREFIX}jobs:{owner}"
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class ChunkRef:
     """A chunk as the queues name it; `cost` counts code points to score, `attempts` its leases."""
 
     job_id: str
@@ -69,12 +69,12 @@ class Ref:
     attempts: int = 0
 
     @classmethod
-    def of(cls, chunk: Chunk, attempts: int = 0) -> Ref:
+    def of(cls, chunk: Chunk, attempts: int = 0) -> ChunkRef:
         """Name a chunk."""
         return cls(chunk.job_id, chunk.start, chunk.cost, attempts)
 
     @classmethod
-    def parse(cls, raw: bytes) -> Ref:
+    def parse(cls, raw: bytes) -> ChunkRef:
         """Read what `str` wrote."""
         job_id, start, cost, attempts = raw.decode().split("/")
         return cls(job_id, int(start), int(cost), int(attempts))
@@ -91,6 +91,6 @@ class Lease:
     queue_class: QueueClass
     worker: str
     token: int
-    refs: Sequence[Ref]
+    refs: Sequence[ChunkRef]
     chunks: Sequence[Chunk]
     requests: Sequence[str] = ()  # ids of the HTTP requests that the chunks came with, for the log

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.errors import SentiqError
-from tasks.store.connection import ledger_errors
-from tasks.store.ids import IdMint
-from tasks.store.jobs import Ledger
-from tasks.store.keys import jobs_of
+from tasks.store.connection import store_errors
+from tasks.store.ids import JobIds
+from tasks.store.jobs import JobStore
+from tasks.store.keys import owner_jobs_key
 from tasks.vocabulary.jobs import Job
 
 _AT_ONCE = 100
@@ -38,12 +38,12 @@ class Filter:
     def ids(self) -> tuple[str, str]:
         """The least and the greatest id that can be meant, as Redis writes bounds."""
         after, before = self.created_after_ms, self.created_before_ms
-        least = "-" if after is None else f"[{IdMint.least_at(after - _CLOCKS_MS)}"
-        return least, "+" if before is None else f"({IdMint.least_at(before + _CLOCKS_MS)}"
+        least = "-" if after is None else f"[{JobIds.lower_bound(after - _CLOCKS_MS)}"
+        return least, "+" if before is None else f"({JobIds.lower_bound(before + _CLOCKS_MS)}"
 
 
 def page(
-    ledger: Ledger, owner: str, meant: Filter, cursor: str | None, limit: int
+    store: JobStore, owner: str, meant: Filter, cursor: str | None, limit: int
 ) -> tuple[list[Job], str | None]:
     """Return up to `limit` jobs that come behind the id `cursor`, and the cursor of what follows, if any."""
     found: list[Job] = []
@@ -51,8 +51,8 @@ def page(
     if cursor is not None:
         greatest = f"({cursor}"
     for _ in range(_MOST_READ // _AT_ONCE):
-        ids = _ids(ledger, owner, least, greatest)
-        for job in _read(ledger, owner, ids):
+        ids = _ids(store, owner, least, greatest)
+        for job in _read(store, owner, ids):
             if meant.matches(job):
                 found.append(job)
             if len(found) == limit:
@@ -63,19 +63,19 @@ def page(
     return found, ids[-1]
 
 
-def _ids(ledger: Ledger, owner: str, least: str, greatest: str) -> list[str]:
-    with ledger_errors():
-        raw = ledger.redis.zrange(
-            jobs_of(owner), greatest, least, desc=True, bylex=True, offset=0, num=_AT_ONCE
+def _ids(store: JobStore, owner: str, least: str, greatest: str) -> list[str]:
+    with store_errors():
+        raw = store.redis.zrange(
+            owner_jobs_key(owner), greatest, least, desc=True, bylex=True, offset=0, num=_AT_ONCE
         )
     return [job_id.decode() for job_id in raw]
 
 
-def _read(ledger: Ledger, owner: str, ids: list[str]) -> list[Job]:
+def _read(store: JobStore, owner: str, ids: list[str]) -> list[Job]:
     """Read the records; what has none any more leaves the list."""
-    records = ledger.jobs(ids, owner)
+    records = store.jobs(ids, owner)
     gone = [job_id for job_id, job in zip(ids, records, strict=True) if isinstance(job, SentiqError)]
     if gone:
-        with ledger_errors():
-            ledger.redis.zrem(jobs_of(owner), *gone)
+        with store_errors():
+            store.redis.zrem(owner_jobs_key(owner), *gone)
     return [job for job in records if isinstance(job, Job)]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tasks.errors import NothingToRetryError
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
 from tasks.store.keys import job_key
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
@@ -24,20 +24,20 @@ def retry_terms(job: Job) -> Terms:
     return replace(job.terms, retry_of=job.id, deadline_s=None)
 
 
-def kept_items(ledger: Ledger, job: Job) -> Iterator[Item]:
+def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:
     """Yield the failed items of a job that is over in input order. Raises NothingToRetryError at once."""
-    with ledger_errors():
-        starts = sorted(map(int, ledger.redis.hkeys(job_key(job.id, "kept"))))
+    with store_errors():
+        starts = sorted(map(int, store.redis.hkeys(job_key(job.id, "kept"))))
     if not starts:
         raise NothingToRetryError(job.id)
-    return _read(ledger, job.id, starts)
+    return _read(store, job.id, starts)
 
 
-def _read(ledger: Ledger, job_id: str, starts: list[int]) -> Iterator[Item]:
+def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
     for first in range(0, len(starts), _AT_ONCE):
         part = starts[first : first + _AT_ONCE]
-        with ledger_errors():
-            payloads = ledger.redis.hmget(job_key(job_id, "kept"), part)
+        with store_errors():
+            payloads = store.redis.hmget(job_key(job_id, "kept"), part)
         for start, payload in zip(part, payloads, strict=True):
             if payload is not None:
                 yield from Chunk.decode(job_id, start, payload).items

@@ -87,7 +87,7 @@ class ChunkResult:
         return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
 
     @property
-    def figures(self) -> dict[str, int]:
+    def counters(self) -> dict[str, int]:
         """What is counted when it is written: items by code, and by how often they were started."""
         codes = Counter(map(_code, self.outcomes))
         items = {f"items:{code}": count for code, count in codes.items()}

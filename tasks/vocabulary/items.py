@@ -80,7 +80,7 @@ Outcome = Verdict | TooManyTokens | ItemError
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One item with its outcome, as the ledger keeps it. `model` (`id@revision`) gave the verdict, if any."""
+    """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any."""
 
     index: int
     id: str | None

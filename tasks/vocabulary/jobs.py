@@ -138,7 +138,7 @@ class Job:
     finished_ms: int | None = None
     expires_ms: int | None = None
     model: dict[str, str] | None = None
-    growing: bool = False
+    uploading: bool = False
     ticket: int | None = None  # how many items of its class have to leave before its own
     error: JobError | None = None
 
@@ -167,7 +167,7 @@ class Job:
             finished_ms=number("finished") or None,
             expires_ms=number("expires") or None,
             model=from_json(raw[b"model"]) if b"model" in raw else None,
-            growing=b"growing" in raw,
+            uploading=b"growing" in raw,
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
         )

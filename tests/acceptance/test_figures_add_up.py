@@ -140,6 +140,6 @@ def test_without_redis_metrics_tell_that_and_nothing_else(tmp_path: Path) -> Non
     with Group() as group:
         server, url = start_redis(group, port=free_port())
         with started_stack(tmp_path, redis_url=url) as stack:
-            assert told(stack.url)["sentiq_ledger_up"] == 1
+            assert told(stack.url)["sentiq_store_up"] == 1
             psutil.Process(server.pid).kill()
-            eventually(lambda: told(stack.url) == {"sentiq_ledger_up": 0})
+            eventually(lambda: told(stack.url) == {"sentiq_store_up": 0})

@@ -53,7 +53,7 @@ def unavailable(http: httpx2.Client, job_id: str) -> None:
         answer = http.request(method, path, **options)
         seconds = time.monotonic() - started
         assert answer.headers["content-type"] == "application/problem+json", (method, path)
-        assert (answer.status_code, answer.json()["code"]) == (503, "ledger_unavailable"), (method, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), (method, path)
         assert int(answer.headers["retry-after"]) >= 1
         assert seconds < 2, (method, path, seconds)
     assert http.get("/livez").status_code == 200

@@ -122,7 +122,7 @@ def test_a_killed_redis_comes_back_with_every_job(tmp_path: Path, reviews: list[
             os.kill(server.pid, signal.SIGKILL)
             eventually(lambda: httpx2.get(f"{stack.url}/readyz").status_code == 503)
             refused = httpx2.post(f"{stack.url}/v1/jobs", json={"text": "好"})
-            assert (refused.status_code, refused.json()["code"]) == (503, "ledger_unavailable")
+            assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
             assert httpx2.get(f"{stack.url}/v1/jobs/{job_ids[0]}").status_code == 503, (
                 "not 404: nothing is known"
             )
@@ -162,8 +162,8 @@ def test_a_stop_answers_those_who_wait_with_what_they_can_ask_for_later(tmp_path
             child.suspend()
         options: dict[str, Any] = {"json": {"text": "好"}, "headers": {"Prefer": "wait=30"}, "timeout": 60}
         call = caller.submit(httpx2.post, f"{stack.url}/v1/jobs", **options)
-        ledger = redis.Redis.from_url(worker.environ()["REDIS_URL"])
-        eventually(lambda: ledger.zcard("sentiq:open"))
+        store = redis.Redis.from_url(worker.environ()["REDIS_URL"])
+        eventually(lambda: store.zcard("sentiq:open"))
         next(psutil.Process(process.pid) for process in stack.processes if process.name == "api").terminate()
         answer = call.result(timeout=20)
         assert answer.status_code == 202

@@ -16,13 +16,13 @@ import httpx2
 import pytest
 import redis
 
-from api.auth.api_keys import Keyring
+from api.auth.api_keys import ApiKeys
 from local.logs import Log
 from local.ports import free_port
 from local.processes import Group, Process
 from local.redis_server import redis_server
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 from tests.conftest import eventually
 
 JOB = {"text": "服务很贴心"}
@@ -238,14 +238,14 @@ def test_secrets_are_neither_in_redis_nor_in_logs_or_answers(
 
 
 def test_keys_outlive_a_redis_that_is_away_for_a_while(settings: Settings) -> None:
-    ledger = Ledger.connect(settings)
-    keyring = Keyring(ledger)
-    key, token = keyring.create("x", [])
-    assert keyring.find(token) == key
-    keyring._asked -= 60
-    ledger.redis.connection_pool.disconnect()
-    ledger.redis.connection_pool.connection_kwargs["port"] = 1
-    assert keyring.find(token) == key
+    store = JobStore.connect(settings)
+    api_keys = ApiKeys(store)
+    key, token = api_keys.create("x", [])
+    assert api_keys.find(token) == key
+    api_keys._asked -= 60
+    store.redis.connection_pool.disconnect()
+    store.redis.connection_pool.connection_kwargs["port"] = 1
+    assert api_keys.find(token) == key
 
 
 def test_too_many_requests_are_told_when_to_come_back(redis_url: str, tmp_path: Path) -> None:

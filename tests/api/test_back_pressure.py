@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from local.stack import Stack
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 from tests.api.test_access import bearer, made, running_api
 from tests.conftest import eventually, started_stack, worker_of
 
@@ -97,21 +97,21 @@ def test_the_quota_of_a_key_is_429_and_concerns_no_other(redis_url: str, tmp_pat
 
 
 def test_a_redis_without_memory_is_503_before_writes_fail(
-    redis_url: str, ledger: Ledger, tmp_path: Path
+    redis_url: str, store: JobStore, tmp_path: Path
 ) -> None:
     with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
-        ledger.redis.set("ballast", bytes(30_000_000))
+        store.redis.set("ballast", bytes(30_000_000))
         job = api.post("/v1/jobs", json={"text": "好"}).json()
 
         def refused_at_nine_tenths() -> bool:
-            ledger.redis.config_set("maxmemory", int(ledger.redis.info("memory")["used_memory"] * 1.08))
+            store.redis.config_set("maxmemory", int(store.redis.info("memory")["used_memory"] * 1.08))
             return api.post("/v1/jobs", json={"text": "好"}).is_error
 
         eventually(refused_at_nine_tenths)
         refused = api.post("/v1/jobs", json={"text": "好"})
         assert (refused.status_code, refused.json()["code"]) == (503, "store_full")
         assert int(refused.headers["retry-after"]) >= 10
-        ledger.redis.config_set("maxmemory", 1000)
+        store.redis.config_set("maxmemory", 1000)
         assert api.get(job["links"]["self"]).json()["status"] == "queued", "reading needs no memory"
 
 

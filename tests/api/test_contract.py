@@ -16,7 +16,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.app import create_app
-from api.auth.api_keys import Keyring
+from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
 from api.openapi.document import document
 from api.openapi.operations import OPERATIONS
@@ -24,9 +24,9 @@ from api.schemas.status import Problem
 from local.redis_server import redis_server
 from local.stack import Stack
 from tasks.settings import Settings
-from tasks.store import uploads as growing
-from tasks.store.idempotency import Key
-from tasks.store.jobs import Ledger
+from tasks.store import uploads
+from tasks.store.idempotency import IdempotencyKey
+from tasks.store.jobs import JobStore
 from tests.api.test_access import running_api
 from tests.conftest import eventually, worker_of
 from tests.webhooks.jobs import BAD, GOOD, end
@@ -78,9 +78,9 @@ class Services:
     """One that serves, one without a worker, one that asks for keys, one without a Redis."""
 
     serving: str
-    serving_ledger: Ledger
+    serving_store: JobStore
     idle: str
-    idle_ledger: Ledger
+    idle_store: JobStore
     guarded: str
     key: dict[str, str]
     powerless_key: dict[str, str]
@@ -91,13 +91,13 @@ class Services:
 def services(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     logs = tmp_path_factory.mktemp("contract")
 
-    def ledger(url: str) -> Ledger:
-        return Ledger.connect(Settings(redis_url=url))
+    def store(url: str) -> JobStore:
+        return JobStore.connect(Settings(redis_url=url))
 
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server())
-        keyring = Keyring(ledger(redis))
-        keys = [keyring.create("contract", scopes)[1] for scopes in (list(Scope), [])]
+        api_keys = ApiKeys(store(redis))
+        keys = [api_keys.create("contract", scopes)[1] for scopes in (list(Scope), [])]
         idle = stack.enter_context(
             running_api(redis, logs / "idle.log", AUTH="none", SENTIMENT_MAX_WAIT_S="3")
         )
@@ -106,8 +106,8 @@ def services(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with redis_server() as gone:
             dead = stack.enter_context(running_api(gone, logs / "dead.log", AUTH="none"))
         key, powerless_key = ({"authorization": f"Bearer {key}"} for key in keys)
-        serving_ledger = ledger(worker_of(live).environ()["REDIS_URL"])
-        yield Services(live.url, serving_ledger, idle, ledger(redis), guarded, key, powerless_key, dead)
+        serving_store = store(worker_of(live).environ()["REDIS_URL"])
+        yield Services(live.url, serving_store, idle, store(redis), guarded, key, powerless_key, dead)
 
 
 def call(url: str, name: str, job_id: str = "job_nonsense", **request: Any) -> httpx2.Response:
@@ -131,7 +131,7 @@ def over(services: Services) -> str:
 def ended_badly(services: Services) -> str:
     """A job whose item failed, on the service without a worker."""
     job_id = made(services.idle, priority="bulk")
-    end(services.idle_ledger, [BAD])
+    end(services.idle_store, [BAD])
     return job_id
 
 
@@ -139,8 +139,8 @@ def while_it_waits(services: Services, begin: Callable[[], httpx2.Response]) -> 
     """Have the job that a call makes end while the call waits for it."""
     with ThreadPoolExecutor() as caller:
         answer = caller.submit(begin)
-        eventually(lambda: services.idle_ledger.redis.zcard("sentiq:pending:bulk"))
-        end(services.idle_ledger, [GOOD])
+        eventually(lambda: services.idle_store.redis.zcard("sentiq:pending:bulk"))
+        end(services.idle_store, [GOOD])
         return answer.result()
 
 
@@ -155,8 +155,8 @@ def success(name: str, services: Services) -> httpx2.Response:
 
 
 def in_flight(services: Services) -> httpx2.Response:
-    job_id = services.serving_ledger.ids.mint("")
-    growing.reserve(services.serving_ledger, Key("", "in-flight", None), job_id)
+    job_id = services.serving_store.ids.issue("")
+    uploads.reserve_key(services.serving_store, IdempotencyKey("", "in-flight", None), job_id)
     return call(services.serving, "jobs_create", headers={"idempotency-key": "in-flight"})
 
 
@@ -203,7 +203,7 @@ ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     401: lambda name, its: call(its.guarded, name),
     403: lambda name, its: until(403, lambda: call(its.guarded, name, headers=its.powerless_key)),
     404: lambda name, its: call(its.serving, name),
-    410: lambda name, its: call(its.serving, name, its.serving_ledger.ids.mint("")),
+    410: lambda name, its: call(its.serving, name, its.serving_store.ids.issue("")),
     413: too_large,
     415: lambda name, its: call(its.serving, name, content=b"x", headers={"content-type": "text/plain"}),
     422: invalid,

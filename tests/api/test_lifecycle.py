@@ -112,7 +112,7 @@ def test_the_failed_items_of_a_job_can_be_tried_again(http: httpx2.Client) -> No
     body = {"items": items, "explain": True, "deadline_s": 1, "metadata": {"k": "v"}}
     first = http.post("/v1/jobs", json=body).json()
     early = http.post(f"/v1/jobs/{first['id']}/retry")
-    assert (early.status_code, early.json()["code"]) == (409, "job_not_over")
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
     assert early.headers["retry-after"] == "1"
     done = eventually(lambda: over(http, first["id"]), within_s=60)
     assert (done["status"], done["counts"]["timed_out"] > 0) == ("timed_out", True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from tasks.store.counters import Figures
-from tasks.store.jobs import Ledger
+from tasks.store.counters import Counters
+from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 
 
@@ -62,7 +62,7 @@ def test_metrics_tell_what_waits_and_who_works(http: httpx2.Client) -> None:
     assert {"sentiq_resent_total", "sentiq_lost_total"} <= {name for name, _ in told}
 
 
-def test_metrics_count_what_was_sent_again(ledger: Ledger) -> None:
-    assert Figures.read(ledger).counts == {}
-    ledger.redis.hincrby(COUNTERS, "resent", 3)
-    assert Figures.read(ledger).counts == {"resent": 3}
+def test_metrics_count_what_was_sent_again(store: JobStore) -> None:
+    assert Counters.read(store).counts == {}
+    store.redis.hincrby(COUNTERS, "resent", 3)
+    assert Counters.read(store).counts == {"resent": 3}

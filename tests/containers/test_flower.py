@@ -89,7 +89,7 @@ def test_nobody_stops_a_worker_through_it(flower: httpx2.Client, stack: Project)
     assert workers(flower) == WORKERS
 
 
-def test_the_ledger_cannot_be_read_as_flower(stack: Project) -> None:
+def test_the_store_cannot_be_read_as_flower(stack: Project) -> None:
     asked = "import os, redis; redis.Redis.from_url(os.environ['REDIS_URL']).get('sentiq:secret')"
     done = stack.compose("exec", "-T", "flower", "python", "-c", asked, check=False)
     assert "NoPermissionError" in done.stderr + done.stdout

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from api.auth.api_keys import Keyring
+from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
 from local.client import Client
 from local.logs import Log
@@ -17,7 +17,7 @@ from local.processes import ROOT
 from local.redis_server import redis_server
 from local.stack import Plan, interrupt_on_signals, running_stack
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 
 _CONFIG = Path(__file__).with_name("schemathesis.toml")
 _LEAST_CASES = 2_000
@@ -39,7 +39,7 @@ def main() -> int:
     log_path.parent.mkdir(exist_ok=True)
     with redis_server() as redis_url, log_path.open("w", encoding="utf-8") as log:
         os.environ |= _ENVIRONMENT | {"REDIS_URL": redis_url}
-        _, token = Keyring(Ledger.connect(Settings.read())).create("contract", list(Scope))
+        _, token = ApiKeys(JobStore.connect(Settings.read())).create("contract", list(Scope))
         plan = Plan(port=free_port(), redis_url=redis_url)
         with running_stack(plan, Log(log)) as stack, Client(stack.url, token) as client:
             stack.await_api(client)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.errors import KeyInFlightError, KeyReusedError
-from tasks.store.cancel import delete
-from tasks.store.idempotency import Key
-from tasks.store.jobs import Ledger
-from tasks.store.keys import job_key, jobs_of
+from tasks.errors import IdempotencyKeyInFlightError, IdempotencyKeyReusedError
+from tasks.store.cancel import delete_job
+from tasks.store.idempotency import IdempotencyKey
+from tasks.store.jobs import JobStore
+from tasks.store.keys import job_key, owner_jobs_key
 from tasks.store.listing import Filter, page
-from tasks.store.uploads import reserve, seal
+from tasks.store.uploads import close, reserve_key
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import QueueClass, Terms
@@ -16,18 +16,18 @@ from tasks.vocabulary.jobs import QueueClass, Terms
 BULK = QueueClass.BULK
 
 
-def record(ledger: Ledger, owner: str = "", key: Key | None = None, **metadata: str) -> str:
-    job_id = ledger.ids.mint(owner)
+def record(store: JobStore, owner: str = "", key: IdempotencyKey | None = None, **metadata: str) -> str:
+    job_id = store.ids.issue(owner)
     terms = Terms(owner=owner, metadata=metadata)
-    return ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, terms, key=key).id
+    return store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, terms, key=key).id
 
 
-def test_an_owners_jobs_come_newest_first_page_by_page(ledger: Ledger) -> None:
-    ids = [record(ledger, "anna") for _ in range(250)]
-    record(ledger, "bert")
+def test_an_owners_jobs_come_newest_first_page_by_page(store: JobStore) -> None:
+    ids = [record(store, "anna") for _ in range(250)]
+    record(store, "bert")
     seen, cursor = [], None
     while True:
-        jobs, cursor = page(ledger, "anna", Filter(), cursor, 60)
+        jobs, cursor = page(store, "anna", Filter(), cursor, 60)
         seen += [job.id for job in jobs]
         if cursor is None:
             break
@@ -35,63 +35,63 @@ def test_an_owners_jobs_come_newest_first_page_by_page(ledger: Ledger) -> None:
     assert seen == sorted(ids, reverse=True)
 
 
-def test_jobs_are_found_by_what_they_are(ledger: Ledger) -> None:
-    ids = [record(ledger, kind="even" if i % 2 == 0 else "odd") for i in range(6)]
+def test_jobs_are_found_by_what_they_are(store: JobStore) -> None:
+    ids = [record(store, kind="even" if i % 2 == 0 else "odd") for i in range(6)]
     even = Filter(wanted=lambda job: job.terms.metadata["kind"] == "even")
-    assert {job.id for job in page(ledger, "", even, None, 9)[0]} == set(ids[::2])
-    times = sorted(ledger.job(job_id).created_ms for job_id in ids)
-    assert not page(ledger, "", Filter(created_after_ms=times[-1]), None, 9)[0]
-    assert not page(ledger, "", Filter(created_before_ms=times[0]), None, 9)[0]
+    assert {job.id for job in page(store, "", even, None, 9)[0]} == set(ids[::2])
+    times = sorted(store.job(job_id).created_ms for job_id in ids)
+    assert not page(store, "", Filter(created_after_ms=times[-1]), None, 9)[0]
+    assert not page(store, "", Filter(created_before_ms=times[0]), None, 9)[0]
     between = Filter(created_after_ms=times[0] - 1, created_before_ms=times[-1] + 1)
-    assert len(page(ledger, "", between, None, 9)[0]) == 6
+    assert len(page(store, "", between, None, 9)[0]) == 6
 
 
-def test_the_list_does_not_grow_for_ever(ledger: Ledger) -> None:
-    gone = [record(ledger) for _ in range(50)]
-    ledger.redis.delete(*map(job_key, gone))
-    kept = [record(ledger) for _ in range(30)]
-    assert ledger.redis.zrange(jobs_of(""), 0, -1) == [job_id.encode() for job_id in sorted(kept)]
-    delete(ledger, kept[0], "")
-    assert ledger.redis.zcard(jobs_of("")) == 29
-    assert ledger.redis.pttl(jobs_of("")) > 0
+def test_the_list_does_not_grow_for_ever(store: JobStore) -> None:
+    gone = [record(store) for _ in range(50)]
+    store.redis.delete(*map(job_key, gone))
+    kept = [record(store) for _ in range(30)]
+    assert store.redis.zrange(owner_jobs_key(""), 0, -1) == [job_id.encode() for job_id in sorted(kept)]
+    delete_job(store, kept[0], "")
+    assert store.redis.zcard(owner_jobs_key("")) == 29
+    assert store.redis.pttl(owner_jobs_key("")) > 0
 
 
-def test_what_is_gone_is_not_listed(ledger: Ledger) -> None:
-    gone, kept = record(ledger), record(ledger)
-    ledger.redis.delete(job_key(gone))
-    assert [job.id for job in page(ledger, "", Filter(), None, 9)[0]] == [kept]
+def test_what_is_gone_is_not_listed(store: JobStore) -> None:
+    gone, kept = record(store), record(store)
+    store.redis.delete(job_key(gone))
+    assert [job.id for job in page(store, "", Filter(), None, 9)[0]] == [kept]
 
 
-def test_an_idempotency_key_makes_one_job(ledger: Ledger) -> None:
-    key = Key("anna", "k1", "hash")
-    first = record(ledger, "anna", key)
-    assert record(ledger, "anna", key) == first == ledger.remembered(key)
-    assert ledger.redis.zcard(jobs_of("anna")) == 1
-    with pytest.raises(KeyReusedError):
-        record(ledger, "anna", Key("anna", "k1", "another"))
-    assert record(ledger, "bert", Key("bert", "k1", "hash")) != first, "keys are their owners'"
-    assert ledger.redis.pttl(key.place) > 86_000_000
-    assert b"k1" not in key.place.encode()
+def test_an_idempotency_key_makes_one_job(store: JobStore) -> None:
+    key = IdempotencyKey("anna", "k1", "hash")
+    first = record(store, "anna", key)
+    assert record(store, "anna", key) == first == store.remembered(key)
+    assert store.redis.zcard(owner_jobs_key("anna")) == 1
+    with pytest.raises(IdempotencyKeyReusedError):
+        record(store, "anna", IdempotencyKey("anna", "k1", "another"))
+    assert record(store, "bert", IdempotencyKey("bert", "k1", "hash")) != first, "keys are their owners'"
+    assert store.redis.pttl(key.redis_key) > 86_000_000
+    assert b"k1" not in key.redis_key.encode()
 
 
-def test_a_key_is_in_flight_until_its_body_is_whole(ledger: Ledger) -> None:
-    key, job_id = Key("", "k1"), ledger.ids.mint()
-    assert reserve(ledger, key, job_id) is None
-    ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, silence_ms=60_000)
-    for other in (key, Key("", "k1", "hash")):
-        with pytest.raises(KeyInFlightError):
-            ledger.remembered(other)
-    with pytest.raises(KeyInFlightError):
-        reserve(ledger, key, ledger.ids.mint())
-    assert ledger.redis.pttl(key.place) <= 60_000, "should the reader die, the key is free again"
-    seal(ledger, job_id, Key("", "k1", "hash"))
-    assert ledger.remembered(Key("", "k1", "hash")) == job_id
-    assert reserve(ledger, key, ledger.ids.mint()) == job_id
+def test_a_key_is_in_flight_until_its_body_is_whole(store: JobStore) -> None:
+    key, job_id = IdempotencyKey("", "k1"), store.ids.issue()
+    assert reserve_key(store, key, job_id) is None
+    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, idle_timeout_ms=60_000)
+    for other in (key, IdempotencyKey("", "k1", "hash")):
+        with pytest.raises(IdempotencyKeyInFlightError):
+            store.remembered(other)
+    with pytest.raises(IdempotencyKeyInFlightError):
+        reserve_key(store, key, store.ids.issue())
+    assert store.redis.pttl(key.redis_key) <= 60_000, "should the reader die, the key is free again"
+    close(store, job_id, IdempotencyKey("", "k1", "hash"))
+    assert store.remembered(IdempotencyKey("", "k1", "hash")) == job_id
+    assert reserve_key(store, key, store.ids.issue()) == job_id
 
 
-def test_the_key_of_an_upload_that_was_cut_is_free_again(ledger: Ledger) -> None:
-    key, job_id = Key("", "k1"), ledger.ids.mint()
-    reserve(ledger, key, job_id)
-    ledger.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, silence_ms=60_000)
-    seal(ledger, job_id, key)
-    assert reserve(ledger, key, ledger.ids.mint()) is None
+def test_the_key_of_an_upload_that_was_cut_is_free_again(store: JobStore) -> None:
+    key, job_id = IdempotencyKey("", "k1"), store.ids.issue()
+    reserve_key(store, key, job_id)
+    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, idle_timeout_ms=60_000)
+    close(store, job_id, key)
+    assert reserve_key(store, key, store.ids.issue()) is None

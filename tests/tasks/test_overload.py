@@ -17,7 +17,7 @@ import pytest
 from tasks.errors import RefusedError
 from tasks.settings import Settings
 from tasks.store import leases
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, QueueClass
@@ -29,22 +29,22 @@ ITEMS_PER_S, OVERLOAD_S, TARGET_S = 30, 10, 4
 CHARS = 10
 
 
-def work(ledger: Ledger, stop: threading.Event) -> None:
+def work(store: JobStore, stop: threading.Event) -> None:
     """Finish ITEMS_PER_S items a second, half a second of work at a time."""
     child = leases.Holder("worker", 1, siblings=1)
     while not stop.is_set():
-        held = leases.lease(ledger, CLASS, child, ITEMS_PER_S * CHARS // 2)
+        held = leases.lease(store, CLASS, child, ITEMS_PER_S * CHARS // 2)
         stop.wait(len(held.chunks) / ITEMS_PER_S if held else 0.01)
         if held:
             results = [ChunkResult(chunk, [Verdict(0.75, 5, 5)], 1) for chunk in held.chunks]
-            leases.finish(ledger, held, results, {"id": "test"})
+            leases.finish(store, held, results, {"id": "test"})
 
 
-def attempt(ledger: Ledger, number: int) -> str | float:
+def attempt(store: JobStore, number: int) -> str | float:
     """Submit the text of a number; return the job's id, or in how many seconds to try again."""
-    job_id = ledger.ids.mint()
+    job_id = store.ids.issue()
     try:
-        ledger.create([Chunk(job_id, 0, [Item.accept(f"{number:0{CHARS}}", 99)])], CLASS)
+        store.create([Chunk(job_id, 0, [Item.accept(f"{number:0{CHARS}}", 99)])], CLASS)
     except RefusedError as refusal:
         return refusal.retry_after_s
     return job_id
@@ -78,18 +78,18 @@ def test_under_overload_promises_are_kept_and_accepted_jobs_are_in_time(
     monkeypatch.setenv("SENTIMENT_TARGET_WAIT_INTERACTIVE_S", str(TARGET_S))
     monkeypatch.setenv("SENTIMENT_LEASE_WORK_S", "0.5")
     settings = Settings.read()
-    ledger, stop = Ledger.connect(settings), threading.Event()
-    child = threading.Thread(target=work, args=(Ledger.connect(settings), stop))
+    store, stop = JobStore.connect(settings), threading.Event()
+    child = threading.Thread(target=work, args=(JobStore.connect(settings), stop))
     child.start()
     try:
-        accepted, refused, kept = come_and_come_back(lambda number: attempt(ledger, number))
-        eventually(lambda: all(ledger.job(job_id).status.terminal for job_id in accepted[-99:]))
+        accepted, refused, kept = come_and_come_back(lambda number: attempt(store, number))
+        eventually(lambda: all(store.job(job_id).status.terminal for job_id in accepted[-99:]))
     finally:
         stop.set()
         child.join()
     assert refused > ITEMS_PER_S * OVERLOAD_S, "it was an overload"
     assert kept >= 0.9 * refused, f"{kept} of {refused}"
-    jobs = [ledger.job(job_id) for job_id in accepted]
+    jobs = [store.job(job_id) for job_id in accepted]
     assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}
     waits = sorted((job.finished_ms or 0) - job.created_ms for job in jobs)
     assert waits[int(0.99 * len(waits))] <= TARGET_S * 1000

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from tasks.store import leases
-from tasks.store.jobs import Ledger
-from tasks.store.keys import UNACKED, WORKERS, Lease, Ref, leased, pending
+from tasks.store.jobs import JobStore
+from tasks.store.keys import UNACKED, WORKERS, ChunkRef, Lease, leased_key, pending_key
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemStatus
@@ -24,9 +24,9 @@ class Bell:
     """Notes what the reconciler would publish."""
 
     def __init__(self) -> None:
-        self.rung: list[Ref] = []
+        self.rung: list[ChunkRef] = []
 
-    def __call__(self, queue_class: QueueClass, refs: Sequence[Ref]) -> None:
+    def __call__(self, queue_class: QueueClass, refs: Sequence[ChunkRef]) -> None:
         assert queue_class is BULK
         self.rung += refs
 
@@ -37,183 +37,183 @@ def bell() -> Bell:
 
 
 @pytest.fixture
-def reconciler(ledger: Ledger, bell: Bell) -> Reconciler:
-    return Reconciler(ledger, bell, "worker")
+def reconciler(store: JobStore, bell: Bell) -> Reconciler:
+    return Reconciler(store, bell, "worker")
 
 
-def record(ledger: Ledger, texts: Sequence[str]) -> str:
-    job_id = ledger.ids.mint()
-    ledger.create([Chunk(job_id, 0, [Item.accept(text, 99) for text in texts])], BULK)
+def record(store: JobStore, texts: Sequence[str]) -> str:
+    job_id = store.ids.issue()
+    store.create([Chunk(job_id, 0, [Item.accept(text, 99) for text in texts])], BULK)
     return job_id
 
 
-def take(ledger: Ledger) -> Lease:
-    held = leases.lease(ledger, BULK, HOLDER, 10**9)
+def take(store: JobStore) -> Lease:
+    held = leases.lease(store, BULK, HOLDER, 10**9)
     assert held is not None
     return held
 
 
-def finish(ledger: Ledger, held: Lease) -> int:
+def finish(store: JobStore, held: Lease) -> int:
     good = Verdict(0.75, 5, 5)
     attempts = [ref.attempts for ref in held.refs]
     results = [
         ChunkResult(chunk, [good] * len(chunk.items), tries)
         for chunk, tries in zip(held.chunks, attempts, strict=True)
     ]
-    return leases.finish(ledger, held, results, MODEL)
+    return leases.finish(store, held, results, MODEL)
 
 
-def lapse(ledger: Ledger) -> None:
+def lapse(store: JobStore) -> None:
     """Let every lease be over."""
-    for ref in ledger.redis.zrange(leased(BULK), 0, -1):
-        ledger.redis.zadd(leased(BULK), {ref: 1})
+    for ref in store.redis.zrange(leased_key(BULK), 0, -1):
+        store.redis.zadd(leased_key(BULK), {ref: 1})
 
 
 def test_the_chunk_of_a_dead_child_is_pending_again_item_by_item(
-    ledger: Ledger, reconciler: Reconciler, bell: Bell
+    store: JobStore, reconciler: Reconciler, bell: Bell
 ) -> None:
-    job_id = record(ledger, ["一", "二", "三"])
-    dead = take(ledger)
+    job_id = record(store, ["一", "二", "三"])
+    dead = take(store)
     reconciler.tick(alive=[99])
     assert [(ref.start, ref.attempts) for ref in bell.rung] == [(0, 1), (1, 1), (2, 1)]
-    assert finish(ledger, dead) == 0, "the dead child's write comes late"
+    assert finish(store, dead) == 0, "the dead child's write comes late"
     for text in "一二三":
-        held = take(ledger)
+        held = take(store)
         assert [item.text for chunk in held.chunks for item in chunk.items] == [text]
-        finish(ledger, held)
-    assert ledger.job(job_id).status is JobStatus.SUCCEEDED
-    assert [item.attempts for item in ledger.results(job_id, 0, 9).items] == [2, 2, 2]
+        finish(store, held)
+    assert store.job(job_id).status is JobStatus.SUCCEEDED
+    assert [item.attempts for item in store.results(job_id, 0, 9).items] == [2, 2, 2]
 
 
-def test_the_chunk_of_a_live_child_stays_its_own(ledger: Ledger, reconciler: Reconciler, bell: Bell) -> None:
-    record(ledger, ["一"])
-    held = take(ledger)
+def test_the_chunk_of_a_live_child_stays_its_own(store: JobStore, reconciler: Reconciler, bell: Bell) -> None:
+    record(store, ["一"])
+    held = take(store)
     reconciler.tick(alive=[CHILD])
     assert not bell.rung
-    assert finish(ledger, held) == 1
+    assert finish(store, held) == 1
 
 
-def test_a_lapsed_lease_is_taken_over_by_any_worker(ledger: Ledger, bell: Bell) -> None:
-    record(ledger, ["一"])
-    held = take(ledger)
-    lapse(ledger)
-    Reconciler(ledger, bell, "another worker").tick(alive=[])
+def test_a_lapsed_lease_is_taken_over_by_any_worker(store: JobStore, bell: Bell) -> None:
+    record(store, ["一"])
+    held = take(store)
+    lapse(store)
+    Reconciler(store, bell, "another worker").tick(alive=[])
     assert [ref.attempts for ref in bell.rung] == [1]
-    assert finish(ledger, held) == 0
+    assert finish(store, held) == 0
 
 
-def test_a_renewed_lease_does_not_lapse(ledger: Ledger, reconciler: Reconciler, bell: Bell) -> None:
-    record(ledger, ["一"])
-    held = take(ledger)
-    lapse(ledger)
-    leases.renew(ledger, held)
+def test_a_renewed_lease_does_not_lapse(store: JobStore, reconciler: Reconciler, bell: Bell) -> None:
+    record(store, ["一"])
+    held = take(store)
+    lapse(store)
+    leases.renew(store, held)
     reconciler.tick(alive=[CHILD])
     assert not bell.rung
 
 
-def test_a_text_that_kills_three_children_is_given_up_alone(ledger: Ledger, reconciler: Reconciler) -> None:
-    job_id = record(ledger, ["好", "毒", "坏"])
-    take(ledger)
+def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, reconciler: Reconciler) -> None:
+    job_id = record(store, ["好", "毒", "坏"])
+    take(store)
     reconciler.tick(alive=[])
     deaths = 0
-    while held := leases.lease(ledger, BULK, HOLDER, 10**9):
+    while held := leases.lease(store, BULK, HOLDER, 10**9):
         if held.chunks[0].items[0].text == "毒":
             deaths += 1
             reconciler.tick(alive=[])
         else:
-            finish(ledger, held)
+            finish(store, held)
     assert deaths == 2, "once with the others, twice alone"
-    job = ledger.job(job_id)
+    job = store.job(job_id)
     assert (job.status, job.counts.succeeded, job.counts.failed) == (JobStatus.PARTIAL, 2, 1)
-    outcomes = [item.outcome for item in ledger.results(job_id, 0, 9).items]
+    outcomes = [item.outcome for item in store.results(job_id, 0, 9).items]
     assert outcomes[1] is ItemError.WORKER_LOST
-    assert not ledger.redis.exists(pending(BULK), leased(BULK))
+    assert not store.redis.exists(pending_key(BULK), leased_key(BULK))
 
 
-def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(ledger: Ledger, bell: Bell) -> None:
-    job_id = record(ledger, ["慢"])
+def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(store: JobStore, bell: Bell) -> None:
+    job_id = record(store, ["慢"])
     for _ in range(3):
-        take(ledger)
-        lapse(ledger)
-        Reconciler(ledger, bell, "another worker").tick(alive=[])
-        ledger.redis.delete("sentiq:reconciler")
-    (item,) = ledger.results(job_id, 0, 9).items
+        take(store)
+        lapse(store)
+        Reconciler(store, bell, "another worker").tick(alive=[])
+        store.redis.delete("sentiq:reconciler")
+    (item,) = store.results(job_id, 0, 9).items
     assert (item.outcome, item.attempts) == (ItemError.ATTEMPTS_EXHAUSTED, 3)
-    assert ledger.job(job_id).status is JobStatus.FAILED
+    assert store.job(job_id).status is JobStatus.FAILED
 
 
-def test_an_overdue_job_is_closed_and_keeps_what_it_has(ledger: Ledger, reconciler: Reconciler) -> None:
-    job_id = ledger.ids.mint()
-    ledger.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
-    first = leases.lease(ledger, BULK, HOLDER, 0)
+def test_an_overdue_job_is_closed_and_keeps_what_it_has(store: JobStore, reconciler: Reconciler) -> None:
+    job_id = store.ids.issue()
+    store.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
+    first = leases.lease(store, BULK, HOLDER, 0)
     assert first is not None
-    finish(ledger, first)
-    ledger.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
-    ledger.redis.zadd("sentiq:open", {job_id: 1})
-    assert leases.lease(ledger, BULK, HOLDER, 0) is None, "overdue items are not scored"
+    finish(store, first)
+    store.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
+    store.redis.zadd("sentiq:open", {job_id: 1})
+    assert leases.lease(store, BULK, HOLDER, 0) is None, "overdue items are not scored"
     reconciler.tick(alive=[CHILD])
-    job = ledger.job(job_id)
+    job = store.job(job_id)
     assert (job.status, job.counts.succeeded, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2, 1)
-    statuses = [item.status for item in ledger.results(job_id, 0, 9).items]
+    statuses = [item.status for item in store.results(job_id, 0, 9).items]
     assert statuses == [ItemStatus.SUCCEEDED, ItemStatus.SUCCEEDED, ItemStatus.TIMED_OUT, ItemStatus.FAILED]
-    assert not ledger.redis.exists("sentiq:open")
+    assert not store.redis.exists("sentiq:open")
 
 
 def test_messages_that_vanished_are_sent_again_once_in_a_while(
-    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(ledger, ["一"])
+    record(store, ["一"])
     reconciler.tick(alive=[])
     assert not bell.rung, "a fresh chunk may still be on its way"
-    now = ledger.now_ms()
-    monkeypatch.setattr(ledger, "now_ms", lambda: now + 2_000)
+    now = store.now_ms()
+    monkeypatch.setattr(store, "now_ms", lambda: now + 2_000)
     reconciler.tick(alive=[])
     reconciler.tick(alive=[])
     assert len(bell.rung) == 1
-    assert ledger.redis.hget("sentiq:counters", "resent") == b"1"
+    assert store.redis.hget("sentiq:counters", "resent") == b"1"
 
 
 def test_nothing_is_sent_again_while_messages_wait(
-    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(ledger, ["一"])
-    ledger.redis.lpush(BULK.queue, "a message")
-    now = ledger.now_ms()
-    monkeypatch.setattr(ledger, "now_ms", lambda: now + 60_000)
+    record(store, ["一"])
+    store.redis.lpush(BULK.queue, "a message")
+    now = store.now_ms()
+    monkeypatch.setattr(store, "now_ms", lambda: now + 60_000)
     reconciler.tick(alive=[])
     assert not bell.rung
 
 
 def test_messages_with_workers_are_given_more_time(
-    ledger: Ledger, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(ledger, ["一"])
-    ledger.redis.hset(UNACKED, "tag", "a message that a busy worker holds")
-    now = ledger.now_ms()
-    monkeypatch.setattr(ledger, "now_ms", lambda: now + 20_000)
+    record(store, ["一"])
+    store.redis.hset(UNACKED, "tag", "a message that a busy worker holds")
+    now = store.now_ms()
+    monkeypatch.setattr(store, "now_ms", lambda: now + 20_000)
     reconciler.tick(alive=[])
     assert not bell.rung
-    monkeypatch.setattr(ledger, "now_ms", lambda: now + 40_000)
+    monkeypatch.setattr(store, "now_ms", lambda: now + 40_000)
     reconciler.tick(alive=[])
     assert len(bell.rung) == 1
 
 
-def test_workers_that_are_gone_are_forgotten(ledger: Ledger, reconciler: Reconciler) -> None:
-    now = ledger.now_ms()
+def test_workers_that_are_gone_are_forgotten(store: JobStore, reconciler: Reconciler) -> None:
+    now = store.now_ms()
     reports = {"old": now - 61_000, "just gone": now - 1_000, "alive": now + 9_000}
     for name, until_ms in reports.items():
-        ledger.redis.hset(WORKERS, name, json.dumps({"until_ms": until_ms, "model": {"id": name}}))
+        store.redis.hset(WORKERS, name, json.dumps({"until_ms": until_ms, "model": {"id": name}}))
     reconciler.tick(alive=[])
-    assert set(ledger.redis.hkeys(WORKERS)) == {b"just gone", b"alive"}
-    assert ledger.models() == [{"id": "alive"}]
+    assert set(store.redis.hkeys(WORKERS)) == {b"just gone", b"alive"}
+    assert store.models() == [{"id": "alive"}]
 
 
-def test_one_reconciler_leads(ledger: Ledger, bell: Bell) -> None:
-    first, second = Reconciler(ledger, bell, "first"), Reconciler(ledger, bell, "second")
-    record(ledger, ["一"])
+def test_one_reconciler_leads(store: JobStore, bell: Bell) -> None:
+    first, second = Reconciler(store, bell, "first"), Reconciler(store, bell, "second")
+    record(store, ["一"])
     first.tick(alive=[])
-    leases.lease(ledger, BULK, leases.Holder("third", CHILD, 1), 0)
-    lapse(ledger)
+    leases.lease(store, BULK, leases.Holder("third", CHILD, 1), 0)
+    lapse(store)
     second.tick(alive=[])
     assert not bell.rung, "second does not lead"
     first.tick(alive=[])

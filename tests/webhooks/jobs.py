@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tasks.store import leases
-from tasks.store.jobs import Ledger
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
@@ -19,22 +19,22 @@ HOLDER = leases.Holder("worker", 11, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
-def record(ledger: Ledger, url: str, items: int = 1, events: Sequence[Event] = tuple(Event)) -> str:
-    job_id = ledger.ids.mint()
+def record(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = tuple(Event)) -> str:
+    job_id = store.ids.issue()
     chunk = Chunk(job_id, 0, [Item.accept("服务很贴心", 99)] * items)
     webhook = Webhook(url, urlsplit(url).hostname or "", events)
-    ledger.create([chunk], QueueClass.BULK, Terms(webhook=webhook))
+    store.create([chunk], QueueClass.BULK, Terms(webhook=webhook))
     return job_id
 
 
-def end(ledger: Ledger, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
+def end(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
     """End the oldest job."""
-    held = leases.lease(ledger, QueueClass.BULK, HOLDER, 10**9)
+    held = leases.lease(store, QueueClass.BULK, HOLDER, 10**9)
     assert held is not None
-    assert leases.finish(ledger, held, [ChunkResult(held.chunks[0], outcomes, 1)], MODEL) == 1
+    assert leases.finish(store, held, [ChunkResult(held.chunks[0], outcomes, 1)], MODEL) == 1
 
 
-def ended(ledger: Ledger, url: str, events: Sequence[Event] = tuple(Event)) -> str:
-    job_id = record(ledger, url, events=events)
-    end(ledger)
+def ended(store: JobStore, url: str, events: Sequence[Event] = tuple(Event)) -> str:
+    job_id = record(store, url, events=events)
+    end(store)
     return job_id

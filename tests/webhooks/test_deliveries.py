@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.store import cancel as closing
+from tasks.store import cancel as cancellation
 from tasks.store import deliveries
-from tasks.store.deliveries import Answer, DeliveryStatus
-from tasks.store.jobs import Ledger
+from tasks.store.deliveries import AttemptOutcome, DeliveryStatus
+from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERIES, job_key
 from tasks.store.retry import retry_terms
 from tasks.vocabulary.webhooks import Event, Webhook
@@ -14,10 +14,10 @@ from tests.webhooks.jobs import BAD, GOOD, end, ended, record
 URL = "https://example.com/hook"
 
 
-def due_now(ledger: Ledger) -> None:
+def due_now(store: JobStore) -> None:
     """Let whatever is waited for be over."""
-    for job_id in ledger.redis.zrange(DELIVERIES, 0, -1):
-        ledger.redis.zadd(DELIVERIES, {job_id: 1})
+    for job_id in store.redis.zrange(DELIVERIES, 0, -1):
+        store.redis.zadd(DELIVERIES, {job_id: 1})
 
 
 @pytest.mark.parametrize(
@@ -29,108 +29,108 @@ def due_now(ledger: Ledger) -> None:
     ],
 )
 def test_the_step_that_ends_a_job_records_its_delivery(
-    ledger: Ledger, outcomes: tuple[object, ...], event: Event
+    store: JobStore, outcomes: tuple[object, ...], event: Event
 ) -> None:
-    job_id = record(ledger, URL, items=2)
-    assert deliveries.lease(ledger, 9, []) == []
-    end(ledger, outcomes)  # type: ignore[arg-type]
-    (delivery,) = deliveries.lease(ledger, 9, [])
+    job_id = record(store, URL, items=2)
+    assert deliveries.lease_due(store, 9, []) == []
+    end(store, outcomes)  # type: ignore[arg-type]
+    (delivery,) = deliveries.lease_due(store, 9, [])
     assert (delivery.job_id, delivery.event, delivery.attempt) == (job_id, event, 1)
     assert (delivery.url, delivery.host) == (URL, "example.com")
-    assert delivery.counts == ledger.job(job_id).counts
-    assert delivery.ended_ms == ledger.job(job_id).finished_ms
+    assert delivery.counts == store.job(job_id).counts
+    assert delivery.ended_ms == store.job(job_id).finished_ms
 
 
-def test_an_end_that_was_not_asked_for_is_not_told(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL, events=[Event.FAILED, Event.TIMED_OUT])
-    assert deliveries.lease(ledger, 9, []) == []
-    assert deliveries.log(ledger, job_id) is None
+def test_an_end_that_was_not_asked_for_is_not_told(store: JobStore) -> None:
+    job_id = ended(store, URL, events=[Event.FAILED, Event.TIMED_OUT])
+    assert deliveries.lease_due(store, 9, []) == []
+    assert deliveries.read_log(store, job_id) is None
 
 
-def test_what_one_sender_holds_no_other_gets_until_the_lease_is_over(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    (first,) = deliveries.lease(ledger, 9, [])
-    assert deliveries.lease(ledger, 9, []) == []
-    due_now(ledger)
-    (second,) = deliveries.lease(ledger, 9, [])
+def test_what_one_sender_holds_no_other_gets_until_the_lease_is_over(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    (first,) = deliveries.lease_due(store, 9, [])
+    assert deliveries.lease_due(store, 9, []) == []
+    due_now(store)
+    (second,) = deliveries.lease_due(store, 9, [])
     assert (second.attempt, second.message_id) == (2, first.message_id)
-    log = deliveries.log(ledger, job_id)
+    log = deliveries.read_log(store, job_id)
     assert log is not None
     assert [attempt.error for attempt in log.attempts] == ["interrupted", None]
 
 
-def test_a_late_outcome_is_logged_and_changes_nothing(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    (first,) = deliveries.lease(ledger, 9, [])
-    due_now(ledger)
-    (second,) = deliveries.lease(ledger, 9, [])
-    deliveries.settle(ledger, second, Answer(200), DeliveryStatus.DELIVERED)
-    deliveries.settle(ledger, first, Answer(error="timed_out"), DeliveryStatus.PENDING, 5)
-    log = deliveries.log(ledger, job_id)
+def test_a_late_outcome_is_logged_and_changes_nothing(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    (first,) = deliveries.lease_due(store, 9, [])
+    due_now(store)
+    (second,) = deliveries.lease_due(store, 9, [])
+    deliveries.record_attempt(store, second, AttemptOutcome(200), DeliveryStatus.DELIVERED)
+    deliveries.record_attempt(store, first, AttemptOutcome(error="timed_out"), DeliveryStatus.PENDING, 5)
+    log = deliveries.read_log(store, job_id)
     assert log is not None
     assert (log.status, log.next_ms) == (DeliveryStatus.DELIVERED, None)
     assert [(each.status_code, each.error) for each in log.attempts] == [(None, "timed_out"), (200, None)]
 
 
-def test_attempts_are_bounded_even_if_each_kills_its_sender(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    most = 1 + len(ledger.settings.webhook_retries_s)
+def test_attempts_are_bounded_even_if_each_kills_its_sender(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    most = 1 + len(store.settings.webhook_retries_s)
     for number in range(1, most + 1):
-        (delivery,) = deliveries.lease(ledger, 9, [])
+        (delivery,) = deliveries.lease_due(store, 9, [])
         assert delivery.attempt == number
-        due_now(ledger)
-    assert deliveries.lease(ledger, 9, []) == []
-    log = deliveries.log(ledger, job_id)
+        due_now(store)
+    assert deliveries.lease_due(store, 9, []) == []
+    log = deliveries.read_log(store, job_id)
     assert log is not None
     assert (log.status, len(log.attempts), log.next_ms) == (DeliveryStatus.EXHAUSTED, most, None)
-    assert not ledger.redis.zcard(DELIVERIES)
+    assert not store.redis.zcard(DELIVERIES)
 
 
-def test_a_crowded_host_makes_no_other_wait(ledger: Ledger) -> None:
-    ended(ledger, "https://slow.example.com/")
-    quick = ended(ledger, URL)
-    (delivery,) = deliveries.lease(ledger, 1, ["slow.example.com"]) or deliveries.lease(
-        ledger, 1, ["slow.example.com"]
+def test_a_crowded_host_makes_no_other_wait(store: JobStore) -> None:
+    ended(store, "https://slow.example.com/")
+    quick = ended(store, URL)
+    (delivery,) = deliveries.lease_due(store, 1, ["slow.example.com"]) or deliveries.lease_due(
+        store, 1, ["slow.example.com"]
     )
     assert delivery.job_id == quick
 
 
-def test_the_log_goes_with_the_job_even_if_that_is_gone_before(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    (delivery,) = deliveries.lease(ledger, 9, [])
-    assert 0 < ledger.redis.pttl(job_key(job_id, "delivery")) <= 604_800_000
-    deliveries.settle(ledger, delivery, Answer(503), DeliveryStatus.PENDING, 5)
-    ledger.redis.delete(job_key(job_id))
-    due_now(ledger)
-    (again,) = deliveries.lease(ledger, 9, [])
-    deliveries.settle(ledger, again, Answer(200), DeliveryStatus.DELIVERED)
-    assert not ledger.redis.keys(job_key(job_id, "*delivery*"))
+def test_the_log_goes_with_the_job_even_if_that_is_gone_before(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    (delivery,) = deliveries.lease_due(store, 9, [])
+    assert 0 < store.redis.pttl(job_key(job_id, "delivery")) <= 604_800_000
+    deliveries.record_attempt(store, delivery, AttemptOutcome(503), DeliveryStatus.PENDING, 5)
+    store.redis.delete(job_key(job_id))
+    due_now(store)
+    (again,) = deliveries.lease_due(store, 9, [])
+    deliveries.record_attempt(store, again, AttemptOutcome(200), DeliveryStatus.DELIVERED)
+    assert not store.redis.keys(job_key(job_id, "*delivery*"))
 
 
-def test_a_settled_log_lives_as_long_as_the_job(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    (delivery,) = deliveries.lease(ledger, 9, [])
-    deliveries.settle(ledger, delivery, Answer(410), DeliveryStatus.GONE)
-    left_ms = ledger.redis.pttl(job_key(job_id))
-    assert ledger.redis.pttl(job_key(job_id, "delivery")) == pytest.approx(left_ms, abs=1000)
+def test_a_settled_log_lives_as_long_as_the_job(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    (delivery,) = deliveries.lease_due(store, 9, [])
+    deliveries.record_attempt(store, delivery, AttemptOutcome(410), DeliveryStatus.GONE)
+    left_ms = store.redis.pttl(job_key(job_id))
+    assert store.redis.pttl(job_key(job_id, "delivery")) == pytest.approx(left_ms, abs=1000)
 
 
-def test_a_canceled_job_is_told_of(ledger: Ledger) -> None:
-    job_id = record(ledger, URL, items=2)
-    closing.cancel(ledger, job_id)
-    (delivery,) = deliveries.lease(ledger, 9, [])
+def test_a_canceled_job_is_told_of(store: JobStore) -> None:
+    job_id = record(store, URL, items=2)
+    cancellation.cancel_job(store, job_id)
+    (delivery,) = deliveries.lease_due(store, 9, [])
     assert (delivery.job_id, delivery.event, delivery.counts.canceled) == (job_id, Event.CANCELED, 2)
 
 
-def test_a_deleted_jobs_delivery_goes_on_and_leaves_nothing(ledger: Ledger) -> None:
-    job_id = ended(ledger, URL)
-    closing.delete(ledger, job_id, "")
-    (delivery,) = deliveries.lease(ledger, 9, [])
-    deliveries.settle(ledger, delivery, Answer(200), DeliveryStatus.DELIVERED)
-    assert not ledger.redis.exists(job_key(job_id, "delivery"))
+def test_a_deleted_jobs_delivery_goes_on_and_leaves_nothing(store: JobStore) -> None:
+    job_id = ended(store, URL)
+    cancellation.delete_job(store, job_id, "")
+    (delivery,) = deliveries.lease_due(store, 9, [])
+    deliveries.record_attempt(store, delivery, AttemptOutcome(200), DeliveryStatus.DELIVERED)
+    assert not store.redis.exists(job_key(job_id, "delivery"))
 
 
-def test_a_retry_tells_of_its_end_too(ledger: Ledger) -> None:
-    job_id = record(ledger, URL, events=[Event.FAILED])
-    terms = retry_terms(ledger.job(job_id))
+def test_a_retry_tells_of_its_end_too(store: JobStore) -> None:
+    job_id = record(store, URL, events=[Event.FAILED])
+    terms = retry_terms(store.job(job_id))
     assert terms.webhook == Webhook(URL, "example.com", [Event.FAILED])

@@ -127,14 +127,14 @@ def test_verdicts_come_back_in_the_order_of_the_texts() -> None:
 def test_between_batches_runs_before_every_forward_and_can_stop() -> None:
     engine, calls = Recording(), []
     classifier = Classifier(load_pack(EMBEDDED), engine, batch_tokens=256)
-    classifier.classify(TEXTS, between_batches=lambda: calls.append(len(engine.shapes)))
+    classifier.classify(TEXTS, on_batch=lambda: calls.append(len(engine.shapes)))
     assert calls == list(range(len(engine.shapes)))
 
     def stop() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        classifier.classify(TEXTS, between_batches=stop)
+        classifier.classify(TEXTS, on_batch=stop)
 
 
 def test_a_known_text_has_its_known_ids(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
-from tasks.store.counters import Tally
-from tasks.store.jobs import Ledger
+from tasks.store.counters import LocalCounters
+from tasks.store.jobs import JobStore
 from tasks.store.keys import Lease
 from tasks.store.leases import Holder, finish, lease, renew
 from tasks.vocabulary.chunks import ChunkResult
@@ -26,49 +26,49 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # A child has nobody waiting for it, and a scored text is worth more than a quick error.
-LEDGER_PATIENCE = 15
+STORE_PATIENCE = 15
 # Whoever cancels a job does not want to wait for its longest lease.
 _LOOK_S = 0.5
 
 
 class Child:
-    """Scores what the ledger leases to it."""
+    """Scores what the job store leases to it."""
 
     def __init__(
         self,
         classifier: Classifier,
-        ledger: Ledger,
+        store: JobStore,
         holder: Holder,
         model: dict[str, str],
-        tally: Tally,
+        counters: LocalCounters,
     ) -> None:
         self._classifier = classifier
-        self._ledger = ledger
-        self._settings = ledger.settings
+        self._store = store
+        self._settings = store.settings
         self._holder = holder
         self._model = model
-        self._tally = tally
+        self._counters = counters
         self._model_name = f"{model['id']}@{model['revision']}"
-        self._cost_per_s = ledger.settings.chunk_chars / ledger.settings.lease_work_s
+        self._cost_per_s = store.settings.chunk_chars / store.settings.lease_work_s
 
     def work(self, queue_class: QueueClass) -> None:
         """Lease once and score what was leased; a message whose work others took over finds nothing."""
         budget = int(self._cost_per_s * self._settings.lease_work_s)
-        held = lease(self._ledger, queue_class, self._holder, budget)
+        held = lease(self._store, queue_class, self._holder, budget)
         if held is None:
             return
         started = time.perf_counter()
         try:
             results = self._score(held)
         except LeaseCanceledError:
-            finish(self._ledger, held, _canceled(held), self._model)
+            finish(self._store, held, _canceled(held), self._model)
             logger.info("dropped %d chunks that were canceled", len(held.chunks))
             return
         except LeaseLostError:
             logger.warning("%d chunks are no longer ours", len(held.chunks))
             return
         seconds = time.perf_counter() - started
-        written = finish(self._ledger, held, results, self._model, self._tally.take())
+        written = finish(self._store, held, results, self._model, self._counters.take())
         self._learn(held, seconds)
         items = sum(len(chunk.items) for chunk in held.chunks)
         jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))
@@ -85,7 +85,7 @@ class Child:
             if item.error is None
         )
         unique = list(dict.fromkeys(questions))
-        outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._ledger, held)), strict=True))
+        outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._store, held)), strict=True))
         return [
             ChunkResult(
                 chunk,
@@ -98,7 +98,7 @@ class Child:
 
     def _classify(self, questions: Sequence[Question], renewal: _Renewal) -> Sequence[Outcome]:
         try:
-            return self._classifier.answer(questions, between_batches=renewal)
+            return self._classifier.answer(questions, on_batch=renewal)
         except SentiqError:
             raise
         except Exception:
@@ -107,7 +107,7 @@ class Child:
 
     def _classify_alone(self, question: Question, renewal: _Renewal) -> Outcome:
         try:
-            return self._classifier.answer([question], between_batches=renewal)[0]
+            return self._classifier.answer([question], on_batch=renewal)[0]
         except SentiqError:
             raise
         except Exception:
@@ -123,14 +123,14 @@ class Child:
 class _Renewal:
     """Called between forwards: keeps the lease, and ends the work if all of it was canceled."""
 
-    def __init__(self, ledger: Ledger, held: Lease) -> None:
-        self._ledger, self._held = ledger, held
-        self._every_s = min(ledger.settings.lease_s / 3, _LOOK_S)
+    def __init__(self, store: JobStore, held: Lease) -> None:
+        self._store, self._held = store, held
+        self._every_s = min(store.settings.lease_s / 3, _LOOK_S)
         self._due = time.monotonic() + self._every_s
 
     def __call__(self) -> None:
         if time.monotonic() >= self._due:
-            renew(self._ledger, self._held)
+            renew(self._store, self._held)
             self._due = time.monotonic() + self._every_s
 
 

@@ -12,7 +12,7 @@ _QUOTA_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CpuBudget:
     """`cores` are those it may run on; `count` is how many of them the container's quota pays for."""
 
     cores: list[int]
@@ -25,14 +25,14 @@ class Share:
         return [self.cores[(index * threads + i) % len(self.cores)] for i in range(threads)]
 
 
-def usable(quota: Path = _QUOTA, quota_v1: Path = _QUOTA_V1) -> Share:
+def cpu_budget(quota: Path = _QUOTA, quota_v1: Path = _QUOTA_V1) -> CpuBudget:
     """Read the affinity mask and the quota of cgroup v2, or that of v1 where the engine still has it."""
     cores = sorted(os.sched_getaffinity(0))
-    paid = _paid(quota) or _paid_v1(quota_v1) or len(cores)
-    return Share(cores, max(1, min(paid, len(cores))))
+    paid = _quota_cores(quota) or _quota_cores_v1(quota_v1) or len(cores)
+    return CpuBudget(cores, max(1, min(paid, len(cores))))
 
 
-def _paid(quota: Path) -> int | None:
+def _quota_cores(quota: Path) -> int | None:
     """Whole cores of `max 100000` or `150000 100000`, microseconds; None without a limit."""
     try:
         granted, period = quota.read_text(encoding="ascii").split()
@@ -41,7 +41,7 @@ def _paid(quota: Path) -> int | None:
         return None
 
 
-def _paid_v1(quota: Path) -> int | None:
+def _quota_cores_v1(quota: Path) -> int | None:
     """Whole cores of a quota (-1 without a limit) and the period beside it; None without a limit."""
     try:
         granted = int(quota.read_text(encoding="ascii"))

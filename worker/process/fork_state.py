@@ -8,7 +8,7 @@ from pathlib import Path
 from billiard import Array
 
 
-def place() -> str:
+def host_id() -> str:
     """Where pids mean the same: this host, this namespace of processes."""
     namespace = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"

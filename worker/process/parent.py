@@ -14,14 +14,14 @@ from celery.worker import state
 from pydantic_core import to_json
 
 from tasks.broker.celery_app import build_publisher
-from tasks.broker.wakeups import NotPublishedError, ring
-from tasks.errors import LedgerUnavailableError
+from tasks.broker.wakeups import NotPublishedError, publish_wakeups
+from tasks.errors import StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.connection import ledger_errors
-from tasks.store.jobs import Ledger
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS, WORKERS
 from tasks.store.reconciler import TICK_S, Reconciler
-from worker.process.fork_state import ReadyChildren, place
+from worker.process.fork_state import ReadyChildren, host_id
 
 logger = logging.getLogger(__name__)
 
@@ -61,22 +61,22 @@ class Parent:
     """One a worker; `name` is unique to this start of it."""
 
     def __init__(self, settings: Settings, failures: LoadFailures, ready: ReadyChildren) -> None:
-        self.name = f"{place()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+        self.name = f"{host_id()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._took_over = False
         self._told = 0
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
-        self._ledger = Ledger.connect(settings)
+        self._store = JobStore.connect(settings)
         publisher = build_publisher(settings)
-        self._reconciler = Reconciler(self._ledger, lambda *args: ring(publisher, *args), self.name)
+        self._reconciler = Reconciler(self._store, lambda *args: publish_wakeups(publisher, *args), self.name)
 
     def serves(self, model: dict[str, Any]) -> None:
         """Say which model the children will hold."""
         self._model = model
 
     def tick(self, worker: Any) -> None:
-        """Look after the children and the ledger; Redis being away is no reason to stop."""
+        """Look after the children and the job store; Redis being away is no reason to stop."""
         if self._failures.hopeless:
             logger.critical("%d children in a row could not load the model: stopping", _MAX_LOAD_FAILURES)
             state.should_terminate = os.EX_SOFTWARE
@@ -87,28 +87,28 @@ class Parent:
             if not self._took_over:
                 self._take_over()
             self._reconciler.tick(pids)
-        except (LedgerUnavailableError, NotPublishedError) as error:
+        except (StoreUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
 
     def _take_over(self) -> None:
         """Take over at once from workers that ran here before and were killed: a restart need not wait."""
-        with ledger_errors():
-            names = [name.decode() for name in self._ledger.redis.hkeys(WORKERS)]
+        with store_errors():
+            names = [name.decode() for name in self._store.redis.hkeys(WORKERS)]
         for name in names:
-            if name != self.name and name.startswith(f"{place()}/") and not _runs(int(name.split("/")[1])):
+            if name != self.name and name.startswith(f"{host_id()}/") and not _runs(int(name.split("/")[1])):
                 self._reconciler.take_over(name)
         self._took_over = True
 
     def _report(self, pids: Sequence[int]) -> None:
         report = {
-            "until_ms": self._ledger.now_ms() + _REPORT_MS,
+            "until_ms": self._store.now_ms() + _REPORT_MS,
             "children": len(pids),
             "ready": self._ready.among(pids),
             "model": self._model,
         }
         restarted = self._ready.restarts - self._told
-        with ledger_errors():
-            pipe = self._ledger.redis.pipeline()
+        with store_errors():
+            pipe = self._store.redis.pipeline()
             pipe.hset(WORKERS, self.name, to_json(report))
             if restarted:
                 pipe.hincrby(COUNTERS, "restarted", restarted)

@@ -18,13 +18,13 @@ from celery.signals import after_setup_logger, worker_init, worker_process_init
 from tasks.broker.celery_app import SCORE_TASK, build_celery
 from tasks.errors import SentiqError
 from tasks.settings import Settings
-from tasks.store.counters import Tally
-from tasks.store.jobs import Ledger
+from tasks.store.counters import LocalCounters
+from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder
 from tasks.vocabulary.jobs import QueueClass
 from worker.packs.pack import Pack, load_pack
-from worker.process.child import LEDGER_PATIENCE, Child
-from worker.process.cpu import Share, usable
+from worker.process.child import STORE_PATIENCE, Child
+from worker.process.cpu import CpuBudget, cpu_budget
 from worker.process.fork_state import ReadyChildren
 from worker.process.parent import LoadFailures, Parent, add_upkeep
 from worker.process.shared_weights import SharedBlocks
@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 def build_worker(settings: Settings) -> Celery:
     """Return the app for `celery -A worker.main worker`; nothing is loaded before the worker starts."""
     app = build_celery(settings)
-    share = usable()
+    share = cpu_budget()
     concurrency = settings.concurrency or (1 if settings.device == "cuda" else share.count)
     app.conf.update(
         worker_concurrency=concurrency,
@@ -70,7 +70,7 @@ class _Starter:
     child: Child
     _weights: SharedBlocks
 
-    def __init__(self, settings: Settings, share: Share, concurrency: int) -> None:
+    def __init__(self, settings: Settings, share: CpuBudget, concurrency: int) -> None:
         self._settings = settings
         self._share = share
         self._concurrency = concurrency
@@ -148,18 +148,18 @@ class _Starter:
         pack = load_pack(settings.pack)
         with self._weights.shared():
             engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
-        tally = Tally()
+        counters = LocalCounters()
         classifier = Classifier(
             pack,
-            Metered(engine, tally),
+            Metered(engine, counters),
             batch_tokens=settings.batch_tokens or engine.batch_tokens,
             cache_rows=settings.cache_rows,
         )
         classifier.warm_up()
-        tally.take()
-        ledger = Ledger.connect(settings, patience=LEDGER_PATIENCE)
+        counters.take()
+        store = JobStore.connect(settings, patience=STORE_PATIENCE)
         holder = Holder(self.parent.name, os.getpid(), self._concurrency)
-        return Child(classifier, ledger, holder, _describe(pack, settings), tally)
+        return Child(classifier, store, holder, _describe(pack, settings), counters)
 
 
 def _describe(pack: Pack, settings: Settings) -> dict[str, Any]:

@@ -26,14 +26,12 @@ class Batches:
         self._batch_tokens = batch_tokens
         self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
 
-    def logits(
-        self, rows: Sequence[Row], between_batches: Callable[[], None] | None = None
-    ) -> NDArray[np.float64]:
-        """The logit of positive against negative of each row. `between_batches` runs before each forward."""
+    def logits(self, rows: Sequence[Row], on_batch: Callable[[], None] | None = None) -> NDArray[np.float64]:
+        """The logit of positive against negative of each row. `on_batch` runs before each forward."""
         logits = np.empty(len(rows))
         for numbers in self._cut(rows):
-            if between_batches is not None:
-                between_batches()
+            if on_batch is not None:
+                on_batch()
             logits[numbers] = self._run([rows[number] for number in numbers])
         return logits
 

@@ -31,24 +31,22 @@ class Classifier:
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"))
         self._cls, self._sep = self._tokenizer.encode("").ids
 
-    def classify(
-        self, texts: Sequence[str], *, between_batches: Callable[[], None] | None = None
-    ) -> list[Verdict]:
+    def classify(self, texts: Sequence[str], *, on_batch: Callable[[], None] | None = None) -> list[Verdict]:
         """One plain verdict a text, in order; see `answer`."""
-        outcomes = self.answer([Question(text) for text in texts], between_batches=between_batches)
+        outcomes = self.answer([Question(text) for text in texts], on_batch=on_batch)
         return [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
 
     def answer(
-        self, questions: Sequence[Question], *, between_batches: Callable[[], None] | None = None
+        self, questions: Sequence[Question], *, on_batch: Callable[[], None] | None = None
     ) -> list[Verdict | TooManyTokens]:
-        """One outcome a question, in order. `between_batches` runs before each forward; raising stops."""
+        """One outcome a question, in order. `on_batch` runs before each forward; raising stops."""
         rows = Rows(self._cls, self._sep)
         prepared = [
             self._prepare(question, encoding, rows)
             for question, encoding in zip(questions, self._encode(questions), strict=True)
         ]
         logits, known = self._cache.logits(
-            rows.all(), lambda missing: self._batches.logits(missing, between_batches)
+            rows.all(), lambda missing: self._batches.logits(missing, on_batch)
         )
         return [
             each.verdict(logits, known, self._scale) if isinstance(each, Answer) else each

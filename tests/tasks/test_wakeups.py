@@ -7,36 +7,36 @@ import pytest
 
 from local.ports import free_port
 from tasks.broker.celery_app import build_celery, build_publisher
-from tasks.broker.wakeups import NotPublishedError, ring
+from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.settings import Settings
-from tasks.store.jobs import Ledger
-from tasks.store.keys import Ref
+from tasks.store.jobs import JobStore
+from tasks.store.keys import ChunkRef
 from tasks.vocabulary.jobs import QueueClass
 
 
-def test_a_message_is_a_claim_check(ledger: Ledger, settings: Settings) -> None:
-    ring(build_publisher(settings), QueueClass.BULK, [Ref("job_x", 64, 100)])
-    (raw,) = ledger.redis.lrange("sentiq.bulk", 0, -1)
+def test_a_message_is_a_claim_check(store: JobStore, settings: Settings) -> None:
+    publish_wakeups(build_publisher(settings), QueueClass.BULK, [ChunkRef("job_x", 64, 100)])
+    (raw,) = store.redis.lrange("sentiq.bulk", 0, -1)
     message = json.loads(raw)
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == (["job_x", 64], {})
     assert message["content-type"] == "application/json"
 
 
-def test_a_job_of_many_chunks_is_published_in_one_round_trip(ledger: Ledger, settings: Settings) -> None:
+def test_a_job_of_many_chunks_is_published_in_one_round_trip(store: JobStore, settings: Settings) -> None:
     app = build_publisher(settings)
-    ring(app, QueueClass.BULK, [Ref("job_x", 0, 1)])
-    before = ledger.redis.info("stats")["total_reads_processed"]
-    ring(app, QueueClass.BULK, [Ref("job_x", i, 1) for i in range(90)])
-    reads = ledger.redis.info("stats")["total_reads_processed"] - before
-    assert ledger.redis.llen("sentiq.bulk") == 91
+    publish_wakeups(app, QueueClass.BULK, [ChunkRef("job_x", 0, 1)])
+    before = store.redis.info("stats")["total_reads_processed"]
+    publish_wakeups(app, QueueClass.BULK, [ChunkRef("job_x", i, 1) for i in range(90)])
+    reads = store.redis.info("stats")["total_reads_processed"] - before
+    assert store.redis.llen("sentiq.bulk") == 91
     assert reads < 45, "Redis reads 16 KiB at a time; a round trip each would be 90"
 
 
 def test_without_redis_publishing_gives_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(NotPublishedError):
-        ring(build_publisher(Settings.read()), QueueClass.BULK, [Ref("job_x", 0, 1)])
+        publish_wakeups(build_publisher(Settings.read()), QueueClass.BULK, [ChunkRef("job_x", 0, 1)])
 
 
 def test_neither_side_takes_pickle_or_keeps_results(settings: Settings) -> None:

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.settings import Settings
+from tasks.store import deliveries, leases
+from tasks.store.backlog import read_backlogs
+from tasks.store.cancel import cancel_job, delete_job
+from tasks.store.counters import HISTOGRAMS, Counters, LocalCounters
+from tasks.store.deliveries import AttemptOutcome, DeliveryStatus
+from tasks.store.jobs import JobStore
+from tasks.store.keys import COUNTERS, Lease
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.webhooks import Webhook
+from tests.conftest import eventually
+
+BULK = QueueClass.BULK
+ACCOUNT = Path(__file__).parent.parent.parent / "tasks" / "store" / "lua" / "include" / "counters.lua"
+CHILD = leases.Holder("worker", 1, siblings=1)
+MODEL = {"id": "test"}
+
+
+def record(store: JobStore, items: int = 3, terms: Terms | None = None) -> str:
+    job_id = store.ids.issue(terms.owner if terms else "")
+    store.create([Chunk(job_id, 0, [Item.accept("好", 9)] * items)], BULK, terms or Terms())
+    return job_id
+
+
+def take(store: JobStore) -> Lease:
+    held = leases.lease(store, BULK, CHILD, 10**9)
+    assert held is not None
+    return held
+
+
+def results(held: Lease) -> list[ChunkResult]:
+    return [ChunkResult(chunk, [Verdict(0.75, 5, 5)] * len(chunk.items), 1) for chunk in held.chunks]
+
+
+def counted(store: JobStore) -> dict[str, int]:
+    return dict(Counters.read(store).counts)
+
+
+@pytest.mark.parametrize(
+    ("value", "power"), [(1, 0), (2, 1), (2.001, 2), (0.001, -9), (0.25, -2), (0.251, -1), (200, 8)]
+)
+def test_a_value_is_in_the_bucket_of_the_smallest_power_of_two_that_is_not_below_it(
+    store: JobStore, value: float, power: int
+) -> None:
+    counters = LocalCounters()
+    counters.observe("forward_s", value)
+    assert dict(counters.take()) == {f"forward_s:{power}": 1, "forward_s:sum": round(value * 1000)}
+    assert dict(counters.take()) == {}, "what was taken is not counted again"
+    # The job store's own scripts put it into the same one.
+    script = ACCOUNT.read_text("utf-8") + "account.observe('sentiq:', 'forward_s', tonumber(ARGV[1]))"
+    store.redis.eval(script, 0, value * 1000)
+    assert counted(store) == {f"forward_s:{power}": 1, "forward_s:sum": int(value * 1000)}
+
+
+def test_buckets_add_up_and_the_last_holds_all(store: JobStore) -> None:
+    counts = {"batch_items:0": 3, "batch_items:8": 2, "batch_items:12": 1, "batch_items:sum": 99}
+    store.redis.hset(COUNTERS, mapping=counts)
+    buckets, total = Counters.read(store).histogram("batch_items")
+    shape = HISTOGRAMS["batch_items"]
+    bounds = [2.0**end for end in range(shape.lowest, shape.highest + 1)]
+    assert [bound for bound, _ in buckets] == [*bounds, math.inf]
+    assert [count for _, count in buckets] == [3] * 8 + [5, 6]
+    assert total == 99
+
+
+def test_what_is_written_is_counted_once_however_often_it_is_told(store: JobStore) -> None:
+    record(store)
+    held = take(store)
+    first = leases.finish(store, held, results(held), MODEL, {"batch_items:1": 1})
+    again = leases.finish(store, held, results(held), MODEL, {"batch_items:1": 1})
+    assert (first, again) == (1, 0)
+    found = counted(store)
+    assert found["admitted:bulk"] == found["items:succeeded"] == found["attempts:1"] == 3
+    assert found["batch_items:1"] == 1
+
+
+def test_recording_a_job_twice_admits_it_once(store: JobStore) -> None:
+    job_id = store.ids.issue()
+    for _ in range(2):
+        store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK)
+    assert counted(store)["admitted:bulk"] == 1
+
+
+def test_canceled_and_deleted_items_are_counted_out(store: JobStore) -> None:
+    canceled, deleted = record(store, 2), record(store, 3)
+    assert cancel_job(store, canceled)
+    delete_job(store, deleted, "")
+    found = counted(store)
+    assert (found["items:canceled"], found["items:deleted"]) == (2, 3)
+    assert sum(count for name, count in found.items() if name.startswith("items:")) == found["admitted:bulk"]
+    delete_job(store, canceled, "")
+    assert counted(store)["items:deleted"] == 3, "what was over is not counted out again"
+
+
+def test_refusals_are_counted_by_reason(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_QUOTA_ITEMS", "4")
+    monkeypatch.setenv("SENTIMENT_TARGET_WAIT_BULK_S", "0.05")
+    strict = JobStore.connect(Settings.read())
+    record(strict, 3, Terms(owner="a"))
+    with pytest.raises(QuotaExceededError):
+        record(strict, 3, Terms(owner="a"))
+    with pytest.raises(ServiceFullError):
+        record(strict, 9)
+    strict.redis.set("ballast", b"x" * 20_000_000)
+    used = strict.redis.info("memory")["used_memory"]
+    strict.redis.config_set("maxmemory", int(used / 0.95))
+    with pytest.raises(StoreFullError):
+        record(JobStore.connect(Settings.read()))
+    found = {name: count for name, count in counted(store).items() if name.startswith("refused:")}
+    assert found == {"refused:quota_exceeded": 1, "refused:service_full": 1, "refused:store_full": 1}
+
+
+def test_attempts_at_a_webhook_are_counted_once_by_what_came_of_them(store: JobStore) -> None:
+    record(store, terms=Terms(webhook=Webhook("http://1.1.1.1/", "1.1.1.1")))
+    assert deliveries.read_due(store).deliveries == 0
+    held = take(store)
+    leases.finish(store, held, results(held), MODEL)
+    eventually(lambda: deliveries.read_due(store).late_s > 0)
+    assert deliveries.read_due(store).deliveries == 1
+    (delivery,) = deliveries.lease_due(store, 1, ())
+    for _ in range(2):
+        deliveries.record_attempt(store, delivery, AttemptOutcome(500), DeliveryStatus.PENDING)
+    assert counted(store)["webhooks:pending"] == 1
+    (delivery,) = deliveries.lease_due(store, 1, ())
+    deliveries.record_attempt(store, delivery, AttemptOutcome(200), DeliveryStatus.DELIVERED)
+    assert counted(store)["webhooks:delivered"] == 1
+    assert deliveries.read_due(store).deliveries == 0
+
+
+def test_the_age_of_the_oldest_is_that_of_what_nobody_leased(store: JobStore) -> None:
+    assert read_backlogs(store)[BULK].oldest_s == 0
+    record(store)
+    eventually(lambda: read_backlogs(store)[BULK].oldest_s >= 0.05)
+    take(store)
+    assert read_backlogs(store)[BULK].oldest_s == 0
+
+
+def test_an_item_that_could_not_be_accepted_is_counted_by_its_code(store: JobStore) -> None:
+    job_id = store.ids.issue()
+    store.create([Chunk(job_id, 0, [Item.accept(" ", 9), Item.accept("好", 9)])], BULK)
+    held = take(store)
+    outcomes: list[Outcome] = [ItemError.EMPTY_TEXT, Verdict(0.75, 5, 5)]
+    leases.finish(store, held, [ChunkResult(held.chunks[0], outcomes, 1)], MODEL)
+    assert store.job(job_id).status is JobStatus.PARTIAL
+    found = counted(store)
+    assert (found["items:empty_text"], found["items:succeeded"]) == (1, 1)
