@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 from pathlib import Path
@@ -20,14 +21,13 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
-from tasks.vocabulary.webhooks import is_signing_secret
 
 PREFIX = "SENTIMENT_"
 # How far a job may move its own deadline and the time for which its results are kept.
-LEAST_TTL_S, MOST_TTL_S = 60, 604_800
-MOST_DEADLINE_S = 604_800
+MIN_TTL_S, MAX_TTL_S = 60, 604_800
+MAX_DEADLINE_S = 604_800
 # A delivery's record is kept for seven days at most.
-_LONGEST_RETRIES_S = 432_000
+_MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
 
 
@@ -37,6 +37,15 @@ def _split(value: object) -> object:
 
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
+
+
+def is_signing_secret(text: str) -> bool:
+    """Return whether the text is `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks recommends."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and 24 <= len(key) <= 64  # noqa: PLR2004
 
 
 class Settings(BaseSettings):
@@ -87,7 +96,7 @@ class Settings(BaseSettings):
     )
     max_wait_s: PositiveFloat = Field(30, description="Longest `Prefer: wait` and longest /predict.")
     result_ttl_s: int = Field(
-        86_400, ge=LEAST_TTL_S, le=MOST_TTL_S, description="How long results stay readable."
+        86_400, ge=MIN_TTL_S, le=MAX_TTL_S, description="How long results stay readable."
     )
     deadline_interactive_s: PositiveInt = Field(600, description="An interactive job is over by then.")
     deadline_bulk_s: PositiveInt = Field(86_400, description="A bulk job is over by then.")
@@ -151,8 +160,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_retries_s")
     @classmethod
     def _end_in_time(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
-        if sum(delays) > _LONGEST_RETRIES_S:
-            message = f"together at most {_LONGEST_RETRIES_S} s"
+        if sum(delays) > _MAX_RETRIES_S:
+            message = f"together at most {_MAX_RETRIES_S} s"
             raise ValueError(message)
         return delays
 
