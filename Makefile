@@ -57,8 +57,8 @@ parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against Mo
 contract: $(VENV)/.contract ## the OpenAPI document against the live service, with schemathesis; ARGS=
 	@exec $(PY) -m tests.contract $(ARGS)
 
-configuration: $(VENV)/.dev ## write docs/configuration.md anew
-	@$(PY) -m deploy.configuration > docs/configuration.md
+configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-settings of docker-compose.yml from tasks/settings.py
+	@$(PY) -m deploy.configuration
 
 openapi: $(VENV)/.dev ## write docs/openapi.json anew
 	@$(PY) -m api > docs/openapi.json

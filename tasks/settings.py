@@ -1,7 +1,11 @@
-"""The one settings object of a program, read once from the environment and passed down."""
+"""The settings of every program: each reads the environment once, when it starts, and passes them down.
+
+This table is the source of docs/configuration.md, .env.example and docker-compose.yml: `make configuration`.
+"""
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 from pathlib import Path
@@ -20,15 +24,26 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
-from tasks.vocabulary.webhooks import is_signing_secret
 
 PREFIX = "SENTIMENT_"
-# How far a job may move its own deadline and the time for which its results are kept.
-LEAST_TTL_S, MOST_TTL_S = 60, 604_800
-MOST_DEADLINE_S = 604_800
-# A delivery's record is kept for seven days at most.
-_LONGEST_RETRIES_S = 432_000
+# What a job may choose for itself: the time its results are kept, and its deadline.
+MIN_TTL_S, MAX_TTL_S = 60, 604_800
+MAX_DEADLINE_S = 604_800
+# The record of a delivery is kept for seven days; its last attempt has to come well before that.
+_MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
+# Marks a setting that docker-compose.yml or an image sets service by service; all others reach every service.
+PER_SERVICE = "per service"
+# Headings of the generated lists, each with the field that it stands before.
+GROUPS = {
+    "All programs": "redis_url",
+    "API": "host",
+    "Admission": "rate_per_s",
+    "Size of a request": "max_text_chars",
+    "Jobs": "result_ttl_s",
+    "Webhooks": "webhook_secret",
+    "Workers": "pack",
+}
 
 
 def _split(value: object) -> object:
@@ -37,6 +52,16 @@ def _split(value: object) -> object:
 
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
+PerService = Annotated[T, PER_SERVICE]
+
+
+def is_signing_secret(text: str) -> bool:
+    """Return whether the text is `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks recommends."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and 24 <= len(key) <= 64  # noqa: PLR2004
 
 
 class Settings(BaseSettings):
@@ -44,92 +69,160 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
 
-    redis_url: SecretStr = Field(
+    redis_url: PerService[SecretStr] = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
-        description="The Redis that holds the job store and the queues.",
+        description="Redis database that holds the job store and the queues.",
     )
-    id_secret: SecretStr | None = Field(
-        None, description="Signs job ids; without it a secret is made once and kept in Redis."
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
-    task_events: bool = Field(default=True, description="Workers send the task events that Flower shows.")
 
-    host: str = Field("127.0.0.1", description="Address the API listens on.")
-    port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="Port the API listens on.")
-    proxies: int = Field(
-        0, ge=0, description="Proxies in front of the API whose X-Forwarded-For tells where a caller is."
+    host: PerService[str] = Field("127.0.0.1", description="Address the API listens on.")
+    port: PerService[int] = Field(
+        8000, ge=1, le=65535, validation_alias="PORT", description="Port the API listens on."
     )
-    api_processes: PositiveInt = Field(1, description="gunicorn workers; each holds thousands of waiters.")
-    auth: Literal["keys", "none"] = Field(
-        "keys", validation_alias="AUTH", description="`keys`: every call needs one. `none`: anybody may call."
+    proxies: PerService[int] = Field(
+        0,
+        ge=0,
+        description="Number of trusted proxies in front of the API. The caller's address is the entry of "
+        "`X-Forwarded-For` at this place, counted from the right; 0 ignores the header.",
     )
-    rate_per_s: PositiveInt = Field(
-        200, description="Requests a second of one key, or of one address without."
+    api_processes: PositiveInt = Field(
+        1, description="gunicorn processes of the API. Each holds thousands of waiting requests."
     )
-    rate_burst: PositiveInt = Field(2_000, description="As many it may send at once.")
-    quota_items: PositiveInt = Field(1_000_000, description="Most items of a key that are not done yet.")
-    target_wait_interactive_s: PositiveFloat = Field(
-        10, description="Interactive jobs are accepted while they should be over by then."
+    auth: PerService[Literal["keys", "none"]] = Field(
+        "keys",
+        validation_alias="AUTH",
+        description="`keys`: calls need an API key. `none`: everyone who reaches the port may call.",
     )
-    target_wait_bulk_s: PositiveFloat = Field(3_600, description="Bulk jobs are accepted while they should.")
-    assumed_items_per_s: PositiveFloat = Field(
-        100, description="The drain rate that is counted on until one is measured."
-    )
-    max_text_chars: PositiveInt = Field(10_000, description="Longest text, in code points.")
-    max_items: PositiveInt = Field(1_000, description="Most items in one request body.")
-    max_body_bytes: PositiveInt = Field(4 * 1024 * 1024, description="Largest request body.")
-    max_line_bytes: PositiveInt = Field(64 * 1024, description="Longest line of an upload.")
-    max_upload_items: PositiveInt = Field(1_000_000, description="Most items in an upload.")
-    max_upload_bytes: PositiveInt = Field(2**30, description="Largest upload, decompressed.")
-    max_held: PositiveInt = Field(
-        3_000, description="Most requests of a process that wait or stream at once."
-    )
-    max_wait_s: PositiveFloat = Field(30, description="Longest `Prefer: wait` and longest /predict.")
-    result_ttl_s: int = Field(
-        86_400, ge=LEAST_TTL_S, le=MOST_TTL_S, description="How long results stay readable."
-    )
-    deadline_interactive_s: PositiveInt = Field(600, description="An interactive job is over by then.")
-    deadline_bulk_s: PositiveInt = Field(86_400, description="A bulk job is over by then.")
-    interactive_items: PositiveInt = Field(32, description="A job of up to so many items is interactive.")
-    chunk_items: PositiveInt = Field(64, description="Most items in a chunk.")
-    chunk_chars: PositiveInt = Field(4_096, description="Most code points in a chunk of several items.")
-
-    webhook_secret: SecretStr | None = Field(
+    id_secret: PerService[SecretStr | None] = Field(
         None,
-        description="Signs webhooks: whsec_ and base64; two, with a space between, while one is replaced.",
+        description="Secret that signs job ids. If unset, one is generated once and kept in Redis. "
+        "Deployments that share it accept each other's ids.",
+    )
+
+    rate_per_s: PositiveInt = Field(
+        200,
+        description="Requests per second that one API key (with `AUTH=none`, one address) may send; "
+        "more are 429 `rate_limited`.",
+    )
+    rate_burst: PositiveInt = Field(
+        2_000, description="Requests the same caller may send at once, in any window of burst / rate seconds."
+    )
+    quota_items: PositiveInt = Field(
+        1_000_000, description="Open items one key may have at once; more are 429 `quota_exceeded`."
+    )
+    target_wait_interactive_s: PositiveFloat = Field(
+        10,
+        description="An interactive job is accepted if it should finish within this many seconds; "
+        "otherwise it is 503 `service_full`.",
+    )
+    target_wait_bulk_s: PositiveFloat = Field(3_600, description="The same for a bulk job.")
+    assumed_items_per_s: PositiveFloat = Field(
+        100, description="Throughput that admission assumes, in items per second, until one is measured."
+    )
+
+    max_text_chars: PositiveInt = Field(10_000, description="Longest text, in Unicode code points.")
+    max_items: PositiveInt = Field(1_000, description="Most items in one JSON request.")
+    max_body_bytes: PositiveInt = Field(
+        4 * 1024 * 1024,
+        description="Largest JSON request, in bytes. nginx accepts 5 MiB: "
+        "raise `client_max_body_size` in deploy/nginx/site.conf too.",
+    )
+    max_line_bytes: PositiveInt = Field(64 * 1024, description="Longest line of an NDJSON upload, in bytes.")
+    max_upload_items: PositiveInt = Field(1_000_000, description="Most items in one NDJSON upload.")
+    max_upload_bytes: PositiveInt = Field(
+        2**30,
+        description="Largest NDJSON upload, in bytes after decompression. nginx accepts 1 GiB: "
+        "raise `client_max_body_size` of /v1/jobs too.",
+    )
+    max_held: PositiveInt = Field(
+        3_000,
+        description="Requests that one API process lets wait or stream at once; "
+        "the next one is answered at once with what is known.",
+    )
+    max_wait_s: PositiveFloat = Field(
+        30,
+        description="Longest wait of one request, in seconds: `Prefer: wait`, /predict and /predict_batch.",
+    )
+
+    result_ttl_s: int = Field(
+        86_400,
+        ge=MIN_TTL_S,
+        le=MAX_TTL_S,
+        description="Seconds that results stay readable; a job may choose its own.",
+    )
+    deadline_interactive_s: PositiveInt = Field(
+        600,
+        description="Seconds after which the open items of an interactive job time out; "
+        "a job may choose its own.",
+    )
+    deadline_bulk_s: PositiveInt = Field(86_400, description="The same for a bulk job.")
+    interactive_items: PositiveInt = Field(
+        32,
+        description="A job of at most this many items is interactive, a larger one bulk; "
+        "a job may choose its own class.",
+    )
+    chunk_items: PositiveInt = Field(
+        64, description="Most items in one chunk, the unit that a worker leases and completes."
+    )
+    chunk_chars: PositiveInt = Field(
+        4_096, description="Most code points in one chunk; a longer text gets a chunk of its own."
+    )
+
+    webhook_secret: PerService[SecretStr | None] = Field(
+        None,
+        description="Secret that signs webhooks: `whsec_` and the base64 of 24 to 64 bytes. To replace it, "
+        "give the new one, a space and the old one. If unset, one is generated once and kept in Redis.",
     )
     webhook_allow: Listed[str] = Field(
-        (), description="Hosts, addresses and networks, by comma, that webhooks may go to beside public ones."
+        (),
+        description="Hosts, addresses and networks that may receive webhooks besides public ones: "
+        "`webhooks.internal,10.1.0.0/16`.",
     )
-    webhook_timeout_s: PositiveFloat = Field(15, le=50, description="A receiver must answer within.")
+    webhook_timeout_s: PositiveFloat = Field(
+        15, le=50, description="Seconds that one delivery attempt may take."
+    )
     webhook_retries_s: Listed[PositiveFloat] = Field(
         (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800),
-        description="Delays, by comma, before each further attempt at a delivery; jitter adds up to a fifth.",
+        description="Seconds before each further delivery attempt, at most 432000 in all; "
+        "jitter adds up to a fifth.",
     )
 
-    pack: Path = Field(EMBEDDED_PACK, description="Directory of the pack that workers serve.")
-    engine: Literal["openvino", "torch"] = Field(
-        "openvino", validation_alias="ENGINE", description="What runs the pack."
+    pack: PerService[Path] = Field(EMBEDDED_PACK, description="Directory of the pack that workers serve.")
+    engine: PerService[Literal["openvino", "torch"]] = Field(
+        "openvino",
+        validation_alias="ENGINE",
+        description="Engine that runs the pack. `torch` needs fp32 weights, which the embedded pack lacks.",
     )
-    device: Literal["cpu", "cuda"] = Field("cpu", validation_alias="DEVICE", description="Where it runs.")
+    device: PerService[Literal["cpu", "cuda"]] = Field(
+        "cpu", validation_alias="DEVICE", description="Device the engine runs on; `cuda` needs `torch`."
+    )
     concurrency: PositiveInt | None = Field(
-        None, description="Children of a worker; if unset one per core, or a single one for a GPU."
+        None, description="Child processes of one worker. If unset, one per core; on a GPU, one."
     )
     batch_tokens: PositiveInt | None = Field(
-        None, description="Token budget of one forward pass, padding included; the engine's if unset."
+        None,
+        description="Most tokens in one forward pass, padding included. If unset, the engine decides.",
     )
     cache_rows: NonNegativeInt = Field(
-        50_000, description="Texts whose verdict each child remembers; 0: every text is computed."
+        50_000,
+        description="Model inputs (texts and parts of texts) whose result each child caches; 0: no cache.",
     )
-    lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
-    lease_work_s: PositiveFloat = Field(1.0, description="How much work, in seconds, one lease should hold.")
+    lease_s: PositiveFloat = Field(
+        30, description="Seconds until an unrenewed lease ends and its chunks return to the queue."
+    )
+    lease_work_s: PositiveFloat = Field(1.0, description="Seconds of work that a child leases at once.")
     max_attempts: PositiveInt = Field(
-        3, description="How often an item may be started before it is given up."
+        3, description="Times an item may be started. If its last lease is lost too, it fails."
     )
     task_time_limit_s: PositiveInt = Field(
-        60, description="A child busy with one lease for so long is killed."
+        60,
+        description="A child that works on one lease for this many seconds is killed. "
+        "`stop_grace_period` of the worker must be longer.",
     )
+    task_events: bool = Field(default=True, description="Workers send the task events that Flower shows.")
 
     @field_validator("redis_url")
     @classmethod
@@ -151,8 +244,8 @@ class Settings(BaseSettings):
     @field_validator("webhook_retries_s")
     @classmethod
     def _end_in_time(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
-        if sum(delays) > _LONGEST_RETRIES_S:
-            message = f"together at most {_LONGEST_RETRIES_S} s"
+        if sum(delays) > _MAX_RETRIES_S:
+            message = f"together at most {_MAX_RETRIES_S} s"
             raise ValueError(message)
         return delays
 

@@ -13,7 +13,7 @@ from api.output.serializers import queue_view
 from api.routes.context import services
 from api.schemas import status as others
 from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
-from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import live_workers, read_backlogs
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
@@ -82,9 +82,9 @@ def info() -> Response:
                 "rate_per_s": limits.rate_per_s,
                 "rate_burst": limits.rate_burst,
                 "quota_items": limits.quota_items,
-                "max_deadline_s": MOST_DEADLINE_S,
-                "min_result_ttl_s": LEAST_TTL_S,
-                "max_result_ttl_s": MOST_TTL_S,
+                "max_deadline_s": MAX_DEADLINE_S,
+                "min_result_ttl_s": MIN_TTL_S,
+                "max_result_ttl_s": MAX_TTL_S,
                 "max_metadata_pairs": MOST_METADATA,
                 "max_lookup_ids": MOST_LOOKED_UP,
                 "max_sentences": MAX_SENTENCES,

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
+from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.webhooks import Event
@@ -42,8 +42,8 @@ class _Body(BaseModel):
 
 # JSON knows no integers: 60.0 is 60.
 _WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
-DeadlineS = Annotated[int, Field(ge=1, le=MOST_DEADLINE_S), _WHOLE]
-ResultTtlS = Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S), _WHOLE]
+DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), _WHOLE]
+ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), _WHOLE]
 # What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
 GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]

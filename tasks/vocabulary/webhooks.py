@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,12 +37,3 @@ class Webhook:
         """Read what `encode` wrote."""
         read = from_json(raw)
         return cls(read["url"], read["host"], [Event(event) for event in read["events"]])
-
-
-def is_signing_secret(text: str) -> bool:
-    """Tell whether a secret is of the form and the size that the standard recommends."""
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        return False
-    return text.startswith("whsec_") and 24 <= len(key) <= 64  # noqa: PLR2004
