@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
+from tasks.vocabulary.jobs import QueueClass
 
 PREFIX = "SENTIMENT_"
 # What a job may choose for itself: the time its results are kept, and its deadline.
@@ -248,6 +249,16 @@ class Settings(BaseSettings):
             message = f"together at most {_MAX_RETRIES_S} s"
             raise ValueError(message)
         return delays
+
+    def deadline_s(self, queue_class: QueueClass) -> int:
+        """Return the seconds that a job of the class has, unless it chooses its own deadline."""
+        bulk = queue_class is QueueClass.BULK
+        return self.deadline_bulk_s if bulk else self.deadline_interactive_s
+
+    def target_wait_s(self, queue_class: QueueClass) -> float:
+        """Return the seconds within which a job of the class should finish, or is not accepted."""
+        bulk = queue_class is QueueClass.BULK
+        return self.target_wait_bulk_s if bulk else self.target_wait_interactive_s
 
     @classmethod
     def read(cls) -> Self:

@@ -7,7 +7,7 @@ import secrets
 
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX
+from tasks.store.keys import WEBHOOK_SECRET
 
 _BYTES = 32
 
@@ -18,5 +18,5 @@ def signing_secrets(store: JobStore) -> list[str]:
         return store.settings.webhook_secret.get_secret_value().split()
     made = "whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
     with store_errors():
-        store.redis.set(PREFIX + "webhook_secret", made, nx=True)
-        return [store.redis.get(PREFIX + "webhook_secret").decode()]
+        store.redis.set(WEBHOOK_SECRET, made, nx=True)
+        return [store.redis.get(WEBHOOK_SECRET).decode()]

@@ -1,49 +1,42 @@
-"""`python -m worker.health`: 0 when this container's worker can score now, else 1 and why not.
+"""`python -m worker.health`: 0 when the worker of this container can score now, else 1 and the reason.
 
-It reads what the parent reports to the job store every few seconds: so the parent's loop turns, Redis answers
-it, and a child is there whose model has scored something.
+It reads the heartbeat of the parent: so the parent's loop turns, Redis answers it, and a child is ready whose
+model has scored something.
 """
 
-import sys
-from collections.abc import Iterable
-from typing import Any
+from __future__ import annotations
 
-from pydantic_core import from_json
+import sys
+from collections.abc import Sequence
 
 from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import WORKERS
+from tasks.store.workers import WorkerStatus, live_workers
 from worker.process.fork_state import host_id
 
 
-def trouble(reports: Iterable[dict[str, Any]], now_ms: int) -> str:
-    """Why the worker that made the reports cannot score; empty when it can."""
-    fresh = [report for report in reports if report["until_ms"] > now_ms]
-    if not fresh:
+def trouble(workers: Sequence[WorkerStatus]) -> str:
+    """Return why none of these live workers can score; empty when one can."""
+    if not workers:
         return "its parent does not report"
-    return "" if any(report["ready"] for report in fresh) else "no child is ready"
+    return "" if any(worker.ready for worker in workers) else "no child is ready"
 
 
 def check(store: JobStore) -> str:
-    """Why the worker that runs where this does cannot score; empty when it can."""
-    with store_errors():
-        written: dict[bytes, bytes] = store.redis.hgetall(WORKERS)
-    here = f"{host_id()}/".encode()
-    reports = [from_json(report) for name, report in written.items() if name.startswith(here)]
-    return trouble(reports, store.now_ms())
+    """Return why the worker of this container cannot score; empty when it can."""
+    return trouble([worker for worker in live_workers(store) if worker.host == host_id()])
 
 
 def main() -> int:
     """Check once."""
     try:
-        found = check(JobStore.connect(Settings.read()))
+        reason = check(JobStore.connect(Settings.read()))
     except (ConfigurationError, StoreUnavailableError) as error:
-        found = str(error)
-    if found:
-        print(f"worker: {found}", file=sys.stderr)
-    return 1 if found else 0
+        reason = str(error)
+    if reason:
+        print(f"worker: {reason}", file=sys.stderr)
+    return 1 if reason else 0
 
 
 if __name__ == "__main__":

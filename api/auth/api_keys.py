@@ -17,11 +17,10 @@ from api.auth.scopes import Scope
 from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX
+from tasks.store.keys import API_KEYS, API_KEYS_VERSION
 
 logger = logging.getLogger(__name__)
 
-KEYS, VERSION = PREFIX + "keys", PREFIX + "keys:version"
 MOST_SECRETS = 2
 # A revoked key works for so long at most.
 FRESH_S = 2.0
@@ -91,7 +90,7 @@ class ApiKeys:
     def all(self) -> list[ApiKey]:
         """Return every key, the oldest first."""
         with store_errors():
-            raw: dict[bytes, bytes] = self._store.redis.hgetall(KEYS)
+            raw: dict[bytes, bytes] = self._store.redis.hgetall(API_KEYS)
         keys = [ApiKey.decode(key_id.decode(), written) for key_id, written in raw.items()]
         return sorted(keys, key=lambda key: key.created_ms)
 
@@ -99,7 +98,7 @@ class ApiKeys:
         """Make a key; return it and its token, which is not kept."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms())
-        self._write(lambda pipe: pipe.hset(KEYS, key_id, key.encode()))
+        self._write(lambda pipe: pipe.hset(API_KEYS, key_id, key.encode()))
         return key, _token(key_id, secret)
 
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
@@ -115,7 +114,7 @@ class ApiKeys:
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
         self._known(self._store.redis, key_id)
-        self._write(lambda pipe: pipe.hdel(KEYS, key_id))
+        self._write(lambda pipe: pipe.hdel(API_KEYS, key_id))
 
     def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
         """Write a key with other secrets, unless somebody else changed it meanwhile: then again."""
@@ -124,17 +123,17 @@ class ApiKeys:
             key = self._known(pipe, key_id)
             changed = replace(key, hashes=tuple(change(key.hashes)))
             pipe.multi()
-            pipe.hset(KEYS, key_id, changed.encode())
-            pipe.incr(VERSION)
+            pipe.hset(API_KEYS, key_id, changed.encode())
+            pipe.incr(API_KEYS_VERSION)
             return changed
 
         with store_errors():
-            changed: ApiKey = self._store.redis.transaction(write, KEYS, value_from_callable=True)
+            changed: ApiKey = self._store.redis.transaction(write, API_KEYS, value_from_callable=True)
         return changed
 
     def _known(self, client: Any, key_id: str) -> ApiKey:
         with store_errors():
-            raw = client.hget(KEYS, key_id)
+            raw = client.hget(API_KEYS, key_id)
         if raw is None:
             raise ApiKeyNotFoundError(key_id)
         return ApiKey.decode(key_id, raw)
@@ -143,7 +142,7 @@ class ApiKeys:
         with store_errors():
             pipe = self._store.redis.pipeline(transaction=True)
             write(pipe)
-            pipe.incr(VERSION)
+            pipe.incr(API_KEYS_VERSION)
             pipe.execute()
 
     def _refresh(self, max_age_s: float) -> None:
@@ -153,7 +152,7 @@ class ApiKeys:
         self._asked = now
         try:
             with store_errors():
-                version = self._store.redis.get(VERSION)
+                version = self._store.redis.get(API_KEYS_VERSION)
             if not self._loaded or version != self._version:
                 self._keys = {key.id: key for key in self.all()}
                 self._version, self._loaded = version, True

@@ -17,7 +17,7 @@ from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.counters import increment
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX
+from tasks.store.keys import RATES
 
 
 class Rates:
@@ -26,7 +26,7 @@ class Rates:
     def __init__(self, store: JobStore, settings: Settings) -> None:
         pool = store.redis.connection_pool
         url = settings.redis_url.get_secret_value()
-        storage = RedisStorage(url, connection_pool=pool, key_prefix=PREFIX + "rates")
+        storage = RedisStorage(url, connection_pool=pool, key_prefix=RATES)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         # So many in any window of that length: that is the rate, with the burst.
         window_s = max(1, round(settings.rate_burst / settings.rate_per_s))

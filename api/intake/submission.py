@@ -17,8 +17,7 @@ from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
-from tasks.store.jobs import PLAIN_TERMS, JobStore
-from tasks.store.keys import ChunkRef
+from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
@@ -47,18 +46,16 @@ class Submission:
         self._celery = celery
         self._settings = settings
 
-    def submit(
-        self, items: Sequence[Item], terms: Terms = PLAIN_TERMS, key: IdempotencyKey | None = None
-    ) -> Accepted:
+    def submit(self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None) -> Accepted:
         """Record the items as one job, send its messages, return it as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
-        terms = replace(terms, request_id=request_id())
         small = len(items) <= self._settings.interactive_items
         queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
+        terms = replace(terms, queue_class=queue_class, request_id=request_id())
         job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._store.create(chunks, queue_class, terms, key=key)
+        job = self._store.create(job_id, terms, chunks, key=key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info("accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, request_id())
@@ -90,14 +87,12 @@ class Submission:
         return Accepted(self._store.job(job_id, terms.owner))
 
     def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
-        terms = replace(terms, request_id=request_id())
         queue_class = terms.queue_class or QueueClass.BULK
+        terms = replace(terms, queue_class=queue_class, request_id=request_id())
         recorded = 0
         for chunks in _gathered(self._cut(job_id, items, terms.options)):
             if not recorded:
-                self._store.create(
-                    chunks, queue_class, terms, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS
-                )
+                self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
             elif not uploads.append_chunks(self._store, chunks, queue_class, key):
                 raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
@@ -122,7 +117,7 @@ class Submission:
 
     def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
-            publish_wakeups(self._celery, queue_class, [ChunkRef.of(chunk) for chunk in chunks])
+            publish_wakeups(self._celery, queue_class, len(chunks))
         except NotPublishedError as error:
             logger.warning(
                 "%s is recorded but not published, the reconciler will send it: %s", chunks[0].job_id, error

@@ -15,11 +15,12 @@ from prometheus_client.registry import Collector
 from api.auth.guard import public
 from api.routes.context import services
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError, StoreUnavailableError
-from tasks.store.backlog import Backlog, live_workers, read_backlogs
+from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
-from tasks.store.deliveries import DeliveryStatus, Due, read_due
+from tasks.store.deliveries import DeliveryStatus, DueDeliveries, read_due
 from tasks.store.jobs import JobStore
+from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 
@@ -45,12 +46,12 @@ _OF_REDIS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
     ),
     "sentiq_redis_clients": ("Connections to it", lambda info: info.clients),
 }
-_OF_WEBHOOKS: dict[str, tuple[str, Callable[[Due], float]]] = {
+_OF_WEBHOOKS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
     "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda found: found.deliveries),
     "sentiq_webhooks_late_seconds": ("How long the one due first is overdue", lambda found: found.late_s),
 }
 _SUMS = {
-    "resent": "Messages that were lost on their way and sent again",
+    "republished": "Wake-ups that were lost and published again",
     "lost": "Jobs that were asked for and whose record is gone that should be there",
     "restarted": "Children that took the place of one that ended",
 }

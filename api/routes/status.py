@@ -14,7 +14,8 @@ from api.routes.context import services
 from api.schemas import status as others
 from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
-from tasks.store.backlog import live_workers, read_backlogs
+from tasks.store.backlog import read_backlogs
+from tasks.store.workers import live_models, live_workers
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
 service = Blueprint("service", __name__)
@@ -59,7 +60,7 @@ def queue() -> Response:
 def info() -> Response:
     """Tell the models that answer and every limit of the service."""
     limits = services().settings
-    models = services().store.models()
+    models = live_models(services().store)
     return reply(
         {
             "service": "sentiq",

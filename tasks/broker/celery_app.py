@@ -15,8 +15,6 @@ from tasks.settings import Settings
 from tasks.store.keys import UNACKED
 from tasks.vocabulary.jobs import QueueClass
 
-SCORE_TASK = "sentiq.score"
-
 _TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 3,
@@ -54,10 +52,11 @@ def build_celery(settings: Settings) -> Celery:
         accept_content=["json"],
         result_accept_content=["json"],
         task_queues=[
-            Queue(name, Exchange(name), routing_key=name) for name in (each.queue for each in QueueClass)
+            Queue(name, Exchange(name), routing_key=name)
+            for name in (queue_class.celery_queue for queue_class in QueueClass)
         ],
         task_create_missing_queues=False,
-        task_default_queue=QueueClass.BULK.queue,
+        task_default_queue=QueueClass.BULK.celery_queue,
         enable_utc=True,
     )
     return app

@@ -1,31 +1,30 @@
-"""Sending one message a chunk: a claim check `(job_id, start)`, never a text."""
+"""Wake-ups: one Celery message a chunk, without any text. Each brings a child to lease the oldest chunks."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from celery import Celery
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from tasks.broker.celery_app import SCORE_TASK
-from tasks.store.keys import ChunkRef
+from tasks import score
 from tasks.vocabulary.jobs import QueueClass
+
+_ACQUIRE_S = 1
 
 
 class NotPublishedError(Exception):
-    """The messages may not have arrived. The job is safe: the reconciler sends what is missing."""
+    """The wake-ups may not have arrived. The job is safe: the reconciler publishes what is missing."""
 
 
-def publish_wakeups(app: Celery, queue_class: QueueClass, refs: Sequence[ChunkRef]) -> None:
-    """Send a message for each chunk, all in one round trip. Raises NotPublishedError."""
+def publish_wakeups(app: Celery, queue_class: QueueClass, count: int) -> None:
+    """Publish wake-ups for `count` chunks of a class in one round trip. Raises NotPublishedError."""
     try:
-        with app.producer_pool.acquire(block=True, timeout=1) as producer, producer.batch():
-            for ref in refs:
+        with app.producer_pool.acquire(block=True, timeout=_ACQUIRE_S) as producer, producer.batch():
+            for _ in range(count):
                 app.send_task(
-                    SCORE_TASK,
-                    args=(ref.job_id, ref.start),
-                    queue=queue_class.queue,
+                    score.NAME,
+                    args=(queue_class.value,),
+                    queue=queue_class.celery_queue,
                     producer=producer,
                     retry=False,
                     ignore_result=True,

@@ -1,27 +1,22 @@
-"""What waits in each class, and how fast it drains: measured by the job store, read here."""
+"""What waits in each class and how fast it drains, as the store measures it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from pydantic_core import from_json
+from typing import Any
 
 from tasks.store.admission import admission_request
-from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX, WORKERS
 from tasks.vocabulary.jobs import QueueClass
-
-_FIELDS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`items` wait or are leased, `left` were and are not any more.
+    """The backlog of a class: `items` wait or are leased, `left` have left it since it began.
 
-    `wait_s` until all are done and `items_per_s` are None as long as no rate is known; `accepting` is whether
-    one more text would be accepted now, `oldest_s` how long the oldest that nobody leased has waited.
+    `wait_s` until all are done and `items_per_s` are None while no rate is known. `accepting`: one more text
+    would be accepted now. `oldest_s`: how long the oldest chunk that nobody leased has waited.
     """
 
     items: int
@@ -32,39 +27,20 @@ class Backlog:
     oldest_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """The children of one worker; `ready` of them hold a model that has scored."""
-
-    children: int
-    ready: int
-
-
 def read_backlogs(store: JobStore) -> dict[QueueClass, Backlog]:
-    """Read all queues in one round trip."""
-    args: list[str | bytes] = [PREFIX]
-    for queue_class in QueueClass:
-        args += [queue_class, admission_request(store.settings, queue_class, "", ())]
-    told = store.run("read_backlog", [], args)
-    return dict(zip(QueueClass, _queues(told), strict=True))
-
-
-def live_workers(store: JobStore) -> list[WorkerStatus]:
-    """Return the children of each worker that reported lately."""
-    with store_errors():
-        reports = [from_json(raw) for raw in store.redis.hvals(WORKERS)]
-    now = store.now_ms()
-    return [
-        WorkerStatus(report["children"], report["ready"]) for report in reports if report["until_ms"] > now
+    """Read the backlog of every class in one round trip."""
+    classes = [
+        {"class": queue_class, "admission": admission_request(store.settings, queue_class, "", ())}
+        for queue_class in QueueClass
     ]
+    answer = store.run("read_backlog", {"classes": classes})
+    return dict(zip(QueueClass, map(_backlog, answer), strict=True))
 
 
-def _queues(told: list[int | bytes]) -> Iterator[Backlog]:
-    for i in range(0, len(told), _FIELDS):
-        items, left, wait_s, rate, accepting, oldest_ms = told[i : i + _FIELDS]
-        numbers = _number(wait_s), _number(rate)
-        yield Backlog(int(items), int(left), *numbers, bool(accepting), int(oldest_ms) / 1000)
+def _backlog(fields: Sequence[Any]) -> Backlog:
+    items, left, wait_s, items_per_s, accepting, oldest_ms = fields
+    return Backlog(items, left, _number(wait_s), _number(items_per_s), bool(accepting), oldest_ms / 1000)
 
 
-def _number(raw: int | bytes) -> float | None:
+def _number(raw: bytes) -> float | None:
     return float(raw) if raw else None

@@ -1,20 +1,20 @@
-"""Deliveries of webhooks in the job store: lease what is due, write what became of an attempt, read the log.
+"""The webhook outbox: lease the deliveries that are due, record attempts, read the log.
 
-The script that ends a job records its delivery. A lease counts an attempt before it is made, so attempts
-are bounded whatever dies; a delivery whose sender died is due again when the lease is over.
+The script that finishes a job records its delivery. A lease counts an attempt before it is made, so attempts
+are bounded whatever dies; a delivery whose sender died is due again when its lease ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from tasks.store.connection import store_errors
-from tasks.store.jobs import JobStore, pairs
-from tasks.store.keys import DELIVERIES, PREFIX, job_key
+from tasks.store.jobs import JobStore
+from tasks.store.keys import DELIVERIES, job_key, sender_key
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.webhooks import Event
 
@@ -82,60 +82,67 @@ class DeliveryLog:
     next_ms: int | None
 
 
-def heartbeat(store: JobStore, sender: str) -> None:
-    """Say that the sender of this name takes what is due."""
+def heartbeat(store: JobStore, host: str) -> None:
+    """Write that the sender of a host is alive."""
     with store_errors():
-        store.redis.set(f"{PREFIX}sender:{sender}", 1, ex=3 * HEARTBEAT_S)
+        store.redis.set(sender_key(host), 1, ex=3 * HEARTBEAT_S)
 
 
-def is_alive(store: JobStore, sender: str) -> bool:
-    """Tell whether it said so lately."""
+def is_alive(store: JobStore, host: str) -> bool:
+    """Return whether the sender of a host has written a heartbeat lately."""
     with store_errors():
-        return bool(store.redis.exists(f"{PREFIX}sender:{sender}"))
+        return bool(store.redis.exists(sender_key(host)))
 
 
-def lease_due(store: JobStore, most: int, crowded: Sequence[str]) -> list[Delivery]:
-    """Lease up to so many due deliveries, none of them to a host that is crowded already."""
-    limits = [1 + len(store.settings.webhook_retries_s), LEASE_S * 1000]
-    answer = store.run("lease_deliveries", [DELIVERIES], [PREFIX, most, *limits, *crowded])
-    return [_read(job_id.decode(), dict(pairs(raw))) for job_id, raw in answer]
+def lease_due(store: JobStore, limit: int, busy_hosts: Sequence[str]) -> list[Delivery]:
+    """Lease up to `limit` due deliveries, none of them to a busy host."""
+    args = {
+        "limit": limit,
+        "max_attempts": 1 + len(store.settings.webhook_retries_s),
+        "lease_ms": LEASE_S * 1000,
+        "busy_hosts": busy_hosts,
+    }
+    leased = store.run("lease_deliveries", args)
+    return [_read(job_id.decode(), _mapping(raw)) for job_id, raw in leased]
 
 
 def record_attempt(
-    store: JobStore, delivery: Delivery, answer: AttemptOutcome, status: DeliveryStatus, delay_s: float = 0
+    store: JobStore,
+    delivery: Delivery,
+    outcome: AttemptOutcome,
+    status: DeliveryStatus,
+    delay_s: float = 0,
 ) -> None:
-    """Write the outcome of an attempt; a delivery still pending is due again after the delay."""
-    keys = [DELIVERIES, job_key(delivery.job_id, "delivery"), job_key(delivery.job_id)]
-    args = [
-        PREFIX,
-        delivery.job_id,
-        delivery.attempt,
-        to_json(answer, exclude_none=True),
-        status,
-        int(delay_s * 1000),
-    ]
-    store.run("record_attempt", keys, args)
+    """Record the outcome of an attempt; a delivery that is still pending is due again after the delay."""
+    args = {
+        "job_id": delivery.job_id,
+        "attempt": delivery.attempt,
+        "outcome": {name: value for name, value in asdict(outcome).items() if value is not None},
+        "state": status,
+        "delay_ms": int(delay_s * 1000),
+    }
+    store.run("record_attempt", args)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """Deliveries that are not over, and how long the first of them is overdue: senders that work leave 0."""
+class DueDeliveries:
+    """Deliveries that are neither made nor given up, and how long the first of them is overdue."""
 
     deliveries: int
     late_s: float
 
 
-def read_due(store: JobStore) -> Due:
-    """Read what waits for a sender."""
+def read_due(store: JobStore) -> DueDeliveries:
+    """Read what waits for a sender; senders that work keep `late_s` at 0."""
     with store_errors():
         deliveries = store.redis.zcard(DELIVERIES)
         first = store.redis.zrange(DELIVERIES, 0, 0, withscores=True)
     late_ms = store.now_ms() - first[0][1] if first else 0
-    return Due(deliveries, max(0, late_ms / 1000))
+    return DueDeliveries(deliveries, max(0, late_ms / 1000))
 
 
 def read_log(store: JobStore, job_id: str) -> DeliveryLog | None:
-    """Read what became of a job's delivery; None for a job that has none, or is not over."""
+    """Read the log of a job's delivery; None for a job without a webhook, or one that is not finished."""
     with store_errors():
         raw: dict[bytes, bytes] = store.redis.hgetall(job_key(job_id, "delivery"))
         due = store.redis.zscore(DELIVERIES, job_id)
@@ -160,6 +167,10 @@ def _attempts(raw: Mapping[bytes, bytes], made: int) -> Iterator[Attempt]:
         if number < made and "duration_ms" not in line:
             line["error"] = "interrupted"
         yield Attempt(number, **line)
+
+
+def _mapping(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _read(job_id: str, raw: Mapping[bytes, bytes]) -> Delivery:

@@ -1,4 +1,4 @@
-"""Job ids that prove by themselves that this service minted them, when, and for whom."""
+"""Job ids that prove by themselves that this service issued them, when, and for whom."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAC_BYTES = 5
 
 
 class JobIds:
-    """Mints and checks `job_` + ULID + 8 characters of an HMAC-SHA256 over the ULID and the owner."""
+    """Issues and checks `job_` + ULID + 8 characters of an HMAC-SHA256 over the ULID and the owner."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -26,17 +26,16 @@ class JobIds:
         return f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
 
     def issued_at_ms(self, job_id: str, owner: str = "") -> int | None:
-        """Return when the id was minted for the owner, in ms since the epoch; None if it never was."""
+        """Return when the id was issued for the owner, in ms since the epoch; None if it never was."""
         ulid = job_id[len(_PREFIX) : len(_PREFIX) + _ULID_CHARS]
-        if not job_id.isascii() or not hmac.compare_digest(
-            job_id, f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
-        ):
+        genuine = f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
+        if not job_id.isascii() or not hmac.compare_digest(job_id, genuine):
             return None
         return int(ULID.from_str(ulid).timestamp * 1000)
 
     @staticmethod
     def lower_bound(ms: int) -> str:
-        """Return what every id minted at that time or later is not below, and every earlier one is."""
+        """Return the smallest id issued at `ms`: the lower bound of a range query."""
         return _PREFIX + str(ULID.from_timestamp(max(0, ms) / 1000))[:_TIME_CHARS]
 
     def _mac(self, ulid: str, owner: str) -> str:

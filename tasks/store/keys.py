@@ -1,96 +1,104 @@
-"""How the job store names things in Redis: keys, chunks and leases."""
+"""How the job store names things in Redis. The whole schema, with types and lifetimes: docs/redis.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.jobs import QueueClass
 
 PREFIX = "sentiq:"
-FINISHED_CHANNEL = PREFIX + "finished"  # ids of jobs that are over
-PROGRESS_CHANNEL = PREFIX + "progress"  # ids of jobs of which something changed
-OPEN = PREFIX + "open"  # jobs that are not over, by the time when the reconciler closes them
-UPLOADS = PREFIX + "uploads"  # jobs that grow, by the time when they count as silent
-DELIVERIES = PREFIX + "deliveries"  # jobs whose webhook is to be delivered, by when
+
+FINISHED_CHANNEL = PREFIX + "finished"
+PROGRESS_CHANNEL = PREFIX + "progress"
+OPEN_JOBS = PREFIX + "open_jobs"
+UPLOADS = PREFIX + "uploads"
+DELIVERIES = PREFIX + "deliveries"
 COUNTERS = PREFIX + "counters"
-OWNERS = PREFIX + "owners"  # how many items of each owner are not done
+OWNERS = PREFIX + "owners"
 WORKERS = PREFIX + "workers"
+FENCE = PREFIX + "fence"
+RECONCILER = PREFIX + "reconciler"
+ID_SECRET = PREFIX + "id_secret"
+WEBHOOK_SECRET = PREFIX + "webhook_secret"
+WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
+API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
+RATES = PREFIX + "rates"
 
+_JOB = PREFIX + "job:"
+_PENDING = PREFIX + "pending:"
+_LEASED = PREFIX + "leased:"
+_LEASES = PREFIX + "leases:"
+_BACKLOG = PREFIX + "backlog:"
+_RESERVATION = PREFIX + "reservation:"
+_TOMBSTONE = PREFIX + "tombstone:"
+_JOBS = PREFIX + "jobs:"
+_IDEMPOTENCY = PREFIX + "idempotency:"
+_SENDER = PREFIX + "sender:"
 
-def pending_key(queue_class: QueueClass) -> str:
-    """Sorted set of refs nobody has leased, oldest first."""
-    return f"{PREFIX}pending:{queue_class}"
-
-
-def backlog_key(queue_class: QueueClass) -> str:
-    """Hash of what waits in a class and how fast it drains, see `lua/include/backlog.lua`."""
-    return f"{PREFIX}queue:{queue_class}"
-
-
-def leased_key(queue_class: QueueClass) -> str:
-    """Sorted set of leased refs by the time their lease ends."""
-    return f"{PREFIX}leased:{queue_class}"
-
-
-def leases_key(worker: str) -> str:
-    """Hash of the refs that children of a worker hold, with the pid of each child."""
-    return f"{PREFIX}leases:{worker}"
+# What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
+FOR_SCRIPTS = {
+    "finished": FINISHED_CHANNEL,
+    "progress": PROGRESS_CHANNEL,
+    "open_jobs": OPEN_JOBS,
+    "uploads": UPLOADS,
+    "deliveries": DELIVERIES,
+    "counters": COUNTERS,
+    "owners": OWNERS,
+    "fence": FENCE,
+    "job": _JOB,
+    "pending": _PENDING,
+    "leased": _LEASED,
+    "leases": _LEASES,
+    "backlog": _BACKLOG,
+    "reservation": _RESERVATION,
+    "tombstone": _TOMBSTONE,
+    "jobs": _JOBS,
+}
 
 
 def job_key(job_id: str, part: str = "") -> str:
-    """Key of a job's record, or of a part of it.
+    """Return the key of a job's record, or of one of its parts.
 
-    `in` payloads, `out` outcomes, `tokens` fencing tokens, `order` starts of chunks as they ended, `kept`
-    texts of failed items, `hook` delivery of its end.
+    `chunks` holds texts, `results` outcomes, `tokens` fencing tokens, `completed` the order of completion,
+    `retryable` texts of failed items, `delivery` the webhook's delivery.
     """
-    return f"{PREFIX}job:{job_id}{':' if part else ''}{part}"
+    return f"{_JOB}{job_id}{':' if part else ''}{part}"
+
+
+def pending_key(queue_class: QueueClass) -> str:
+    """Return the key of the refs that no child has leased."""
+    return _PENDING + queue_class
+
+
+def leased_key(queue_class: QueueClass) -> str:
+    """Return the key of the refs that children have leased."""
+    return _LEASED + queue_class
+
+
+def leases_key(worker: str) -> str:
+    """Return the key of what the children of a worker hold."""
+    return _LEASES + worker
+
+
+def backlog_key(queue_class: QueueClass) -> str:
+    """Return the key of what waits in a class and how fast it drains."""
+    return _BACKLOG + queue_class
 
 
 def tombstone_key(job_id: str) -> str:
-    """Key of what is told of a job without a record, where its id and the settings do not tell it."""
-    return f"{PREFIX}tombstone:{job_id}"
+    """Return the key that remembers why a record is gone when the id alone cannot say."""
+    return _TOMBSTONE + job_id
 
 
 def owner_jobs_key(owner: str) -> str:
-    """Sorted set of an owner's job ids, which sort by age."""
-    return f"{PREFIX}jobs:{owner}"
+    """Return the key of the list of an owner's job ids."""
+    return _JOBS + owner
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRef:
-    """A chunk as the queues name it; `cost` counts code points to score, `attempts` its leases."""
-
-    job_id: str
-    start: int
-    cost: int
-    attempts: int = 0
-
-    @classmethod
-    def of(cls, chunk: Chunk, attempts: int = 0) -> ChunkRef:
-        """Name a chunk."""
-        return cls(chunk.job_id, chunk.start, chunk.cost, attempts)
-
-    @classmethod
-    def parse(cls, raw: bytes) -> ChunkRef:
-        """Read what `str` wrote."""
-        job_id, start, cost, attempts = raw.decode().split("/")
-        return cls(job_id, int(start), int(cost), int(attempts))
-
-    def __str__(self) -> str:
-        """Write it as the queues hold it."""
-        return f"{self.job_id}/{self.start}/{self.cost}/{self.attempts}"
+def idempotency_key(digest: str) -> str:
+    """Return the key that remembers which job an idempotency key made."""
+    return _IDEMPOTENCY + digest
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A child's right to some chunks for a time; `token` fences off whoever held them before."""
-
-    queue_class: QueueClass
-    worker: str
-    token: int
-    refs: Sequence[ChunkRef]
-    chunks: Sequence[Chunk]
-    requests: Sequence[str] = ()  # ids of the HTTP requests that the chunks came with, for the log
+def sender_key(host: str) -> str:
+    """Return the key of the heartbeat of a host's sender of webhooks."""
+    return _SENDER + host

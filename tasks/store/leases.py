@@ -1,4 +1,4 @@
-"""What a child does to the job store: lease chunks, keep them, write what became of them."""
+"""What a child does to the job store: lease chunks, renew the lease, finish with the outcomes."""
 
 from __future__ import annotations
 
@@ -13,46 +13,84 @@ from pydantic_core import to_json
 from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX, ChunkRef, Lease, job_key, leased_key, leases_key, pending_key
-from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
+from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.jobs import QueueClass
 
+# Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
+# died.
 Guard = Literal["token", "lapsed", "dead"]
-_NOTHING: Mapping[str, int] = MappingProxyType({})
+_NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A child that leases: the worker it belongs to, its pid, and how many children that worker has."""
+    """A child that leases: its worker's name, its own pid, and how many children that worker has."""
 
     worker: str
     pid: int
     siblings: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeasedChunk:
+    """A chunk under a lease. `request_id` is that of the HTTP request it came with, for the log."""
+
+    ref: ChunkRef
+    chunk: Chunk
+    request_id: str = ""
+
+    @property
+    def attempts(self) -> int:
+        """Return how often the chunk was leased, this lease included."""
+        return self.ref.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A child's right to some chunks for a time; the fencing `token` shuts out whoever held them before."""
+
+    queue_class: QueueClass
+    worker: str
+    token: int
+    chunks: Sequence[LeasedChunk]
+
+    @property
+    def refs(self) -> list[ChunkRef]:
+        """Return the refs of its chunks."""
+        return [leased.ref for leased in self.chunks]
+
+
 def lease(store: JobStore, queue_class: QueueClass, holder: Holder, budget: int) -> Lease | None:
-    """Lease the oldest pending chunks of a class, up to `budget` code points; None if none is pending."""
-    keys = [pending_key(queue_class), leased_key(queue_class), PREFIX + "fence", leases_key(holder.worker)]
-    least = min(budget, store.settings.chunk_chars)
-    args = [PREFIX, holder.pid, _lease_ms(store), budget, least, holder.siblings]
-    answer = store.run("lease_chunks", keys, args)
+    """Lease the oldest pending chunks of a class, up to `budget` code points; None when none is pending."""
+    args = {
+        "class": queue_class,
+        "worker": holder.worker,
+        "pid": holder.pid,
+        "lease_ms": _lease_ms(store),
+        "budget": budget,
+        "min_budget": min(budget, store.settings.chunk_chars),
+        "siblings": holder.siblings,
+    }
+    answer = store.run("lease_chunks", args)
     if not answer:
         return None
-    token, refs, payloads = answer[0], list(map(ChunkRef.parse, answer[1::3])), answer[2::3]
-    chunks = [
-        Chunk.decode(ref.job_id, ref.start, payload) for ref, payload in zip(refs, payloads, strict=True)
-    ]
-    requests = [request.decode() for request in answer[3::3]]
-    return Lease(queue_class, holder.worker, token, refs, chunks, requests)
+    token, *leased = answer
+    return Lease(queue_class, holder.worker, token, [_leased_chunk(*each) for each in leased])
 
 
 def renew(store: JobStore, held: Lease) -> None:
-    """Keep a lease for its full time again.
+    """Renew a lease for its full time.
 
     Raises LeaseLostError when none of it is left, LeaseCanceledError when all that is left is canceled.
     """
-    args = [PREFIX, held.token, _lease_ms(store), *map(str, held.refs)]
-    left, canceled = store.run("renew_lease", [leased_key(held.queue_class)], args)
+    args = {
+        "class": held.queue_class,
+        "token": held.token,
+        "lease_ms": _lease_ms(store),
+        "refs": list(map(str, held.refs)),
+    }
+    left, canceled = store.run("renew_lease", args)
     if not left:
         raise LeaseLostError(str(held.token))
     if left == canceled:
@@ -64,46 +102,63 @@ def finish(
     held: Lease,
     results: Sequence[ChunkResult],
     model: dict[str, str],
-    counters: Mapping[str, int] = _NOTHING,
+    counters: Mapping[str, int] = _NO_COUNTERS,
 ) -> int:
     """Write the outcomes of a lease in one round trip; return how many chunks were still its own.
 
-    `counters` are counted with the first of its chunks.
+    `counters` are added with the first of its chunks.
     """
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
-        for ref, result in zip(held.refs, results, strict=True):
-            complete_chunk(store, ref, result, "token", held, model=model, counters=counters, pipe=pipe)
-            counters = _NOTHING
+        for leased, result in zip(held.chunks, results, strict=True):
+            complete_chunk(
+                store, held, leased.ref, result, "token", model=model, counters=counters, pipe=pipe
+            )
+            counters = _NO_COUNTERS
         return sum(pipe.execute())
 
 
-def complete_chunk(  # noqa: PLR0913  each argument is told to the script
+def complete_chunk(  # noqa: PLR0913  the script takes each of them
     store: JobStore,
+    held: Lease,
     ref: ChunkRef,
     result: ChunkResult,
     guard: Guard,
-    held: Lease,
     *,
     model: dict[str, str] | None = None,
-    counters: Mapping[str, int] = _NOTHING,
+    counters: Mapping[str, int] = _NO_COUNTERS,
     pipe: redis.Redis | None = None,
 ) -> Any:
-    """Write the outcomes of one chunk if `guard` holds; the answer is 1 when written, 0 when it came late."""
-    counts, kept = result.counts, result.kept
-    keys = [
-        job_key(ref.job_id),
-        *(job_key(ref.job_id, part) for part in ("in", "out", "tokens")),
-        *(leased_key(held.queue_class), leases_key(held.worker)),
-    ]
-    args = [
-        *(PREFIX, ref.job_id, ref.start, str(ref), guard, held.token, counts.total, result.encode()),
-        *(counts.succeeded, counts.failed, counts.timed_out, counts.canceled),
-        to_json(model) if model else "",
-        kept.encode() if kept else "",
-        to_json(result.counters | dict(counters)),
-    ]
-    return store.run("complete_chunk", keys, args, pipe)
+    """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
+    counts, retryable = result.counts, result.retryable
+    args = {
+        "job_id": ref.job_id,
+        "class": held.queue_class,
+        "worker": held.worker,
+        "ref": str(ref),
+        "guard": guard,
+        "token": held.token,
+        "chunk": {
+            "start": ref.start,
+            "items": counts.total,
+            "cost": ref.cost,
+            "counters": result.counters | dict(counters),
+        },
+        "counts": {
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "timed_out": counts.timed_out,
+            "canceled": counts.canceled,
+        },
+        "model": to_json(model) if model else None,
+    }
+    payloads = [encode_results(result), encode_chunk(retryable) if retryable else b""]
+    return store.run("complete_chunk", args, payloads, pipe)
+
+
+def _leased_chunk(ref: bytes, payload: bytes, request_id: bytes) -> LeasedChunk:
+    parsed = ChunkRef.parse(ref)
+    return LeasedChunk(parsed, decode_chunk(parsed.job_id, parsed.start, payload), request_id.decode())
 
 
 def _lease_ms(store: JobStore) -> int:

@@ -1,58 +1,51 @@
-"""Mends what dies: re-sends lost messages, takes over from dead children, closes what is overdue."""
+"""Recovers from crashes: republishes wake-ups, requeues chunks of dead children, expires overdue jobs."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection
 
-from pydantic_core import from_json
-
+from tasks.store import workers
 from tasks.store.cancel import expire_chunks
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import (
     COUNTERS,
-    OPEN,
-    OWNERS,
-    PREFIX,
+    OPEN_JOBS,
+    RECONCILER,
     UNACKED,
     UPLOADS,
-    WORKERS,
-    ChunkRef,
-    Lease,
-    backlog_key,
     job_key,
     leased_key,
     leases_key,
     pending_key,
 )
-from tasks.store.leases import Guard, complete_chunk
+from tasks.store.leases import Guard, Lease, complete_chunk
 from tasks.store.uploads import close_idle
-from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
+from tasks.vocabulary.codec import decode_chunk, encode_chunk
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import JobStatus, QueueClass
 
 logger = logging.getLogger(__name__)
 
-Publish = Callable[[QueueClass, Sequence[ChunkRef]], None]
+Publish = Callable[[QueueClass, int], None]
 
 TICK_S = 1.0
 _LEADER_MS = 5_000
-_AT_ONCE = 500  # work of one tick, so that the worker's loop is never held up for long
-# A chunk may wait so long without a message in its queue before that counts as lost: longer while messages
-# are with workers, which may be busy or starting.
+_TICK_BATCH = 500  # work of one tick, so that the worker's loop is never held up for long
+# A chunk may wait this long without a wake-up in its queue before that counts as lost: longer while workers
+# have messages that they have not acknowledged, since they may be busy or starting.
 _QUIET_MS, _QUIET_UNACKED_MS = 1_500, 30_000
 _REPUBLISH_INTERVAL_MS = 5_000
-_FORGET_WORKER_MS = 60_000
 
 
 class Reconciler:
     """One in every worker's parent; what concerns all workers is done by the one that holds the lock."""
 
-    def __init__(self, store: JobStore, publish_wakeups: Publish, worker: str) -> None:
+    def __init__(self, store: JobStore, publish: Publish, worker: str) -> None:
         self._store = store
-        self._publish = publish_wakeups
+        self._publish = publish
         self._worker = worker
         self._republished_ms = dict.fromkeys(QueueClass, 0)
 
@@ -65,119 +58,112 @@ class Reconciler:
                 for queue_class in QueueClass:
                     self._release_lapsed(queue_class, now)
                     self._republish_lost(queue_class, now)
-                self._close_idle()
-                self._close_overdue()
-                self._store.run("reset_backlog", [OPEN, OWNERS, *map(backlog_key, QueueClass)], [])
-                self._forget_workers(now)
+                self._close_idle_uploads()
+                self._expire_overdue()
+                self._store.run("reset_backlog", {"classes": list(QueueClass)})
+                workers.forget_silent(self._store, now)
 
     def take_over(self, worker: str) -> None:
-        """Release what the children of a worker hold that is known to be gone, before it lapses."""
+        """Release at once what the children of a worker hold that is known to be gone."""
         with store_errors():
             self._release_orphans(worker, alive=())
-            self._store.redis.hdel(WORKERS, worker)
+        workers.forget(self._store, worker)
 
     def _lead(self) -> bool:
-        key, redis = PREFIX + "reconciler", self._store.redis
-        if redis.set(key, self._worker, nx=True, px=_LEADER_MS):
+        redis = self._store.redis
+        if redis.set(RECONCILER, self._worker, nx=True, px=_LEADER_MS):
             return True
-        # Two leaders at once would do no harm: every change is guarded by the job store itself.
-        return redis.get(key) == self._worker.encode() and bool(redis.pexpire(key, _LEADER_MS))
+        # Two leaders at once would do no harm: the store itself guards every change.
+        mine = redis.get(RECONCILER) == self._worker.encode()
+        return mine and bool(redis.pexpire(RECONCILER, _LEADER_MS))
 
     def _release_orphans(self, worker: str, alive: Collection[int]) -> None:
+        """Release what a worker's dead children hold."""
         held: dict[bytes, bytes] = self._store.redis.hgetall(leases_key(worker))
         orphans = [ChunkRef.parse(ref) for ref, pid in held.items() if int(pid) not in alive]
         for queue_class in QueueClass:
-            for ref in orphans[:_AT_ONCE]:
+            for ref in orphans[:_TICK_BATCH]:
                 if self._store.redis.zscore(leased_key(queue_class), str(ref)) is not None:
                     self._release(queue_class, ref, "dead")
         if orphans:
-            self._store.redis.hdel(leases_key(worker), *map(str, orphans[:_AT_ONCE]))
+            self._store.redis.hdel(leases_key(worker), *map(str, orphans[:_TICK_BATCH]))
 
     def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
-        lapsed = self._store.redis.zrangebyscore(leased_key(queue_class), 0, now, 0, _AT_ONCE)
+        lapsed = self._store.redis.zrangebyscore(leased_key(queue_class), 0, now, 0, _TICK_BATCH)
         for raw in lapsed:
             self._release(queue_class, ChunkRef.parse(raw), "lapsed")
 
     def _release(self, queue_class: QueueClass, ref: ChunkRef, guard: Guard) -> None:
-        chunk = self._payload(ref.job_id, ref.start)
+        """Take a chunk from a child that is gone: requeue it, or give it up after its last attempt."""
+        chunk = self._read_chunk(ref.job_id, ref.start)
         if chunk is None:
             self._store.redis.zrem(leased_key(queue_class), str(ref))
         elif ref.attempts >= self._store.settings.max_attempts:
-            error = ItemError.WORKER_LOST if guard == "dead" else ItemError.ATTEMPTS_EXHAUSTED
-            if self._give_up(queue_class, ref, chunk, error, guard):
-                logger.error("gave up on %s after %d attempts: %s", ref, ref.attempts, error)
+            self._give_up(queue_class, ref, chunk, guard)
         else:
             self._requeue(queue_class, ref, chunk, guard)
 
     def _requeue(self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
+        """Make a chunk pending again, as one chunk for each of its items."""
         parts = chunk.split()
-        refs = [ChunkRef.of(part, ref.attempts) for part in parts]
-        args: list[Any] = [PREFIX, ref.start, str(ref), guard]
-        for part_ref, part in zip(refs, parts, strict=True):
-            args += [part_ref.start, str(part_ref), part.encode()]
-        keys = [
-            *(job_key(ref.job_id, "in"), job_key(ref.job_id, "tokens")),
-            *(leased_key(queue_class), pending_key(queue_class), leases_key(self._worker)),
-        ]
-        if self._store.run("requeue_chunk", keys, args):
-            logger.warning("%s lost its child (%s): pending again, item by item", ref, guard)
-            self._publish(queue_class, refs)
+        args = {
+            "job_id": ref.job_id,
+            "class": queue_class,
+            "worker": self._worker,
+            "start": ref.start,
+            "ref": str(ref),
+            "guard": guard,
+            "parts": [(part.start, str(ChunkRef.of(part, ref.attempts))) for part in parts],
+        }
+        if self._store.run("requeue_chunk", args, [encode_chunk(part) for part in parts]):
+            logger.warning("requeued %s item by item: its child is gone (%s)", ref, guard)
+            self._publish(queue_class, len(parts))
+
+    def _give_up(self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
+        error = ItemError.WORKER_LOST if guard == "dead" else ItemError.ATTEMPTS_EXHAUSTED
+        result = ChunkResult.given_up(chunk, error, ref.attempts)
+        held = Lease(queue_class, self._worker, 0, ())
+        if complete_chunk(self._store, held, ref, result, guard):
+            logger.error("gave up %s after %d attempts: %s", ref, ref.attempts, error)
 
     def _republish_lost(self, queue_class: QueueClass, now: int) -> None:
+        """Publish wake-ups anew when chunks wait and no wake-up is left that would bring a child."""
         redis = self._store.redis
         oldest = redis.zrange(pending_key(queue_class), 0, 0, withscores=True)
-        # As long as messages wait, each will bring a child that leases the oldest chunks.
-        if not oldest or redis.llen(queue_class.queue):
+        if not oldest or redis.llen(queue_class.celery_queue):
             return
-        patience_ms = _QUIET_UNACKED_MS if redis.hlen(UNACKED) else _QUIET_MS
-        if (
-            now - oldest[0][1] < patience_ms
-            or now - self._republished_ms[queue_class] < _REPUBLISH_INTERVAL_MS
-        ):
+        quiet_ms = _QUIET_UNACKED_MS if redis.hlen(UNACKED) else _QUIET_MS
+        republished_ms = self._republished_ms[queue_class]
+        if now - oldest[0][1] < quiet_ms or now - republished_ms < _REPUBLISH_INTERVAL_MS:
             return
-        refs = [ChunkRef.parse(raw) for raw in redis.zrange(pending_key(queue_class), 0, _AT_ONCE - 1)]
+        count = min(redis.zcard(pending_key(queue_class)), _TICK_BATCH)
         self._republished_ms[queue_class] = now
-        redis.hincrby(COUNTERS, "resent", len(refs))
-        logger.warning("re-sent %d messages of class %s that were lost", len(refs), queue_class)
-        self._publish(queue_class, refs)
+        redis.hincrby(COUNTERS, "republished", count)
+        logger.warning("republished %d lost wake-ups of class %s", count, queue_class)
+        self._publish(queue_class, count)
 
-    def _forget_workers(self, now: int) -> None:
-        reports: dict[bytes, bytes] = self._store.redis.hgetall(WORKERS)
-        gone = [name for name, raw in reports.items() if from_json(raw)["until_ms"] < now - _FORGET_WORKER_MS]
-        if gone:
-            self._store.redis.hdel(WORKERS, *gone)
-
-    def _close_overdue(self) -> None:
-        """Close what is left of jobs whose deadline has passed or which were canceled."""
-        for raw in self._due(OPEN):
+    def _expire_overdue(self) -> None:
+        """Expire what is left of jobs that are overdue or canceled."""
+        for raw in self._due(OPEN_JOBS):
             job_id = raw.decode()
-            status, uploading = self._store.redis.hmget(job_key(job_id), "status", "growing")
+            status, uploading = self._store.redis.hmget(job_key(job_id), "status", "uploading")
             if uploading:
                 close_idle(self._store, job_id)
             canceled = status == JobStatus.CANCELING.encode()
             error = ItemError.CANCELED if canceled else ItemError.DEADLINE_EXCEEDED
-            expire_chunks(self._store, job_id, error, count=_AT_ONCE)
-            if not self._store.redis.exists(job_key(job_id, "in")):
-                self._store.redis.zrem(OPEN, job_id)
+            expire_chunks(self._store, job_id, error, count=_TICK_BATCH)
+            if not self._store.redis.exists(job_key(job_id, "chunks")):
+                self._store.redis.zrem(OPEN_JOBS, job_id)
 
-    def _close_idle(self) -> None:
-        """Seal jobs whose uploads ended without a word."""
+    def _close_idle_uploads(self) -> None:
         for raw in self._due(UPLOADS):
             if close_idle(self._store, raw.decode()):
-                logger.warning("the upload of %s broke off: it is what arrived", raw.decode())
+                logger.warning("closed the upload of %s: nothing came for too long", raw.decode())
 
     def _due(self, key: str) -> list[bytes]:
-        now = self._store.now_ms()
-        due: list[bytes] = self._store.redis.zrangebyscore(key, 0, now, 0, _AT_ONCE)
+        due: list[bytes] = self._store.redis.zrangebyscore(key, 0, self._store.now_ms(), 0, _TICK_BATCH)
         return due
 
-    def _give_up(
-        self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, error: ItemError, guard: Guard
-    ) -> bool:
-        result = ChunkResult.given_up(chunk, error, ref.attempts)
-        lost = Lease(queue_class, self._worker, 0, [ref], [chunk])
-        return bool(complete_chunk(self._store, ref, result, guard, lost))
-
-    def _payload(self, job_id: str, start: int) -> Chunk | None:
-        payload = self._store.redis.hget(job_key(job_id, "in"), start)
-        return Chunk.decode(job_id, start, payload) if payload else None
+    def _read_chunk(self, job_id: str, start: int) -> Chunk | None:
+        payload = self._store.redis.hget(job_key(job_id, "chunks"), start)
+        return decode_chunk(job_id, start, payload) if payload else None

@@ -1,58 +1,65 @@
-"""Jobs that grow: chunks are added while their texts still come in, then the job is sealed."""
+"""Uploads: jobs that get chunks while their texts still come in, until the upload is closed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey, redis_key_of
+from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import PREFIX, UPLOADS, ChunkRef, job_key, pending_key
-from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.chunks import Chunk, ChunkRef
+from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.jobs import JobError, QueueClass
 
-# A job that grows and gets nothing for so long is sealed by the reconciler: whoever fed it is gone.
+# An upload that gets nothing for this long is closed by the reconciler: the process that fed it is gone.
 IDLE_TIMEOUT_MS = 60_000
 
 
 def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None:
-    """Take an idempotency key for a job that is about to come in; return the id of the job that has it."""
-    remembered = store.run(
-        "reserve_idempotency_key", [key.redis_key], [f"{key.fingerprint} {job_id}", IDLE_TIMEOUT_MS]
-    )
+    """Take an idempotency key for an upload; return the id of the job that has it already, if any."""
+    args = {"key": key.redis_key, "value": f"{key.fingerprint} {job_id}", "ttl_ms": IDLE_TIMEOUT_MS}
+    remembered = store.run("reserve_idempotency_key", args)
     return key.replays(remembered) if remembered else None
 
 
 def append_chunks(
     store: JobStore, chunks: Sequence[Chunk], queue_class: QueueClass, key: IdempotencyKey | None
 ) -> bool:
-    """Add chunks; False when the job grows no more: it was canceled, deleted, overdue or silent too long.
+    """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
 
-    What was begun is not refused for want of time; StoreFullError tells that there is no memory for more.
+    What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more.
     """
     store.headroom.check()
-    job_id = chunks[0].job_id
-    items = sum(len(chunk.items) for chunk in chunks)
-    args: list[Any] = [job_id, items, IDLE_TIMEOUT_MS, sum(chunk.cost for chunk in chunks)]
-    for chunk in chunks:
-        args += [chunk.start, str(ChunkRef.of(chunk)), chunk.encode()]
-    keys = [job_key(job_id), job_key(job_id, "in"), pending_key(queue_class), UPLOADS, redis_key_of(key)]
-    return bool(store.run("append_chunks", keys, args))
+    refs = [ChunkRef.of(chunk) for chunk in chunks]
+    args = {
+        "job_id": chunks[0].job_id,
+        "class": queue_class,
+        "items": sum(len(chunk.items) for chunk in chunks),
+        "cost": sum(ref.cost for ref in refs),
+        "idle_timeout_ms": IDLE_TIMEOUT_MS,
+        "chunks": [(ref.start, str(ref)) for ref in refs],
+        "key": key.redis_key if key else None,
+    }
+    return bool(store.run("append_chunks", args, [encode_chunk(chunk) for chunk in chunks]))
 
 
 def close(
     store: JobStore, job_id: str, key: IdempotencyKey | None = None, error: JobError | None = None
 ) -> bool:
-    """End the growth: the job is over with the last item that it has. False when it did not grow.
+    """Close an upload: the job finishes with the last item that it has. Return False when it was not open.
 
-    A key whose body is whole is remembered with it; one whose body is not may be used again.
+    A key whose body came whole is remembered with it; one whose body did not may be used again.
     """
-    body = key.body or "" if key else ""
-    args = [PREFIX, job_id, "", error or "", body, REMEMBERED_MS]
-    return bool(store.run("close_upload", [job_key(job_id), UPLOADS, redis_key_of(key)], args))
+    args = {
+        "job_id": job_id,
+        "error": error,
+        "key": key.redis_key if key else None,
+        "fingerprint": key.body if key else None,
+        "key_ttl_ms": REMEMBERED_MS,
+    }
+    return bool(store.run("close_upload", args))
 
 
 def close_idle(store: JobStore, job_id: str) -> bool:
-    """Seal a job that nobody feeds any more, and have it say so."""
-    args = [PREFIX, job_id, "silent", JobError.UPLOAD_INCOMPLETE, "", 0]
-    return bool(store.run("close_upload", [job_key(job_id), UPLOADS, ""], args))
+    """Close an upload that nobody feeds any more, and mark the job as incomplete."""
+    args = {"job_id": job_id, "idle": True, "error": JobError.UPLOAD_INCOMPLETE}
+    return bool(store.run("close_upload", args))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic_core import from_json, to_json
 
-from tasks.settings import Settings
 from tasks.vocabulary.options import PLAIN, Options
 from tasks.vocabulary.webhooks import Webhook
 
@@ -44,14 +43,9 @@ class QueueClass(StrEnum):
     BULK = "bulk"
 
     @property
-    def queue(self) -> str:
-        """Name of the Celery queue that rings for this class."""
+    def celery_queue(self) -> str:
+        """Return the name of the Celery queue that carries the wake-ups of this class."""
         return f"sentiq.{self.value}"
-
-    @classmethod
-    def of_queue(cls, queue: str) -> QueueClass:
-        """Return the class that a Celery queue rings for."""
-        return next(queue_class for queue_class in cls if queue_class.queue == queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +78,6 @@ class Terms:
     request_id: str = ""  # for logs
     webhook: Webhook | None = None
 
-    def complete(self, queue_class: QueueClass, settings: Settings) -> Terms:
-        """Fill in the service's own values."""
-        bulk = queue_class is QueueClass.BULK
-        deadline_s = settings.deadline_bulk_s if bulk else settings.deadline_interactive_s
-        return replace(
-            self,
-            queue_class=queue_class,
-            deadline_s=self.deadline_s or deadline_s,
-            result_ttl_s=self.result_ttl_s or settings.result_ttl_s,
-        )
-
     def encode(self) -> dict[str, bytes]:
         """Write the fields that a record keeps as they are; only what differs from the defaults."""
         fields = {
@@ -114,7 +97,7 @@ class Terms:
             options=Options.decode(from_json(raw.get(b"options", b"{}"))),
             queue_class=QueueClass(raw[b"class"].decode()),
             deadline_s=(int(raw[b"deadline"]) - int(raw[b"created"])) // 1000,
-            result_ttl_s=int(raw[b"keep"]) // 1000,
+            result_ttl_s=int(raw[b"ttl"]) // 1000,
             metadata=from_json(raw.get(b"metadata", b"{}")),
             owner=raw.get(b"owner", b"").decode(),
             retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
@@ -167,7 +150,7 @@ class Job:
             finished_ms=number("finished") or None,
             expires_ms=number("expires") or None,
             model=from_json(raw[b"model"]) if b"model" in raw else None,
-            uploading=b"growing" in raw,
+            uploading=b"uploading" in raw,
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
         )

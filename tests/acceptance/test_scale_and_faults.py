@@ -163,7 +163,7 @@ def test_a_stop_answers_those_who_wait_with_what_they_can_ask_for_later(tmp_path
         options: dict[str, Any] = {"json": {"text": "好"}, "headers": {"Prefer": "wait=30"}, "timeout": 60}
         call = caller.submit(httpx2.post, f"{stack.url}/v1/jobs", **options)
         store = redis.Redis.from_url(worker.environ()["REDIS_URL"])
-        eventually(lambda: store.zcard("sentiq:open"))
+        eventually(lambda: store.zcard("sentiq:open_jobs"))
         next(psutil.Process(process.pid) for process in stack.processes if process.name == "api").terminate()
         answer = call.result(timeout=20)
         assert answer.status_code == 202

@@ -59,10 +59,10 @@ def test_metrics_tell_what_waits_and_who_works(http: httpx2.Client) -> None:
     assert told["sentiq_children", None] >= 1
     assert told["sentiq_pending_items", "interactive"] >= 0
     assert told["sentiq_accepting", "bulk"] == 1
-    assert {"sentiq_resent_total", "sentiq_lost_total"} <= {name for name, _ in told}
+    assert {"sentiq_republished_total", "sentiq_lost_total"} <= {name for name, _ in told}
 
 
 def test_metrics_count_what_was_sent_again(store: JobStore) -> None:
     assert Counters.read(store).counts == {}
-    store.redis.hincrby(COUNTERS, "resent", 3)
-    assert Counters.read(store).counts == {"resent": 3}
+    store.redis.hincrby(COUNTERS, "republished", 3)
+    assert Counters.read(store).counts == {"republished": 3}

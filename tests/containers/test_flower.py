@@ -90,7 +90,7 @@ def test_nobody_stops_a_worker_through_it(flower: httpx2.Client, stack: Project)
 
 
 def test_the_store_cannot_be_read_as_flower(stack: Project) -> None:
-    asked = "import os, redis; redis.Redis.from_url(os.environ['REDIS_URL']).get('sentiq:secret')"
+    asked = "import os, redis; redis.Redis.from_url(os.environ['REDIS_URL']).get('sentiq:id_secret')"
     done = stack.compose("exec", "-T", "flower", "python", "-c", asked, check=False)
     assert "NoPermissionError" in done.stderr + done.stdout
 

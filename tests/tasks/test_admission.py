@@ -12,7 +12,8 @@ from tasks.store import leases
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN, OWNERS, Lease, backlog_key
+from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key
+from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.store.uploads import IDLE_TIMEOUT_MS, append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
@@ -42,7 +43,7 @@ def submit(store: JobStore, items: int = 1, owner: str = "", text: str = "十个
     """Create a job with a chunk for each item."""
     job_id = store.ids.issue(owner)
     chunks = [Chunk(job_id, i, [Item.accept(text, 99)]) for i in range(items)]
-    store.create(chunks, CLASS, Terms(owner=owner))
+    store.create(job_id, Terms(queue_class=CLASS, owner=owner), chunks)
     return job_id
 
 
@@ -62,7 +63,10 @@ def score(store: JobStore, chunks: int) -> None:
 
 
 def verdicts(held: Lease) -> list[ChunkResult]:
-    return [ChunkResult(chunk, [Verdict(0.75, 5, 5)] * len(chunk.items), 1) for chunk in held.chunks]
+    return [
+        ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)] * len(leased.chunk.items), 1)
+        for leased in held.chunks
+    ]
 
 
 def waiting(store: JobStore) -> Backlog:
@@ -74,10 +78,10 @@ def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) 
     fields = {
         "items": items,
         "cost": items * chars,
-        "mark": store.now_ms(),
-        "done_items": items_per_s * 10,
-        "done_cost": items_per_s * chars * 10,
-        "done_s": 10,
+        "finished_at": store.now_ms(),
+        "drained_items": items_per_s * 10,
+        "drained_cost": items_per_s * chars * 10,
+        "drained_s": 10,
     }
     store.redis.hset(backlog_key(CLASS), mapping=fields)
 
@@ -111,7 +115,7 @@ def test_what_is_canceled_or_deleted_waits_no_more(store: JobStore, end: str) ->
 def test_a_job_counts_as_it_grows(store: JobStore) -> None:
     job_id = store.ids.issue("a")
     first, second = ([Chunk(job_id, start, [Item.accept("好", 9)] * 2)] for start in (0, 2))
-    store.create(first, CLASS, Terms(owner="a"), idle_timeout_ms=IDLE_TIMEOUT_MS)
+    store.create(job_id, Terms(queue_class=CLASS, owner="a"), first, idle_timeout_ms=IDLE_TIMEOUT_MS)
     append_chunks(store, second, CLASS, None)
     assert waiting(store).items == 4
     assert store.redis.hget(OWNERS, "a") == b"4"
@@ -125,9 +129,10 @@ def test_texts_that_cost_nothing_are_counted_too(store: JobStore) -> None:
 
 
 def test_a_job_that_is_recorded_twice_is_counted_once(store: JobStore) -> None:
-    chunks = [Chunk(store.ids.issue(), 0, [Item.accept("好", 9)])]
-    store.create(chunks, CLASS)
-    store.create(chunks, CLASS)
+    job_id = store.ids.issue()
+    chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
+    store.create(job_id, Terms(queue_class=CLASS), chunks)
+    store.create(job_id, Terms(queue_class=CLASS), chunks)
     assert waiting(store).items == 1
 
 
@@ -178,7 +183,7 @@ def test_a_class_accepts_what_it_drains_in_its_target_wait(store_with: Callable[
     assert waiting(store).accepting is False
     with pytest.raises(ServiceFullError):
         submit(store)
-    store.redis.hdel(backlog_key(CLASS), "booked")
+    store.redis.hdel(backlog_key(CLASS), "reserved_until")
     drains(store, items_per_s=20, items=40)
     assert waiting(store).accepting is True
     submit(store)
@@ -195,12 +200,13 @@ def test_classes_are_admitted_by_themselves(store: JobStore) -> None:
     drains(store, items_per_s=1, items=100)
     with pytest.raises(ServiceFullError):
         submit(store)
-    store.create([Chunk(store.ids.issue(), 0, [Item.accept("好", 9)])], QueueClass.BULK)
+    job_id = store.ids.issue()
+    store.create(job_id, Terms(queue_class=QueueClass.BULK), [Chunk(job_id, 0, [Item.accept("好", 9)])])
 
 
 def test_a_stalled_class_forgets_its_rate(store: JobStore) -> None:
     drains(store, items_per_s=1, items=100)
-    store.redis.hset(backlog_key(CLASS), "mark", store.now_ms() - 31_000)
+    store.redis.hset(backlog_key(CLASS), "finished_at", store.now_ms() - 31_000)
     assert waiting(store).items_per_s is None
     submit(store)
 
@@ -244,13 +250,13 @@ def test_a_store_that_is_nearly_full_refuses_before_writes_fail(store: JobStore)
     submit(store)
     used = store.redis.info("memory")["used_memory"]
     store.redis.config_set("maxmemory", int(used * 1.05))
-    store.headroom._looked = -1
+    store.headroom._checked_at = -1
     with pytest.raises(StoreFullError):
         submit(store)
     score(store, 1)
     assert waiting(store).items == 0, "what was accepted is finished all the same"
     store.redis.config_set("maxmemory", used * 10)
-    store.headroom._looked = -1
+    store.headroom._checked_at = -1
     submit(store)
 
 
@@ -259,7 +265,7 @@ def test_counts_that_a_lost_record_left_wrong_are_settled_when_nothing_is_open(s
     submit(store, 3, owner="a")
     reconciler.tick(alive=[])
     assert waiting(store).items == 3
-    store.redis.delete(OPEN)
+    store.redis.delete(OPEN_JOBS)
     reconciler.tick(alive=[])
     assert waiting(store).items == 0
     assert not store.redis.exists(OWNERS)
@@ -267,8 +273,9 @@ def test_counts_that_a_lost_record_left_wrong_are_settled_when_nothing_is_open(s
 
 def test_the_request_that_brought_a_chunk_is_known_to_whoever_leases_it(store: JobStore) -> None:
     for request_id in ("request-1", ""):
-        chunks = [Chunk(store.ids.issue(), 0, [Item.accept("好", 9)])]
-        store.create(chunks, CLASS, Terms(request_id=request_id))
+        job_id = store.ids.issue()
+        chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
+        store.create(job_id, Terms(queue_class=CLASS, request_id=request_id), chunks)
     held = leases.lease(store, CLASS, CHILD, 10**9)
     assert held is not None
-    assert sorted(held.requests) == ["", "request-1"]
+    assert sorted(leased.request_id for leased in held.chunks) == ["", "request-1"]

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from tasks.errors import JobDeletedError, LeaseCanceledError, LeaseLostError, NothingToRetryError
-from tasks.store import leases, uploads
+from tasks.store import leases, uploads, workers
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import WORKERS, ChunkRef, Lease, job_key, leased_key, pending_key
+from tasks.store.keys import OPEN_JOBS, job_key, leased_key, pending_key
+from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
+from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
@@ -30,7 +29,7 @@ def chunk(job_id: str, start: int, *texts: str) -> Chunk:
 def record(store: JobStore, chunks: int, text: str = "十个字的文本十个字哦") -> str:
     """Create a job of chunks with one text each."""
     job_id = store.ids.issue()
-    store.create([chunk(job_id, i, text) for i in range(chunks)], BULK)
+    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, i, text) for i in range(chunks)])
     return job_id
 
 
@@ -41,20 +40,20 @@ def take(store: JobStore, budget: int = 0) -> Lease:
 
 
 def finish(store: JobStore, held: Lease, outcome: Verdict | ItemError = GOOD) -> int:
-    results = [ChunkResult(each, [outcome] * len(each.items), 1) for each in held.chunks]
+    results = [ChunkResult(each.chunk, [outcome] * len(each.chunk.items), 1) for each in held.chunks]
     return leases.finish(store, held, results, MODEL)
 
 
 def seem_alive(store: JobStore) -> None:
-    store.redis.hset(WORKERS, "worker", b'{"until_ms": 9999999999999, "model": {"id": "test"}}')
+    workers.heartbeat(store, "host/1/start", children=1, ready=1, model={"id": "test"})
 
 
 def outcomes(store: JobStore, job_id: str) -> list[object]:
     return [item.outcome for item in store.results(job_id, 0, 999).items]
 
 
-def silent(queue_class: QueueClass, refs: Sequence[ChunkRef]) -> None:
-    """Ring nobody."""
+def silent(queue_class: QueueClass, count: int) -> None:
+    """Wake nobody."""
 
 
 def test_a_canceled_job_that_nobody_works_on_is_over_at_once_and_never_leased(store: JobStore) -> None:
@@ -152,29 +151,29 @@ def test_a_deleted_job_leaves_nothing_but_a_tombstone(store: JobStore) -> None:
     for key in store.redis.zrange(leased_key(BULK), 0, -1):
         store.redis.zadd(leased_key(BULK), {key: 1})
     Reconciler(store, silent, "worker").tick(alive=[CHILD.pid])
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), "sentiq:open", job_key(job_id, "out"))
+    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS, job_key(job_id, "results"))
 
 
 def test_only_texts_that_another_try_could_help_are_kept(store: JobStore) -> None:
     job_id = store.ids.issue()
     texts = ["好", "", "坏", "中"]
-    store.create([chunk(job_id, 0, *texts)], BULK)
+    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0, *texts)])
     held = take(store)
     ends: list[Outcome] = [GOOD, ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, ItemError.CANCELED]
-    leases.finish(store, held, [ChunkResult(held.chunks[0], ends, 1)], MODEL)
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, ends, 1)], MODEL)
     job = store.job(job_id)
     assert [item.text for item in retryable_items(store, job)] == ["坏"]
-    assert 0 < store.redis.pttl(job_key(job_id, "kept")) <= store.settings.result_ttl_s * 1000
+    assert 0 < store.redis.pttl(job_key(job_id, "retryable")) <= store.settings.result_ttl_s * 1000
     fine = record(store, 1)
     finish(store, take(store))
     with pytest.raises(NothingToRetryError):
         retryable_items(store, store.job(fine))
-    assert not store.redis.exists(job_key(fine, "kept"))
+    assert not store.redis.exists(job_key(fine, "retryable"))
 
 
 def grown(store: JobStore, chunks: int = 1) -> str:
     job_id = store.ids.issue()
-    store.create([chunk(job_id, 0, "好")], BULK, idle_timeout_ms=60_000)
+    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0, "好")], idle_timeout_ms=60_000)
     for start in range(1, chunks):
         assert uploads.append_chunks(store, [chunk(job_id, start, "好")], BULK, None)
     return job_id
@@ -197,7 +196,7 @@ def test_a_job_that_grows_is_not_over_before_it_is_sealed(store: JobStore) -> No
         *(3, None),
     )
     assert not uploads.append_chunks(store, [chunk(job_id, 3, "好")], BULK, None)
-    assert not store.redis.exists("sentiq:uploads", "sentiq:open")
+    assert not store.redis.exists("sentiq:uploads", OPEN_JOBS)
 
 
 def test_a_sealed_job_is_over_with_its_last_chunk(store: JobStore) -> None:
@@ -231,7 +230,7 @@ def test_a_canceled_upload_grows_no_more(store: JobStore) -> None:
 def test_an_overdue_upload_is_closed(store: JobStore) -> None:
     job_id = grown(store)
     store.redis.hset(job_key(job_id), "deadline", 1)
-    store.redis.zadd("sentiq:open", {job_id: 1})
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
     assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, None)
     Reconciler(store, silent, "worker").tick(alive=[])
     job = store.job(job_id)
@@ -253,4 +252,4 @@ def test_chunks_are_also_read_in_the_order_in_which_they_ended(store: JobStore) 
     assert not store.results_by_completion(job_id, 3, 1)
     assert [items[0].index for items in store.results_by_completion(single, 0, 9)] == [0]
     assert not store.results_by_completion(single, 1, 9)
-    assert not store.redis.exists(job_key(single, "order")), "a job of one chunk costs nothing more"
+    assert not store.redis.exists(job_key(single, "completed")), "a job of one chunk costs nothing more"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.counters import HISTOGRAMS, Counters, LocalCounters
 from tasks.store.deliveries import AttemptOutcome, DeliveryStatus
 from tasks.store.jobs import JobStore
-from tasks.store.keys import COUNTERS, Lease
+from tasks.store.keys import COUNTERS
+from tasks.store.leases import Lease
+from tasks.store.scripts import source
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
@@ -22,14 +26,18 @@ from tasks.vocabulary.webhooks import Webhook
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK
-ACCOUNT = Path(__file__).parent.parent.parent / "tasks" / "store" / "lua" / "include" / "counters.lua"
+INCLUDE = Path(__file__).parents[2] / "tasks" / "store" / "lua" / "include" / "counters.lua"
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test"}
 
 
 def record(store: JobStore, items: int = 3, terms: Terms | None = None) -> str:
     job_id = store.ids.issue(terms.owner if terms else "")
-    store.create([Chunk(job_id, 0, [Item.accept("好", 9)] * items)], BULK, terms or Terms())
+    store.create(
+        job_id,
+        replace(terms or Terms(), queue_class=BULK),
+        [Chunk(job_id, 0, [Item.accept("好", 9)] * items)],
+    )
     return job_id
 
 
@@ -40,7 +48,10 @@ def take(store: JobStore) -> Lease:
 
 
 def results(held: Lease) -> list[ChunkResult]:
-    return [ChunkResult(chunk, [Verdict(0.75, 5, 5)] * len(chunk.items), 1) for chunk in held.chunks]
+    return [
+        ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)] * len(leased.chunk.items), 1)
+        for leased in held.chunks
+    ]
 
 
 def counted(store: JobStore) -> dict[str, int]:
@@ -58,8 +69,8 @@ def test_a_value_is_in_the_bucket_of_the_smallest_power_of_two_that_is_not_below
     assert dict(counters.take()) == {f"forward_s:{power}": 1, "forward_s:sum": round(value * 1000)}
     assert dict(counters.take()) == {}, "what was taken is not counted again"
     # The job store's own scripts put it into the same one.
-    script = ACCOUNT.read_text("utf-8") + "account.observe('sentiq:', 'forward_s', tonumber(ARGV[1]))"
-    store.redis.eval(script, 0, value * 1000)
+    script = source(INCLUDE) + "counters.observe('forward_s', args.ms)"
+    store.redis.eval(script, 0, json.dumps({"ms": value * 1000}))
     assert counted(store) == {f"forward_s:{power}": 1, "forward_s:sum": int(value * 1000)}
 
 
@@ -88,7 +99,7 @@ def test_what_is_written_is_counted_once_however_often_it_is_told(store: JobStor
 def test_recording_a_job_twice_admits_it_once(store: JobStore) -> None:
     job_id = store.ids.issue()
     for _ in range(2):
-        store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK)
+        store.create(job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, [Item.accept("好", 9)])])
     assert counted(store)["admitted:bulk"] == 1
 
 
@@ -148,10 +159,12 @@ def test_the_age_of_the_oldest_is_that_of_what_nobody_leased(store: JobStore) ->
 
 def test_an_item_that_could_not_be_accepted_is_counted_by_its_code(store: JobStore) -> None:
     job_id = store.ids.issue()
-    store.create([Chunk(job_id, 0, [Item.accept(" ", 9), Item.accept("好", 9)])], BULK)
+    store.create(
+        job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, [Item.accept(" ", 9), Item.accept("好", 9)])]
+    )
     held = take(store)
     outcomes: list[Outcome] = [ItemError.EMPTY_TEXT, Verdict(0.75, 5, 5)]
-    leases.finish(store, held, [ChunkResult(held.chunks[0], outcomes, 1)], MODEL)
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
     assert store.job(job_id).status is JobStatus.PARTIAL
     found = counted(store)
     assert (found["items:empty_text"], found["items:succeeded"]) == (1, 1)

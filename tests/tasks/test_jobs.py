@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from ulid import ULID
@@ -18,7 +19,8 @@ from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.cancel import delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import Lease, job_key, leased_key, leases_key, pending_key
+from tasks.store.keys import OPEN_JOBS, job_key, leased_key, leases_key, pending_key
+from tasks.store.leases import Lease
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
@@ -38,7 +40,7 @@ def record(store: JobStore, *sizes: int) -> str:
     for size in sizes:
         chunks.append(Chunk(job_id, start, [Item.accept("十个字的文本十个字哦", 99)] * size))
         start += size
-    store.create(chunks, BULK)
+    store.create(job_id, Terms(queue_class=BULK), chunks)
     return job_id
 
 
@@ -50,8 +52,7 @@ def take(store: JobStore, budget: int = 10**9, child: leases.Holder = CHILD) -> 
 
 def verdicts(held: Lease) -> list[ChunkResult]:
     return [
-        ChunkResult(chunk, [GOOD] * len(chunk.items), ref.attempts)
-        for ref, chunk in zip(held.refs, held.chunks, strict=True)
+        ChunkResult(leased.chunk, [GOOD] * len(leased.chunk.items), leased.attempts) for leased in held.chunks
     ]
 
 
@@ -66,10 +67,12 @@ def test_a_job_and_what_is_leased_of_it_know_their_options(store: JobStore) -> N
     ids = {}
     for options in (PLAIN, wanted):
         job_id = store.ids.issue()
-        recorded = store.create([Chunk(job_id, 0, [Item.accept("好", 9)], options)], BULK)
+        recorded = store.create(
+            job_id, Terms(options, BULK), [Chunk(job_id, 0, [Item.accept("好", 9)], options)]
+        )
         assert recorded.options == store.job(job_id).options == options
         ids[job_id] = options
-    assert {chunk.job_id: chunk.options for chunk in take(store).chunks} == ids
+    assert {leased.chunk.job_id: leased.chunk.options for leased in take(store).chunks} == ids
     plain = next(job_id for job_id, options in ids.items() if options == PLAIN)
     assert not store.redis.hexists(job_key(plain), "options"), "plain jobs cost nothing more"
 
@@ -77,9 +80,9 @@ def test_a_job_and_what_is_leased_of_it_know_their_options(store: JobStore) -> N
 def test_recording_twice_is_harmless(store: JobStore) -> None:
     job_id = store.ids.issue()
     chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
-    store.create(chunks, BULK)
+    store.create(job_id, Terms(queue_class=BULK), chunks)
     leases.finish(store, held := take(store), verdicts(held), MODEL)
-    store.create(chunks, BULK)
+    store.create(job_id, Terms(queue_class=BULK), chunks)
     assert store.job(job_id).status is JobStatus.SUCCEEDED
     assert leases.lease(store, BULK, CHILD, 1) is None
 
@@ -155,7 +158,7 @@ def test_of_two_writers_the_first_wins(store: JobStore) -> None:
     job_id = record(store, 1)
     held = take(store)
     assert leases.finish(store, held, verdicts(held), MODEL) == 1
-    late = [ChunkResult(held.chunks[0], [Verdict(0.1, 1, 2)], 1)]
+    late = [ChunkResult(held.chunks[0].chunk, [Verdict(0.1, 1, 2)], 1)]
     assert leases.finish(store, held, late, MODEL) == 0
     assert store.job(job_id).counts.succeeded == 1
     assert [item.outcome for item in store.results(job_id, 0, 9).items] == [GOOD]
@@ -164,7 +167,7 @@ def test_of_two_writers_the_first_wins(store: JobStore) -> None:
 def test_a_token_that_is_not_the_last_is_fenced_off(store: JobStore) -> None:
     job_id = record(store, 1)
     held = take(store)
-    stale = Lease(BULK, "worker", held.token - 1, held.refs, held.chunks)
+    stale = Lease(BULK, "worker", held.token - 1, held.chunks)
     assert leases.finish(store, stale, verdicts(stale), MODEL) == 0
     with pytest.raises(LeaseLostError):
         leases.renew(store, stale)
@@ -189,15 +192,15 @@ def test_results_are_read_in_order_up_to_the_first_gap(store: JobStore) -> None:
 
 def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(store: JobStore) -> None:
     job_id = record(store, 2)
-    assert store.redis.pttl(job_key(job_id, "in")) > 0
+    assert store.redis.pttl(job_key(job_id, "chunks")) > 0
     held = take(store)
     assert store.redis.pttl(job_key(job_id, "tokens")) > 0
     leases.finish(store, held, verdicts(held), MODEL)
     left = {key.decode() for key in store.redis.scan_iter(f"*{job_id}*")}
-    assert left == {job_key(job_id), job_key(job_id, "out")}
+    assert left == {job_key(job_id), job_key(job_id, "results")}
     ttl_ms = store.settings.result_ttl_s * 1000
     assert all(ttl_ms - 10_000 < store.redis.pttl(key) <= ttl_ms for key in left)
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), "sentiq:open")
+    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS)
 
 
 def minted(store: JobStore, age_s: float, owner: str = "") -> str:
@@ -238,7 +241,7 @@ def test_a_job_with_its_own_ttl_expires_by_that(
 ) -> None:
     job_id = minted(store, age_s)
     terms = Terms(result_ttl_s=ttl_s)
-    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, terms)
+    store.create(job_id, replace(terms, queue_class=BULK), [Chunk(job_id, 0, [Item.accept("好", 9)])])
     store.redis.delete(job_key(job_id))
     with pytest.raises(error):
         store.job(job_id)
@@ -246,7 +249,7 @@ def test_a_job_with_its_own_ttl_expires_by_that(
 
 def test_another_owners_job_is_not_found(store: JobStore) -> None:
     job_id = store.ids.issue("anna")
-    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, Terms(owner="anna"))
+    store.create(job_id, Terms(queue_class=BULK, owner="anna"), [Chunk(job_id, 0, [Item.accept("好", 9)])])
     assert store.job(job_id, "anna").terms.owner == "anna"
     for owner in ("", "bert"):
         with pytest.raises(JobNotFoundError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.errors import IdempotencyKeyInFlightError, IdempotencyKeyReusedError
@@ -19,7 +21,9 @@ BULK = QueueClass.BULK
 def record(store: JobStore, owner: str = "", key: IdempotencyKey | None = None, **metadata: str) -> str:
     job_id = store.ids.issue(owner)
     terms = Terms(owner=owner, metadata=metadata)
-    return store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, terms, key=key).id
+    return store.create(
+        job_id, replace(terms, queue_class=BULK), [Chunk(job_id, 0, [Item.accept("好", 9)])], key=key
+    ).id
 
 
 def test_an_owners_jobs_come_newest_first_page_by_page(store: JobStore) -> None:
@@ -37,7 +41,7 @@ def test_an_owners_jobs_come_newest_first_page_by_page(store: JobStore) -> None:
 
 def test_jobs_are_found_by_what_they_are(store: JobStore) -> None:
     ids = [record(store, kind="even" if i % 2 == 0 else "odd") for i in range(6)]
-    even = Filter(wanted=lambda job: job.terms.metadata["kind"] == "even")
+    even = Filter(accepts=lambda job: job.terms.metadata["kind"] == "even")
     assert {job.id for job in page(store, "", even, None, 9)[0]} == set(ids[::2])
     times = sorted(store.job(job_id).created_ms for job_id in ids)
     assert not page(store, "", Filter(created_after_ms=times[-1]), None, 9)[0]
@@ -77,7 +81,13 @@ def test_an_idempotency_key_makes_one_job(store: JobStore) -> None:
 def test_a_key_is_in_flight_until_its_body_is_whole(store: JobStore) -> None:
     key, job_id = IdempotencyKey("", "k1"), store.ids.issue()
     assert reserve_key(store, key, job_id) is None
-    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, idle_timeout_ms=60_000)
+    store.create(
+        job_id,
+        Terms(queue_class=BULK),
+        [Chunk(job_id, 0, [Item.accept("好", 9)])],
+        key=key,
+        idle_timeout_ms=60_000,
+    )
     for other in (key, IdempotencyKey("", "k1", "hash")):
         with pytest.raises(IdempotencyKeyInFlightError):
             store.remembered(other)
@@ -92,6 +102,12 @@ def test_a_key_is_in_flight_until_its_body_is_whole(store: JobStore) -> None:
 def test_the_key_of_an_upload_that_was_cut_is_free_again(store: JobStore) -> None:
     key, job_id = IdempotencyKey("", "k1"), store.ids.issue()
     reserve_key(store, key, job_id)
-    store.create([Chunk(job_id, 0, [Item.accept("好", 9)])], BULK, key=key, idle_timeout_ms=60_000)
+    store.create(
+        job_id,
+        Terms(queue_class=BULK),
+        [Chunk(job_id, 0, [Item.accept("好", 9)])],
+        key=key,
+        idle_timeout_ms=60_000,
+    )
     close(store, job_id, key)
     assert reserve_key(store, key, store.ids.issue()) is None

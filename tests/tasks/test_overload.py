@@ -20,7 +20,7 @@ from tasks.store import leases
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
-from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
@@ -36,7 +36,7 @@ def work(store: JobStore, stop: threading.Event) -> None:
         held = leases.lease(store, CLASS, child, ITEMS_PER_S * CHARS // 2)
         stop.wait(len(held.chunks) / ITEMS_PER_S if held else 0.01)
         if held:
-            results = [ChunkResult(chunk, [Verdict(0.75, 5, 5)], 1) for chunk in held.chunks]
+            results = [ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)], 1) for leased in held.chunks]
             leases.finish(store, held, results, {"id": "test"})
 
 
@@ -44,7 +44,9 @@ def attempt(store: JobStore, number: int) -> str | float:
     """Submit the text of a number; return the job's id, or in how many seconds to try again."""
     job_id = store.ids.issue()
     try:
-        store.create([Chunk(job_id, 0, [Item.accept(f"{number:0{CHARS}}", 99)])], CLASS)
+        store.create(
+            job_id, Terms(queue_class=CLASS), [Chunk(job_id, 0, [Item.accept(f"{number:0{CHARS}}", 99)])]
+        )
     except RefusedError as refusal:
         return refusal.retry_after_s
     return job_id

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks.store import leases
+from tasks.store import leases, workers
 from tasks.store.jobs import JobStore
-from tasks.store.keys import UNACKED, WORKERS, ChunkRef, Lease, leased_key, pending_key
+from tasks.store.keys import OPEN_JOBS, UNACKED, WORKERS, leased_key, pending_key
+from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
-from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemStatus
-from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 
 BULK = QueueClass.BULK
@@ -20,30 +21,36 @@ CHILD = 11
 HOLDER = leases.Holder("worker", CHILD, siblings=1)
 
 
-class Bell:
-    """Notes what the reconciler would publish."""
+class Publisher:
+    """Notes how many wake-ups the reconciler would publish."""
 
     def __init__(self) -> None:
-        self.rung: list[ChunkRef] = []
+        self.published: list[int] = []
 
-    def __call__(self, queue_class: QueueClass, refs: Sequence[ChunkRef]) -> None:
+    def __call__(self, queue_class: QueueClass, count: int) -> None:
         assert queue_class is BULK
-        self.rung += refs
+        self.published.append(count)
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def publisher() -> Publisher:
+    return Publisher()
+
+
+def pending(store: JobStore) -> list[ChunkRef]:
+    return [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(BULK), 0, -1)]
 
 
 @pytest.fixture
-def reconciler(store: JobStore, bell: Bell) -> Reconciler:
-    return Reconciler(store, bell, "worker")
+def reconciler(store: JobStore, publisher: Publisher) -> Reconciler:
+    return Reconciler(store, publisher, "worker")
 
 
 def record(store: JobStore, texts: Sequence[str]) -> str:
     job_id = store.ids.issue()
-    store.create([Chunk(job_id, 0, [Item.accept(text, 99) for text in texts])], BULK)
+    store.create(
+        job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, [Item.accept(text, 99) for text in texts])]
+    )
     return job_id
 
 
@@ -55,10 +62,8 @@ def take(store: JobStore) -> Lease:
 
 def finish(store: JobStore, held: Lease) -> int:
     good = Verdict(0.75, 5, 5)
-    attempts = [ref.attempts for ref in held.refs]
     results = [
-        ChunkResult(chunk, [good] * len(chunk.items), tries)
-        for chunk, tries in zip(held.chunks, attempts, strict=True)
+        ChunkResult(leased.chunk, [good] * len(leased.chunk.items), leased.attempts) for leased in held.chunks
     ]
     return leases.finish(store, held, results, MODEL)
 
@@ -70,45 +75,51 @@ def lapse(store: JobStore) -> None:
 
 
 def test_the_chunk_of_a_dead_child_is_pending_again_item_by_item(
-    store: JobStore, reconciler: Reconciler, bell: Bell
+    store: JobStore, reconciler: Reconciler, publisher: Publisher
 ) -> None:
     job_id = record(store, ["一", "二", "三"])
     dead = take(store)
     reconciler.tick(alive=[99])
-    assert [(ref.start, ref.attempts) for ref in bell.rung] == [(0, 1), (1, 1), (2, 1)]
+    assert [(ref.start, ref.attempts) for ref in pending(store)] == [(0, 1), (1, 1), (2, 1)]
+    assert publisher.published == [3]
     assert finish(store, dead) == 0, "the dead child's write comes late"
     for text in "一二三":
         held = take(store)
-        assert [item.text for chunk in held.chunks for item in chunk.items] == [text]
+        assert [item.text for leased in held.chunks for item in leased.chunk.items] == [text]
         finish(store, held)
     assert store.job(job_id).status is JobStatus.SUCCEEDED
     assert [item.attempts for item in store.results(job_id, 0, 9).items] == [2, 2, 2]
 
 
-def test_the_chunk_of_a_live_child_stays_its_own(store: JobStore, reconciler: Reconciler, bell: Bell) -> None:
+def test_the_chunk_of_a_live_child_stays_its_own(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher
+) -> None:
     record(store, ["一"])
     held = take(store)
     reconciler.tick(alive=[CHILD])
-    assert not bell.rung
+    assert not publisher.published
     assert finish(store, held) == 1
 
 
-def test_a_lapsed_lease_is_taken_over_by_any_worker(store: JobStore, bell: Bell) -> None:
+def test_a_lapsed_lease_is_taken_over_by_any_worker(store: JobStore, publisher: Publisher) -> None:
     record(store, ["一"])
     held = take(store)
     lapse(store)
-    Reconciler(store, bell, "another worker").tick(alive=[])
-    assert [ref.attempts for ref in bell.rung] == [1]
+    Reconciler(store, publisher, "another worker").tick(alive=[])
+    assert [ref.attempts for ref in pending(store)] == [1]
+    assert publisher.published == [1]
     assert finish(store, held) == 0
 
 
-def test_a_renewed_lease_does_not_lapse(store: JobStore, reconciler: Reconciler, bell: Bell) -> None:
+def test_a_renewed_lease_does_not_lapse(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher
+) -> None:
     record(store, ["一"])
     held = take(store)
     lapse(store)
     leases.renew(store, held)
     reconciler.tick(alive=[CHILD])
-    assert not bell.rung
+    assert not publisher.published
 
 
 def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, reconciler: Reconciler) -> None:
@@ -117,7 +128,7 @@ def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, rec
     reconciler.tick(alive=[])
     deaths = 0
     while held := leases.lease(store, BULK, HOLDER, 10**9):
-        if held.chunks[0].items[0].text == "毒":
+        if held.chunks[0].chunk.items[0].text == "毒":
             deaths += 1
             reconciler.tick(alive=[])
         else:
@@ -130,12 +141,14 @@ def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, rec
     assert not store.redis.exists(pending_key(BULK), leased_key(BULK))
 
 
-def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(store: JobStore, bell: Bell) -> None:
+def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(
+    store: JobStore, publisher: Publisher
+) -> None:
     job_id = record(store, ["慢"])
     for _ in range(3):
         take(store)
         lapse(store)
-        Reconciler(store, bell, "another worker").tick(alive=[])
+        Reconciler(store, publisher, "another worker").tick(alive=[])
         store.redis.delete("sentiq:reconciler")
     (item,) = store.results(job_id, 0, 9).items
     assert (item.outcome, item.attempts) == (ItemError.ATTEMPTS_EXHAUSTED, 3)
@@ -144,77 +157,82 @@ def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(store: JobStor
 
 def test_an_overdue_job_is_closed_and_keeps_what_it_has(store: JobStore, reconciler: Reconciler) -> None:
     job_id = store.ids.issue()
-    store.create([Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)], BULK)
+    store.create(
+        job_id,
+        Terms(queue_class=BULK),
+        [Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)],
+    )
     first = leases.lease(store, BULK, HOLDER, 0)
     assert first is not None
     finish(store, first)
     store.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
-    store.redis.zadd("sentiq:open", {job_id: 1})
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
     assert leases.lease(store, BULK, HOLDER, 0) is None, "overdue items are not scored"
     reconciler.tick(alive=[CHILD])
     job = store.job(job_id)
     assert (job.status, job.counts.succeeded, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2, 1)
     statuses = [item.status for item in store.results(job_id, 0, 9).items]
     assert statuses == [ItemStatus.SUCCEEDED, ItemStatus.SUCCEEDED, ItemStatus.TIMED_OUT, ItemStatus.FAILED]
-    assert not store.redis.exists("sentiq:open")
+    assert not store.redis.exists(OPEN_JOBS)
 
 
-def test_messages_that_vanished_are_sent_again_once_in_a_while(
-    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+def test_lost_wakeups_are_republished_once_in_a_while(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(store, ["一"])
     reconciler.tick(alive=[])
-    assert not bell.rung, "a fresh chunk may still be on its way"
+    assert not publisher.published, "a fresh chunk may still be on its way"
     now = store.now_ms()
     monkeypatch.setattr(store, "now_ms", lambda: now + 2_000)
     reconciler.tick(alive=[])
     reconciler.tick(alive=[])
-    assert len(bell.rung) == 1
-    assert store.redis.hget("sentiq:counters", "resent") == b"1"
+    assert publisher.published == [1]
+    assert store.redis.hget("sentiq:counters", "republished") == b"1"
 
 
-def test_nothing_is_sent_again_while_messages_wait(
-    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_republished_while_wakeups_wait(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(store, ["一"])
-    store.redis.lpush(BULK.queue, "a message")
+    store.redis.lpush(BULK.celery_queue, "a message")
     now = store.now_ms()
     monkeypatch.setattr(store, "now_ms", lambda: now + 60_000)
     reconciler.tick(alive=[])
-    assert not bell.rung
+    assert not publisher.published
 
 
-def test_messages_with_workers_are_given_more_time(
-    store: JobStore, reconciler: Reconciler, bell: Bell, monkeypatch: pytest.MonkeyPatch
+def test_wakeups_with_workers_are_given_more_time(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(store, ["一"])
     store.redis.hset(UNACKED, "tag", "a message that a busy worker holds")
     now = store.now_ms()
     monkeypatch.setattr(store, "now_ms", lambda: now + 20_000)
     reconciler.tick(alive=[])
-    assert not bell.rung
+    assert not publisher.published
     monkeypatch.setattr(store, "now_ms", lambda: now + 40_000)
     reconciler.tick(alive=[])
-    assert len(bell.rung) == 1
+    assert publisher.published == [1]
 
 
 def test_workers_that_are_gone_are_forgotten(store: JobStore, reconciler: Reconciler) -> None:
     now = store.now_ms()
-    reports = {"old": now - 61_000, "just gone": now - 1_000, "alive": now + 9_000}
-    for name, until_ms in reports.items():
-        store.redis.hset(WORKERS, name, json.dumps({"until_ms": until_ms, "model": {"id": name}}))
+    heartbeats = {"old": now - 61_000, "just gone": now - 1_000, "alive": now + 9_000}
+    for name, until_ms in heartbeats.items():
+        status = {"alive_until_ms": until_ms, "children": 1, "ready": 1, "model": {"id": name}}
+        store.redis.hset(WORKERS, name, json.dumps(status))
     reconciler.tick(alive=[])
     assert set(store.redis.hkeys(WORKERS)) == {b"just gone", b"alive"}
-    assert store.models() == [{"id": "alive"}]
+    assert workers.live_models(store) == [{"id": "alive"}]
 
 
-def test_one_reconciler_leads(store: JobStore, bell: Bell) -> None:
-    first, second = Reconciler(store, bell, "first"), Reconciler(store, bell, "second")
+def test_one_reconciler_leads(store: JobStore, publisher: Publisher) -> None:
+    first, second = Reconciler(store, publisher, "first"), Reconciler(store, publisher, "second")
     record(store, ["一"])
     first.tick(alive=[])
     leases.lease(store, BULK, leases.Holder("third", CHILD, 1), 0)
     lapse(store)
     second.tick(alive=[])
-    assert not bell.rung, "second does not lead"
+    assert not publisher.published, "second does not lead"
     first.tick(alive=[])
-    assert len(bell.rung) == 1
+    assert publisher.published == [1]

@@ -23,7 +23,7 @@ def record(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = 
     job_id = store.ids.issue()
     chunk = Chunk(job_id, 0, [Item.accept("服务很贴心", 99)] * items)
     webhook = Webhook(url, urlsplit(url).hostname or "", events)
-    store.create([chunk], QueueClass.BULK, Terms(webhook=webhook))
+    store.create(job_id, Terms(queue_class=QueueClass.BULK, webhook=webhook), [chunk])
     return job_id
 
 
@@ -31,7 +31,7 @@ def end(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
     """End the oldest job."""
     held = leases.lease(store, QueueClass.BULK, HOLDER, 10**9)
     assert held is not None
-    assert leases.finish(store, held, [ChunkResult(held.chunks[0], outcomes, 1)], MODEL) == 1
+    assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
 
 def ended(store: JobStore, url: str, events: Sequence[Event] = tuple(Event)) -> str:

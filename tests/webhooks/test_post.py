@@ -87,7 +87,7 @@ def test_why_nobody_answered_is_told(receiver: Receiver) -> None:
 def test_certificates_are_verified_against_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("webhooks.example").configure_cert(context)
+    authority.issue_cert("hooks.example").configure_cert(context)
     with receiving(Receiver(), tls=context) as receiver:
         url = f"https://{{}}.example:{receiver.port}/"
         assert post(Poster(HERE, 5, Names(["127.0.0.1"])), url.format("hooks")) == AttemptOutcome(

@@ -11,6 +11,7 @@ import pytest
 
 from local.processes import ROOT
 from local.stack import Stack
+from tasks.store.workers import WorkerStatus
 from tests.conftest import eventually, worker_of
 from worker.health import trouble
 
@@ -22,18 +23,12 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("reports", "found"),
-    [
-        ([], "its parent does not report"),
-        ([{"until_ms": 99, "ready": 2}], "its parent does not report"),
-        ([{"until_ms": 101, "ready": 0}], "no child is ready"),
-        ([{"until_ms": 99, "ready": 2}, {"until_ms": 101, "ready": 1}], ""),
-    ],
+    ("ready", "reason"),
+    [([], "its parent does not report"), ([0], "no child is ready"), ([0, 1], ""), ([2], "")],
 )
-def test_a_worker_is_well_when_its_last_report_tells_of_a_ready_child(
-    reports: list[dict[str, int]], found: str
-) -> None:
-    assert trouble(reports, now_ms=100) == found
+def test_a_worker_is_healthy_when_its_last_heartbeat_has_a_ready_child(ready: list[int], reason: str) -> None:
+    workers = [WorkerStatus(f"host/{pid}/start", 2, each, {}, 1) for pid, each in enumerate(ready)]
+    assert trouble(workers) == reason
 
 
 def test_a_worker_whose_loop_stands_still_is_not_well(live: Stack) -> None:

@@ -1,42 +1,76 @@
-"""Which children hold a working model, told by them to their parent, and where a worker runs."""
+"""State that a parent and its children share across fork, and where a worker runs.
+
+A child may be killed at any moment, with any lock in its hands: the slots have no lock, since one child at a
+time writes to each.
+"""
+
+from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from billiard import Array
+from billiard import Array, Value
+
+_MAX_LOAD_FAILURES = 3
+_MAX_REASON_BYTES = 1023
 
 
 def host_id() -> str:
-    """Where pids mean the same: this host, this namespace of processes."""
+    """Return where a pid names one process: this host and this namespace of processes."""
     namespace = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"
 
 
 class ReadyChildren:
-    """The child in each slot of the pool: how many began there, and the pid of the one that was ready last.
-
-    Shared by fork, without locks: a child that is killed would keep one, and a slot has one child at a time.
-    """
+    """The children in each slot of the pool: how many have begun, and the pid of the last ready one."""
 
     def __init__(self, slots: int) -> None:
         self._begun = Array("i", slots, lock=False)
         self._pids = Array("i", slots, lock=False)
 
     def begin(self, slot: int) -> None:
-        """Called by a child before it loads."""
+        """Count a child that is about to load; the child calls this."""
         self._begun[slot] += 1
 
     def add(self, slot: int) -> None:
-        """Called by a child whose model has scored its first rows."""
+        """Mark the calling child as ready: its model has scored its first rows."""
         self._pids[slot] = os.getpid()
 
     @property
     def restarts(self) -> int:
-        """How many children took the place of another."""
+        """Return how many children took the place of another."""
         return sum(max(0, begun - 1) for begun in self._begun)
 
     def among(self, pids: Iterable[int]) -> int:
-        """How many of the children that run are ready: one that died is not, nor the one in its place yet."""
+        """Return how many of the running children are ready; the successor of a dead one is not yet."""
         return len(set(self._pids) & set(pids))
+
+
+class LoadFailures:
+    """How many children in a row could not load the model, and why the last one could not."""
+
+    def __init__(self) -> None:
+        self._count = Value("i", 0)
+        self._reason = Array("c", _MAX_REASON_BYTES + 1)
+
+    def add(self, reason: str) -> None:
+        """Count a failure; a child that is about to exit calls this."""
+        with self._count.get_lock():
+            self._count.value += 1
+            self._reason.value = reason.encode()[:_MAX_REASON_BYTES]
+
+    def clear(self) -> None:
+        """Forget the failures; a child that holds a working model calls this."""
+        self._count.value = 0
+
+    @property
+    def reason(self) -> str:
+        """Return why the last child could not load; empty when the last one could."""
+        return self._reason.value.decode(errors="ignore") if self._count.value else ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Return whether starting further children would be a loop that looks like health."""
+        return bool(self._count.value >= _MAX_LOAD_FAILURES)

@@ -1,60 +1,27 @@
-"""What a worker's parent does beside Celery's own work: watch its children, report, reconcile."""
+"""What a worker's parent does beside Celery's own work: refuse a bad pack, report heartbeats, reconcile."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
-from billiard import Array, Value
 from celery import Celery, bootsteps
 from celery.worker import state
-from pydantic_core import to_json
 
 from tasks.broker.celery_app import build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import StoreUnavailableError
+from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.connection import store_errors
+from tasks.store import workers
 from tasks.store.jobs import JobStore
-from tasks.store.keys import COUNTERS, WORKERS
 from tasks.store.reconciler import TICK_S, Reconciler
-from worker.process.fork_state import ReadyChildren, host_id
+from worker.packs.pack import Pack, load_pack
+from worker.process.fork_state import LoadFailures, ReadyChildren, host_id
 
 logger = logging.getLogger(__name__)
-
-_REPORT_MS = 10_000
-_MAX_LOAD_FAILURES = 3
-
-
-class LoadFailures:
-    """How many children in a row could not load the model, and why the last; shared with them by fork."""
-
-    def __init__(self) -> None:
-        self._count = Value("i", 0)
-        self._reason = Array("c", 1024)
-
-    def add(self, reason: str) -> None:
-        """Called by a child that is about to exit."""
-        with self._count.get_lock():
-            self._count.value += 1
-            self._reason.value = reason.encode()[:1023]
-
-    def clear(self) -> None:
-        """Called by a child that holds a working model."""
-        self._count.value = 0
-
-    @property
-    def reason(self) -> str:
-        """Why the last child could not; empty when the last one could."""
-        return self._reason.value.decode(errors="ignore") if self._count.value else ""
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether starting further children would be a loop that looks like health."""
-        return bool(self._count.value >= _MAX_LOAD_FAILURES)
 
 
 class Parent:
@@ -62,23 +29,41 @@ class Parent:
 
     def __init__(self, settings: Settings, failures: LoadFailures, ready: ReadyChildren) -> None:
         self.name = f"{host_id()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-        self._took_over = False
-        self._told = 0
+        self._settings = settings
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
+        self._took_over = False
+        self._reported_restarts = 0
         self._store = JobStore.connect(settings)
         publisher = build_publisher(settings)
         self._reconciler = Reconciler(self._store, lambda *args: publish_wakeups(publisher, *args), self.name)
 
-    def serves(self, model: dict[str, Any]) -> None:
-        """Say which model the children will hold."""
-        self._model = model
+    def start(self) -> None:
+        """Exit with the reason when no child could load the pack or run the engine."""
+        # numpy would start a thread for each core, and threads do not survive the fork of a child.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        try:
+            pack = load_pack(self._settings.pack)
+            _preload(self._settings)
+        except SentiqError as error:
+            sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
+        traits = {
+            "labels": pack.labels,
+            "max_tokens": pack.max_tokens,
+            "uncertain_below": pack.uncertain_below,
+        }
+        self._model = model_of(pack, self._settings) | traits
+
+    def explain_exit(self) -> None:
+        """Print the reason as the last line: Celery ends with a traceback about processes."""
+        if self._failures.reason:
+            print(f"worker: cannot serve {self._settings.pack}: {self._failures.reason}", file=sys.stderr)
 
     def tick(self, worker: Any) -> None:
-        """Look after the children and the job store; Redis being away is no reason to stop."""
+        """Report and reconcile once; wait while Redis is away; stop when no child can load the model."""
         if self._failures.hopeless:
-            logger.critical("%d children in a row could not load the model: stopping", _MAX_LOAD_FAILURES)
+            logger.critical("too many children in a row could not load the model: stopping")
             state.should_terminate = os.EX_SOFTWARE
             return
         pids = worker.pool.info["processes"]
@@ -90,43 +75,30 @@ class Parent:
         except (StoreUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
 
+    def _report(self, pids: list[int]) -> None:
+        restarts = self._ready.restarts
+        workers.heartbeat(
+            self._store,
+            self.name,
+            children=len(pids),
+            ready=self._ready.among(pids),
+            model=self._model,
+            restarts=restarts - self._reported_restarts,
+        )
+        # Only now: what Redis did not take is reported with the next heartbeat.
+        self._reported_restarts = restarts
+
     def _take_over(self) -> None:
-        """Take over at once from workers that ran here before and were killed: a restart need not wait."""
-        with store_errors():
-            names = [name.decode() for name in self._store.redis.hkeys(WORKERS)]
-        for name in names:
-            if name != self.name and name.startswith(f"{host_id()}/") and not _runs(int(name.split("/")[1])):
-                self._reconciler.take_over(name)
+        """Take over at once from killed workers of this host: a restart need not wait for their leases."""
+        for worker in workers.known_workers(self._store):
+            if worker.name != self.name and worker.host == host_id() and not _runs(worker.pid):
+                self._reconciler.take_over(worker.name)
         self._took_over = True
 
-    def _report(self, pids: Sequence[int]) -> None:
-        report = {
-            "until_ms": self._store.now_ms() + _REPORT_MS,
-            "children": len(pids),
-            "ready": self._ready.among(pids),
-            "model": self._model,
-        }
-        restarted = self._ready.restarts - self._told
-        with store_errors():
-            pipe = self._store.redis.pipeline()
-            pipe.hset(WORKERS, self.name, to_json(report))
-            if restarted:
-                pipe.hincrby(COUNTERS, "restarted", restarted)
-            pipe.execute()
-        # Only now: what Redis did not take is told with the next report.
-        self._told += restarted
 
-
-def _runs(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # another worker of that pid was before us
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def model_of(pack: Pack, settings: Settings) -> dict[str, str]:
+    """Return how records and heartbeats name the model that serves a pack."""
+    return {"id": pack.id, "revision": pack.revision, "engine": settings.engine}
 
 
 def add_upkeep(app: Celery, parent: Parent) -> None:
@@ -143,3 +115,24 @@ def add_upkeep(app: Celery, parent: Parent) -> None:
             self.entry.cancel()
 
     app.steps["worker"].add(Upkeep)
+
+
+def _preload(settings: Settings) -> None:
+    """Import once what each child would: children start faster and share the memory. Nothing is run."""
+    # Not at the top: a program that only imports worker.main has no use for them.
+    import worker.scoring.classifier  # noqa: F401, PLC0415
+    from worker.engines.factory import find_engine  # noqa: PLC0415
+
+    find_engine(settings.engine).require(settings.device)
+
+
+def _runs(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # another worker had that pid before us
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

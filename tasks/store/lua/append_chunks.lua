@@ -1,20 +1,22 @@
--- Adds chunks to a job that still grows.
--- KEYS: job, in, pending, uploads, idempotency key
--- ARGV: job id, items, silence_ms, cost, then start, ref, payload for each chunk
--- Returns 1, or 0 when the job does not grow any more: sealed, canceled, overdue or deleted.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local job = redis.call('HMGET', KEYS[1], 'growing', 'deadline')
-if not job[1] or tonumber(job[2]) <= now then
+-- Adds chunks to a job whose upload is still open.
+-- include: clock backlog
+-- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis key of
+--       the idempotency key, if any)
+-- Returns 1, or 0 when the upload is open no more: closed, canceled, overdue or deleted.
+local job = keys.job .. args.job_id
+local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner')
+if not record[1] or tonumber(record[2]) <= now then
   return 0
 end
-redis.call('HINCRBY', KEYS[1], 'total', ARGV[2])
-backlog.grow(KEYS[1], ARGV[2], ARGV[4], now)
-for i = 5, #ARGV, 3 do
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
-  redis.call('ZADD', KEYS[3], string.format('%.3f', now + i / 3000), ARGV[i + 1])
+redis.call('HINCRBY', job, 'total', args.items)
+backlog.join(job, args.class, record[3] or '', args.items, args.cost, now)
+for i, chunk in ipairs(args.chunks) do
+  redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
+  redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])
 end
-redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1]))
-redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[1])
-redis.call('PEXPIRE', KEYS[5], ARGV[3])
+redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
+redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
+if args.key then
+  redis.call('PEXPIRE', args.key, args.idle_timeout_ms)
+end
 return 1

@@ -1,20 +1,20 @@
--- Cancels a job: nothing of it is leased any more, and what is leased is closed after `grace_ms`.
--- KEYS: job, open, uploads
--- ARGV: prefix, job id, grace_ms
--- Returns 1 when the job is being canceled, 0 when it is over or not there.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local job = redis.call('HMGET', KEYS[1], 'status', 'cancel', 'finished')
-if not job[1] or job[3] then
+-- Cancels a job: nothing more of it is leased; what is leased is given up after `grace_ms`.
+-- include: clock conclude
+-- args: job_id, grace_ms
+-- Returns 1 when the job is being canceled, 0 when it is finished or not there.
+local job = keys.job .. args.job_id
+local record = redis.call('HMGET', job, 'status', 'cancel', 'finished')
+if not record[1] or record[3] then
   return 0
 end
-if not job[2] or tonumber(job[2]) > now + ARGV[3] then
-  redis.call('HSET', KEYS[1], 'status', 'canceling', 'cancel', now + ARGV[3])
-  redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  redis.call('ZREM', KEYS[3], ARGV[2])
-  if redis.call('HDEL', KEYS[1], 'growing') == 1 then
-    redis.call('HSET', KEYS[1], 'error', 'upload_incomplete')
+local at = now + args.grace_ms
+if not record[2] or tonumber(record[2]) > at then
+  redis.call('HSET', job, 'status', 'canceling', 'cancel', at)
+  redis.call('ZADD', keys.open_jobs, at, args.job_id)
+  redis.call('ZREM', keys.uploads, args.job_id)
+  if redis.call('HDEL', job, 'uploading') == 1 then
+    redis.call('HSET', job, 'error', 'upload_incomplete')
   end
-  conclude(ARGV[1], ARGV[2], now)
+  conclude(args.job_id, now)
 end
 return 1

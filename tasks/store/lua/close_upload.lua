@@ -1,27 +1,27 @@
--- Ends the growth of a job; it is over with the last of the items that it has.
--- KEYS: job, uploads, idempotency key
--- ARGV: prefix, job id, guard, error or '', hash of the body or '', memory_ms of the idempotency key
--- Returns 1 when done, 0 when the job does not grow, or grows on.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[3] == 'silent' then
-  local silent = redis.call('ZSCORE', KEYS[2], ARGV[2])
-  local overdue = tonumber(redis.call('HGET', KEYS[1], 'deadline') or 0) <= now
-  if not silent or (tonumber(silent) > now and not overdue) then
+-- Closes the upload of a job: it finishes with the last of the items that it has.
+-- include: clock conclude
+-- args: job_id; idle (only if nothing came for too long, or the job is overdue), error of the job, key (Redis key of the
+--       idempotency key), and for a whole body fingerprint and key_ttl_ms, under which the key is remembered
+-- Returns 1 when done, 0 when the upload is not open, or stays open.
+local job = keys.job .. args.job_id
+if args.idle then
+  local idle_at = redis.call('ZSCORE', keys.uploads, args.job_id)
+  local overdue = tonumber(redis.call('HGET', job, 'deadline') or 0) <= now
+  if not idle_at or (tonumber(idle_at) > now and not overdue) then
     return 0
   end
 end
-if ARGV[5] ~= '' then
-  redis.call('SET', KEYS[3], ARGV[5] .. ' ' .. ARGV[2], 'PX', ARGV[6])
-elseif redis.call('GET', KEYS[3]) == 'open ' .. ARGV[2] then
-  redis.call('DEL', KEYS[3])
+if args.key and args.fingerprint then
+  redis.call('SET', args.key, args.fingerprint .. ' ' .. args.job_id, 'PX', args.key_ttl_ms)
+elseif args.key and redis.call('GET', args.key) == 'open ' .. args.job_id then
+  redis.call('DEL', args.key)
 end
-redis.call('ZREM', KEYS[2], ARGV[2])
-if redis.call('HDEL', KEYS[1], 'growing') == 0 then
+redis.call('ZREM', keys.uploads, args.job_id)
+if redis.call('HDEL', job, 'uploading') == 0 then
   return 0
 end
-if ARGV[4] ~= '' then
-  redis.call('HSET', KEYS[1], 'error', ARGV[4])
+if args.error then
+  redis.call('HSET', job, 'error', args.error)
 end
-conclude(ARGV[1], ARGV[2], now)
+conclude(args.job_id, now)
 return 1

@@ -1,64 +1,69 @@
--- Records a job with its chunks before anything is published. Writing it twice is harmless.
--- KEYS: job, in, open, pending, tombstone, jobs of the owner, uploads, idempotency key
--- ARGV: prefix, job id, class, total, deadline_ms, keep_ms, tombstone_ms or '', silence_ms or '' unless it grows,
---       bodys hash or '', memory_ms of the idempotency key, fields to be kept as they are, as JSON,
---       cost, ask as JSON, then start, ref, payload for each chunk
--- Returns the time of creation and the ticket, or what is remembered of the idempotency key when another job has
--- it, or why there is no room and in how many ms there should be.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local prefix, id = ARGV[1], ARGV[2]
-local grows = ARGV[8] ~= ''
-local created = redis.call('HMGET', KEYS[1], 'created', 'ticket')
-if created[1] then
-  return {tonumber(created[1]), tonumber(created[2])}
-end
-if ARGV[9] ~= '' then
-  local known = redis.call('GET', KEYS[8])
-  if known and not (grows and known == ARGV[9] .. ' ' .. id) then
-    return known
+-- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
+-- include: clock counters backlog admission
+-- args: job_id, class, owner, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are), admission (a
+--       request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
+--       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key)
+-- Returns {created, ticket}; or what the idempotency key holds when another job has it; or {reason, ms} when refused.
+local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
+
+local function write_record()
+  local deadline = now + args.deadline_ms
+  redis.call('HSET', job, 'status', 'queued', 'class', args.class, 'total', args.total, 'created', now,
+    'deadline', deadline, 'ttl', args.ttl_ms)
+  for field, value in pairs(args.fields) do
+    redis.call('HSET', job, field, value)
+  end
+  redis.call('ZADD', keys.open_jobs, deadline, args.job_id)
+  if args.idle_timeout_ms then
+    redis.call('HSET', job, 'uploading', 1)
+    redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
+  end
+  if args.tombstone_ms then
+    redis.call('SET', keys.tombstone .. args.job_id, args.ttl_ms, 'PX', args.tombstone_ms)
   end
 end
-local ask = cjson.decode(ARGV[13])
-local refusal = backlog.refusal(KEYS[1], ARGV[3], ask, ARGV[4], ARGV[12], now)
+
+local function write_chunks()
+  for i, chunk in ipairs(args.chunks) do
+    redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
+    -- The fraction keeps a job's chunks in input order.
+    redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])
+  end
+  -- Both outlive the deadline by the lifetime of results, so that nothing stays for ever, whatever dies.
+  redis.call('PEXPIREAT', job, now + args.deadline_ms + args.ttl_ms)
+  redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
+end
+
+-- The list of an owner's jobs loses the oldest whose records are gone: two for each that comes, so that it stays short.
+local function list_job()
+  redis.call('ZADD', listed, 0, args.job_id)
+  for _, oldest in ipairs(redis.call('ZRANGE', listed, 0, 1)) do
+    if redis.call('EXISTS', keys.job .. oldest) == 0 then
+      redis.call('ZREM', listed, oldest)
+    end
+  end
+  if redis.call('PTTL', listed) < args.deadline_ms + args.ttl_ms then
+    redis.call('PEXPIRE', listed, args.deadline_ms + args.ttl_ms)
+  end
+end
+
+local known = redis.call('HMGET', job, 'created', 'ticket')
+if known[1] then
+  return {tonumber(known[1]), tonumber(known[2])}
+end
+local mine = key and key.fingerprint .. ' ' .. args.job_id
+local remembered = key and redis.call('GET', key.name)
+if remembered and not (args.idle_timeout_ms and remembered == mine) then
+  return remembered
+end
+local refusal = admission.refusal(args.class, args.admission, args.total, args.cost, now)
 if refusal then
-  account.count(prefix, 'refused:' .. (refusal[1] == 'quota' and 'quota_exceeded' or 'service_full'), 1)
   return refusal
 end
-if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[8], ARGV[9] .. ' ' .. id, 'PX', ARGV[10])
+if key then
+  redis.call('SET', key.name, mine, 'PX', key.ttl_ms)
 end
-local deadline = now + ARGV[5]
-redis.call('HSET', KEYS[1], 'status', 'queued', 'class', ARGV[3], 'total', ARGV[4],
-  'created', now, 'deadline', deadline, 'keep', ARGV[6])
-for field, value in pairs(cjson.decode(ARGV[11])) do
-  redis.call('HSET', KEYS[1], field, value)
-end
-for i = 14, #ARGV, 3 do
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
-  -- The fraction keeps a job's chunks in input order.
-  redis.call('ZADD', KEYS[4], string.format('%.3f', now + i / 3000), ARGV[i + 1])
-end
-local ticket = backlog.join(KEYS[1], ARGV[3], ask.owner, ARGV[4], ARGV[12], now)
-redis.call('ZADD', KEYS[3], deadline, id)
-if grows then
-  redis.call('HSET', KEYS[1], 'growing', 1)
-  redis.call('ZADD', KEYS[7], now + ARGV[8], id)
-end
--- Outlives the deadline by as long as results are kept, so that nothing stays for ever whatever dies.
-redis.call('PEXPIREAT', KEYS[1], deadline + ARGV[6])
-redis.call('PEXPIREAT', KEYS[2], deadline + ARGV[6])
-if ARGV[7] ~= '' then
-  redis.call('SET', KEYS[5], ARGV[6], 'PX', ARGV[7])
-end
--- The list of jobs loses its oldest as their records go: two for each that comes, so that it cannot grow for ever.
-redis.call('ZADD', KEYS[6], 0, id)
-for _, old in ipairs(redis.call('ZRANGE', KEYS[6], 0, 1)) do
-  if redis.call('EXISTS', prefix .. 'job:' .. old) == 0 then
-    redis.call('ZREM', KEYS[6], old)
-  end
-end
-if redis.call('PTTL', KEYS[6]) < ARGV[5] + ARGV[6] then
-  redis.call('PEXPIRE', KEYS[6], ARGV[5] + ARGV[6])
-end
-return {now, ticket}
+write_record()
+write_chunks()
+list_job()
+return {now, backlog.join(job, args.class, args.owner, args.total, args.cost, now)}

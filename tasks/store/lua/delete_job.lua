@@ -1,17 +1,27 @@
--- Erases a job with its texts and results, and leaves a tombstone that tells of it.
--- KEYS: job, tombstone, open, uploads, jobs of the owner
--- ARGV: prefix, job id, tombstone_ms
+-- Erases a job with its texts and results, and leaves a tombstone that says so.
+-- include: clock backlog
+-- args: job_id, owner, tombstone_ms
 -- Returns 1 when done, 0 when there is no record.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local job = keys.job .. args.job_id
+local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
+local record = redis.call('HMGET', job, 'total', 'cost', unpack(counted))
+if not record[1] then
   return 0
 end
-local job = KEYS[1]
-local time = redis.call('TIME')
-backlog.forget(job, time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('UNLINK', job, job .. ':in', job .. ':out', job .. ':tokens', job .. ':order', job .. ':kept')
-redis.call('SET', KEYS[2], 'deleted', 'PX', ARGV[3])
-redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('ZREM', KEYS[4], ARGV[2])
-redis.call('ZREM', KEYS[5], ARGV[2])
-redis.call('PUBLISH', ARGV[1] .. 'finished', ARGV[2])
+local open = tonumber(record[1])
+for i = 1, #counted do
+  open = open - (record[2 + i] or 0)
+end
+if open > 0 then
+  counters.increment('items:deleted', open)
+end
+backlog.leave(job, open, record[2] or 0, now, false)
+for _, part in ipairs({'', ':chunks', ':results', ':tokens', ':completed', ':retryable'}) do
+  redis.call('UNLINK', job .. part)
+end
+redis.call('SET', keys.tombstone .. args.job_id, 'deleted', 'PX', args.tombstone_ms)
+redis.call('ZREM', keys.open_jobs, args.job_id)
+redis.call('ZREM', keys.uploads, args.job_id)
+redis.call('ZREM', keys.jobs .. args.owner, args.job_id)
+redis.call('PUBLISH', keys.finished, args.job_id)
 return 1

@@ -1,20 +1,19 @@
--- Tells what became of a job without a record, and counts each that is lost once.
--- KEYS: job, tombstone, counters
--- ARGV: when the id was minted, keep_ms by default, how far clocks may differ
--- Returns 'here' (after all), 'deleted', 'expired' or 'lost'.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('EXISTS', KEYS[1]) == 1 then
+-- Says why a job has no record, and counts each job that is lost once.
+-- include: clock counters
+-- args: job_id, issued_at_ms, ttl_ms (of results, by default), clock_skew_ms (between hosts, at most)
+-- Returns 'here' (there is a record after all), 'deleted', 'expired' or 'lost'.
+local tombstone = keys.tombstone .. args.job_id
+if redis.call('EXISTS', keys.job .. args.job_id) == 1 then
   return 'here'
 end
-local tombstone = redis.call('GET', KEYS[2]) or ARGV[2]
-if not tonumber(tombstone) then
-  return tombstone
+local kept = redis.call('GET', tombstone) or args.ttl_ms
+if not tonumber(kept) then
+  return kept
 end
-local left = ARGV[1] + tombstone - ARGV[3] - now
+local left = args.issued_at_ms + kept - args.clock_skew_ms - now
 if left < 0 then
   return 'expired'
 end
-redis.call('SET', KEYS[2], 'lost', 'PX', left + 1)
-redis.call('HINCRBY', KEYS[3], 'lost', 1)
+redis.call('SET', tombstone, 'lost', 'PX', left + 1)
+counters.increment('lost', 1)
 return 'lost'

@@ -1,30 +1,29 @@
--- Leases deliveries that are due, oldest first; the attempt is counted before it is made.
--- KEYS: webhooks
--- ARGV: prefix, most, attempts allowed, lease_ms, then the hosts that are crowded
--- Returns job id and record of each.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local crowded, leased = {}, {}
-for i = 5, #ARGV do
-  crowded[ARGV[i]] = true
+-- Leases deliveries that are due, oldest first. The attempt is counted before it is made.
+-- include: clock counters
+-- args: limit, max_attempts, lease_ms, busy_hosts (no further delivery is leased for these)
+-- Returns the job's id and the record of each.
+local BUSY_DELAY_MS = 1000
+local leased, busy = {}, {}
+for _, host in ipairs(args.busy_hosts) do
+  busy[host] = true
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, now, 'LIMIT', 0, ARGV[2])) do
-  local key = ARGV[1] .. 'job:' .. id .. ':delivery'
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.deliveries, 0, now, 'LIMIT', 0, args.limit)) do
+  local key = keys.job .. id .. ':delivery'
   local host = redis.call('HGET', key, 'host')
   if not host then
-    redis.call('ZREM', KEYS[1], id)
-  elseif crowded[host] then
+    redis.call('ZREM', keys.deliveries, id)
+  elseif busy[host] then
     -- A slow receiver delays its own deliveries, not those behind them.
-    redis.call('ZADD', KEYS[1], now + 1000, id)
-  elseif tonumber(redis.call('HGET', key, 'attempts')) >= tonumber(ARGV[3]) then
+    redis.call('ZADD', keys.deliveries, now + BUSY_DELAY_MS, id)
+  elseif tonumber(redis.call('HGET', key, 'attempts')) >= args.max_attempts then
     redis.call('HSET', key, 'state', 'exhausted')
-    account.count(ARGV[1], 'webhooks:exhausted', 1)
-    redis.call('ZREM', KEYS[1], id)
+    counters.increment('webhooks:exhausted', 1)
+    redis.call('ZREM', keys.deliveries, id)
   else
     local attempt = redis.call('HINCRBY', key, 'attempts', 1)
-    redis.call('HSET', key, attempt, '{"at_ms":' .. string.format('%.0f', now) .. '}')
-    redis.call('ZADD', KEYS[1], now + ARGV[4], id)
-    table.insert(leased, {id, redis.call('HGETALL', key)})
+    redis.call('HSET', key, attempt, string.format('{"at_ms":%.0f}', now))
+    redis.call('ZADD', keys.deliveries, now + args.lease_ms, id)
+    leased[#leased + 1] = {id, redis.call('HGETALL', key)}
   end
 end
 return leased

@@ -1,19 +1,19 @@
--- Tells of every class what waits, how fast it drains and whether more may come in.
--- ARGV: prefix, then class and ask for each
--- Returns items, left, seconds until all of it is done or '', items a second or '', 1 or 0, and for how many ms the
--- oldest chunk that nobody leased waits, for each.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local told = {}
-for i = 2, #ARGV, 2 do
-  local queue = backlog.read(ARGV[1], ARGV[i], now)
-  local fits = backlog.fits(queue, cjson.decode(ARGV[i + 1]), 1, 0, nil, now)
-  table.insert(told, queue.items)
-  table.insert(told, queue.left)
-  table.insert(told, queue.known and tostring(backlog.seconds(queue, queue.items, queue.cost)) or '')
-  table.insert(told, queue.known and tostring(queue.done_items / queue.done_s) or '')
-  table.insert(told, fits and 1 or 0)
-  local oldest = redis.call('ZRANGE', ARGV[1] .. 'pending:' .. ARGV[i], 0, 0, 'WITHSCORES')[2]
-  table.insert(told, oldest and math.max(0, math.floor(now - oldest)) or 0)
+-- Reads the backlog of each class, how fast it drains, and whether one more item would be accepted.
+-- include: clock backlog admission
+-- args: classes {class, admission (a request, see admission.lua)}
+-- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for how
+-- many ms the oldest pending chunk has waited.
+local answer = {}
+for _, each in ipairs(args.classes) do
+  local read = backlog.read(each.class, now)
+  local oldest = redis.call('ZRANGE', keys.pending .. each.class, 0, 0, 'WITHSCORES')[2]
+  answer[#answer + 1] = {
+    read.items,
+    read.left,
+    read.measured and tostring(backlog.drain_seconds(read, read.items, read.cost)) or '',
+    read.measured and tostring(read.drained_items / read.drained_s) or '',
+    admission.fits(read, each.admission, 1, 0, false, now) and 1 or 0,
+    oldest and math.max(0, math.floor(now - oldest)) or 0,
+  }
 end
-return told
+return answer

@@ -1,17 +1,14 @@
--- Walks the finished chunks in input order from `start` on, until one is not finished or enough items are read.
--- KEYS: out
--- ARGV: start, items wanted
--- Returns start and payload of each.
-local start, wanted, read = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
-while wanted > 0 do
-  local value = redis.call('HGET', KEYS[1], start)
+-- Reads the results of completed chunks in input order, until one is not completed or `limit` items are read.
+-- args: job_id, start (of the first chunk), limit
+-- Returns {start, results} of each chunk.
+local start, left, read = args.start, args.limit, {}
+while left > 0 do
+  local value = redis.call('HGET', keys.job .. args.job_id .. ':results', start)
   if not value then
     break
   end
-  local items, payload = string.match(value, '^(%d+) (.*)$')
-  table.insert(read, start)
-  table.insert(read, payload)
-  start = start + items
-  wanted = wanted - items
+  local items, results = string.match(value, '^(%d+) (.*)$')
+  read[#read + 1] = {start, results}
+  start, left = start + items, left - items
 end
 return read

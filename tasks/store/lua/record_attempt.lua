@@ -1,27 +1,27 @@
--- Writes the outcome of an attempt; what it means for the delivery counts only if no later attempt was begun.
--- KEYS: webhooks, hook, job
--- ARGV: prefix, job id, attempt, outcome, state, delay_ms
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local begun = redis.call('HMGET', KEYS[2], ARGV[3], 'attempts')
-if not begun[1] then
+-- Records the outcome of an attempt. What it means for the delivery counts only if no later attempt has begun.
+-- include: clock counters
+-- args: job_id, attempt, outcome {status_code or error}, state (of the delivery from now on), delay_ms (until the next)
+-- Returns 1, or 0 when a later attempt has begun or the delivery is gone.
+local key = keys.job .. args.job_id .. ':delivery'
+local record = redis.call('HMGET', key, args.attempt, 'attempts')
+if not record[1] then
   return 0
 end
-local line, outcome = cjson.decode(begun[1]), cjson.decode(ARGV[4])
+local line, outcome = cjson.decode(record[1]), args.outcome
 if not line.duration_ms then
-  account.count(ARGV[1], 'webhooks:' .. ARGV[5], 1)
+  counters.increment('webhooks:' .. args.state, 1)
 end
 outcome.at_ms, outcome.duration_ms = line.at_ms, now - line.at_ms
-redis.call('HSET', KEYS[2], ARGV[3], cjson.encode(outcome))
-if begun[2] ~= ARGV[3] then
+redis.call('HSET', key, args.attempt, cjson.encode(outcome))
+if tonumber(record[2]) ~= args.attempt then
   return 0
 end
-redis.call('HSET', KEYS[2], 'state', ARGV[5])
-if ARGV[5] == 'pending' then
-  redis.call('ZADD', KEYS[1], now + ARGV[6], ARGV[2])
+redis.call('HSET', key, 'state', args.state)
+if args.state == 'pending' then
+  redis.call('ZADD', keys.deliveries, now + args.delay_ms, args.job_id)
   return 1
 end
-redis.call('ZREM', KEYS[1], ARGV[2])
--- The log is readable as long as the job is, and goes with it.
-redis.call('PEXPIRE', KEYS[2], math.max(0, redis.call('PTTL', KEYS[3])))
+redis.call('ZREM', keys.deliveries, args.job_id)
+-- The log lives as long as the job.
+redis.call('PEXPIRE', key, math.max(0, redis.call('PTTL', keys.job .. args.job_id)))
 return 1

@@ -1,19 +1,14 @@
--- Extends the leases that are still the caller's.
--- KEYS: leased
--- ARGV: prefix, token, lease_ms, then the refs
--- Returns how many are, and how many of these belong to canceled jobs.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Renews a lease: extends it for the chunks that are still the caller's.
+-- include: clock ref
+-- args: class, token, lease_ms, refs
+-- Returns how many chunks those are, and how many of them belong to canceled jobs.
 local held, canceled = 0, 0
-for i = 4, #ARGV do
-  local id, start = string.match(ARGV[i], '^(.-)/(%d+)/')
-  local job = ARGV[1] .. 'job:' .. id
-  if redis.call('HGET', job .. ':tokens', start) == ARGV[2] then
-    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[3], ARGV[i])
+for _, text in ipairs(args.refs) do
+  local chunk = ref.parse(text)
+  if redis.call('HGET', chunk.job .. ':tokens', chunk.start) == tostring(args.token) then
+    redis.call('ZADD', keys.leased .. args.class, 'XX', now + args.lease_ms, text)
     held = held + 1
-    if redis.call('HEXISTS', job, 'cancel') == 1 then
-      canceled = canceled + 1
-    end
+    canceled = canceled + redis.call('HEXISTS', chunk.job, 'cancel')
   end
 end
 return {held, canceled}

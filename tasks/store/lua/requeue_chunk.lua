@@ -1,23 +1,22 @@
--- Makes a chunk whose child is gone pending again, as the chunks it was split into.
--- KEYS: in, tokens, leased, pending, leases of the worker
--- ARGV: prefix, start, ref, guard, then start, ref, payload for each new chunk
--- Returns 1 when done, 0 when its child finished it or still renews it.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease_until = redis.call('ZSCORE', KEYS[3], ARGV[3])
-if not lease_until or (ARGV[4] ~= 'dead' and tonumber(lease_until) > now) then
+-- Makes a chunk whose child is gone pending again, as the chunks of one item that it was split into.
+-- include: clock counters
+-- args: job_id, class, worker, start, ref, guard (see complete_chunk.lua), parts (start and ref of each, payloads follow)
+-- Returns 1 when done, 0 when its child has finished it or still renews its lease.
+local job, leased = keys.job .. args.job_id, keys.leased .. args.class
+local lease_until = redis.call('ZSCORE', leased, args.ref)
+if not lease_until or (args.guard ~= 'dead' and tonumber(lease_until) > now) then
   return 0
 end
-redis.call('ZREM', KEYS[3], ARGV[3])
-redis.call('HDEL', KEYS[5], ARGV[3])
-redis.call('HDEL', KEYS[2], ARGV[2])
-if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 then
+redis.call('ZREM', leased, args.ref)
+redis.call('HDEL', keys.leases .. args.worker, args.ref)
+redis.call('HDEL', job .. ':tokens', args.start)
+if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
 end
-account.count(ARGV[1], 'requeued:' .. ARGV[4], 1)
-for i = 5, #ARGV, 3 do
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
-  -- At the tail: what others wait for does not wait for a second try.
-  redis.call('ZADD', KEYS[4], now, ARGV[i + 1])
+counters.increment('requeued:' .. args.guard, 1)
+for i, part in ipairs(args.parts) do
+  redis.call('HSET', job .. ':chunks', part[1], payload(i))
+  -- At the tail: what others wait for does not wait for a second attempt.
+  redis.call('ZADD', keys.pending .. args.class, now, part[2])
 end
 return 1

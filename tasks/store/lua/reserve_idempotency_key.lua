@@ -1,10 +1,9 @@
--- Takes an idempotency key for a job that is not recorded yet.
--- KEYS: idempotency key
--- ARGV: value, silence_ms
--- Returns what is remembered of the key when another job has it, else nothing.
-local known = redis.call('GET', KEYS[1])
+-- Takes an idempotency key for an upload whose job is not recorded yet.
+-- args: key, value, ttl_ms
+-- Returns what the key holds when another job has it, else nothing.
+local known = redis.call('GET', args.key)
 if known then
   return known
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', args.key, args.value, 'PX', args.ttl_ms)
 return false

@@ -1,8 +1,8 @@
--- Makes the counts of what waits nothing again when no job is open, should a lost record have left them wrong.
--- KEYS: open, owners, then the queues
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('DEL', KEYS[2])
-  for i = 3, #KEYS do
-    redis.call('HDEL', KEYS[i], 'items', 'cost')
+-- Resets the backlog counters while no job is open, so that drift from a lost record heals.
+-- args: classes
+if redis.call('EXISTS', keys.open_jobs) == 0 then
+  redis.call('DEL', keys.owners)
+  for _, class in ipairs(args.classes) do
+    redis.call('HDEL', keys.backlog .. class, 'items', 'cost')
   end
 end

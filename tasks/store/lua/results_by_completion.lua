@@ -1,18 +1,16 @@
--- Walks the finished chunks in the order in which they ended.
--- KEYS: order, out
--- ARGV: position, chunks wanted
--- Returns start and payload of each.
-local starts = redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[1] + ARGV[2] - 1)
-if #starts == 0 and ARGV[1] == '0' then
+-- Reads the results of completed chunks in the order in which they were completed.
+-- args: job_id, position (of the first, from 0), limit (chunks)
+-- Returns {start, results} of each chunk.
+local job = keys.job .. args.job_id
+local starts = redis.call('LRANGE', job .. ':completed', args.position, args.position + args.limit - 1)
+if #starts == 0 and args.position == 0 then
   starts = {'0'} -- a job of one chunk has no list
 end
 local read = {}
 for _, start in ipairs(starts) do
-  local value = redis.call('HGET', KEYS[2], start)
+  local value = redis.call('HGET', job .. ':results', start)
   if value then
-    local _, payload = string.match(value, '^(%d+) (.*)$')
-    table.insert(read, start)
-    table.insert(read, payload)
+    read[#read + 1] = {tonumber(start), string.match(value, '^%d+ (.*)$')}
   end
 end
 return read

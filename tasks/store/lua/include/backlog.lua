@@ -1,159 +1,90 @@
--- Put before the scripts that change what waits, or tell of it.
--- The queue of a class is a hash: `items` and `cost` that wait or are leased, `left` items that were and are not
--- any more, `mark` when a child last finished some, `done_items`, `done_cost` in `done_s` seconds in which more
--- waited than children could lease, all three fading; `booked` until when its room is promised to the refused.
+-- What waits in a queue class and how fast it drains, in the hash `sentiq:backlog:{class}`:
+--
+--   items, cost          items and code points that wait or are leased
+--   left                 items that have left the backlog since it began; tickets are compared with it
+--   finished_at          ms: when a child last finished items
+--   drained_items,       items, code points and seconds, fading exponentially, of the moments in which more waited
+--   drained_cost,        than the children had leased: their ratios are the drain rate
+--   drained_s
+--   reserved_until       ms: until when room is reserved for refused callers, see admission.lua
+--
+-- include: counters
 local backlog = {}
-local FADE_S, KNOWN_S, STALL_S = 10, 0.5, 30
--- As long as room is promised, others get in up to this share of the target wait only.
-local WALK_IN = 0.5
--- The promised get in up to the target; they are told to come when it should be down to this share of it,
--- and no faster than this share of the drain rate.
-local AIM, PACE = 0.7, 0.8
--- A promise is kept for so long after its time.
-local GRACE_MS = 30000
-local UNKNOWN_S = 5
-local FIELDS = {'items', 'cost', 'left', 'mark', 'done_items', 'done_cost', 'done_s', 'booked'}
+local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
+local FIELDS = {
+  'items', 'cost', 'left', 'finished_at', 'drained_items', 'drained_cost', 'drained_s', 'reserved_until',
+}
 
-local function prefix_of(job)
-  return string.match(job, '^(.-)job:')
-end
-
--- Reads a queue; its rate is known unless nothing was finished for long while something waited.
-function backlog.read(prefix, class, now)
-  local raw, queue = redis.call('HMGET', prefix .. 'queue:' .. class, unpack(FIELDS)), {}
+-- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was finished,
+-- nor when nothing was finished for STALL_S although something waited.
+function backlog.read(class, now)
+  local raw, read = redis.call('HMGET', keys.backlog .. class, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
-    queue[field] = math.max(0, tonumber(raw[i] or 0))
+    read[field] = math.max(0, tonumber(raw[i] or 0))
   end
-  local stalled = queue.items > 0 and now - queue.mark >= STALL_S * 1000
-  queue.known = queue.done_s >= KNOWN_S and not stalled
-  return queue
+  local stalled = read.items > 0 and now - read.finished_at >= STALL_S * 1000
+  read.measured = read.drained_s >= MIN_MEASURED_S and not stalled
+  return read
 end
 
--- Seconds in which the class drains so much, by items or by cost, whichever takes longer.
-function backlog.seconds(queue, items, cost)
-  local by_items = items * queue.done_s / queue.done_items
-  if queue.done_cost == 0 then
+-- Returns the seconds in which the class drains this much: by items or by cost, whichever takes longer.
+function backlog.drain_seconds(read, items, cost)
+  local by_items = items * read.drained_s / read.drained_items
+  if read.drained_cost == 0 then
     return by_items
   end
-  return math.max(by_items, cost * queue.done_s / queue.done_cost)
+  return math.max(by_items, cost * read.drained_s / read.drained_cost)
 end
 
--- Tells whether so much more may come in, and how long it would wait where that is known.
-function backlog.fits(queue, ask, items, cost, limit_s, now)
-  if not queue.known then
-    return queue.items == 0 or queue.items + items <= ask.short
-  end
-  local wait_s = ask.lag + backlog.seconds(queue, queue.items + items, queue.cost + cost)
-  if not limit_s then
-    limit_s = ask.target * (queue.booked > now and WALK_IN or 1)
-  end
-  return queue.items == 0 or wait_s <= limit_s, wait_s
-end
-
--- Returns nothing when the items may come in, else 'quota' or 'full' and in how many ms there should be room.
--- Whoever is told 'full' is promised that room: the same items of the same owner find it when they come then.
-function backlog.refusal(job, class, ask, items, cost, now)
-  local prefix = prefix_of(job)
-  local queue = backlog.read(prefix, class, now)
-  local open = tonumber(redis.call('HGET', prefix .. 'owners', ask.owner) or 0)
-  if ask.quota and open + items > ask.quota then
-    local share = math.min(1, (open + items - ask.quota) / math.max(1, open))
-    local wait_s = queue.known and backlog.seconds(queue, queue.items, queue.cost) * share or UNKNOWN_S
-    return {'quota', math.ceil(wait_s * 1000)}
-  end
-  local promise = prefix .. 'promise:' .. ask.mark
-  local promised = tonumber(redis.call('GET', promise) or 0)
-  local due = promised > 0 and promised <= now
-  local fits, wait_s = backlog.fits(queue, ask, items, cost, due and ask.target or nil, now)
-  if fits then
-    redis.call('DEL', promise)
-    return nil
-  elseif not wait_s then
-    return {'full', UNKNOWN_S * 1000}
-  elseif promised > now then
-    return {'full', promised - now}
-  end
-  local room = math.max(queue.booked, now + math.ceil(1000 * math.max(0, wait_s - AIM * ask.target)))
-  if room - now > ask.horizon * 1000 then
-    return {'full', ask.horizon * 1000}
-  end
-  local taken = math.ceil(1000 * backlog.seconds(queue, items, cost) / PACE)
-  redis.call('HSET', prefix .. 'queue:' .. class, 'booked', room + taken)
-  redis.call('SET', promise, room, 'PX', room - now + GRACE_MS)
-  return {'full', room - now}
-end
-
--- Counts items in; returns how many have to leave until it is this job's turn, counted like `left`.
+-- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
 function backlog.join(job, class, owner, items, cost, now)
-  local prefix = prefix_of(job)
-  local queue = prefix .. 'queue:' .. class
-  local waiting = redis.call('HINCRBY', queue, 'items', items)
-  redis.call('HINCRBY', queue, 'cost', cost)
-  account.count(prefix, 'admitted:' .. class, items)
-  if waiting == tonumber(items) then
-    redis.call('HSET', queue, 'mark', now)
+  local key = keys.backlog .. class
+  local waiting = redis.call('HINCRBY', key, 'items', items)
+  redis.call('HINCRBY', key, 'cost', cost)
+  counters.increment('admitted:' .. class, items)
+  if waiting == items then
+    redis.call('HSET', key, 'finished_at', now)
   end
-  redis.call('HINCRBY', prefix .. 'owners', owner, items)
+  redis.call('HINCRBY', keys.owners, owner, items)
   redis.call('HINCRBY', job, 'cost', cost)
-  local ticket = tonumber(redis.call('HGET', queue, 'left') or 0) + waiting - items
+  local ticket = tonumber(redis.call('HGET', key, 'left') or 0) + waiting - items
   redis.call('HSETNX', job, 'ticket', ticket)
   return ticket
 end
 
--- Counts further items of a job in.
-function backlog.grow(job, items, cost, now)
-  local record = redis.call('HMGET', job, 'class', 'owner')
-  backlog.join(job, record[1], record[2] or '', items, cost, now)
-end
-
--- Learns the drain rate from what a child finished, but only while others waited that no child could lease:
--- else it would be the rate at which work comes.
-local function learn(prefix, class, queue, items, cost, now)
-  local seconds = (now - queue.mark) / 1000
-  local key = prefix .. 'queue:' .. class
-  redis.call('HSET', key, 'mark', now)
-  if redis.call('EXISTS', prefix .. 'pending:' .. class) == 0 then
+-- Learns the drain rate from items that a child finished, while others waited that no child had leased:
+-- at any other time it would learn the rate at which work arrives.
+local function learn(class, items, cost, now)
+  local read, key = backlog.read(class, now), keys.backlog .. class
+  local seconds = (now - read.finished_at) / 1000
+  redis.call('HSET', key, 'finished_at', now)
+  if redis.call('EXISTS', keys.pending .. class) == 0 then
     return
   elseif seconds >= STALL_S then
-    redis.call('HDEL', key, 'done_items', 'done_cost', 'done_s')
+    redis.call('HDEL', key, 'drained_items', 'drained_cost', 'drained_s')
     return
   end
   local fade = math.exp(-seconds / FADE_S)
-  redis.call('HSET', key, 'done_items', string.format('%.3f', queue.done_items * fade + items),
-    'done_cost', string.format('%.3f', queue.done_cost * fade + cost),
-    'done_s', string.format('%.6f', queue.done_s * fade + FADE_S * (1 - fade)))
+  redis.call('HSET', key, 'drained_items', string.format('%.3f', read.drained_items * fade + items),
+    'drained_cost', string.format('%.3f', read.drained_cost * fade + cost),
+    'drained_s', string.format('%.6f', read.drained_s * fade + FADE_S * (1 - fade)))
 end
 
--- Counts items out; `scored` when a child finished them. (Lua writes a negated zero as -0, which is no integer.)
+-- Counts items out; `scored`: a child finished them. (`0 - n`, because Lua writes a negated zero as -0, no integer.)
 function backlog.leave(job, items, cost, now, scored)
-  local prefix = prefix_of(job)
   local record = redis.call('HMGET', job, 'class', 'owner', 'ticket')
+  local class, owner = record[1], record[2] or ''
   if not record[3] then
     return
   end
-  local queue = prefix .. 'queue:' .. record[1]
   if scored then
-    learn(prefix, record[1], backlog.read(prefix, record[1], now), items, cost, now)
+    learn(class, items, cost, now)
   end
-  redis.call('HINCRBY', queue, 'items', 0 - items)
-  redis.call('HINCRBY', queue, 'cost', 0 - cost)
-  redis.call('HINCRBY', queue, 'left', items)
+  redis.call('HINCRBY', keys.backlog .. class, 'items', 0 - items)
+  redis.call('HINCRBY', keys.backlog .. class, 'cost', 0 - cost)
+  redis.call('HINCRBY', keys.backlog .. class, 'left', items)
   redis.call('HINCRBY', job, 'cost', 0 - cost)
-  if redis.call('HINCRBY', prefix .. 'owners', record[2] or '', 0 - items) <= 0 then
-    redis.call('HDEL', prefix .. 'owners', record[2] or '')
+  if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
+    redis.call('HDEL', keys.owners, owner)
   end
 end
-
--- Counts out all that is left of a job.
-function backlog.forget(job, now)
-  local record = redis.call('HMGET', job, 'total', 'cost', 'succeeded', 'failed', 'timed_out', 'canceled')
-  local items = tonumber(record[1] or 0)
-  for i = 3, 6 do
-    items = items - (record[i] or 0)
-  end
-  if items > 0 then
-    account.count(prefix_of(job), 'items:deleted', items)
-  end
-  backlog.leave(job, items, record[2] or 0, now, false)
-end
-

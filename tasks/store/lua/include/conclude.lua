@@ -1,48 +1,63 @@
--- Put before the scripts that can end a job.
--- Ends a job whose items all have outcomes and which does not grow any more, records the delivery of its webhook
--- and wakes who waits for it;
--- of any other it only tells those who follow it that something changed.
-local function conclude(prefix, id, now)
-  local job = prefix .. 'job:' .. id
-  local raw = redis.call('HMGET', job, 'total', 'keep', 'growing', 'cancel', 'error',
-    'succeeded', 'failed', 'timed_out', 'canceled', 'created', 'class')
-  local total = tonumber(raw[1])
-  local succeeded, failed = tonumber(raw[6] or 0), tonumber(raw[7] or 0)
-  local timed_out, canceled = tonumber(raw[8] or 0), tonumber(raw[9] or 0)
-  if raw[3] or succeeded + failed + timed_out + canceled < total then
-    redis.call('PUBLISH', prefix .. 'progress', id)
-    return
+-- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records the
+-- delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something changed.
+-- include: counters
+local WEBHOOK_TTL_MS = 604800000
+
+local function final_status(total, job)
+  if job.cancel and (job.canceled > 0 or job.error) then
+    return 'canceled'
+  elseif job.timed_out > 0 then
+    return 'timed_out'
+  elseif job.succeeded == total then
+    return 'succeeded'
   end
-  local status = 'partial'
-  if raw[4] and (canceled > 0 or raw[5]) then
-    status = 'canceled'
-  elseif timed_out > 0 then
-    status = 'timed_out'
-  elseif succeeded == total then
-    status = 'succeeded'
-  elseif succeeded == 0 then
-    status = 'failed'
-  end
-  local expires = now + raw[2]
-  redis.call('HSET', job, 'status', status, 'finished', now, 'expires', expires)
-  redis.call('ZREM', prefix .. 'open', id)
-  account.observe(prefix, 'job_s:' .. raw[11], now - raw[10])
-  redis.call('UNLINK', job .. ':in', job .. ':tokens')
-  redis.call('PEXPIREAT', job, expires)
-  for _, part in ipairs({'out', 'order', 'kept'}) do
-    redis.call('PEXPIREAT', job .. ':' .. part, expires)
-  end
-  -- Recorded in the step that ends the job: whatever dies from here on, its delivery is due.
-  local webhook = redis.call('HGET', job, 'webhook')
-  local wanted = webhook and cjson.decode(webhook)
-  for _, event in ipairs(wanted and wanted.events or {}) do
+  return job.succeeded == 0 and 'failed' or 'partial'
+end
+
+-- Recorded in the step that finishes the job: whatever dies from here on, its delivery is due.
+local function record_delivery(id, job, status, now)
+  local webhook = job.webhook and cjson.decode(job.webhook)
+  for _, event in ipairs(webhook and webhook.events or {}) do
     if event == 'job.' .. status then
-      redis.call('HSET', job .. ':delivery', 'url', wanted.url, 'host', wanted.host, 'event', event,
-        'state', 'pending', 'attempts', 0, 'ended', now, 'total', total, 'succeeded', succeeded,
-        'failed', failed, 'timed_out', timed_out, 'canceled', canceled)
-      redis.call('PEXPIRE', job .. ':delivery', 604800000)
-      redis.call('ZADD', prefix .. 'deliveries', now, id)
+      local key = keys.job .. id .. ':delivery'
+      redis.call('HSET', key, 'url', webhook.url, 'host', webhook.host, 'event', event, 'state', 'pending',
+        'attempts', 0, 'ended', now, 'total', job.total, 'succeeded', job.succeeded, 'failed', job.failed,
+        'timed_out', job.timed_out, 'canceled', job.canceled)
+      redis.call('PEXPIRE', key, WEBHOOK_TTL_MS)
+      redis.call('ZADD', keys.deliveries, now, id)
     end
   end
-  redis.call('PUBLISH', prefix .. 'finished', id)
+end
+
+local function read_job(key)
+  local job, fields = {}, {'uploading', 'cancel', 'error', 'class', 'webhook'}
+  local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
+  for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
+    job[fields[i]] = value
+  end
+  for i, value in ipairs(redis.call('HMGET', key, unpack(numbers))) do
+    job[numbers[i]] = tonumber(value or 0)
+  end
+  return job
+end
+
+local function conclude(id, now)
+  local key = keys.job .. id
+  local job = read_job(key)
+  local done = job.succeeded + job.failed + job.timed_out + job.canceled
+  if job.uploading or done < job.total then
+    redis.call('PUBLISH', keys.progress, id)
+    return
+  end
+  local status, expires = final_status(job.total, job), now + job.ttl
+  redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
+  redis.call('ZREM', keys.open_jobs, id)
+  counters.observe('job_s:' .. job.class, now - job.created)
+  redis.call('UNLINK', key .. ':chunks', key .. ':tokens')
+  redis.call('PEXPIREAT', key, expires)
+  for _, part in ipairs({'results', 'completed', 'retryable'}) do
+    redis.call('PEXPIREAT', key .. ':' .. part, expires)
+  end
+  record_delivery(id, job, status, now)
+  redis.call('PUBLISH', keys.finished, id)
 end

@@ -1,23 +1,22 @@
--- Put before all scripts: what is counted changes in the very step of the work that it tells of, so that nothing
--- that dies loses a count or makes one twice. Names and buckets: tasks/store/counters.py.
-local account = {}
+-- Counts events in the step that causes them, so that no crash loses a count or makes it twice.
+-- Names and histogram buckets: tasks/store/counters.py.
+local counters = {}
 
-function account.count(prefix, figure, by)
-  redis.call('HINCRBY', prefix .. 'counters', figure, by)
+function counters.increment(name, by)
+  redis.call('HINCRBY', keys.counters, name, by)
 end
 
--- Counts what somebody else added up, as JSON.
-function account.add(prefix, figures)
-  for figure, by in pairs(cjson.decode(figures)) do
-    account.count(prefix, figure, by)
+-- Adds a table of counts, by name.
+function counters.add(counts)
+  for name, by in pairs(counts) do
+    counters.increment(name, by)
   end
 end
 
--- Counts a time into the histogram's bucket: the smallest power of two, in seconds, that is not below it.
-function account.observe(prefix, histogram, ms)
+-- Adds a duration to a histogram: its bucket is the smallest power of two, in seconds, that is not below it.
+function counters.observe(histogram, ms)
   ms = math.max(1, math.floor(ms))
   local mantissa, power = math.frexp(ms / 1000)
-  account.count(prefix, histogram .. ':' .. (mantissa == 0.5 and power - 1 or power), 1)
-  account.count(prefix, histogram .. ':sum', ms)
+  counters.increment(histogram .. ':' .. (mantissa == 0.5 and power - 1 or power), 1)
+  counters.increment(histogram .. ':sum', ms)
 end
-

@@ -1,0 +1,65 @@
+"""Lua scripts: one a change, so that no crash leaves half of it.
+
+A script is called with one JSON object of named arguments, `args`, and with the payloads that it stores as
+they are, `payload(i)` from 1 on. It builds the names of keys from `keys`. A line `-- include: NAME …` puts
+files of `lua/include` before it, each once, with what they include themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from pydantic_core import to_json
+
+from tasks.store.connection import store_errors
+from tasks.store.keys import FOR_SCRIPTS
+
+_LUA = Path(__file__).parent / "lua"
+_INCLUDE = re.compile(r"^-- include: (.*)$", re.MULTILINE)
+_KEYS = ", ".join(f"{name} = '{key}'" for name, key in FOR_SCRIPTS.items())
+_HEAD = f"""local keys = {{{_KEYS}}}
+local args = cjson.decode(ARGV[1])
+local function payload(i)
+  return ARGV[i + 1]
+end
+"""
+
+
+class Scripts:
+    """The scripts of `lua/`, by name."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._scripts = {path.stem: client.register_script(source(path)) for path in _LUA.glob("*.lua")}
+
+    def run(
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        payloads: Sequence[bytes] = (),
+        pipe: redis.Redis | None = None,
+    ) -> Any:
+        """Run a script, in a pipeline if one is given. Arguments that are None are left out.
+
+        Raises StoreUnavailableError.
+        """
+        given = to_json({key: value for key, value in args.items() if value is not None})
+        with store_errors():
+            return self._scripts[name](args=[given, *payloads], client=pipe)
+
+
+def source(path: Path) -> str:
+    """Return a script behind the names of keys, its arguments and what it includes."""
+    return _HEAD + "".join(part.read_text("utf-8") for part in dict.fromkeys([*_included(path), path]))
+
+
+def _included(path: Path) -> Iterator[Path]:
+    """Yield what a file includes, each behind what it includes itself."""
+    for names in _INCLUDE.findall(path.read_text("utf-8")):
+        for name in names.split():
+            include = _LUA / "include" / f"{name}.lua"
+            yield from _included(include)
+            yield include

@@ -1,0 +1,90 @@
+"""Heartbeats of workers: who is alive, with how many children, and which model they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
+from tasks.store.keys import COUNTERS, WORKERS
+
+ALIVE_MS = 10_000  # how long a worker counts as alive after a heartbeat
+_FORGET_MS = 60_000  # how long its last heartbeat is kept after that
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker at its last heartbeat. `name` is `host id/pid of the parent/start`, unique to this start.
+
+    `ready` of its `children` hold a model that has scored; `model` describes the pack that they serve.
+    """
+
+    name: str
+    children: int
+    ready: int
+    model: dict[str, Any]
+    alive_until_ms: int
+
+    @property
+    def host(self) -> str:
+        """Return the host and process namespace that it runs in."""
+        return self.name.split("/")[0]
+
+    @property
+    def pid(self) -> int:
+        """Return the process id of its parent."""
+        return int(self.name.split("/")[1])
+
+
+def heartbeat(  # noqa: PLR0913  a heartbeat has these fields
+    store: JobStore, name: str, *, children: int, ready: int, model: Mapping[str, Any], restarts: int = 0
+) -> None:
+    """Write that a worker is alive; `restarts` are the children restarted since the last heartbeat."""
+    status = {
+        "alive_until_ms": store.now_ms() + ALIVE_MS,
+        "children": children,
+        "ready": ready,
+        "model": model,
+    }
+    with store_errors():
+        pipe = store.redis.pipeline()
+        pipe.hset(WORKERS, name, to_json(status))
+        if restarts:
+            pipe.hincrby(COUNTERS, "restarted", restarts)
+        pipe.execute()
+
+
+def known_workers(store: JobStore) -> list[WorkerStatus]:
+    """Return every worker whose last heartbeat is kept, alive or not."""
+    with store_errors():
+        raw: dict[bytes, bytes] = store.redis.hgetall(WORKERS)
+    return [WorkerStatus(name.decode(), **from_json(status)) for name, status in raw.items()]
+
+
+def live_workers(store: JobStore) -> list[WorkerStatus]:
+    """Return the workers that are alive."""
+    now = store.now_ms()
+    return [worker for worker in known_workers(store) if worker.alive_until_ms > now]
+
+
+def live_models(store: JobStore) -> list[dict[str, Any]]:
+    """Return the models that live workers serve, each once."""
+    models = [worker.model for worker in live_workers(store)]
+    return list({to_json(model): model for model in models}.values())
+
+
+def forget(store: JobStore, *names: str) -> None:
+    """Drop the heartbeats of workers that are gone."""
+    if names:
+        with store_errors():
+            store.redis.hdel(WORKERS, *names)
+
+
+def forget_silent(store: JobStore, now_ms: int) -> None:
+    """Drop the heartbeats of workers that have been silent for long."""
+    silent = [worker.name for worker in known_workers(store) if worker.alive_until_ms < now_ms - _FORGET_MS]
+    forget(store, *silent)

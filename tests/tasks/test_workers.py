@@ -1,0 +1,51 @@
+"""Heartbeats of workers, as the parent writes them and everybody else reads them."""
+
+from __future__ import annotations
+
+from tasks.store import workers
+from tasks.store.counters import Counters
+from tasks.store.jobs import JobStore
+from tasks.store.keys import WORKERS
+
+MODEL = {"id": "test", "revision": "1", "engine": "none"}
+
+
+def beat(store: JobStore, name: str, restarts: int = 0) -> None:
+    workers.heartbeat(store, name, children=2, ready=1, model=MODEL, restarts=restarts)
+
+
+def test_a_heartbeat_says_where_a_worker_runs_and_what_it_serves(store: JobStore) -> None:
+    beat(store, "host:4026/77/start")
+    (worker,) = workers.live_workers(store)
+    assert (worker.host, worker.pid, worker.children, worker.ready) == ("host:4026", 77, 2, 1)
+    assert worker.model == MODEL
+    assert 0 < worker.alive_until_ms - store.now_ms() <= workers.ALIVE_MS
+
+
+def test_a_worker_that_stopped_reporting_is_known_but_not_alive(store: JobStore) -> None:
+    beat(store, "host/1/a")
+    beat(store, "host/2/b")
+    late = store.redis.hget(WORKERS, "host/1/a").replace(b'"alive_until_ms":1', b'"alive_until_ms":-1')
+    store.redis.hset(WORKERS, "host/1/a", late)
+    assert {worker.pid for worker in workers.known_workers(store)} == {1, 2}
+    assert [worker.pid for worker in workers.live_workers(store)] == [2]
+
+
+def test_a_model_that_several_workers_serve_is_listed_once(store: JobStore) -> None:
+    beat(store, "host/1/a")
+    beat(store, "host/2/b")
+    assert workers.live_models(store) == [MODEL]
+
+
+def test_restarts_are_counted_with_the_heartbeat(store: JobStore) -> None:
+    beat(store, "host/1/a", restarts=2)
+    beat(store, "host/1/a")
+    beat(store, "host/1/a", restarts=1)
+    assert Counters.read(store).counts["restarted"] == 3
+
+
+def test_a_worker_that_is_gone_can_be_forgotten(store: JobStore) -> None:
+    beat(store, "host/1/a")
+    workers.forget(store, "host/1/a")
+    workers.forget(store)
+    assert workers.known_workers(store) == []
