@@ -88,10 +88,11 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack anew; TRAIN= DE
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
 		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff and mypy, and luacheck where it is there
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m deploy.check_lua
 
 format: $(VENV)/.dev ## let ruff correct what it can
 	@$(PY) -m ruff check --fix .

@@ -1,17 +1,39 @@
+"""Rooms and arrows. A room is a folder, or a file in a program's own folder; an arrow is an import."""
+
 from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("api", "webhooks", "tasks", "worker")
+PROGRAMS = ("api", "tasks", "webhooks", "worker")
+# Rooms that run, measure and train the programs: no program imports them.
+TOOLS = ("bench", "deploy", "local", "parity", "samples", "training")
 HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers"}
+SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
+# Names that several rooms share, since each file is about the same thing there.
+SAME_THING = {
+    "__init__",
+    "__main__",
+    "jobs",
+    "items",
+    "results",
+    "deliveries",
+    "webhooks",
+    "idempotency",
+    "status",
+}
+
+Graph = Mapping[str, set[str]]
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -21,27 +43,92 @@ def loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout)}
 
 
-def modules() -> dict[str, Path]:
+def modules(*folders: str) -> dict[str, str]:
+    """Return the source of every module, by its name."""
     found = {}
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = path.read_text("utf-8")
     return found
 
 
-def imports_of(path: Path, known: dict[str, Path]) -> set[str]:
-    """Return the modules of ours that a file imports anywhere, lazily or for types too."""
+def imports_of(source: str) -> set[str]:
+    """Return what a source imports anywhere, lazily or for types too, by full names."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found & set(known)
+    return found
 
 
-GRAPH = {name: imports_of(path, modules()) for name, path in modules().items()}
+def graph_of(sources: Mapping[str, str]) -> Graph:
+    """Return which of these modules each of them imports."""
+    return {name: imports_of(source) & set(sources) for name, source in sources.items()}
+
+
+def room_of(module: str, folders: set[str]) -> str:
+    """Return the folder of a module, or the module itself where it stands in a program's own folder."""
+    parent = module.rpartition(".")[0]
+    if module in folders:
+        return module
+    return module if "." not in parent else parent
+
+
+def rooms_of(graph: Graph) -> Graph:
+    """Return which rooms each room imports."""
+    folders = {name for name in graph if any(other.startswith(f"{name}.") for other in graph)}
+    rooms: dict[str, set[str]] = defaultdict(set)
+    for module, imported in graph.items():
+        room = room_of(module, folders)
+        rooms[room] |= {room_of(name, folders) for name in imported} - {room, room.split(".")[0]}
+    return rooms
+
+
+def cycle_in(graph: Graph) -> str:
+    """Return a cycle, empty when there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " -> ".join(error.args[1])
+    return ""
+
+
+def outside(room: str, sources: Mapping[str, str], forbidden: set[str]) -> set[str]:
+    """Return the forbidden packages that modules of a room import, each with the module."""
+    return {
+        f"{module}: {name}"
+        for module, source in sources.items()
+        if module == room or module.startswith(f"{room}.")
+        for name in imports_of(source)
+        if any(name == each or name.startswith(f"{each}.") for each in forbidden)
+    }
+
+
+SOURCES = modules(*PROGRAMS)
+GRAPH = graph_of(SOURCES)
+FORBIDDEN = {
+    "tasks.vocabulary": {
+        "redis",
+        "celery",
+        "kombu",
+        "flask",
+        "tasks.settings",
+        "tasks.store",
+        "tasks.broker",
+    },
+    "tasks.store": {"celery", "kombu", "flask", "tasks.broker"},
+    "tasks.settings": {"redis", "celery", "flask"},
+    "api.routes": {"redis", "celery"},
+    "api.schemas": {"redis", "celery", "flask", "tasks.store"},
+    "api.output": {"redis", "celery", "api.routes"},
+    "api.intake.submission": {"flask", "werkzeug", "api.http", "api.routes"},
+    "worker.packs": {"worker.packing", "worker.scoring", "celery"},
+    "worker.scoring": {"worker.packing", "worker.process", "celery", "redis"},
+}
 
 
 def test_importing_the_api_loads_no_model_library_and_no_worker() -> None:
@@ -62,15 +149,90 @@ def test_importing_the_sender_of_webhooks_loads_neither_of_the_others() -> None:
     assert not loaded & (HEAVY | {"flask", "gunicorn", "gevent", "api", "worker", "openvino"})
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_the_arrows_lead_from_each_room_to_tasks(module: str) -> None:
-    room = module.split(".", maxsplit=1)[0]
-    assert {name.split(".")[0] for name in GRAPH[module]} <= {room, "tasks"}
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_the_arrows_lead_from_each_program_to_tasks(module: str) -> None:
+    program = module.split(".", maxsplit=1)[0]
+    assert {name.split(".")[0] for name in GRAPH[module]} <= {program, "tasks"}
+    assert not outside(module, SOURCES, set(TOOLS))
 
 
-def test_the_import_graph_has_no_cycle() -> None:
-    assert len(GRAPH) > 20
-    try:
-        TopologicalSorter(GRAPH).prepare()
-    except CycleError as error:
-        pytest.fail(f"cycle: {' -> '.join(error.args[1])}")
+def test_the_import_graph_has_no_cycle_of_files() -> None:
+    assert len(GRAPH) > 100
+    assert cycle_in(GRAPH) == ""
+
+
+def test_the_import_graph_has_no_cycle_of_rooms() -> None:
+    rooms = rooms_of(GRAPH)
+    assert {"tasks.store", "api.routes", "worker.process", "tasks.settings", "api.app"} <= rooms.keys()
+    assert cycle_in(rooms) == ""
+
+
+def test_no_two_tools_import_one_another() -> None:
+    graph = graph_of(modules(*TOOLS))
+    tools: dict[str, set[str]] = {tool: set() for tool in TOOLS}
+    for module, imported in graph.items():
+        tools[module.split(".")[0]] |= {name.split(".")[0] for name in imported} - {module.split(".")[0]}
+    assert cycle_in(tools) == ""
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_nothing_that_is_not_for_it(room: str) -> None:
+    assert any(module == room or module.startswith(f"{room}.") for module in SOURCES)
+    assert outside(room, SOURCES, FORBIDDEN[room]) == set()
+
+
+def test_no_two_files_share_a_name_unless_they_are_about_the_same_thing() -> None:
+    names = defaultdict(list)
+    for path in sorted(path for program in PROGRAMS for path in (ROOT / program).rglob("*.py")):
+        names[path.stem].append(str(path.relative_to(ROOT)))
+    shared = {name: paths for name, paths in names.items() if len(paths) > 1 and name not in SAME_THING}
+    assert shared == {}
+
+
+def test_no_handler_is_called_read() -> None:
+    handlers = [
+        f"{module}: {node.name}"
+        for module, source in SOURCES.items()
+        if module.startswith("api.routes.")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == "read"
+    ]
+    assert handlers == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_names_its_arguments_and_documents_them(script: Path) -> None:
+    source = script.read_text("utf-8")
+    head = source.split("\n\n")[0] if script.parent.name == "include" else re.match(r"(?:--.*\n)+", source)[0]  # type: ignore[index]
+    code = "\n".join(line for line in source.split("\n") if not line.startswith("--"))
+    assert not re.search(r"\b(ARGV|KEYS)\b", code), "arguments are args.NAME, keys are keys.NAME"
+    used = set(re.findall(r"\bargs\.(\w+)", code))
+    assert {name for name in used if not re.search(rf"\b{name}\b", head)} == set()
+
+
+PLANTED = {
+    "a lazy import closes a cycle of rooms": (
+        "tasks.vocabulary.jobs",
+        "def later():\n    from tasks.store.jobs import JobStore\n",
+    ),
+    "an import for types closes one too": (
+        "api.schemas.jobs",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from api.routes.jobs import jobs\n",
+    ),
+    "settings import what imports them": ("tasks.settings", "from tasks.store.jobs import JobStore\n"),
+}
+
+
+@pytest.mark.parametrize(("module", "code"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_cycle_is_seen(module: str, code: str) -> None:
+    assert cycle_in(rooms_of(graph_of(SOURCES | {module: SOURCES[module] + code})))
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_planted_import_is_seen(room: str) -> None:
+    module = next(
+        name for name in sorted(SOURCES, reverse=True) if name == room or name.startswith(f"{room}.")
+    )
+    for name in FORBIDDEN[room]:
+        planted = SOURCES | {module: SOURCES[module] + f"\ndef later():\n    import {name}\n"}
+        assert outside(room, planted, FORBIDDEN[room]) == {f"{module}: {name}"}

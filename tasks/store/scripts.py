@@ -18,10 +18,11 @@ from pydantic_core import to_json
 from tasks.store.connection import store_errors
 from tasks.store.keys import FOR_SCRIPTS
 
-_LUA = Path(__file__).parent / "lua"
+LUA = Path(__file__).parent / "lua"
 _INCLUDE = re.compile(r"^-- include: (.*)$", re.MULTILINE)
-_KEYS = ", ".join(f"{name} = '{key}'" for name, key in FOR_SCRIPTS.items())
-_HEAD = f"""local keys = {{{_KEYS}}}
+_KEYS = "".join(f"  {name} = '{key}',\n" for name, key in FOR_SCRIPTS.items())
+_HEAD = f"""local keys = {{
+{_KEYS}}}
 local args = cjson.decode(ARGV[1])
 local function payload(i)
   return ARGV[i + 1]
@@ -33,7 +34,7 @@ class Scripts:
     """The scripts of `lua/`, by name."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._scripts = {path.stem: client.register_script(source(path)) for path in _LUA.glob("*.lua")}
+        self._scripts = {path.stem: client.register_script(source(path)) for path in LUA.glob("*.lua")}
 
     def run(
         self,
@@ -60,6 +61,6 @@ def _included(path: Path) -> Iterator[Path]:
     """Yield what a file includes, each behind what it includes itself."""
     for names in _INCLUDE.findall(path.read_text("utf-8")):
         for name in names.split():
-            include = _LUA / "include" / f"{name}.lua"
+            include = LUA / "include" / f"{name}.lua"
             yield from _included(include)
             yield include

@@ -1,7 +1,7 @@
 -- Adds chunks to a job whose upload is still open.
 -- include: clock backlog
--- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis key of
---       the idempotency key, if any)
+-- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
+--       key of the idempotency key, if any)
 -- Returns 1, or 0 when the upload is open no more: closed, canceled, overdue or deleted.
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner')
@@ -9,7 +9,7 @@ if not record[1] or tonumber(record[2]) <= now then
   return 0
 end
 redis.call('HINCRBY', job, 'total', args.items)
-backlog.join(job, args.class, record[3] or '', args.items, args.cost, now)
+backlog.join(job, args.class, record[3] or '', args.items, args.cost)
 for i, chunk in ipairs(args.chunks) do
   redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
   redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])

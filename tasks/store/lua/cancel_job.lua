@@ -15,6 +15,6 @@ if not record[2] or tonumber(record[2]) > at then
   if redis.call('HDEL', job, 'uploading') == 1 then
     redis.call('HSET', job, 'error', 'upload_incomplete')
   end
-  conclude(args.job_id, now)
+  conclude(args.job_id)
 end
 return 1

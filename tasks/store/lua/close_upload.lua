@@ -1,7 +1,7 @@
 -- Closes the upload of a job: it finishes with the last of the items that it has.
 -- include: clock conclude
--- args: job_id; idle (only if nothing came for too long, or the job is overdue), error of the job, key (Redis key of the
---       idempotency key), and for a whole body fingerprint and key_ttl_ms, under which the key is remembered
+-- args: job_id; idle (only if nothing came for too long, or the job is overdue), error of the job, key (Redis key
+--       of the idempotency key), and for a whole body fingerprint and key_ttl_ms, under which the key is remembered
 -- Returns 1 when done, 0 when the upload is not open, or stays open.
 local job = keys.job .. args.job_id
 if args.idle then
@@ -23,5 +23,5 @@ end
 if args.error then
   redis.call('HSET', job, 'error', args.error)
 end
-conclude(args.job_id, now)
+conclude(args.job_id)
 return 1

@@ -1,9 +1,10 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock counters backlog admission
--- args: job_id, class, owner, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are), admission (a
---       request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
+-- include: clock backlog admission
+-- args: job_id, class, owner, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are), admission
+--       (a request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
 --       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key)
--- Returns {created, ticket}; or what the idempotency key holds when another job has it; or {reason, ms} when refused.
+-- Returns {created, ticket}; or what the idempotency key holds when another job has it; or {reason, ms} when
+--       refused.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
 
 local function write_record()
@@ -34,7 +35,8 @@ local function write_chunks()
   redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
 end
 
--- The list of an owner's jobs loses the oldest whose records are gone: two for each that comes, so that it stays short.
+-- The list of an owner's jobs loses the oldest whose records are gone: two for each that comes, so that it stays
+-- short.
 local function list_job()
   redis.call('ZADD', listed, 0, args.job_id)
   for _, oldest in ipairs(redis.call('ZRANGE', listed, 0, 1)) do
@@ -56,7 +58,7 @@ local remembered = key and redis.call('GET', key.name)
 if remembered and not (args.idle_timeout_ms and remembered == mine) then
   return remembered
 end
-local refusal = admission.refusal(args.class, args.admission, args.total, args.cost, now)
+local refusal = admission.refusal(args.class, args.admission, args.total, args.cost)
 if refusal then
   return refusal
 end
@@ -66,4 +68,4 @@ end
 write_record()
 write_chunks()
 list_job()
-return {now, backlog.join(job, args.class, args.owner, args.total, args.cost, now)}
+return {now, backlog.join(job, args.class, args.owner, args.total, args.cost)}

@@ -1,5 +1,5 @@
 -- Erases a job with its texts and results, and leaves a tombstone that says so.
--- include: clock backlog
+-- include: clock counters backlog
 -- args: job_id, owner, tombstone_ms
 -- Returns 1 when done, 0 when there is no record.
 local job = keys.job .. args.job_id
@@ -15,7 +15,7 @@ end
 if open > 0 then
   counters.increment('items:deleted', open)
 end
-backlog.leave(job, open, record[2] or 0, now, false)
+backlog.leave(job, open, record[2] or 0, false)
 for _, part in ipairs({'', ':chunks', ':results', ':tokens', ':completed', ':retryable'}) do
   redis.call('UNLINK', job .. part)
 end

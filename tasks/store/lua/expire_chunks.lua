@@ -1,7 +1,7 @@
 -- Gives up chunks of a job that is overdue, or canceled: of a canceled one those that no child has leased.
--- include: clock backlog outcome conclude
--- args: job_id, status (how its items end), chunks {start, bytes, items, cost, failed, counters}; payloads of each chunk:
---       results, texts worth a retry or ''
+-- include: clock backlog conclude outcome
+-- args: job_id, status (how its items end), chunks {start, bytes, items, cost, failed, counters}; payloads of each
+--       chunk: results, texts worth a retry or ''
 -- `failed` of a chunk's items had failed before; `bytes` is the size of the payload that the caller read.
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'deadline', 'cancel')
@@ -25,7 +25,7 @@ end
 if items == 0 then
   return
 end
-backlog.leave(job, items, cost, now, false)
+backlog.leave(job, items, cost, false)
 redis.call('HINCRBY', job, 'failed', failed)
 redis.call('HINCRBY', job, args.status, items - failed)
-conclude(args.job_id, now)
+conclude(args.job_id)

@@ -2,8 +2,7 @@
 -- include: clock counters ref
 -- args: class, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker)
 -- Returns the fencing token, then {ref, payload, request id} of each chunk; nothing when no chunk waits.
-local WINDOW, MAX_WINDOWS = 128, 64
-local LEASES_TTL_MS = 3600000
+local WINDOW, MAX_WINDOWS, LEASES_TTL_MS = 128, 64, 3600000
 local pending, leased, leases = keys.pending .. args.class, keys.leased .. args.class, keys.leases .. args.worker
 
 -- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got.
@@ -21,7 +20,8 @@ local function return_unanswered()
   end
 end
 
--- Returns the oldest chunks that are to be scored, and their cost. Drops chunks that are done, and those of jobs that
+-- Returns the oldest chunks that are to be scored, and their cost. Drops chunks that are done, and those of jobs
+--       that
 -- are overdue, canceled or deleted.
 local function oldest()
   local open, cost = {}, 0
@@ -55,7 +55,7 @@ local function lease(chunk, token)
 end
 
 return_unanswered()
-local chunks, waiting, windows = {}, 0, 0
+local windows, chunks, waiting = 0
 repeat
   chunks, waiting = oldest()
   windows = windows + 1

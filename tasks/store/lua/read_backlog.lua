@@ -1,18 +1,19 @@
 -- Reads the backlog of each class, how fast it drains, and whether one more item would be accepted.
 -- include: clock backlog admission
 -- args: classes {class, admission (a request, see admission.lua)}
--- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for how
+-- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for
+--       how
 -- many ms the oldest pending chunk has waited.
 local answer = {}
 for _, each in ipairs(args.classes) do
-  local read = backlog.read(each.class, now)
+  local read = backlog.read(each.class)
   local oldest = redis.call('ZRANGE', keys.pending .. each.class, 0, 0, 'WITHSCORES')[2]
   answer[#answer + 1] = {
     read.items,
     read.left,
     read.measured and tostring(backlog.drain_seconds(read, read.items, read.cost)) or '',
     read.measured and tostring(read.drained_items / read.drained_s) or '',
-    admission.fits(read, each.admission, 1, 0, false, now) and 1 or 0,
+    admission.fits(read, each.admission, 1, 0, false) and 1 or 0,
     oldest and math.max(0, math.floor(now - oldest)) or 0,
   }
 end

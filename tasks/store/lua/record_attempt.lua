@@ -1,6 +1,7 @@
 -- Records the outcome of an attempt. What it means for the delivery counts only if no later attempt has begun.
 -- include: clock counters
--- args: job_id, attempt, outcome {status_code or error}, state (of the delivery from now on), delay_ms (until the next)
+-- args: job_id, attempt, outcome {status_code or error}, state (of the delivery from now on), delay_ms (until the
+--       next)
 -- Returns 1, or 0 when a later attempt has begun or the delivery is gone.
 local key = keys.job .. args.job_id .. ':delivery'
 local record = redis.call('HMGET', key, args.attempt, 'attempts')

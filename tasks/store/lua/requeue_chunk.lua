@@ -1,6 +1,7 @@
 -- Makes a chunk whose child is gone pending again, as the chunks of one item that it was split into.
 -- include: clock counters
--- args: job_id, class, worker, start, ref, guard (see complete_chunk.lua), parts (start and ref of each, payloads follow)
+-- args: job_id, class, worker, start, ref, guard (see complete_chunk.lua), parts (start and ref of each, payloads
+--       follow)
 -- Returns 1 when done, 0 when its child has finished it or still renews its lease.
 local job, leased = keys.job .. args.job_id, keys.leased .. args.class
 local lease_until = redis.call('ZSCORE', leased, args.ref)

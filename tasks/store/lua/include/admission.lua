@@ -1,15 +1,18 @@
 -- Admission control with reservations.
 --
--- A class accepts what it should finish within its target wait: what waits, divided by the measured drain rate. Under
--- lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just arrive, and
--- loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time and then gets
+-- A class accepts what it should finish within its target wait: what waits, divided by the measured drain rate.
+-- Under
+-- lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just arrive,
+-- and
+-- loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time and then
+-- gets
 -- in up to the whole target, while new arrivals get in only up to a share of it as long as any reservation is open.
 -- Reservations are handed out one behind the other, a little slower than the class drains.
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items (accepted while no rate is known), max_reservation_s, and quota where the owner has one.
 --
--- include: counters backlog
+-- include: clock counters backlog
 local admission = {}
 local WALK_IN_SHARE = 0.5 -- of the target wait, for arrivals without a reservation while one is open
 local RESERVED_SHARE = 0.7 -- of the target wait: a reservation is for the time at which the wait is down to this
@@ -18,7 +21,7 @@ local GRACE_MS = 30000 -- how long a reservation outlives its time
 local UNKNOWN_S = 5 -- the wait that is told while no rate is known
 
 -- Returns whether items of this cost fit, and how long they would wait where that is known.
-function admission.fits(read, request, items, cost, reserved, now)
+function admission.fits(read, request, items, cost, reserved)
   if not read.measured then
     return read.items == 0 or read.items + items <= request.unmeasured_items
   end
@@ -37,7 +40,7 @@ local function over_quota(read, request, items)
   return {'quota', math.ceil(wait_s * 1000)}
 end
 
-local function reserve(read, request, class, items, cost, wait_s, now)
+local function reserve(read, request, class, items, cost, wait_s)
   local starts = now + math.ceil(1000 * math.max(0, wait_s - RESERVED_SHARE * request.target_s))
   starts = math.max(read.reserved_until, starts)
   if starts - now > request.max_reservation_s * 1000 then
@@ -50,8 +53,8 @@ local function reserve(read, request, class, items, cost, wait_s, now)
 end
 
 -- Returns nil when the items may come in; else {'quota' or 'full', ms after which to try again}, and counts it.
-function admission.refusal(class, request, items, cost, now)
-  local read = backlog.read(class, now)
+function admission.refusal(class, request, items, cost)
+  local read = backlog.read(class)
   local refused = over_quota(read, request, items)
   if refused then
     counters.increment('refused:quota_exceeded', 1)
@@ -59,7 +62,7 @@ function admission.refusal(class, request, items, cost, now)
   end
   local key = keys.reservation .. request.fingerprint
   local reserved = tonumber(redis.call('GET', key) or 0)
-  local fits, wait_s = admission.fits(read, request, items, cost, reserved > 0 and reserved <= now, now)
+  local fits, wait_s = admission.fits(read, request, items, cost, reserved > 0 and reserved <= now)
   if fits then
     redis.call('DEL', key)
     return nil
@@ -70,5 +73,5 @@ function admission.refusal(class, request, items, cost, now)
   elseif reserved > now then
     return {'full', reserved - now}
   end
-  return {'full', reserve(read, request, class, items, cost, wait_s, now)}
+  return {'full', reserve(read, request, class, items, cost, wait_s)}
 end

@@ -8,16 +8,17 @@
 --   drained_s
 --   reserved_until       ms: until when room is reserved for refused callers, see admission.lua
 --
--- include: counters
+-- include: clock counters
 local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
 local FIELDS = {
   'items', 'cost', 'left', 'finished_at', 'drained_items', 'drained_cost', 'drained_s', 'reserved_until',
 }
 
--- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was finished,
+-- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
+--       finished,
 -- nor when nothing was finished for STALL_S although something waited.
-function backlog.read(class, now)
+function backlog.read(class)
   local raw, read = redis.call('HMGET', keys.backlog .. class, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
     read[field] = math.max(0, tonumber(raw[i] or 0))
@@ -37,7 +38,7 @@ function backlog.drain_seconds(read, items, cost)
 end
 
 -- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
-function backlog.join(job, class, owner, items, cost, now)
+function backlog.join(job, class, owner, items, cost)
   local key = keys.backlog .. class
   local waiting = redis.call('HINCRBY', key, 'items', items)
   redis.call('HINCRBY', key, 'cost', cost)
@@ -54,8 +55,8 @@ end
 
 -- Learns the drain rate from items that a child finished, while others waited that no child had leased:
 -- at any other time it would learn the rate at which work arrives.
-local function learn(class, items, cost, now)
-  local read, key = backlog.read(class, now), keys.backlog .. class
+local function learn(class, items, cost)
+  local read, key = backlog.read(class), keys.backlog .. class
   local seconds = (now - read.finished_at) / 1000
   redis.call('HSET', key, 'finished_at', now)
   if redis.call('EXISTS', keys.pending .. class) == 0 then
@@ -70,15 +71,16 @@ local function learn(class, items, cost, now)
     'drained_s', string.format('%.6f', read.drained_s * fade + FADE_S * (1 - fade)))
 end
 
--- Counts items out; `scored`: a child finished them. (`0 - n`, because Lua writes a negated zero as -0, no integer.)
-function backlog.leave(job, items, cost, now, scored)
+-- Counts items out; `scored`: a child finished them. (`0 - n`, because Lua writes a negated zero as -0, no
+-- integer.)
+function backlog.leave(job, items, cost, scored)
   local record = redis.call('HMGET', job, 'class', 'owner', 'ticket')
   local class, owner = record[1], record[2] or ''
   if not record[3] then
     return
   end
   if scored then
-    learn(class, items, cost, now)
+    learn(class, items, cost)
   end
   redis.call('HINCRBY', keys.backlog .. class, 'items', 0 - items)
   redis.call('HINCRBY', keys.backlog .. class, 'cost', 0 - cost)

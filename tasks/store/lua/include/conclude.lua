@@ -1,6 +1,7 @@
--- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records the
+-- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
+-- the
 -- delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something changed.
--- include: counters
+-- include: clock counters
 local WEBHOOK_TTL_MS = 604800000
 
 local function final_status(total, job)
@@ -15,7 +16,7 @@ local function final_status(total, job)
 end
 
 -- Recorded in the step that finishes the job: whatever dies from here on, its delivery is due.
-local function record_delivery(id, job, status, now)
+local function record_delivery(id, job, status)
   local webhook = job.webhook and cjson.decode(job.webhook)
   for _, event in ipairs(webhook and webhook.events or {}) do
     if event == 'job.' .. status then
@@ -41,7 +42,7 @@ local function read_job(key)
   return job
 end
 
-local function conclude(id, now)
+local function conclude(id)
   local key = keys.job .. id
   local job = read_job(key)
   local done = job.succeeded + job.failed + job.timed_out + job.canceled
@@ -58,6 +59,6 @@ local function conclude(id, now)
   for _, part in ipairs({'results', 'completed', 'retryable'}) do
     redis.call('PEXPIREAT', key .. ':' .. part, expires)
   end
-  record_delivery(id, job, status, now)
+  record_delivery(id, job, status)
   redis.call('PUBLISH', keys.finished, id)
 end
