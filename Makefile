@@ -31,25 +31,25 @@ demo: $(VENV)/.local ## score the 200 shipped reviews through HTTP, show the ver
 	@exec $(PY) -m local.demo
 
 bench: $(VENV)/.local ## texts per second: engine alone and end to end; TEXTS=file (one a line) JSON=file
-	@exec $(PY) -m bench.throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench throughput $(if $(TEXTS),--texts "$(TEXTS)") $(if $(JSON),--json "$(JSON)")
 
 bench-api: $(VENV)/.local ## a million lines up and back, and 1,500 clients that wait at one API process; ARGS= JSON=file
-	@exec $(PY) -m bench.api $(ARGS) $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench api $(ARGS) $(if $(JSON),--json "$(JSON)")
 
-bench-overload: $(VENV)/.local ## three times the capacity for a minute: who gets in, who when told; JSON=file
-	@exec $(PY) -m bench.overload $(if $(JSON),--json "$(JSON)")
+bench-overload: $(VENV)/.local ## three times the capacity for a minute, with the promises checked; JSON=file
+	@exec $(PY) -m bench overload $(if $(JSON),--json "$(JSON)")
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
-	@exec $(PY) -m bench.engines $(ARGS) $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench engines $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-memory: $(VENV)/.local ## memory of a child over 50,000 batches of random shapes; ARGS= JSON=file
-	@exec $(PY) -m bench.memory $(ARGS) $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench memory $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-sharing: $(VENV)/.models ## memory of two children against that of one at base size; ARGS= JSON=file
-	@exec $(PY) -m bench.sharing $(ARGS) $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench sharing $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-scale: $(VENV)/.models ## two worker containers on a core each against one, in a Docker engine; ARGS= JSON=file
-	@exec $(PY) -m bench.scale $(ARGS) $(if $(JSON),--json "$(JSON)")
+	@exec $(PY) -m bench scale $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 parity: $(VENV)/.models $(STOCK)/.made ## probabilities and token ids against ModelScope's own pipeline; ARGS=
 	@exec $(PY) -m parity $(ARGS)

@@ -1,1 +1,1 @@
-"""Measures what the service costs: the engine alone against the whole way through HTTP, interleaved."""
+"""Benchmarks of the service: `programs` holds one file a benchmark, everything else is a part of several."""

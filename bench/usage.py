@@ -1,4 +1,6 @@
-"""What processes use: CPU time and peak memory, by their part in the service."""
+"""CPU time and peak memory of processes, by their part in the service."""
+
+from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
@@ -36,12 +38,12 @@ class CpuMeter:
         )
 
     def per_1000(self, texts: int) -> dict[str, float]:
-        """CPU seconds per 1,000 texts."""
+        """Return the CPU seconds per 1,000 texts, by part."""
         return {part: seconds * 1000 / texts for part, seconds in self.seconds.items()}
 
 
 def parts_of(stack: Stack) -> Parts:
-    """The processes of a stack and its client, which is this process."""
+    """Return the processes of a stack and of its client, which is this process."""
     top = {process.name: psutil.Process(process.pid) for process in stack.processes}
     return {
         "api": [top["api"], *top["api"].children(recursive=True)],
@@ -52,8 +54,14 @@ def parts_of(stack: Stack) -> Parts:
     }
 
 
+def worker_processes(stack: Stack) -> list[psutil.Process]:
+    """Return the worker's children, then the worker itself."""
+    worker = next(psutil.Process(process.pid) for process in stack.processes if process.name == "worker")
+    return [*worker.children(), worker]
+
+
 def peak_mb(parts: Parts) -> dict[str, list[int]]:
-    """Peak resident memory of every process, in MiB."""
+    """Return the peak resident memory of every process in MiB, by part."""
     return {part: [_peak(process) for process in processes] for part, processes in parts.items()}
 
 

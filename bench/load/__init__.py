@@ -1,1 +1,1 @@
-"""The load that benchmarks put on the service."""
+"""The load generators: each puts one kind of load on the service or on an engine, and measures it."""

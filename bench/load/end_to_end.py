@@ -1,10 +1,13 @@
-"""The end-to-end rate: texts in jobs of a thousand through HTTP, until every result is read and checked."""
+"""End-to-end load: texts in jobs of a thousand through HTTP, until every result is read and checked."""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from bench.program import BenchError
 from local.client import Client
 
 JOB_ITEMS = 1000
@@ -12,24 +15,23 @@ JOB_ITEMS = 1000
 
 @dataclass(frozen=True)
 class Run:
-    """One pass over the texts: `waits` holds the seconds from submit to results read, one for each job."""
+    """One pass over the texts: texts per second, and the seconds from submit to results read of each job."""
 
     rate: float
     waits: list[float]
 
 
-class IncompleteError(Exception):
-    """The service did not answer every text with a verdict."""
-
-
 def run_jobs(url: str, texts: Sequence[str]) -> Run:
-    """Submit all jobs at once, one client each, and follow each to its results."""
+    """Submit all jobs at once, each from a client of its own, and wait for their results.
+
+    Raise BenchError if a text has no verdict.
+    """
     jobs = [texts[start : start + JOB_ITEMS] for start in range(0, len(texts), JOB_ITEMS)]
     start = time.monotonic()
     with ThreadPoolExecutor(len(jobs)) as pool:
-        ends = list(pool.map(lambda job: _run_job(url, job), jobs))
+        waits = list(pool.map(lambda job: _run_job(url, job), jobs))
     rate = len(texts) / (time.monotonic() - start)
-    return Run(rate, ends)
+    return Run(rate, waits)
 
 
 def _run_job(url: str, texts: Sequence[str]) -> float:
@@ -41,11 +43,8 @@ def _run_job(url: str, texts: Sequence[str]) -> float:
         items = client.results(job["id"])
     seconds = time.monotonic() - start
     if [item["index"] for item in items] != list(range(len(texts))):
-        raise IncompleteError(
-            f"job {job['id']}: {len(items)} results for {len(texts)} texts, or out of order"
-        )
+        raise BenchError(f"job {job['id']}: {len(items)} results for {len(texts)} texts, or out of order")
     if failed := [item for item in items if item["error"]]:
-        raise IncompleteError(
-            f"job {job['id']}: {len(failed)} texts failed, the first with {failed[0]['error']['code']}"
-        )
+        code = failed[0]["error"]["code"]
+        raise BenchError(f"job {job['id']}: {len(failed)} texts failed, the first with {code}")
     return seconds

@@ -1,4 +1,6 @@
-"""Many clients that wait for one job at one API process: how soon all know that it is over."""
+"""Many clients that wait for one job at one API process: how soon each learns that it has finished."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -9,68 +11,72 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.program import BenchError
 from local.client import Client
 from local.stack import Stack
 
 _HEADERS = "host: bench\r\nconnection: close\r\n"
-_BETWEEN_OTHERS_S = 0.02
-_AT_ONCE = 50  # connections that are opened at the same time
+_PROBE_INTERVAL_S = 0.02
+_SETTLE_S = 3  # for a client that is answered too early to show itself
+_MAX_CONNECTING = 50
 
 
-class NotHeldError(Exception):
-    """Somebody who should have waited was answered early, or wrongly."""
+def measure_wake_up(stack: Stack, pollers: int, streams: int, finish: Callable[[], None]) -> dict[str, Any]:
+    """Have clients wait for a job that finishes once `finish` is called; return their delays in seconds.
 
-
-def hold_and_wake(stack: Stack, pollers: int, streams: int, let_go: Callable[[], None]) -> dict[str, Any]:
-    """Have clients wait for a job that ends once `let_go` is called; return how late each knew."""
+    Raise BenchError if a client is answered before that, or loses its connection.
+    """
     with Client(stack.url) as client:
         job = client.submit(["服务很贴心"])
-    return asyncio.run(_hold(stack.url, job["id"], pollers, streams, let_go))
+    return asyncio.run(_measure(stack.url, job["id"], pollers, streams, finish))
 
 
-async def _hold(
-    url: str, job_id: str, pollers: int, streams: int, let_go: Callable[[], None]
+async def _measure(
+    url: str, job_id: str, pollers: int, streams: int, finish: Callable[[], None]
 ) -> dict[str, Any]:
-    gate = asyncio.Semaphore(_AT_ONCE)
     path = f"/v1/jobs/{job_id}"
-    events = [_Held(url, f"{path}/events", "", b"event: snapshot", b"event: done") for _ in range(streams)]
-    polls = [_Held(url, path, "prefer: wait=30\r\n", b"", b'"status":"succeeded"') for _ in range(pollers)]
+    clients = _clients(url, path, pollers, streams)
+    limit = asyncio.Semaphore(_MAX_CONNECTING)
     started = time.monotonic()
-    await asyncio.gather(*(each.open(gate) for each in [*events, *polls]))
-    opened = time.monotonic() - started
-    waiting = [asyncio.create_task(each.wait()) for each in [*events, *polls]]
-    others = asyncio.create_task(_others(url, path, waiting))
-    await asyncio.sleep(3)
+    await asyncio.gather(*(client.open(limit) for client in clients))
+    opened_s = time.monotonic() - started
+    waiting = [asyncio.create_task(client.wait()) for client in clients]
+    probes = asyncio.create_task(_probe(url, path, waiting))
+    await asyncio.sleep(_SETTLE_S)
     if any(task.done() for task in waiting):
-        raise NotHeldError("a client was answered before the job was over")
-    let_go()
-    woken = await asyncio.gather(*waiting)
-    over = _finished(await _get(url, path))
-    latencies = await others
-    delays = sorted(at - over for at in woken)
+        raise BenchError("a client was answered before the job finished")
+    finish()
+    woken_at = await asyncio.gather(*waiting)
+    finished_at = _finished_at(await _get(url, path))
     return {
         "pollers": pollers,
         "streams": streams,
-        "opened_s": round(opened, 2),
-        "woken_after_s": {"median": round(statistics.median(delays), 3), "last": round(delays[-1], 3)},
-        "other_requests": len(latencies),
-        "other_requests_ms": {
-            "median": round(1000 * statistics.median(latencies), 1),
-            "p95": round(1000 * statistics.quantiles(latencies, n=20)[-1], 1),
-        },
+        "opened_s": round(opened_s, 2),
+        "woken_after_s": _delays(sorted(at - finished_at for at in woken_at)),
+        **_latencies(await probes),
     }
 
 
-class _Held:
-    """One client: `first` is what it is told at once, `last` what it waits for."""
+def _clients(url: str, path: str, pollers: int, streams: int) -> list[_WaitingClient]:
+    events = [
+        _WaitingClient(url, f"{path}/events", "", b"event: snapshot", b"event: done") for _ in range(streams)
+    ]
+    polls = [
+        _WaitingClient(url, path, "prefer: wait=30\r\n", b"", b'"status":"succeeded"') for _ in range(pollers)
+    ]
+    return events + polls
+
+
+class _WaitingClient:
+    """A client of one request: `first` is what the API answers at once, `last` what the client waits for."""
 
     def __init__(self, url: str, path: str, headers: str, first: bytes, last: bytes) -> None:
         self._url, self._path, self._headers = url, path, headers
         self._first, self._last = first, last
 
-    async def open(self, gate: asyncio.Semaphore) -> None:
-        """Send the request, and read what is told at once."""
-        async with gate:
+    async def open(self, limit: asyncio.Semaphore) -> None:
+        """Send the request, and read what the API answers at once."""
+        async with limit:
             self._reader, writer = await _connect(self._url)
             writer.write(f"GET {self._path} HTTP/1.1\r\n{_HEADERS}{self._headers}\r\n".encode())
             await writer.drain()
@@ -79,27 +85,42 @@ class _Held:
         self._writer = writer
 
     async def wait(self) -> float:
-        """Return the time of day at which it knew."""
-        seen = b""
-        while self._last not in seen:
+        """Return the Unix time at which `last` arrived."""
+        received = b""
+        while self._last not in received:
             block = await self._reader.read(65536)
             if not block:
-                raise NotHeldError(seen[-500:].decode(errors="replace"))
-            seen += block
+                end = received[-500:].decode(errors="replace")
+                raise BenchError(f"a client lost its connection before the job finished, after: {end}")
+            received += block
         at = time.time()
         self._writer.close()
         return at
 
 
-async def _others(url: str, path: str, waiting: list[asyncio.Task[float]]) -> list[float]:
-    """Ask for the job now and then as long as anybody waits; return the seconds that each answer took."""
+async def _probe(url: str, path: str, waiting: list[asyncio.Task[float]]) -> list[float]:
+    """Read the job at intervals while clients wait; return the seconds that each request took."""
     seconds = []
     while not all(task.done() for task in waiting):
         started = time.monotonic()
         await _get(url, path)
         seconds.append(time.monotonic() - started)
-        await asyncio.sleep(_BETWEEN_OTHERS_S)
+        await asyncio.sleep(_PROBE_INTERVAL_S)
     return seconds
+
+
+def _delays(ordered: list[float]) -> dict[str, float]:
+    return {"median": round(statistics.median(ordered), 3), "last": round(ordered[-1], 3)}
+
+
+def _latencies(seconds: list[float]) -> dict[str, Any]:
+    return {
+        "other_requests": len(seconds),
+        "other_requests_ms": {
+            "median": round(1000 * statistics.median(seconds), 1),
+            "p95": round(1000 * statistics.quantiles(seconds, n=20)[-1], 1),
+        },
+    }
 
 
 async def _get(url: str, path: str) -> bytes:
@@ -111,10 +132,10 @@ async def _get(url: str, path: str) -> bytes:
 
 
 def _connect(url: str) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    place = urlsplit(url)
-    return asyncio.open_connection(place.hostname, place.port)
+    parts = urlsplit(url)
+    return asyncio.open_connection(parts.hostname, parts.port)
 
 
-def _finished(answer: bytes) -> float:
+def _finished_at(answer: bytes) -> float:
     job = json.loads(answer.split(b"\r\n\r\n", 1)[1])
     return datetime.fromisoformat(job["finished_at"]).timestamp()

@@ -1,7 +1,9 @@
-"""The offline rate: the engine alone, a pinned process with one thread on each core, no service around it.
+"""Offline load: the engine without a service, one pinned process with one thread on each core.
 
-Run as a module this is one of the processes: it answers a line with a line and ends with its standard input.
+Run as a module, this file is one of those processes: it answers each line of standard input with a line.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -11,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Self
 
+from bench.program import BenchError
 from tasks.settings import Settings
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
@@ -18,14 +21,14 @@ from worker.scoring.classifier import Classifier
 
 
 class Offline:
-    """One loaded engine for each core; they sleep between runs."""
+    """One loaded engine for each core; the processes sleep between runs."""
 
     def __enter__(self) -> Self:
-        """Start the processes and wait until every engine is warm."""
+        """Start the processes and wait until every engine is warm. Raise BenchError if one ends."""
         cores = sorted(os.sched_getaffinity(0))
         self._processes = [_start(core) for core in cores]
         for process in self._processes:
-            _answer(process)
+            _read_count(process)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,19 +38,19 @@ class Offline:
 
     @property
     def pids(self) -> list[int]:
-        """The processes."""
+        """The process ids."""
         return [process.pid for process in self._processes]
 
     def rate(self, texts: Sequence[str]) -> float:
-        """Texts a second, all cores together; handing the texts out is not counted."""
+        """Return texts per second of all cores together, without the time that the texts take to arrive."""
         by_length = sorted(texts, key=len)
         for number, process in enumerate(self._processes):
-            _ask(process, by_length[number :: len(self._processes)])
-            _answer(process)
+            _send(process, by_length[number :: len(self._processes)])
+            _read_count(process)
         start = time.monotonic()
         for process in self._processes:
-            _ask(process, "go")
-        scored = sum(_answer(process) for process in self._processes)
+            _send(process, "go")
+        scored = sum(_read_count(process) for process in self._processes)
         return scored / (time.monotonic() - start)
 
 
@@ -56,34 +59,39 @@ def _start(core: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def _ask(process: subprocess.Popen[str], question: object) -> None:
-    print(json.dumps(question), file=process.stdin, flush=True)
+def _send(process: subprocess.Popen[str], message: object) -> None:
+    print(json.dumps(message), file=process.stdin, flush=True)
 
 
-def _answer(process: subprocess.Popen[str]) -> int:
+def _read_count(process: subprocess.Popen[str]) -> int:
     line = process.stdout.readline() if process.stdout else ""
     if not line:
-        sys.exit(f"an offline process ended with exit code {process.wait()}")
+        raise BenchError(f"an offline process ended with exit code {process.wait()}")
     return int(line)
 
 
 def main() -> None:
-    """Load, then hold each list of texts that comes in and score it when told to go."""
+    """Load an engine; keep each list of texts that arrives, and score it on "go"."""
     os.sched_setaffinity(0, {int(sys.argv[1])})
-    settings = Settings.read()
-    pack = load_pack(settings.pack)
-    engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
-    classifier = Classifier(pack, engine, batch_tokens=settings.batch_tokens or engine.batch_tokens)
+    classifier = _classifier()
     classifier.warm_up()
     print(0, flush=True)
     texts: list[str] = []
     for line in sys.stdin:
-        question: Any = json.loads(line)
-        if question == "go":
+        message: Any = json.loads(line)
+        if message == "go":
             print(len(classifier.classify(texts)), flush=True)
         else:
-            texts = question
+            texts = message
             print(len(texts), flush=True)
+
+
+def _classifier() -> Classifier:
+    """Return the classifier of the configured pack, with one thread."""
+    settings = Settings.read()
+    pack = load_pack(settings.pack)
+    engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
+    return Classifier(pack, engine, batch_tokens=settings.batch_tokens or engine.batch_tokens)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.load.long_polls import hold_and_wake
+from bench.load.long_polls import measure_wake_up
 from tests.conftest import started_stack, worker_of
 
 
@@ -15,10 +15,10 @@ def test_a_crowd_is_woken_soon_and_other_requests_are_answered_meanwhile(tmp_pat
         for process in processes:
             process.suspend()
 
-        def let_go() -> None:
+        def resume() -> None:
             for process in processes:
                 process.resume()
 
-        seen = hold_and_wake(stack, 200, 100, let_go)
+        seen = measure_wake_up(stack, 200, 100, resume)
         assert seen["woken_after_s"]["last"] < 1
         assert seen["other_requests_ms"]["median"] < 50
