@@ -139,8 +139,8 @@ class _Starter:
 
     def _load(self) -> Child:
         from worker.engines.factory import build_engine  # noqa: PLC0415
+        from worker.engines.metered import MeteredEngine  # noqa: PLC0415
         from worker.scoring.classifier import Classifier  # noqa: PLC0415
-        from worker.scoring.metered import Metered  # noqa: PLC0415
 
         settings = self._settings
         # A forward that moves between cores loses its caches.
@@ -151,7 +151,7 @@ class _Starter:
         counters = LocalCounters()
         classifier = Classifier(
             pack,
-            Metered(engine, counters),
+            MeteredEngine(engine, counters),
             batch_tokens=settings.batch_tokens or engine.batch_tokens,
             cache_rows=settings.cache_rows,
         )
