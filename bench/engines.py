@@ -19,7 +19,7 @@ from bench.base import SEED, base_checkpoint, int8_pack
 from bench.report import heading, machine, named, spread
 from bench.texts import statistics_of, texts_from
 from parity.exact import exact_pack
-from parity.stock import Stock, StockError
+from parity.stock import StockError, StockPipeline
 from samples.composed import composed_texts
 from worker.engines.factory import build_engine
 from worker.packs.pack import Pack
@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _contenders(
     options: argparse.Namespace, pack: Pack, workshop: Path
-) -> Iterator[tuple[list[Contender], Stock]]:
+) -> Iterator[tuple[list[Contender], StockPipeline]]:
     """Everything that is measured, loaded; the stock pipeline is the last of them."""
     exact = exact_pack(base_checkpoint(), workshop / "fp32")
     threads, log = options.threads, workshop / "stock.log"
@@ -93,7 +93,7 @@ def _contenders(
             (TORCH, exact, "torch"),
         )
     ]
-    with Stock(base_checkpoint(), max_tokens=pack.max_tokens, threads=threads, log=log) as stock:
+    with StockPipeline(base_checkpoint(), max_tokens=pack.max_tokens, threads=threads, log=log) as stock:
         yield [*ours, Contender(STOCK, stock.scores, min(options.stock, options.count))], stock
 
 
