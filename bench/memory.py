@@ -81,7 +81,7 @@ def _run(forwards: int, seed: int) -> Memory:
     """Load the pack as a child does; score texts of random lengths, at most as many as a forward takes."""
     settings = Settings.read()
     pack = load_pack(settings.pack)
-    with SharedBlocks().shared():
+    with SharedBlocks(enabled=settings.shared_weights).shared():
         engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
     budget = settings.batch_tokens or engine.batch_tokens
     classifier = Classifier(pack, engine, batch_tokens=budget)

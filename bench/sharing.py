@@ -37,6 +37,7 @@ def main() -> int:
     _LOG.parent.mkdir(exist_ok=True)
     pack = load_pack(options.pack) if options.pack else int8_pack()
     os.environ["SENTIMENT_PACK"] = str(pack.directory)
+    os.environ.setdefault("SENTIMENT_SHARED_WEIGHTS", "true")
     try:
         one, two = (_children_mib(count) for count in (1, 2))
     except (RedisUnavailableError, ProcessDiedError, StackError, IncompleteError) as error:

@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     cache_rows: NonNegativeInt = Field(
         50_000, description="Texts whose verdict each child remembers; 0: every text is computed."
     )
+    shared_weights: bool = Field(
+        default=False,
+        description="Children of a worker share weights in memory; relies on glibc's malloc (docs/packs.md).",
+    )
     lease_s: PositiveFloat = Field(30, description="A child that is silent for so long loses its chunks.")
     lease_work_s: PositiveFloat = Field(1.0, description="How much work, in seconds, one lease should hold.")
     max_attempts: PositiveInt = Field(

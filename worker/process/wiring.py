@@ -99,7 +99,7 @@ class _Starter:
             self._preload()
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
-        self._weights = SharedBlocks()
+        self._weights = SharedBlocks(enabled=self._settings.shared_weights)
         atexit.register(self._explain_end)
         traits = {
             "labels": pack.labels,
