@@ -1,4 +1,4 @@
-"""`python -m deploy.check_lua`: luacheck on the Lua scripts, each as Redis gets it: behind what it includes."""
+"""`python -m deploy.check_lua`: run luacheck on each Lua script behind what it includes, as Redis gets it."""
 
 from __future__ import annotations
 

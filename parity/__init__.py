@@ -1,1 +1,1 @@
-"""`make parity`: our answers against those of ModelScope's own pipeline, on equal checkpoints and texts."""
+"""`make parity`: compare our verdicts with those of ModelScope's own pipeline, the stock pipeline."""

@@ -1,4 +1,6 @@
-"""Checkpoints to compare on, written as ModelScope and its elders lay them out."""
+"""Write checkpoints for the comparison, in the layouts of ModelScope and of older BERT checkpoints."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Sequence
@@ -17,15 +19,15 @@ from worker.scoring.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
 BASE = BertShape(vocabulary=21128, positions=512, width=768, layers=12, heads=12, intermediate=3072)
 TINY = BertShape(vocabulary=21128, positions=512, width=256, layers=4, heads=4, intermediate=1024)
 LABELS = {"负面": 0, "正面": 1}
-_SPREAD = 2.0  # standard deviation of the log-odds: most probabilities lie between 0.02 and 0.98
-_ROWS, _ROW_CHARACTERS = 64, 28  # of the texts over which the log-odds are spread
+_LOGIT_DEVIATION = 2.0  # standard deviation of the logits: most probabilities lie between 0.02 and 0.98
+_ROWS, _ROW_CHARACTERS = 64, 28  # the sample over which the logits have that deviation
 
 Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a checkpoint names its tensors and in which kind of file it keeps them."""
+    """The tensor names and the file format of a checkpoint."""
 
     prefix: str = "bert."
     head: str = "classifier."
@@ -43,14 +45,14 @@ LAYOUTS = {
 
 
 def random_checkpoint(directory: Path, shape: BertShape, layout: Layout, seed: int) -> Path:
-    """A directory of random weights whose vocabulary holds every character of the shipped texts."""
+    """Write random weights with a vocabulary that covers the shipped texts. Return `directory`."""
     texts = shipped_texts()
     tokens = vocabulary(shape.vocabulary, sorted(set("".join(texts))))
     return write_checkpoint(directory, shape, random_weights(shape, tokens, texts, seed), tokens, layout)
 
 
 def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str], seed: int) -> Weights:
-    """Weights of no sense but for the classifier's, which tell the texts apart as a trained model's do."""
+    """Return random weights with a classifier that is scaled to spread the verdicts like a trained one."""
     torch.manual_seed(seed)
     model = BertClassifier(shape).eval()
     rows = _rows(tokens, texts)
@@ -59,10 +61,10 @@ def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str]
             if "LayerNorm" in name:
                 value.add_(torch.randn_like(value) * 0.1)
         pooled = torch.tanh(model.bert.pooler["dense"](model.bert(rows, torch.ones_like(rows))[:, 0]))
-        # Along where they differ most: a random direction would need a factor that magnifies rounding.
+        # The direction of largest variance; a random one would need a factor that magnifies rounding errors.
         direction = torch.linalg.svd(pooled - pooled.mean(0), full_matrices=False)[2][0]
-        odds = pooled @ direction
-        weight = direction * (_SPREAD / odds.std() / 2)
+        logits = pooled @ direction
+        weight = direction * (_LOGIT_DEVIATION / logits.std() / 2)
         bias = weight @ pooled.mean(0)
         model.classifier.weight.copy_(torch.stack([-weight, weight]))
         model.classifier.bias.copy_(torch.stack([bias, -bias]))
@@ -70,7 +72,7 @@ def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str]
 
 
 def vocabulary(size: int, characters: Sequence[str]) -> list[str]:
-    """Tokens in the order of Chinese BERT: [PAD], unused ones, special ones, characters, continuations."""
+    """Return `size` tokens in the order of Chinese BERT: special and unused, characters, continuations."""
     latin = [chr(point) for point in range(0x21, 0x7F) if not chr(point).isupper()]
     pairs = [first + second for first in latin if first.isalpha() for second in "aeioutnrs"]
     others = [
@@ -86,7 +88,7 @@ def vocabulary(size: int, characters: Sequence[str]) -> list[str]:
 def write_checkpoint(
     directory: Path, shape: BertShape, weights: Weights, tokens: Sequence[str], layout: Layout
 ) -> Path:
-    """Write a directory that ModelScope's pipeline loads."""
+    """Write a checkpoint that ModelScope's pipeline loads. Return `directory`."""
     directory.mkdir(parents=True)
     renamed = {_name(name, layout): value for name, value in weights.items()}
     if layout.old:
@@ -103,7 +105,7 @@ def write_checkpoint(
 
 
 def _rows(tokens: Sequence[str], texts: Sequence[str]) -> Tensor:
-    """The beginnings of the longer texts as ids (n, length), a character a token."""
+    """Return the ids (n, length) of the first characters of longer texts, one token a character."""
     numbers = {token: number for number, token in enumerate(tokens)}
     long = [text[:_ROW_CHARACTERS] for text in texts if len(text) >= _ROW_CHARACTERS][:_ROWS]
     return torch.tensor(
@@ -120,7 +122,7 @@ def _name(name: str, layout: Layout) -> str:
 
 
 def _config(shape: BertShape) -> dict[str, Any]:
-    """What `config.json` says of a shape."""
+    """Return the content of `config.json`."""
     return {
         "model_type": "structbert",
         "vocab_size": shape.vocabulary,
@@ -138,7 +140,7 @@ def _config(shape: BertShape) -> dict[str, Any]:
 
 
 def _configuration(shape: BertShape, layout: Layout) -> dict[str, Any]:
-    """What ModelScope builds its pipeline from: one model, or a backbone with a head."""
+    """Return the content of ModelScope's `configuration.json`: one model, or a backbone with a head."""
     parts = {
         "type": "text-classification",
         "backbone": _config(shape) | {"type": "structbert", "prefix": "encoder"},

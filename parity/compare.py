@@ -1,4 +1,6 @@
-"""What ModelScope answers against what we answer."""
+"""Compare our verdicts and token ids with those of the stock pipeline."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Sequence
@@ -9,79 +11,80 @@ import numpy as np
 from tqdm import tqdm
 
 from parity.exact import classifiers
-from parity.stock import Stock
+from parity.stock import StockPipeline
 from worker.packs.pack import Pack
 from worker.scoring.tokenizer import UNKNOWN
 
 TOLERANCE = 1e-5
 _MIDPOINT = 0.5
-_MOST_UNKNOWN = 0.3  # of all ids: a tokenizer that knows nothing agrees with another such one
-_STEP = 10  # texts between two strokes of the progress bar
+_MAX_UNKNOWN = 0.3  # share of all ids; two tokenizers that know no token would agree on everything
+_PROGRESS_STEP = 10  # texts
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the table."""
+class Check:
+    """The result of one comparison."""
 
-    what: str
+    name: str
     texts: int
-    found: str
-    holds: bool
+    details: str
+    passed: bool
 
     def __str__(self) -> str:
-        """The line."""
-        return f"{'holds' if self.holds else 'FAILS'}  {self.what:46}{self.texts:6} texts  {self.found}"
+        """Return one line of the report."""
+        return f"{'passed' if self.passed else 'FAILED'}  {self.name:46}{self.texts:6} texts  {self.details}"
 
 
-def stock_of(checkpoint: Path, max_tokens: int) -> Stock:
-    """ModelScope's pipeline over a checkpoint; it cuts long texts where our pack does."""
+def stock_pipeline(checkpoint: Path, max_tokens: int) -> StockPipeline:
+    """Return the stock pipeline of a checkpoint, truncating texts at `max_tokens` as our pack does."""
     log = checkpoint.with_name(checkpoint.name + ".log")
-    return Stock(checkpoint, max_tokens=max_tokens, threads=_threads(), log=log)
+    return StockPipeline(checkpoint, max_tokens=max_tokens, threads=_threads(), log=log)
 
 
-def stock_scores(stock: Stock, texts: Sequence[str], name: str) -> list[float]:
-    """The pipeline's probabilities of positive, behind a progress bar on a terminal."""
+def stock_scores(stock: StockPipeline, texts: Sequence[str], name: str) -> list[float]:
+    """Return the pipeline's probability of positive for each text. Shows progress on a terminal."""
     scores = []
     with tqdm(
-        desc=f"{name}: the pipeline", total=len(texts), unit=" texts", leave=False, disable=None
+        desc=f"{name}: stock pipeline", total=len(texts), unit=" texts", leave=False, disable=None
     ) as bar:
-        for start in range(0, len(texts), _STEP):
-            part = texts[start : start + _STEP]
+        for start in range(0, len(texts), _PROGRESS_STEP):
+            part = texts[start : start + _PROGRESS_STEP]
             scores += stock.scores(part)
             bar.update(len(part))
     return scores
 
 
-def compare_scores(name: str, pack: Pack, scores: Sequence[float], texts: Sequence[str]) -> list[Finding]:
-    """Probabilities of positive on each of our engines against the pipeline's."""
+def check_scores(name: str, pack: Pack, scores: Sequence[float], texts: Sequence[str]) -> list[Check]:
+    """Return a check for each of our engines: its probabilities against `scores`, the pipeline's."""
     theirs = np.array(scores)
-    findings = []
+    checks = []
     for engine, classifier in classifiers(pack, _threads()):
         ours = np.array([verdict.positive_prob for verdict in classifier.classify(texts)])
-        apart = np.abs(ours - theirs).max()
-        others = int(((ours >= _MIDPOINT) != (theirs >= _MIDPOINT)).sum())
-        found = (
-            f"at most {apart:.1e} apart, {others} other labels, p {theirs.min():.3f} to {theirs.max():.3f}"
+        difference = np.abs(ours - theirs).max()
+        flipped = int(((ours >= _MIDPOINT) != (theirs >= _MIDPOINT)).sum())
+        details = (
+            f"largest difference {difference:.1e}, {flipped} labels differ, "
+            f"p {theirs.min():.3f} to {theirs.max():.3f}"
         )
-        holds = bool(apart <= TOLERANCE and not others)
-        findings.append(Finding(f"{name}, {engine} fp32", len(texts), found, holds))
-    return findings
+        passed = bool(difference <= TOLERANCE and not flipped)
+        checks.append(Check(f"{name}, {engine} fp32", len(texts), details, passed))
+    return checks
 
 
-def compare_ids(name: str, pack: Pack, theirs: Sequence[list[int]], texts: Sequence[str]) -> Finding:
-    """Token ids as workers make them against those of the tokenizer that the pipeline uses, cut nowhere."""
+def check_ids(name: str, pack: Pack, theirs: Sequence[list[int]], texts: Sequence[str]) -> Check:
+    """Return the check of a worker's token ids against `theirs`, the pipeline's, without truncation."""
     _, classifier = next(classifiers(pack, _threads()))
     ours = [encoding.ids for encoding in classifier.tokenize(texts)]
     differing = [text for text, one, other in zip(texts, ours, theirs, strict=True) if one != other]
     flat = np.concatenate([np.array(row) for row in theirs])
     (unknown,) = classifier.tokenize([UNKNOWN])[0].ids[1:-1]
     share = float((flat == unknown).mean())
-    found = f"{len(differing)} with other ids, {share:.1%} of {len(flat)} ids unknown"
+    details = f"{len(differing)} texts differ, {share:.1%} of {len(flat)} ids are unknown"
     if differing:
-        found += f"; the first: {differing[0]!a:.200}"
-    return Finding(f"{name}, token ids", len(texts), found, not differing and share < _MOST_UNKNOWN)
+        details += f"; first difference: {differing[0]!a:.200}"
+    return Check(f"{name}, token ids", len(texts), details, not differing and share < _MAX_UNKNOWN)
 
 
 def _threads() -> int:
-    """Either side computes alone and may use every core."""
+    """Return the number of cores. Only one side computes at a time, so each may use them all."""
     return len(os.sched_getaffinity(0))

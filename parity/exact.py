@@ -1,4 +1,6 @@
-"""Our side: a checkpoint's very weights as a pack, in fp32, behind the classifier that workers run."""
+"""Our side of the comparison: an fp32 pack of a checkpoint, and the classifier that workers run."""
+
+from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ _BATCH_TOKENS = 1024
 
 
 def exact_pack(checkpoint: Path, out: Path) -> Pack:
-    """Read the checkpoint as `packs make` does and write its fp32 graph and its weights to `out`."""
+    """Return a pack at `out` with the fp32 graph and the exact weights of the checkpoint."""
     out.mkdir()
     source = read_source(checkpoint)
     write_reference(source.weights, Reference.EXACT, out / REFERENCE_FILE)
@@ -40,7 +42,7 @@ def exact_pack(checkpoint: Path, out: Path) -> Pack:
 
 
 def classifiers(pack: Pack, threads: int) -> Iterator[tuple[str, Classifier]]:
-    """A classifier on each engine."""
+    """Yield the name of each engine with a classifier on it."""
     for name in ENGINES:
         engine = build_engine(pack, name, device="cpu", threads=threads)
         yield name, Classifier(pack, engine, batch_tokens=_BATCH_TOKENS)

@@ -1,8 +1,11 @@
-"""ModelScope's own pipeline behind standard input and output, in an environment that is not ours.
+"""A server for ModelScope's own pipeline over standard input and output. Runs in an environment of its own.
 
-A line of JSON asks, a line of JSON answers: `{"scores": [texts]}` for the probability of 正面 of each text,
-`{"ids": [texts]}` for its token ids, cut nowhere. The first line, unasked, tells the versions.
+Each request and each response is a line of JSON. The request `{"scores": [texts]}` returns the probability of
+正面 of each text, `{"ids": [texts]}` its token ids without truncation. The first line of output, sent without
+a request, holds the versions of the libraries.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -22,7 +25,7 @@ from transformers import BertTokenizer
 PACKAGES = ("modelscope", "transformers", "tokenizers", "torch", "numpy")
 
 
-class Stock:
+class Pipeline:
     """The pipeline as ModelScope's documentation builds it, on the CPU."""
 
     def __init__(self, checkpoint: Path, max_tokens: int) -> None:
@@ -31,43 +34,43 @@ class Stock:
         )
         self._tokenizer = self._pipeline.preprocessor.nlp_tokenizer.tokenizer
         if type(self._tokenizer) is not BertTokenizer:
-            raise TypeError(f"ModelScope reads with {type(self._tokenizer)}, not with BertTokenizer")
+            raise TypeError(f"ModelScope's tokenizer is a {type(self._tokenizer)}, expected BertTokenizer")
 
     def scores(self, texts: list[str]) -> list[float]:
-        """Probability of 正面, text by text, as the pipeline does it for a list too."""
+        """Return the probability of 正面 of each text, one call a text as the pipeline does for a list."""
         answers = [self._pipeline(text) for text in texts]
         return [dict(zip(answer["labels"], answer["scores"], strict=True))["正面"] for answer in answers]
 
     def ids(self, texts: list[str]) -> list[list[int]]:
-        """Token ids with [CLS] and [SEP], of the tokenizer that the pipeline uses."""
+        """Return the token ids of each text with [CLS] and [SEP], from the pipeline's tokenizer."""
         return [self._tokenizer(text)["input_ids"] for text in texts]
 
 
 def main() -> None:
-    """Load, then answer until standard input ends."""
+    """Load the pipeline and serve requests until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--max-tokens", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args()
-    answers = _own_stdout()
+    output = _reserved_stdout()
     torch.set_num_threads(options.threads)
-    stock = Stock(options.checkpoint, options.max_tokens)
-    _answer(answers, _versions())
+    loaded = Pipeline(options.checkpoint, options.max_tokens)
+    _send(output, _versions())
     for line in sys.stdin:
-        ((wanted, texts),) = json.loads(line).items()
-        _answer(answers, getattr(stock, wanted)(texts))
+        ((method, texts),) = json.loads(line).items()
+        _send(output, getattr(loaded, method)(texts))
 
 
-def _own_stdout() -> TextIO:
-    """Standard output for the answers alone: whatever libraries print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w")
+def _reserved_stdout() -> TextIO:
+    """Return standard output for responses only, and send what libraries print to standard error."""
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    return answers
+    return output
 
 
-def _answer(answers: TextIO, answer: Any) -> None:
-    print(json.dumps(answer), file=answers, flush=True)
+def _send(output: TextIO, response: Any) -> None:
+    print(json.dumps(response), file=output, flush=True)
 
 
 def _versions() -> dict[str, str]:

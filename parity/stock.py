@@ -1,4 +1,6 @@
-"""The stock pipeline, run in the environment that `make parity` builds for it."""
+"""The stock pipeline: a client for `pipeline.py`, which runs in the environment of `make parity`."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -7,28 +9,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from local.processes import ROOT
-
+ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = ROOT / ".run" / "parity" / "bin" / "python"
 _SCRIPT = Path(__file__).with_name("pipeline.py")
 
 
 class StockError(Exception):
-    """The stock pipeline ended; the message says where its last words are."""
+    """The process of the stock pipeline ended. The message names its log."""
 
 
-class Stock:
-    """One loaded pipeline in a process of its own; `versions` are those of its environment."""
+class StockPipeline:
+    """A loaded pipeline in a process of its own. `versions` maps its libraries to their versions."""
 
     def __init__(self, checkpoint: Path, *, max_tokens: int, threads: int, log: Path) -> None:
-        """`log` takes what the process has to say besides its answers."""
-        # -P: the modules beside the script are not for that environment.
+        """Prepare the process; its standard error goes to `log`."""
+        # -P keeps the modules beside the script from being imported in that environment.
         options = [f"--max-tokens={max_tokens}", f"--threads={threads}"]
         self._command: list[str | Path] = [_PYTHON, "-P", _SCRIPT, checkpoint, *options]
         self._log = log
 
     def __enter__(self) -> Self:
-        """Start it and wait until it is loaded."""
+        """Start the process and wait until the pipeline is loaded. Raises StockError."""
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -42,24 +43,24 @@ class Stock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
     def scores(self, texts: Sequence[str]) -> list[float]:
-        """Probability of positive of each text. Raises StockError."""
-        scores: list[float] = self._ask({"scores": texts})
+        """Return the probability of positive of each text. Raises StockError."""
+        scores: list[float] = self._request({"scores": texts})
         return scores
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, cut nowhere. Raises StockError."""
-        ids: list[list[int]] = self._ask({"ids": texts})
+        """Return the token ids of each text without truncation. Raises StockError."""
+        ids: list[list[int]] = self._request({"ids": texts})
         return ids
 
-    def _ask(self, question: dict[str, Sequence[str]]) -> Any:
+    def _request(self, request: dict[str, Sequence[str]]) -> Any:
         if self._process.stdin is None:
             raise StockError("the stock pipeline was started without a standard input")
-        print(json.dumps(question), file=self._process.stdin, flush=True)
+        print(json.dumps(request), file=self._process.stdin, flush=True)
         return self._read()
 
     def _read(self) -> Any:

@@ -1,4 +1,6 @@
-"""Texts to compare on: the shipped ones, reviews composed of them, and odd ones drawn from a seed."""
+"""Texts for the comparison: shipped ones, reviews composed of them, and random odd ones (seeded)."""
+
+from __future__ import annotations
 
 import random
 import unicodedata
@@ -7,9 +9,9 @@ from collections.abc import Callable
 from samples.composed import composed_texts
 from samples.shipped import read_calibration, read_reviews
 
-ODD_SHARE = 0.25  # of the texts whose probabilities are compared
-LONG_TEXTS = 20  # of the texts whose ids are compared; each has LONGEST code points
-LONGEST = 10_000
+ODD_SHARE = 0.25  # of the texts for probabilities
+LONG_TEXTS = 20  # among the texts for ids; each has LONG_CODE_POINTS
+LONG_CODE_POINTS = 10_000
 
 _SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "[sep]", "[unused1]", "[ SEP ]", "[CLS")
 _WORDS = "iPhone OK wifi emmm 666 3.14% C++ https://t.cn/Rx5 @user #tag# naïve Straße İstanbul ΣΑΣ Ωmega"
@@ -44,37 +46,37 @@ Kind = Callable[[random.Random], str]
 
 
 def shipped_texts() -> list[str]:
-    """The reviews and the calibration texts of this repository."""
+    """Return the reviews and the calibration texts of this repository."""
     return [review.text for review in read_reviews()] + read_calibration()
 
 
 def review_texts(count: int, seed: int) -> list[str]:
-    """`count` texts, three quarters of them shipped, the others odd and without lone surrogates."""
+    """Return `count` texts: three quarters shipped, the others odd but without lone surrogates."""
     chance = random.Random(seed)  # noqa: S311  no secret
-    whole = [kind for kind in KINDS if kind is not _surrogates]
-    odd = [_odd(chance, whole) for _ in range(int(count * ODD_SHARE))]
+    encodable = [kind for kind in KINDS if kind is not _surrogates]
+    odd = [_odd(chance, encodable) for _ in range(int(count * ODD_SHARE))]
     shipped = shipped_texts()
     return chance.sample(shipped, min(count - len(odd), len(shipped))) + odd
 
 
 def id_texts(count: int, seed: int) -> list[str]:
-    """`count` texts: the shipped, as many composed, a few of ten thousand code points, the rest odd."""
+    """Return `count` texts: the shipped, as many composed, LONG_TEXTS long ones, and the rest odd."""
     chance = random.Random(seed)  # noqa: S311  no secret
     shipped = shipped_texts()
-    long = [_longest(chance) for _ in range(LONG_TEXTS)]
+    long = [_long_text(chance) for _ in range(LONG_TEXTS)]
     plain = [*shipped, *composed_texts(len(shipped), seed), *long][:count]
     return plain + [_odd(chance, KINDS) for _ in range(count - len(plain))]
 
 
-def _longest(chance: random.Random) -> str:
-    return "".join(_odd(chance, KINDS) for _ in range(400))[:LONGEST].ljust(LONGEST, "好")
+def _long_text(chance: random.Random) -> str:
+    return "".join(_odd(chance, KINDS) for _ in range(400))[:LONG_CODE_POINTS].ljust(LONG_CODE_POINTS, "好")
 
 
 def _odd(chance: random.Random, kinds: list[Kind]) -> str:
-    """A few pieces of one to four kinds, in any order, some with Chinese between them."""
+    """Return one to four pieces of random kinds, joined by a random separator."""
     pieces = [kind(chance) for kind in chance.choices(kinds, k=chance.randint(1, 4))]
-    between = chance.choice(("", "", " ", "很好", "，", _among(chance, _SPACES)))
-    return between.join(pieces)
+    separator = chance.choice(("", "", " ", "很好", "，", _among(chance, _SPACES)))
+    return separator.join(pieces)
 
 
 def _traditional(chance: random.Random) -> str:
@@ -118,7 +120,7 @@ def _special(chance: random.Random) -> str:
 
 
 def _long_word(chance: random.Random) -> str:
-    """About a hundred characters without a break: the length beyond which BERT gives a word up."""
+    """Return a word of about 100 characters, the length beyond which BERT makes it one unknown token."""
     return "".join(chance.choices("abcdeXYZ0123é", k=chance.choice((99, 100, 101, chance.randint(90, 300)))))
 
 
@@ -134,8 +136,8 @@ def _among(chance: random.Random, characters: str) -> str:
     return chance.choice(characters)
 
 
-def _of_ranges(chance: random.Random, ranges: tuple[tuple[int, int], ...], most: int) -> str:
-    chosen = chance.choices(ranges, k=chance.randint(1, most))
+def _of_ranges(chance: random.Random, ranges: tuple[tuple[int, int], ...], max_count: int) -> str:
+    chosen = chance.choices(ranges, k=chance.randint(1, max_count))
     return "".join(chr(chance.randint(first, last)) for first, last in chosen)
 
 

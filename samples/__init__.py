@@ -1,1 +1,1 @@
-"""Texts that ship with the project: reviews, calibration texts, and texts composed of them."""
+"""Texts that ship with the project: labelled reviews, calibration texts, and texts composed of reviews."""

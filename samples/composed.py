@@ -1,4 +1,6 @@
-"""Texts composed of the shipped reviews: mostly distinct, with the lengths that reviews have."""
+"""Compose new texts from clauses of the shipped reviews, mostly distinct and as long as real reviews."""
+
+from __future__ import annotations
 
 import random
 import re
@@ -9,13 +11,13 @@ from samples.shipped import Review, read_reviews
 
 # Lengths in code points are log-normal: mean 55, 95th percentile 170.
 _MU, _SIGMA = 3.53, 0.976
-_SHORTEST, _LONGEST = 4, 600
+_MIN_LENGTH, _MAX_LENGTH = 4, 600
 _CLAUSE = re.compile(r"[^，。！？；,!?;]+[，。！？；,!?;]*")
 
 
 def composed_texts(count: int, seed: int) -> list[str]:
-    """Reviews put together from clauses of shipped reviews of one domain and label."""
-    chance = random.Random(seed)  # noqa: S311 - the same texts again matter here, secrets do not
+    """Return `count` texts, each of clauses from reviews of one domain and label."""
+    chance = random.Random(seed)  # noqa: S311  seeded, no secret
     clauses = _clauses(read_reviews())
     return [_compose(chance, chance.choice(clauses)) for _ in range(count)]
 
@@ -28,7 +30,7 @@ def _clauses(reviews: Sequence[Review]) -> list[list[str]]:
 
 
 def _compose(chance: random.Random, clauses: list[str]) -> str:
-    length = min(max(round(chance.lognormvariate(_MU, _SIGMA)), _SHORTEST), _LONGEST)
+    length = min(max(round(chance.lognormvariate(_MU, _SIGMA)), _MIN_LENGTH), _MAX_LENGTH)
     return "".join(_until(length, chance, clauses))[:length]
 
 

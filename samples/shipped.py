@@ -1,4 +1,6 @@
-"""The texts that ship with the project: labelled reviews, and texts to calibrate int8 on."""
+"""Read the texts that ship with the project: labelled reviews, and calibration texts for int8."""
+
+from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ _LABELS = {"0": "negative", "1": "positive"}
 
 @dataclass(frozen=True)
 class Review:
-    """A row of the shipped file: a text and what a person says about it."""
+    """A row of `reviews.csv`: a text, the label that a person gave it, and its domain."""
 
     text: str
     label: str
@@ -19,11 +21,11 @@ class Review:
 
 
 def read_reviews() -> list[Review]:
-    """The reviews shipped with the project."""
+    """Return the shipped reviews, in the order of the file."""
     with REVIEWS_FILE.open(encoding="utf-8", newline="") as file:
         return [Review(row["text"], _LABELS[row["label"]], row["domain"]) for row in csv.DictReader(file)]
 
 
 def read_calibration() -> list[str]:
-    """The calibration texts, a line each in their file."""
+    """Return the calibration texts, one a line of the file."""
     return CALIBRATION_FILE.read_text("utf-8").splitlines()

@@ -211,6 +211,10 @@ class Settings(BaseSettings):
         50_000,
         description="Model inputs (texts and parts of texts) whose result each child caches; 0: no cache.",
     )
+    shared_weights: bool = Field(
+        default=False,
+        description="Children of a worker share weights in memory; relies on glibc's malloc (docs/packs.md).",
+    )
     lease_s: PositiveFloat = Field(
         30, description="Seconds until an unrenewed lease ends and its chunks return to the queue."
     )

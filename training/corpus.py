@@ -1,5 +1,7 @@
 """Texts for training: vocabulary, token ids and batches."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,28 +21,34 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`; `labels[i]` is in 0..1 or UNLABELLED."""
+    """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`.
+
+    `labels[i]` is the probability of `positive`, or UNLABELLED.
+    """
 
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
     labels: NDArray[Any]
 
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each text."""
+        """Return the number of tokens of each text (n,)."""
         return np.diff(self.starts)
 
     def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids and mask (n, longest) and labels (n) of the given rows."""
+        """Return ids and mask, both (n, longest), and labels (n,) of the rows with these numbers (n,)."""
         lengths = self.lengths()[rows]
         columns = np.arange(lengths.max())
         mask = columns < lengths[:, None]
-        places = np.minimum(self.starts[rows][:, None] + columns, len(self.ids) - 1)
-        ids = torch.from_numpy(np.where(mask, self.ids[places], 0))
+        positions = np.minimum(self.starts[rows][:, None] + columns, len(self.ids) - 1)
+        ids = torch.from_numpy(np.where(mask, self.ids[positions], 0))
         return ids, torch.from_numpy(mask.astype(np.int64)), torch.from_numpy(self.labels[rows])
 
 
-def build_vocabulary(texts: list[str], size: int, *, least: int = 4) -> list[str]:
-    """Special tokens, then the most frequent characters, continuations and whole non-Chinese words."""
+def build_vocabulary(texts: list[str], size: int, *, min_count: int = 4) -> list[str]:
+    """Return at most `size` pieces: special tokens, then the most frequent pieces.
+
+    Pieces are characters, continuations and, from ten times `min_count` on, whole non-Chinese words.
+    """
     normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
     words = Counter(
         word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
@@ -49,23 +57,29 @@ def build_vocabulary(texts: list[str], size: int, *, least: int = 4) -> list[str
     for word, count in words.items():
         pieces[word[0]] += count
         pieces.update({"##" + character: count for character in dict.fromkeys(word[1:])})
-        if len(word) > 1 and count >= 10 * least:
+        if len(word) > 1 and count >= 10 * min_count:
             pieces[word] += count
-    return [*SPECIAL_TOKENS, *(piece for piece, count in pieces.most_common(size - 5) if count >= least)]
+    return [*SPECIAL_TOKENS, *(piece for piece, count in pieces.most_common(size - 5) if count >= min_count)]
 
 
-def encode(texts: list[str], labels: Sequence[float] | NDArray[Any], vocabulary: Path, limit: int) -> Corpus:
-    """Tokenise the texts, each cut to `limit` tokens with [SEP] kept."""
+def encode(
+    texts: list[str], labels: Sequence[float] | NDArray[Any], vocabulary: Path, max_tokens: int
+) -> Corpus:
+    """Return the tokenised texts, each truncated to `max_tokens` with [SEP] kept."""
     encodings = load_tokenizer(vocabulary).encode_batch_fast(texts)
-    rows = [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in (e.ids for e in encodings)]
+    rows = [_truncated(encoding.ids, max_tokens) for encoding in encodings]
     starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return Corpus(np.fromiter((i for row in rows for i in row), np.int64), starts, np.array(labels))
+
+
+def _truncated(ids: list[int], max_tokens: int) -> list[int]:
+    return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]
 
 
 def batches(
     lengths: NDArray[np.int64], tokens: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of one epoch in batches of about `tokens`, shuffled, with texts of like length together."""
+    """Yield the row numbers of one epoch in shuffled batches of about `tokens`, each of similar lengths."""
     order = generator.permutation(len(lengths))
     for shuffled in np.array_split(order, max(1, len(order) // 4096)):
         pool = shuffled[np.argsort(lengths[shuffled], kind="stable")]

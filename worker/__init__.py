@@ -2,6 +2,6 @@
 
 import sys
 
-# Importing openvino or nncf would start a thread that reports to their maker. A program that reads other
-# people's texts talks to nobody it was not told to; both do without when the module cannot be imported.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # which is how an import is forbidden
+# Importing openvino or nncf starts a thread that sends usage data to their maker. This program reads other
+# people's texts and sends nothing. Both libraries work without telemetry when its module cannot be imported.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None makes the import fail

@@ -22,7 +22,7 @@ from bench.report import heading, machine, spread, verdict, version_line
 from bench.texts import add_text_arguments, statistics_of, texts_name, texts_of_round
 from local.logs import Log
 from parity.exact import exact_pack
-from parity.stock import Stock, StockError
+from parity.stock import StockError, StockPipeline
 from worker.engines.factory import build_engine
 from worker.packs.pack import Pack
 from worker.scoring.classifier import Classifier
@@ -66,7 +66,9 @@ def _run(options: Namespace, _log: Log) -> Report:
 
 
 @contextmanager
-def _contenders(options: Namespace, pack: Pack, workshop: Path) -> Iterator[tuple[list[Contender], Stock]]:
+def _contenders(
+    options: Namespace, pack: Pack, workshop: Path
+) -> Iterator[tuple[list[Contender], StockPipeline]]:
     """Load all contenders; the stock pipeline is the last of them."""
     exact = exact_pack(base_checkpoint(), workshop / "fp32")
     threads, log = options.threads, workshop / "stock.log"
@@ -78,7 +80,7 @@ def _contenders(options: Namespace, pack: Pack, workshop: Path) -> Iterator[tupl
             (_TORCH, exact, "torch"),
         )
     ]
-    with Stock(base_checkpoint(), max_tokens=pack.max_tokens, threads=threads, log=log) as stock:
+    with StockPipeline(base_checkpoint(), max_tokens=pack.max_tokens, threads=threads, log=log) as stock:
         yield [*ours, Contender(_STOCK, stock.scores, min(options.stock, options.count))], stock
 
 

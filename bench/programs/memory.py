@@ -72,7 +72,7 @@ def _score_batches(batches: int, seed: int) -> _MemoryMeter:
     """Load the pack as a child does, and score random texts until that many batches are done."""
     settings = Settings.read()
     pack = load_pack(settings.pack)
-    with SharedBlocks().shared():
+    with SharedBlocks(enabled=settings.shared_weights).shared():
         engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
     budget = settings.batch_tokens or engine.batch_tokens
     classifier = Classifier(pack, engine, batch_tokens=budget)

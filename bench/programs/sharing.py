@@ -32,6 +32,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, log: Log) -> Report:
     pack = load_pack(options.pack) if options.pack else int8_pack()
+    os.environ.setdefault("SENTIMENT_SHARED_WEIGHTS", "true")
     os.environ["SENTIMENT_PACK"] = str(pack.directory)
     one, two = (_children_mib(count, log) for count in (1, 2))
     ratio = sum(two) / sum(one)

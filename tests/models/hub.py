@@ -1,4 +1,6 @@
-"""A stand-in for ModelScope: the two calls of a download, answered over HTTP, well or badly."""
+"""A stand-in for ModelScope: an HTTP server for the two calls of a download, with faults on demand."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -14,7 +16,7 @@ MODEL = "iic/nlp_structbert_sentiment-classification_chinese-tiny"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves a directory as the model `MODEL`. `fault` (cut, stall or none) is what befalls its weights."""
+    """Serves a directory as the model `MODEL`. `fault` cuts or stalls the download of the weights."""
 
     daemon_threads = True
 
@@ -30,8 +32,8 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-def impatience(folder: Path, endpoint: str) -> dict[str, str]:
-    """What makes ModelScope's client ask a stand-in, keep what it fetches in the folder, and give up soon."""
+def short_timeouts(folder: Path, endpoint: str) -> dict[str, str]:
+    """Return the environment that points ModelScope's client at a stand-in, a cache and short timeouts."""
     return {
         "MODELSCOPE_ENDPOINT": endpoint,
         "MODELSCOPE_CACHE": str(folder / "cache"),
@@ -97,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_hub(directory: Path) -> Iterator[Hub]:
-    """Run the stand-in for the length of the context."""
+    """Run the stand-in inside the context."""
     hub = Hub(directory)
     thread = threading.Thread(target=hub.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,6 @@
-"""Tiny checkpoints in every layout that is in circulation. Random weights, scaled so that verdicts differ."""
+"""Tiny checkpoints in every layout, with random weights that are scaled so that verdicts differ."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -25,7 +27,7 @@ CONFIG = {
 
 
 def weights(prefix: str = "bert.", head: str = "classifier.", shape: BertShape = SHAPE) -> dict[str, Tensor]:
-    """The same random weights under any prefixes, with the position ids that old checkpoints carry."""
+    """Return the same random weights under any prefixes, with the position ids of older checkpoints."""
     torch.manual_seed(3)
     renamed = {prefix + "embeddings.position_ids": torch.arange(shape.positions)[None]}
     for name, value in BertClassifier(shape).state_dict().items():
@@ -35,7 +37,7 @@ def weights(prefix: str = "bert.", head: str = "classifier.", shape: BertShape =
 
 
 def write_source(directory: Path, tensors: Mapping[str, Tensor] | None = None, **config: Any) -> Path:
-    """A whole directory: weights, config.json and vocab.txt."""
+    """Write a complete directory: weights, config.json and vocab.txt."""
     directory.mkdir(parents=True)
     save_file(dict(tensors or weights()), directory / "model.safetensors")
     (directory / "config.json").write_text(json.dumps(CONFIG | config), "utf-8")
@@ -49,7 +51,7 @@ def set_json(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_modelscope_source(directory: Path) -> Path:
-    """A source in the layout of ModelScope's StructBERT: a backbone with a head, in a pickle."""
+    """Write a source in the layout of ModelScope's StructBERT: a backbone with a head, in a pickle."""
     tensors = weights("encoder.", "head.classifier.")
     write_source(directory, tensors)
     for name in ("config.json", "model.safetensors"):

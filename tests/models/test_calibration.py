@@ -1,22 +1,24 @@
-"""Confidence is fitted to labelled texts: what is found is what the texts were drawn with."""
+"""Calibration recovers the temperature and the bound with which labels were drawn."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
-from worker.packing.calibration import find_uncertain_below, fit_temperature
+from worker.packing.calibration import fit_temperature, fit_uncertain_below
 
 
 def draw(temperature: float, texts: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
-    """Logits, and labels that are positive as often as the logits over the temperature promise."""
+    """Return logits, and labels drawn with the probabilities of logits / temperature."""
     random = np.random.default_rng(1)
     logits = random.normal(0, 3, texts)
     return logits, (random.random(texts) < 1 / (1 + np.exp(-logits / temperature))).astype(np.int64)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_labels_were_drawn_with_is_found(temperature: float) -> None:
+def test_the_temperature_of_the_labels_is_recovered(temperature: float) -> None:
     assert fit_temperature(*draw(temperature)) == pytest.approx(temperature, rel=0.06)
 
 
@@ -29,17 +31,17 @@ def test_a_model_that_is_always_right_or_never_has_a_bounded_temperature() -> No
 def test_confidence_that_is_honest_is_uncertain_below_three_quarters() -> None:
     random = np.random.default_rng(1)
     confidence = random.uniform(0.5, 1, 20_000)
-    assert find_uncertain_below(confidence, random.random(20_000) < confidence) == pytest.approx(
+    assert fit_uncertain_below(confidence, random.random(20_000) < confidence) == pytest.approx(
         0.75, abs=0.03
     )
 
 
-def test_the_least_confidence_that_is_right_often_enough_is_not_uncertain() -> None:
+def test_the_lowest_confidence_that_is_accurate_enough_is_not_uncertain() -> None:
     confidence = np.array([0.6, 0.7, 0.81239, 0.9])
-    assert find_uncertain_below(confidence, np.array([False, False, True, True])) == 0.8123
+    assert fit_uncertain_below(confidence, np.array([False, False, True, True])) == 0.8123
 
 
 def test_the_threshold_has_its_bounds() -> None:
     confidence = np.array([0.6, 0.9])
-    assert find_uncertain_below(confidence, np.array([True, True])) == 0.6
-    assert find_uncertain_below(confidence, np.array([False, False])) == 1.0
+    assert fit_uncertain_below(confidence, np.array([True, True])) == 0.6
+    assert fit_uncertain_below(confidence, np.array([False, False])) == 1.0

@@ -1,4 +1,6 @@
-"""Models come from ModelScope by its own client: whole, resumed after a failure, never awaited for ever."""
+"""A download from ModelScope is complete, is resumed after a failure, and fails when the hub is silent."""
+
+from __future__ import annotations
 
 import os
 import subprocess
@@ -14,7 +16,7 @@ pytest.importorskip("torch")
 
 from local.ports import free_port
 from local.processes import ROOT
-from tests.models.hub import MODEL, Hub, impatience, running_hub
+from tests.models.hub import MODEL, Hub, running_hub, short_timeouts
 from tests.models.sources import TEXTS, write_source
 from worker.packs.pack import load_pack
 
@@ -29,11 +31,11 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def run(folder: Path, endpoint: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a module with ModelScope's client pointed at a stand-in, without patience."""
+    """Run a module with ModelScope's client pointed at a stand-in, with short timeouts."""
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env=os.environ | impatience(folder, endpoint),
+        env=os.environ | short_timeouts(folder, endpoint),
         capture_output=True,
         text=True,
         timeout=140,
@@ -42,9 +44,9 @@ def run(folder: Path, endpoint: str, *command: str) -> subprocess.CompletedProce
 
 
 def fetch(folder: Path, endpoint: str, model: str = MODEL) -> subprocess.CompletedProcess[str]:
-    """The fetching alone, the error as the command prints it."""
+    """Download only; print the error as the command does."""
     code = (
-        "from worker.packing import PackError\n"
+        "from worker.packs.pack import PackError\n"
         "from worker.packing.hub import download\n"
         f"try: print(download({model!r}, 'master'))\n"
         "except PackError as error: raise SystemExit(str(error))"
@@ -60,7 +62,7 @@ def test_a_download_that_was_cut_off_is_resumed_and_becomes_a_pack(hub: Hub, tmp
     hub.fault = "cut"
     failed = run(tmp_path, hub.url, *make)
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1].startswith(f"{MODEL} at master: {WEIGHTS} did not come")
+    assert failed.stderr.splitlines()[-1].startswith(f"{MODEL} at master: {WEIGHTS} cannot be downloaded")
     assert not out.parent.exists()
     hub.fault = ""
     made = run(tmp_path, hub.url, *make)
@@ -76,11 +78,11 @@ def test_a_download_that_stalls_ends_with_the_reason(hub: Hub, tmp_path: Path) -
     assert time.monotonic() - start < 40
     assert failed.returncode == 1
     last = failed.stderr.splitlines()[-1]
-    assert last.startswith(f"{MODEL} at master: {WEIGHTS} did not come from ModelScope whole (")
+    assert last.startswith(f"{MODEL} at master: {WEIGHTS} cannot be downloaded from ModelScope (")
     assert "timed out" in last
 
 
-def test_what_was_fetched_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
+def test_a_complete_download_is_reused(hub: Hub, tmp_path: Path) -> None:
     first, second = fetch(tmp_path, hub.url), fetch(tmp_path, hub.url)
     assert first.returncode == second.returncode == 0
     directory = Path(second.stdout.splitlines()[-1])
@@ -88,15 +90,15 @@ def test_what_was_fetched_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None
     assert (directory / WEIGHTS).read_bytes() == (hub.directory / WEIGHTS).read_bytes()
 
 
-def test_a_hub_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_hub_that_does_not_answer_is_reported_in_one_line(tmp_path: Path) -> None:
     failed = fetch(tmp_path, f"http://127.0.0.1:{free_port()}")
     last = failed.stderr.splitlines()[-1]
-    assert last.startswith(f"{MODEL} at master: ModelScope does not give it (")
+    assert last.startswith(f"{MODEL} at master: cannot be downloaded from ModelScope (")
     assert "Connection refused" in last
 
 
-def test_a_model_that_does_not_exist_is_told_in_one_line(hub: Hub, tmp_path: Path) -> None:
+def test_a_model_that_does_not_exist_is_reported_in_one_line(hub: Hub, tmp_path: Path) -> None:
     failed = fetch(tmp_path, hub.url, "iic/none")
     last = failed.stderr.splitlines()[-1]
-    assert last.startswith("iic/none at master: ModelScope does not give it (")
+    assert last.startswith("iic/none at master: cannot be downloaded from ModelScope (")
     assert "record not found" in last

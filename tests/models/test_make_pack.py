@@ -1,4 +1,6 @@
-"""A StructBERT-layout checkpoint becomes a pack that answers like it. Needs torch, nncf and safetensors."""
+"""A StructBERT-layout checkpoint becomes a pack with the same verdicts. Needs torch, nncf, safetensors."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +42,7 @@ def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
     assert loaded == pack
     assert loaded.max_tokens == 32
     assert loaded.precision == "int8"
-    assert "int8 gives the label of fp32 to" in loaded.reason
+    assert "int8 agrees with fp32 on" in loaded.reason
     assert loaded.measured["texts"] == len(TEXTS)
     assert loaded.measured["max_probability_drift"] < 0.05
     assert loaded.measured["batch_invariant"] is True
@@ -78,11 +80,11 @@ def test_a_pack_without_its_reference_says_so_to_the_torch_engine(tmp_path: Path
         build_engine(without, "torch", device="cpu", threads=1)
 
 
-def test_int8_that_strays_too_far_is_not_served(tmp_path: Path) -> None:
+def test_int8_that_drifts_too_far_is_not_served(tmp_path: Path) -> None:
     exact = make_pack(replace(recipe(tmp_path), min_agreement=1.01))
     assert exact.precision == "fp32"
-    assert exact.reason.startswith("int8 gives the label of fp32 to only ")
-    assert exact.reason.endswith("101.00% were asked for")
+    assert exact.reason.startswith("int8 agrees with fp32 on only ")
+    assert exact.reason.endswith("101.00% is required")
     assert exact.path("model.bin").stat().st_size < exact.measured["fp32_bytes"]
     np.testing.assert_allclose(probabilities(exact, "openvino"), probabilities(exact, "torch"), atol=1e-6)
 
@@ -142,10 +144,10 @@ def test_the_command_makes_shows_and_verifies(tmp_path: Path, capsys: pytest.Cap
     made = load_pack(tmp_path / "pack")
     assert made.id == "my-model"
     assert len(made.revision) == 12
-    for part in ("my-model", "int8 gives fp32's label", "probability drift, most", "x\n", "MiB", "yes"):
+    for part in ("my-model", "int8 agrees with fp32", "probability drift, maximum", "x\n", "MiB", "yes"):
         assert part in printed
     assert main(["verify", str(tmp_path / "pack"), *texts]) == 0
-    assert "the label of the reference for" in capsys.readouterr().out
+    assert "agrees with the reference on" in capsys.readouterr().out
     set_json(source / "config.json", CONFIG | {"model_type": "gpt2"})
     assert main(["make", "--source", str(source), "--out", str(tmp_path / "other"), *texts]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("config.json: model_type is 'gpt2'")
@@ -153,7 +155,7 @@ def test_the_command_makes_shows_and_verifies(tmp_path: Path, capsys: pytest.Cap
     assert "nowhere: neither a directory nor a ModelScope id" in capsys.readouterr().err
 
 
-def test_a_graph_that_does_not_answer_like_its_reference_fails_the_check(
+def test_a_graph_that_disagrees_with_its_reference_fails_the_check(
     pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = {name: value * -1 if "classifier" in name else value for name, value in weights().items()}
@@ -168,7 +170,7 @@ def test_a_graph_that_does_not_answer_like_its_reference_fails_the_check(
     )
     (tmp_path / "texts").write_text("\n".join(TEXTS), "utf-8")
     assert main(["verify", str(stranger.directory), "--calibration", str(tmp_path / "texts")]) == 1
-    assert "model.bin: gives the label of the reference for" in capsys.readouterr().err
+    assert "model.bin: agrees with the reference on" in capsys.readouterr().err
 
 
 def test_a_pack_without_reference_is_checked_against_a_source_of_8_bit_rows(
@@ -184,12 +186,12 @@ def test_a_pack_without_reference_is_checked_against_a_source_of_8_bit_rows(
     assert main(asked) == 0
     assert "agreement not checked" in capsys.readouterr().out
     assert main([*asked, "--source", str(plain.source)]) == 0
-    assert "the label of the reference for 100.00%" in capsys.readouterr().out
+    assert "agrees with the reference on 100.00%" in capsys.readouterr().out
 
     turned = {name: value * -1 if "classifier" in name else value for name, value in weights().items()}
     save_file(compress(turned), path)
     assert main([*asked, "--source", str(plain.source)]) == 1
-    assert "model.bin: gives the label of the reference for" in capsys.readouterr().err
+    assert "model.bin: agrees with the reference on" in capsys.readouterr().err
 
 
 def probabilities(pack: Pack, engine: str) -> list[float]:

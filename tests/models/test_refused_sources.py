@@ -1,4 +1,6 @@
-"""A source that cannot be served is refused, by file and cause."""
+"""A source that cannot be served is refused with the file and the cause."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("key", ["allow_remote", "plugins", "auto_map"])
 def test_a_source_that_asks_to_run_code_is_refused(source: Path, name: str, key: str) -> None:
     set_json(source / name, CONFIG | {key: ["x"]})
-    with pytest.raises(PackError, match=rf"{name}: asks for {key}"):
+    with pytest.raises(PackError, match=rf"{name}: sets {key}"):
         read_source(source)
 
 
@@ -59,7 +61,7 @@ def test_labels_are_found_where_modelscope_looks(
         read_source(source)
 
 
-def test_the_mapping_that_modelscope_finds_first_counts(source: Path) -> None:
+def test_the_mapping_that_modelscope_reads_first_wins(source: Path) -> None:
     set_json(source / "config.json", CONFIG | {"id2label": {"0": "正面", "1": "负面"}})
     set_json(source / "label_mapping.json", {"负面": 0, "正面": 1})
     read_source(source)
@@ -103,13 +105,13 @@ def test_a_cased_tokenizer_is_refused(source: Path) -> None:
 
 def test_a_config_that_lacks_a_number_is_refused(source: Path) -> None:
     set_json(source / "config.json", {"num_hidden_layers": 2})
-    with pytest.raises(PackError, match=r"config\.json: lack 'num_attention_heads'"):
+    with pytest.raises(PackError, match=r"config\.json: 'num_attention_heads' is missing"):
         read_source(source)
 
 
 def test_broken_json_is_refused(source: Path) -> None:
     (source / "configuration.json").write_text("{", "utf-8")
-    with pytest.raises(PackError, match=r"configuration\.json: is not JSON"):
+    with pytest.raises(PackError, match=r"configuration\.json: not JSON"):
         read_source(source)
 
 
@@ -131,7 +133,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 
 def test_a_model_without_a_classifier_is_refused(tmp_path: Path) -> None:
     headless = {name: value for name, value in weights().items() if "classifier" not in name}
-    with pytest.raises(PackError, match=r"no classifier\.weight; the checkpoint was not fine-tuned"):
+    with pytest.raises(PackError, match=r"no classifier\.weight; the checkpoint is not fine-tuned"):
         read_source(write_source(tmp_path / "source", headless))
 
 

@@ -1,4 +1,6 @@
-"""The torch engine serves the weights that a pack keeps: exactly on the CPU, in mixed precision on a GPU."""
+"""The torch engine serves the reference weights: in fp32 on the CPU, in mixed precision on a GPU."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -27,7 +29,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
-    """A pack in fp32, which the weights that it keeps must answer like."""
+    """An fp32 pack, whose graph and reference weights give equal verdicts."""
     root = tmp_path_factory.mktemp("torch")
     recipe = Recipe(write_source(root / "source"), root / "pack", "tiny", "1", TEXTS, min_agreement=1.01)
     return make_pack(recipe)
@@ -40,15 +42,15 @@ def probabilities(pack: Pack, engine: str, device: str = "cpu") -> list[float]:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_verdicts_are_those_of_the_graph(pack: Pack, device: str) -> None:
-    apart = 1e-6 if device == "cpu" else 0.02
+def test_verdicts_equal_those_of_the_graph(pack: Pack, device: str) -> None:
+    tolerance = 1e-6 if device == "cpu" else 0.02
     np.testing.assert_allclose(
-        probabilities(pack, "torch", device), probabilities(pack, "openvino"), atol=apart
+        probabilities(pack, "torch", device), probabilities(pack, "openvino"), atol=tolerance
     )
 
 
 @pytest.mark.parametrize("mixed", [torch.bfloat16, torch.float16])
-def test_mixed_precision_strays_a_little_and_answers_in_fp32(pack: Pack, mixed: Any) -> None:
+def test_mixed_precision_drifts_a_little_and_returns_fp32(pack: Pack, mixed: Any) -> None:
     ids = np.array([[2, 7, 8, 9, 3, 0], [2, 10, 11, 12, 13, 3]], np.int64)
     mask = (ids > 0).astype(np.int64)
     exact = TorchEngine(pack, device="cpu", threads=1).logits(ids, mask)
@@ -58,14 +60,12 @@ def test_mixed_precision_strays_a_little_and_answers_in_fp32(pack: Pack, mixed: 
     np.testing.assert_allclose(rough, exact, atol=0.05)
 
 
-def test_a_gpu_is_given_larger_batches_than_a_processor(pack: Pack) -> None:
+def test_a_gpu_gets_larger_batches_than_a_cpu(pack: Pack) -> None:
     assert TorchEngine(pack, device="cpu", threads=1).batch_tokens < CUDA_BATCH_TOKENS
 
 
 @pytest.mark.parametrize(("asked", "children"), [("", 1), ("3", 3)])
-def test_a_gpu_is_given_one_child_unless_told_otherwise(
-    monkeypatch: pytest.MonkeyPatch, asked: str, children: int
-) -> None:
+def test_a_gpu_gets_one_child_by_default(monkeypatch: pytest.MonkeyPatch, asked: str, children: int) -> None:
     monkeypatch.setenv("ENGINE", "torch")
     monkeypatch.setenv("DEVICE", "cuda")
     if asked:
@@ -74,7 +74,7 @@ def test_a_gpu_is_given_one_child_unless_told_otherwise(
 
 
 @pytest.mark.timeout(200)
-def test_a_worker_serves_with_the_engine_that_is_asked_for(pack: Pack, tmp_path: Path) -> None:
+def test_a_worker_serves_with_the_chosen_engine(pack: Pack, tmp_path: Path) -> None:
     variables = {"ENGINE": "torch", "SENTIMENT_PACK": str(pack.directory)}
     with started_stack(tmp_path, **variables) as stack, Client(stack.url) as client:
         assert client.info()["model"]["engine"] == "torch"
@@ -83,9 +83,9 @@ def test_a_worker_serves_with_the_engine_that_is_asked_for(pack: Pack, tmp_path:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_worker_without_the_gpu_it_is_to_use_ends_with_one_clear_line(redis_url: str) -> None:
+def test_a_worker_without_its_gpu_exits_with_one_clear_line(redis_url: str) -> None:
     done = run_worker(redis_url, ENGINE="torch", DEVICE="cuda")
     assert done.returncode != 0
     last = done.stderr.splitlines()[-1]
-    assert re.search(r"cannot serve .*device cuda: torch finds none; install a CUDA build of torch", last)
+    assert re.search(r"cannot serve .*device cuda: torch finds no GPU; install a CUDA build of torch", last)
     assert "Traceback" not in done.stderr

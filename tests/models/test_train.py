@@ -1,5 +1,7 @@
 """The training script, whole, on a corpus of a few invented sentences. Needs torch and scikit-learn."""
 
+from __future__ import annotations
+
 import gzip
 import subprocess
 import sys
@@ -29,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def train(data: Path, *arguments: str) -> str:
-    """Run the script; returns what it says."""
+    """Run the script; return its output."""
     files = [f"--{name}={data / name}.csv.gz" for name in ("train", "dev")]
     files += [f"--unlabelled={data / 'lines.txt.gz'}", f"--out={data / 'out'}"]
     done = subprocess.run(
@@ -42,14 +44,14 @@ def train(data: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_training_learns_what_the_labels_say_and_leaves_a_source(data: Path) -> None:
+def test_training_learns_the_labels_and_writes_a_source(data: Path) -> None:
     said = train(data, "--finetune-tokens", "60000", "--finetune-rate", "2e-3", "--batch-tokens", "512")
     accuracies = [float(line.split()[2].rstrip(",")) for line in said.splitlines() if "dev accuracy" in line]
     assert accuracies[-1] > 0.95
     assert read_source(data / "out" / "source").shape.width == 32
 
 
-def test_training_goes_on_from_its_checkpoints(data: Path) -> None:
+def test_training_resumes_from_its_checkpoints(data: Path) -> None:
     train(data, "--stage", "pretrain")
     kept = (data / "out" / "pretrain.pt").stat().st_mtime_ns
     train(data, "--stage", "finetune", "--finetune-tokens", "2000")
@@ -58,7 +60,7 @@ def test_training_goes_on_from_its_checkpoints(data: Path) -> None:
     assert (data / "out" / "pretrain.pt").stat().st_mtime_ns == kept
 
 
-def test_training_goes_on_from_a_checkpoint_of_another_run(data: Path) -> None:
+def test_training_starts_from_a_checkpoint_of_another_run(data: Path) -> None:
     train(data, "--finetune-tokens", "2000")
     first = read_source((data / "out").rename(data / "first") / "source")
     train(data, f"--start={first.vocabulary.parent}", "--pretrain-tokens", "0", "--finetune-tokens", "0")

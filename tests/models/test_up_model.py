@@ -1,4 +1,6 @@
-"""`make up MODEL=` makes a pack once, serves it, says which model answers, and leaves nothing half made."""
+"""`make up MODEL=` makes a pack once, serves it, names the model, and leaves no partial pack."""
+
+from __future__ import annotations
 
 import shutil
 import signal
@@ -15,7 +17,7 @@ pytest.importorskip("nncf")
 from local.processes import ROOT
 from tests.conftest import eventually
 from tests.local.test_up import Up, up
-from tests.models.hub import MODEL, impatience, running_hub
+from tests.models.hub import MODEL, running_hub, short_timeouts
 from tests.models.sources import write_modelscope_source
 
 _MAKING_S = 120
@@ -24,13 +26,13 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Path]:
-    """A source whose name no other run has; what is kept of it goes with the test."""
+    """A source with a unique name. Its pack is deleted after the test."""
     name = f"test-{tmp_path.name}-{time.time_ns()}"
     yield write_modelscope_source(tmp_path / name)
-    shutil.rmtree(kept(name), ignore_errors=True)
+    shutil.rmtree(pack_directory(name), ignore_errors=True)
 
 
-def kept(name: str) -> Path:
+def pack_directory(name: str) -> Path:
     return ROOT / ".run" / "packs" / name
 
 
@@ -42,7 +44,7 @@ def test_a_pack_is_made_once_and_the_model_that_answers_is_named(source: Path, t
     with up(tmp_path, MODEL=str(source)) as first:
         eventually(lambda: "is served" in first.printed, within_s=_MAKING_S)
         first.await_verdict()
-        (pack,) = kept(source.name).iterdir()
+        (pack,) = pack_directory(source.name).iterdir()
         assert "exporting to OpenVINO" in first.printed
         assert f"  model   {source.name} {pack.name} (openvino)\n" in first.printed
         model = httpx2.get(page_url(first) + "v1/info", trust_env=False).json()["model"]
@@ -57,17 +59,19 @@ def test_a_pack_is_made_once_and_the_model_that_answers_is_named(source: Path, t
 
 def test_a_model_of_the_hub_is_resumed_after_a_failure_and_served(tmp_path: Path) -> None:
     revision = f"test-{time.time_ns()}"
-    pack = kept(MODEL.replace("/", "--")) / revision
+    pack = pack_directory(MODEL.replace("/", "--")) / revision
     with running_hub(write_modelscope_source(tmp_path / "hub")) as hub:
-        asked = impatience(tmp_path, hub.url) | {"MODEL": MODEL, "REVISION": revision}
+        environment = short_timeouts(tmp_path, hub.url) | {"MODEL": MODEL, "REVISION": revision}
         hub.fault = "cut"
-        with up(tmp_path, **asked) as failed:
+        with up(tmp_path, **environment) as failed:
             assert failed.process.wait(timeout=100) == 1
             last = failed.printed.splitlines()[-1]
-            assert last.startswith(f"{MODEL} at {revision}: pytorch_model.bin did not come from ModelScope")
+            assert last.startswith(
+                f"{MODEL} at {revision}: pytorch_model.bin cannot be downloaded from ModelScope"
+            )
         assert not pack.exists()
         hub.fault = ""
-        with up(tmp_path, **asked) as running:
+        with up(tmp_path, **environment) as running:
             eventually(lambda: "is served" in running.printed, within_s=_MAKING_S)
             running.await_verdict()
             assert f"  model   {MODEL} {revision} (openvino)\n" in running.printed
@@ -81,7 +85,7 @@ def test_ctrl_c_while_a_pack_is_made_leaves_nothing(source: Path, tmp_path: Path
         eventually(lambda: "exporting to OpenVINO" in running.printed, within_s=_MAKING_S)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(timeout=100) == 0
-    assert list(kept(source.name).iterdir()) == []
+    assert list(pack_directory(source.name).iterdir()) == []
     assert "Traceback" not in running.printed
 
 
@@ -91,4 +95,4 @@ def test_a_source_that_is_refused_ends_the_start_with_the_reason(source: Path, t
         assert running.process.wait(timeout=100) == 1
         assert running.printed.splitlines()[-1] == f"vocab.txt: missing from {source}"
         assert "│" not in running.printed
-    assert not kept(source.name).exists()
+    assert not pack_directory(source.name).exists()

@@ -1,4 +1,6 @@
-"""What was scored lately is not scored again, and comes back as it was."""
+"""The cache returns the same logits as the engine and computes each row once."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +22,13 @@ TEXTS = ["质量很好，物流也快", "太差了，再也不买", "还行吧",
 
 
 class Scorer:
-    """Gives a row its length, and tells which rows it was asked for."""
+    """Returns the length of each row as its logit, and records the rows of each call."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.calls: list[list[int]] = []
 
     def __call__(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        self.asked.append([len(row) for row in rows])
+        self.calls.append([len(row) for row in rows])
         return np.array([float(len(row)) for row in rows])
 
 
@@ -40,28 +42,28 @@ def test_a_row_is_scored_once() -> None:
     assert (logits.tolist(), known.tolist()) == ([1, 2], [False, False])
     logits, known = cache.logits([row(2), row(3), row(1)], scorer)
     assert (logits.tolist(), known.tolist()) == ([2, 3, 1], [True, False, True])
-    assert scorer.asked == [[1, 2], [3]]
+    assert scorer.calls == [[1, 2], [3]]
 
 
-def test_the_row_that_was_asked_for_longest_ago_leaves_first() -> None:
+def test_the_least_recently_used_row_is_evicted() -> None:
     cache, scorer = LogitCache(2), Scorer()
     for rows in ([row(1), row(2)], [row(1)], [row(3)]):
         cache.logits(rows, scorer)
     assert cache.logits([row(1), row(2), row(3)], scorer)[1].tolist() == [True, False, True]
 
 
-def test_more_rows_than_there_is_room_for_are_all_scored() -> None:
+def test_more_rows_than_the_cache_holds_are_all_scored() -> None:
     logits, known = LogitCache(1).logits([row(3), row(1), row(2)], Scorer())
     assert (logits.tolist(), known.tolist()) == ([3, 1, 2], [False] * 3)
 
 
-def test_without_room_every_row_is_scored() -> None:
+def test_a_cache_of_size_zero_scores_every_row() -> None:
     cache, scorer = LogitCache(0), Scorer()
     assert not any(cache.logits([row(1)], scorer)[1].any() for _ in range(2))
-    assert scorer.asked == [[1], [1]]
+    assert scorer.calls == [[1], [1]]
 
 
-def test_a_pass_that_fails_leaves_nothing_behind() -> None:
+def test_a_failed_pass_caches_nothing() -> None:
     cache, scorer = LogitCache(10), Scorer()
 
     def fail(_: Sequence[Sequence[int]]) -> NDArray[np.float64]:
@@ -76,14 +78,14 @@ def verdicts(classifier: Classifier, questions: Sequence[Question]) -> list[Verd
     return [each for each in classifier.answer(questions) if isinstance(each, Verdict)]
 
 
-def test_remembered_verdicts_are_those_that_are_computed() -> None:
+def test_cached_verdicts_equal_computed_ones() -> None:
     options = Options(on_long_text=OnLongText.WINDOW, sentences=True, explain=True)
     questions = [Question(text, options) for text in [*TEXTS, "好" * 600]]
     engine = build_engine(PACK, "openvino", device="cpu", threads=1)
-    remembering = Classifier(PACK, engine, batch_tokens=512, cache_rows=1000)
+    caching = Classifier(PACK, engine, batch_tokens=512, cache_rows=1000)
     computed = verdicts(Classifier(PACK, engine, batch_tokens=512), questions)
-    assert verdicts(remembering, questions) == computed
-    again = verdicts(remembering, questions)
+    assert verdicts(caching, questions) == computed
+    again = verdicts(caching, questions)
     assert [(each.positive_prob, each.sentences, each.highlights) for each in again] == [
         (each.positive_prob, each.sentences, each.highlights) for each in computed
     ]
@@ -91,11 +93,11 @@ def test_remembered_verdicts_are_those_that_are_computed() -> None:
     assert not any(each.cached for each in computed)
 
 
-def test_a_text_is_cached_only_if_all_that_is_asked_of_it_is_known() -> None:
+def test_a_verdict_is_cached_only_if_all_of_its_rows_are() -> None:
     engine = build_engine(PACK, "openvino", device="cpu", threads=1)
-    remembering = Classifier(PACK, engine, batch_tokens=512, cache_rows=1000)
+    caching = Classifier(PACK, engine, batch_tokens=512, cache_rows=1000)
     text = "质量很好。客服不理人。"
-    remembering.classify([text])
-    (with_sentences,) = verdicts(remembering, [Question(text, Options(sentences=True))])
-    (plain,) = remembering.classify([text])
+    caching.classify([text])
+    (with_sentences,) = verdicts(caching, [Question(text, Options(sentences=True))])
+    (plain,) = caching.classify([text])
     assert (with_sentences.cached, plain.cached) == (False, True)

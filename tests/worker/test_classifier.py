@@ -1,4 +1,6 @@
-"""A verdict belongs to its text alone, whatever else is scored with it and whatever the text holds."""
+"""A verdict depends on its text alone, not on the batch; every text gets one."""
+
+from __future__ import annotations
 
 import random
 import subprocess
@@ -27,7 +29,7 @@ OPTIONS = [Options(*values) for values in product(OnLongText, (False, True), (Fa
 
 
 class Recording:
-    """An engine that answers from the ids alone and keeps the shapes it was given."""
+    """An engine whose logits depend on the ids alone; it records the shapes of its inputs."""
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -52,7 +54,9 @@ def test_an_answer_is_the_same_bit_for_bit_in_1000_random_batches(classifier: Cl
     generator = random.Random(7)
     short = generator.sample([text for text in TEXTS if len(text) <= 40], 40)
     texts = [*short, "".join(short[:15])]
-    alone = {asked: classifier.answer([asked])[0] for asked in starmap(Question, product(texts, OPTIONS))}
+    alone = {
+        question: classifier.answer([question])[0] for question in starmap(Question, product(texts, OPTIONS))
+    }
     plain = [question for question in alone if question.options == PLAIN]
     for _ in range(1000):
         batch = [*generator.choices(plain, k=generator.randint(1, 6)), generator.choice(list(alone))]
@@ -90,17 +94,17 @@ def test_odd_texts_get_a_verdict(classifier: Classifier, text: str) -> None:
     assert 2 <= verdict.tokens <= 256
 
 
-def test_a_long_text_says_that_it_was_cut(classifier: Classifier) -> None:
+def test_a_long_text_is_marked_as_truncated(classifier: Classifier) -> None:
     short, long = classifier.classify(["好" * 254, "好" * 255])
     assert (short.tokens, short.text_tokens, short.truncated) == (256, 256, False)
     assert (long.tokens, long.text_tokens, long.truncated) == (256, 257, True)
 
 
-def test_nothing_in_nothing_out(classifier: Classifier) -> None:
+def test_no_texts_give_no_verdicts(classifier: Classifier) -> None:
     assert classifier.classify([]) == []
 
 
-def test_plain_praise_and_complaint_are_told_apart(classifier: Classifier) -> None:
+def test_plain_praise_is_positive_and_a_complaint_negative(classifier: Classifier) -> None:
     praise, complaint = classifier.classify(
         ["质量很好，非常满意，推荐购买！", "质量太差了，非常失望，再也不买了。"]
     )
@@ -124,7 +128,7 @@ def test_verdicts_come_back_in_the_order_of_the_texts() -> None:
     assert together == [classifier.classify([text])[0] for text in TEXTS]
 
 
-def test_between_batches_runs_before_every_forward_and_can_stop() -> None:
+def test_on_batch_is_called_before_every_forward_and_can_stop_the_pass() -> None:
     engine, calls = Recording(), []
     classifier = Classifier(load_pack(EMBEDDED), engine, batch_tokens=256)
     classifier.classify(TEXTS, on_batch=lambda: calls.append(len(engine.shapes)))

@@ -1,4 +1,6 @@
-"""`worker.evaluate` measures what a pack's verdicts are worth, and names what is wrong with a file."""
+"""`worker.evaluate` measures accuracy and calibration, and names what is wrong with a file."""
+
+from __future__ import annotations
 
 import gzip
 import json
@@ -12,7 +14,7 @@ import pytest
 
 from samples.shipped import REVIEWS_FILE
 from worker.evaluate.__main__ import main
-from worker.evaluate.labelled import LabelledFileError, read
+from worker.evaluate.labelled import LabelledFileError, read_labelled
 from worker.evaluate.measures import Scored, calibration_error, measure, reliability
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +37,7 @@ def run(path: Path, *options: str) -> int:
     return main(["--pack", str(EMBEDDED), str(path), *options])
 
 
-def test_accuracy_f1_and_confusion_are_what_can_be_counted_by_hand() -> None:
+def test_accuracy_f1_and_confusion_match_a_count_by_hand() -> None:
     measures = measure(scored([0.9, 0.8, 0.6, 0.3, 0.1], [1, 1, 0, 0, 1]))
     assert (measures["texts"], measures["positive"], measures["negative"]) == (5, 3, 2)
     assert measures["accuracy"] == 0.6
@@ -45,8 +47,8 @@ def test_accuracy_f1_and_confusion_are_what_can_be_counted_by_hand() -> None:
     assert measures["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-4)
 
 
-def test_the_calibration_error_is_the_gap_between_sure_and_right() -> None:
-    # Four texts 0.95 sure of which two are right, six texts 0.65 sure of which all are right.
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    # Four texts with confidence 0.95, two of them correct; six with confidence 0.65, all correct.
     measured = scored([0.95, 0.95, 0.05, 0.05] + [0.65] * 6, [1, 0, 0, 1] + [1] * 6)
     assert calibration_error(measured) == pytest.approx(0.4 * 0.45 + 0.6 * 0.35)
     assert [(part.texts, round(part.accuracy, 2)) for part in reliability(measured)] == [(6, 1), (4, 0.5)]
@@ -63,23 +65,23 @@ def test_the_shipped_reviews_are_measured_by_domain(capsys: pytest.CaptureFixtur
     assert 0.6 < measures["accuracy"] <= 1
     assert measures["by"] == "domain"
     assert sum(part["texts"] for part in measures["domains"].values()) == 200
-    right = sum(part["accuracy"] * part["texts"] for part in measures["domains"].values())
-    assert right / 200 == pytest.approx(measures["accuracy"], abs=1e-3)
+    correct = sum(part["accuracy"] * part["texts"] for part in measures["domains"].values())
+    assert correct / 200 == pytest.approx(measures["accuracy"], abs=1e-3)
 
 
 def test_gzip_a_byte_order_mark_and_other_columns_are_read(tmp_path: Path) -> None:
     path = file_of(tmp_path, gzip.compress(b"\xef\xbb\xbf" + ROWS.encode()), "texts.csv.gz")
-    found = read(path)
-    assert found.texts == ["很好", "太差了", "不错，推荐"]
-    assert found.labels == [1, 0, 1]
-    assert (found.by, found.domains) == ("domain", ["hotel", "film", "film"])
-    assert read(path, "text").by == "text"
+    labelled = read_labelled(path)
+    assert labelled.texts == ["很好", "太差了", "不错，推荐"]
+    assert labelled.labels == [1, 0, 1]
+    assert (labelled.by, labelled.domains) == ("domain", ["hotel", "film", "film"])
+    assert read_labelled(path, "text").by == "text"
 
 
 def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
     path = file_of(tmp_path, 'label,text\n1,"很好\n，""真的"""\n')
-    assert read(path).texts == ['很好\n，"真的"']
-    assert read(path).by is None
+    assert read_labelled(path).texts == ['很好\n，"真的"']
+    assert read_labelled(path).by is None
 
 
 @pytest.mark.parametrize(
@@ -90,19 +92,17 @@ def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
         ("text,label\n", "line 2: missing, expected at least one row"),
         ("text,label\n很好,1\n差,2\n", r"line 3, column label: '2', expected 0 \(negative\) or 1"),
         ("text,label\n很好\n", "line 2, column label: missing"),
-        ("text,label\n很好,不错,1\n", "line 2: more columns than the header has"),
+        ("text,label\n很好,不错,1\n", "line 2: more columns than the header"),
         (b"text,label\n\xba\xc3,1\n", "line 2: byte 0xba at position 0 is not UTF-8"),
         ('text,label\n"很好,1\n', "expected CSV"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, content: str | bytes, cause: str) -> None:
     with pytest.raises(LabelledFileError, match=cause):
-        read(file_of(tmp_path, content))
+        read_labelled(file_of(tmp_path, content))
 
 
-def test_a_file_that_is_not_there_or_cut_off_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_or_truncated_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none.csv") == 1
     assert f"{tmp_path / 'none.csv'}: cannot be read: No such file" in capsys.readouterr().err
     assert run(file_of(tmp_path, gzip.compress(ROWS.encode())[:-10], "cut.csv.gz")) == 1
@@ -111,7 +111,7 @@ def test_a_file_that_is_not_there_or_cut_off_is_named(
     assert "no column city among text,label,domain" in capsys.readouterr().err
 
 
-def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plot_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "picture.png"
     assert run(REVIEWS_FILE, "--plot", str(picture)) == 0
     assert json.loads(capsys.readouterr().out)["texts"] == 200
@@ -119,13 +119,13 @@ def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert picture.stat().st_size > 10_000
 
 
-def test_a_picture_of_one_text_is_drawn(tmp_path: Path) -> None:
+def test_a_plot_of_one_text_is_drawn(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     assert run(file_of(tmp_path, "text,label\n很好,1\n"), "--plot", str(picture)) == 0
     assert picture.exists()
 
 
-def test_without_matplotlib_only_a_picture_is_refused_and_with_the_remedy(tmp_path: Path) -> None:
+def test_without_matplotlib_only_a_plot_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = file_of(tmp_path, ROWS)
     code = (
         "import sys; sys.modules['matplotlib'] = None; "

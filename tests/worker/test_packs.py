@@ -1,5 +1,7 @@
 """A pack is served only when it is complete and unchanged."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
@@ -91,7 +93,7 @@ def test_broken_json_is_refused(copy: Path) -> None:
         load_pack(copy)
 
 
-def test_a_left_out_file_is_named_with_its_remedy(copy: Path) -> None:
+def test_a_file_that_the_pack_lacks_is_named_with_the_remedy(copy: Path) -> None:
     files = {
         name: digest for name, digest in load_pack(copy).files.items() if name != "reference.safetensors"
     }
@@ -102,7 +104,7 @@ def test_a_left_out_file_is_named_with_its_remedy(copy: Path) -> None:
 
 def test_the_command_verifies_and_explains(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(copy)]) == 0
-    assert "files as made" in capsys.readouterr().out
+    assert "files unchanged" in capsys.readouterr().out
     (copy / "vocab.txt").unlink()
     assert main(["verify", str(copy)]) == 1
     assert "vocab.txt: missing" in capsys.readouterr().err
@@ -118,7 +120,7 @@ def test_the_command_shows_the_card(copy: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out)["files"] == pack.files
 
 
-def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> None:
+def test_without_torch_the_command_reports_what_it_did_not_check(copy: Path) -> None:
     reference = copy / "reference.safetensors"
     reference.write_bytes(b"not read without torch")
     change(copy, files={**load_pack(copy).files, reference.name: file_sha256(reference)})
@@ -133,12 +135,12 @@ def test_without_torch_the_command_says_what_it_could_not_check(copy: Path) -> N
         check=False,
     )
     assert done.returncode == 0
-    assert "4 files as made" in done.stdout
+    assert "4 files unchanged" in done.stdout
     assert "agreement not checked: engine torch needs torch" in done.stdout
 
 
-def test_a_pack_without_reference_weights_says_what_it_could_not_check(
+def test_without_reference_weights_the_command_reports_what_it_did_not_check(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["verify", str(EMBEDDED)]) == 0
-    assert "agreement not checked: the pack keeps no reference weights" in capsys.readouterr().out
+    assert "agreement not checked: the pack has no reference weights" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""Texts become the ids that BERT's own tokenizer gives them; `make parity` compares ten thousand with it."""
+"""Token ids equal those of BERT's own tokenizer; `make parity` compares ten thousand texts."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -40,10 +42,10 @@ def test_a_text_has_the_tokens_that_bert_gives_it(tokenizer: Tokenizer, text: st
     assert tokenizer.encode(text).tokens == ["[CLS]", *tokens, "[SEP]"]
 
 
-def test_a_token_tells_where_in_the_text_it_stands(tokenizer: Tokenizer) -> None:
+def test_a_token_has_its_offsets_in_the_text(tokenizer: Tokenizer) -> None:
     text = "\x00好\ufffd A\u0301B\U000e0041！𫠠的"
-    places = tokenizer.encode(text).offsets[1:-1]
-    assert [text[start:end] for start, end in places] == ["好", "A", "B", "！", "𫠠", "的"]
+    offsets = tokenizer.encode(text).offsets[1:-1]
+    assert [text[start:end] for start, end in offsets] == ["好", "A", "B", "！", "𫠠", "的"]
 
 
 def test_a_vocabulary_without_its_special_tokens_is_refused(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Engines: what runs a pack."""
+"""The engines that run a pack's model, and the checks around them."""

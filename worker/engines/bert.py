@@ -1,5 +1,7 @@
 """BERT for sequence classification, under the parameter names that StructBERT and BERT checkpoints use."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class BertShape:
-    """The numbers of a BERT encoder and its classification head."""
+    """The hyperparameters of a BERT encoder and its classification head."""
 
     vocabulary: int
     positions: int
@@ -23,13 +25,13 @@ class BertShape:
     norm_epsilon: float = 1e-12
 
     @classmethod
-    def from_architecture(cls, numbers: Mapping[str, float]) -> "BertShape":
-        """The shape recorded under `architecture` in a pack's `pack.json`."""
-        return cls(**numbers)  # type: ignore[arg-type]  # JSON numbers, checked by the Pack
+    def from_architecture(cls, numbers: Mapping[str, float]) -> BertShape:
+        """Return the shape recorded under `architecture` in a pack's `pack.json`."""
+        return cls(**numbers)  # type: ignore[arg-type]  # JSON numbers, checked by load_pack
 
 
 class Embeddings(nn.Module):
-    """Token ids (n, length) to vectors (n, length, width); every token is of type zero."""
+    """Embeds token ids (n, length) as vectors (n, length, width); every token has type zero."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class Embeddings(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Embed ids (n, length)."""
+        """Return the embeddings (n, length, width) of ids (n, length)."""
         positions = self.position_embeddings.weight[: ids.shape[1]]
         summed = self.word_embeddings(ids) + positions + self.token_type_embeddings.weight[0]
         normed: Tensor = self.dropout(self.LayerNorm(summed))
@@ -48,7 +50,10 @@ class Embeddings(nn.Module):
 
 
 def _explicit_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """What torch's fused attention computes, whose backward takes a quarter of a training step on CPU."""
+    """Return what torch's fused attention computes.
+
+    Used in training only: on a CPU, the backward pass of the fused one takes a quarter of a training step.
+    """
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
     return scores.softmax(-1).to(value.dtype) @ value
 
@@ -64,7 +69,7 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(shape.width, shape.width)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """Mix hidden states (n, length, width)."""
+        """Return the mixed hidden states (n, length, width)."""
         query, key, value = (self._split(part(hidden)) for part in (self.query, self.key, self.value))
         mix = _explicit_attention if self.training else functional.scaled_dot_product_attention
         return mix(query, key, value, bias).transpose(1, 2).flatten(2)
@@ -75,7 +80,7 @@ class SelfAttention(nn.Module):
 
 
 class Residual(nn.Module):
-    """Dense layer, then the residual and the layer norm after it."""
+    """A dense layer, then the residual connection and the layer norm."""
 
     def __init__(self, inputs: int, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -84,13 +89,13 @@ class Residual(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        """Bring `inner` (n, length, inputs) back to the width of `residual`."""
+        """Project `inner` (n, length, inputs) to the width of `residual` and add both."""
         normed: Tensor = self.LayerNorm(self.dropout(self.dense(inner)) + residual)
         return normed
 
 
 class Layer(nn.Module):
-    """One encoder layer: attention and feed-forward, each with its residual."""
+    """One encoder layer: attention and feed-forward, each with a residual connection."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -101,7 +106,7 @@ class Layer(nn.Module):
         self.output = Residual(shape.intermediate, shape, dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """Hidden states (n, length, width) to the next layer's."""
+        """Return the hidden states (n, length, width) after this layer."""
         attended = self.attention["output"](self.attention["self"](hidden, bias), hidden)
         widened = functional.gelu(self.intermediate["dense"](attended))
         out: Tensor = self.output(widened, attended)
@@ -109,7 +114,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and pooler: what a checkpoint keeps under `bert.`."""
+    """Embeddings, layers and pooler: the part of a checkpoint under `bert.`."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -119,7 +124,7 @@ class Encoder(nn.Module):
         self.pooler = nn.ModuleDict({"dense": nn.Linear(shape.width, shape.width)})
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Last hidden state (n, length, width) of ids and mask (n, length)."""
+        """Return the last hidden state (n, length, width) of ids and mask, both (n, length)."""
         hidden: Tensor = self.embeddings(ids)
         bias = (1.0 - mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
         for layer in self.encoder["layer"]:  # type: ignore[attr-defined]  # a ModuleList is iterable
@@ -128,7 +133,7 @@ class Encoder(nn.Module):
 
 
 class BertClassifier(nn.Module):
-    """Ids and mask, both int64 (n, length), to logits (n, labels)."""
+    """Classifies ids and mask, both int64 (n, length)."""
 
     def __init__(self, shape: BertShape, dropout: float = 0.0) -> None:
         super().__init__()
@@ -136,10 +141,10 @@ class BertClassifier(nn.Module):
         self.classifier = nn.Linear(shape.width, shape.labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits, negative then positive."""
+        """Return the logits (n, 2), negative then positive."""
         return self.classify(self.bert(ids, mask))
 
     def classify(self, hidden: Tensor) -> Tensor:
-        """Logits from the encoder's last hidden state (n, length, width)."""
+        """Return the logits (n, 2) from the encoder's last hidden state (n, length, width)."""
         logits: Tensor = self.classifier(torch.tanh(self.bert.pooler["dense"](hidden[:, 0])))
         return logits

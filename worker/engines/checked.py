@@ -1,4 +1,6 @@
-"""What every engine must keep to, checked with each forward: a verdict is never made of something else."""
+"""Checks of every forward: no verdict is made from malformed inputs or unusable logits."""
+
+from __future__ import annotations
 
 from typing import Protocol
 
@@ -9,27 +11,27 @@ from tasks.errors import SentiqError
 from worker.engines.engine import Engine, EngineError, InferenceError
 from worker.packs.pack import Pack
 
-_TRIAL_LENGTH = 2
+_PROBE_LENGTH = 2
 
 
 class LoadedEngine(Engine, Protocol):
-    """An engine that says how many tokens a forward should have on its device."""
+    """An engine with the token budget of a forward that suits its device."""
 
     batch_tokens: int
 
 
 class CheckedEngine:
-    """An engine that has answered once: it can run the pack, and its weights are where they will stay."""
+    """An engine that has run the pack once, so it works and its weights have their final place in memory."""
 
     def __init__(self, engine: LoadedEngine, pack: Pack) -> None:
-        """Run one short row. Raises EngineError when the pack's graph or weights give no usable logits."""
+        """Run one short row. Raises EngineError when the pack's graph or weights yield no usable logits."""
         self.batch_tokens = engine.batch_tokens
         self._engine = engine
         self._max_tokens = pack.max_tokens
         self._vocabulary = pack.architecture["vocabulary"]
-        trial = np.zeros((1, _TRIAL_LENGTH), np.int64)
+        probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
-            self.logits(trial, np.ones_like(trial))
+            self.logits(probe, np.ones_like(probe))
         except SentiqError:
             raise
         except Exception as error:
@@ -37,22 +39,22 @@ class CheckedEngine:
             raise EngineError(f"pack {pack.id} cannot be run: {cause}; make it again") from error
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Engine`. Raises InferenceError."""
+        """Return the checked logits; see `Engine`. Raises InferenceError."""
         self._check_inputs(ids, mask)
         logits = self._engine.logits(ids, mask)
         if logits.shape != (len(ids), 2):
-            raise InferenceError(f"the engine answered {logits.shape} to {len(ids)} rows of two labels")
-        # A row without a token fills a batch up to its step; nobody reads what is computed for it.
+            raise InferenceError(f"the engine returned the shape {logits.shape}, expected ({len(ids)}, 2)")
+        # Rows without a token only pad the batch; their logits are never used.
         if not np.isfinite(logits[mask.any(axis=1)]).all():
-            raise InferenceError("the engine answered a number that is not finite")
+            raise InferenceError("the engine returned a logit that is not finite")
         return logits
 
     def _check_inputs(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> None:
         if ids.ndim != 2 or not ids.size:  # noqa: PLR2004  rows and tokens
-            raise InferenceError(f"ids have the shape {ids.shape}, expected rows x tokens, neither 0")
+            raise InferenceError(f"ids have the shape {ids.shape}, expected rows x tokens, both above 0")
         if mask.shape != ids.shape:
             raise InferenceError(f"the mask has the shape {mask.shape}, the ids {ids.shape}")
         if ids.shape[1] > self._max_tokens:
-            raise InferenceError(f"rows of {ids.shape[1]} tokens; the pack reads {self._max_tokens}")
+            raise InferenceError(f"rows have {ids.shape[1]} tokens, the pack allows {self._max_tokens}")
         if ids.min() < 0 or ids.max() >= self._vocabulary:
             raise InferenceError(f"an id lies outside the vocabulary of {self._vocabulary:.0f} tokens")

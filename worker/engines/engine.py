@@ -1,4 +1,6 @@
-"""The interface of engines."""
+"""The interface of an engine and its errors."""
+
+from __future__ import annotations
 
 from typing import Protocol
 
@@ -9,21 +11,21 @@ from tasks.errors import SentiqError
 
 
 class EngineError(SentiqError):
-    """An engine cannot run here, or not this pack; the message says what is missing and how to get it."""
+    """The engine cannot run on this machine or with this pack. The message names the cause and the remedy."""
 
     code = "engine_unavailable"
 
 
 class InferenceError(Exception):
-    """A forward that cannot be made, or that gave no usable logits.
+    """A forward failed, or yielded no usable logits.
 
-    No SentiqError: it concerns the texts of one batch, which a worker then tries one by one.
+    Not a SentiqError: it concerns the texts of one batch, which the worker then scores one by one.
     """
 
 
 class Engine(Protocol):
-    """A pack's graph, ready to run in the process that built it."""
+    """A pack's model, ready to run in the process that built it."""
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores (n, 2), negative then positive, of ids (n, length), in order; `mask` is 0 on padding."""
+        """Return the logits (n, 2), negative then positive, of ids (n, length); `mask` is 0 on padding."""
         ...

@@ -1,4 +1,6 @@
-"""Engines: what runs a pack."""
+"""Build an engine by name, importing its library only then."""
+
+from __future__ import annotations
 
 from typing import Protocol
 
@@ -8,20 +10,20 @@ from worker.packs.pack import Pack
 
 
 class EngineFactory(Protocol):
-    """An engine's class: loads a pack in the process that will use it, since no engine survives a fork."""
+    """An engine's class. It loads a pack in the process that uses it, since no engine survives a fork."""
 
     def __call__(self, pack: Pack, *, device: str, threads: int) -> LoadedEngine:
-        """Raise EngineError, or PackError when the pack leaves out a file that the engine needs."""
+        """Return the loaded engine. Raises EngineError, or PackError when the pack lacks a file it needs."""
         ...
 
     def require(self, device: str) -> None:
-        """Raise EngineError when this machine has no such device. A parent may ask: nothing is run."""
+        """Raise EngineError when this machine has no such device. It runs nothing: a fork stays safe."""
         ...
 
 
 def find_engine(name: str) -> EngineFactory:
-    """Import the engine `name` (openvino or torch) with its library. Raises EngineError."""
-    # Imported here because each brings a library that the other's users may not have installed.
+    """Return the class of the engine `name` (openvino or torch). Raises EngineError."""
+    # Imported here: each engine needs a library, and only the chosen one has to be installed.
     if name == "openvino":
         from worker.engines.openvino import OpenVinoEngine  # noqa: PLC0415
 
@@ -34,8 +36,8 @@ def find_engine(name: str) -> EngineFactory:
 
 
 def build_engine(pack: Pack, name: str, *, device: str, threads: int) -> CheckedEngine:
-    """Load `pack` into the engine `name` on `device` (cpu or cuda), with `threads` CPU threads.
+    """Return the engine `name` with `pack` loaded on `device` (cpu or cuda), using `threads` CPU threads.
 
-    Build it in the process that uses it: neither engine survives a fork. Raises EngineError or PackError.
+    Call it in the process that uses the engine: no engine survives a fork. Raises EngineError or PackError.
     """
     return CheckedEngine(find_engine(name)(pack, device=device, threads=threads), pack)

@@ -1,5 +1,7 @@
 """The default engine: OpenVINO on CPU threads."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ except ImportError as error:
 
 
 class OpenVinoEngine:
-    """Static int8 on the CPU. A text's logits do not depend on the other rows of its batch."""
+    """Runs the pack's graph. A row's logits do not depend on the other rows of its batch."""
 
     batch_tokens = 1_024
 
@@ -23,12 +25,12 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
-            # Some processors would otherwise answer in bf16, and verdicts would depend on the machine.
+            # Some processors would otherwise compute in bf16, and verdicts would depend on the machine.
             "INFERENCE_PRECISION_HINT": "f32",
-            # The worker pins its children itself; OpenVINO would put them all on the first cores.
+            # The worker pins its children itself; OpenVINO would pin them all to the first cores.
             "ENABLE_CPU_PINNING": False,
-            # A kernel for each operation of each shape: batches have few shapes, and making one again costs
-            # more than a short text. With too few, a mix of lengths throws them out before they are reused.
+            # The cache holds a kernel for each operation and shape. Compiling one costs more than a short
+            # text, and a smaller cache would evict kernels before a mix of lengths reuses them.
             "CPU_RUNTIME_CACHE_CAPACITY": 5_000,
         }
         path = pack.path("model.xml")
@@ -40,11 +42,11 @@ class OpenVinoEngine:
 
     @staticmethod
     def require(device: str) -> None:
-        """See `EngineFactory`."""
+        """Raise EngineError unless `device` is cpu."""
         if device != "cpu":
             raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Engine`."""
+        """Return the logits; see `Engine`."""
         outputs = self._request.infer({"ids": ids, "mask": mask}, share_inputs=True)
         return np.array(outputs["logits"], np.float32)

@@ -1,5 +1,7 @@
 """The reference engine: torch in fp32 on CPU threads, or in mixed precision on a GPU."""
 
+from __future__ import annotations
+
 import os
 
 import numpy as np
@@ -17,15 +19,15 @@ except ImportError as error:
     raise EngineError(f"engine torch needs {error.name}: pip install torch==2.13.0 safetensors") from error
 
 CPU_BATCH_TOKENS = 1_024
-# A GPU is idle between the matrix products of small batches.
+# Small batches leave a GPU idle between matrix products.
 CUDA_BATCH_TOKENS = 32_768
 
 
 class TorchEngine:
-    """The fp32 original of the pack's int8 graph; in `mixed` precision where one is given."""
+    """Runs the pack's reference weights, in fp32 or in mixed precision."""
 
     def __init__(self, pack: Pack, *, device: str, threads: int, mixed: torch.dtype | None = None) -> None:
-        """`mixed` is for matrix products; a GPU uses bf16, or fp16 where it has no bf16, unless told."""
+        """Load the weights. `mixed` is the type of matrix products; default: fp32, on a GPU bf16 or fp16."""
         self.require(device)
         torch.set_num_threads(threads)
         self.batch_tokens = CUDA_BATCH_TOKENS if device == "cuda" else CPU_BATCH_TOKENS
@@ -37,16 +39,16 @@ class TorchEngine:
 
     @staticmethod
     def require(device: str) -> None:
-        """See `EngineFactory`."""
-        # Asked otherwise, CUDA would start, and no child that is forked later could use it.
+        """Raise EngineError when `device` is cuda and torch finds no GPU."""
+        # torch's own check would initialise CUDA, and children forked later could not use it.
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError(
-                "device cuda: torch finds none; install a CUDA build of torch and a driver, or use cpu"
+                "device cuda: torch finds no GPU; install a CUDA build of torch and a driver, or use cpu"
             )
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Engine`. On a GPU nothing is waited for but the logits."""
+        """Return the logits; see `Engine`. Inputs go to a GPU without waiting for the copy."""
         inputs = torch.from_numpy(np.stack([ids, mask]))
         if self._device == "cuda":
             inputs = inputs.pin_memory().to(self._device, non_blocking=True)
@@ -58,5 +60,5 @@ class TorchEngine:
 
 
 def _fast_type() -> torch.dtype:
-    """What matrix products are fastest in on this GPU."""
+    """Return the fastest type for matrix products on this GPU."""
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -1,1 +1,1 @@
-"""Measures packs on labelled texts."""
+"""Evaluation: measure a pack's accuracy and calibration on labelled texts."""

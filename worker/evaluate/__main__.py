@@ -1,7 +1,9 @@
-"""Measure a pack on labelled texts with the classifier that serves them, and print the measures as JSON.
+"""Measure a pack on labelled texts with the classifier that workers run, and print the measures as JSON.
 
 python -m worker.evaluate --pack DIR FILE.csv[.gz]
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -17,18 +19,18 @@ from tqdm import tqdm
 from tasks.errors import SentiqError
 from tasks.vocabulary.verdicts import Verdict
 from worker.engines.factory import build_engine
-from worker.evaluate.labelled import Labelled, read
+from worker.evaluate.labelled import LabelledTexts, read_labelled
 from worker.evaluate.measures import Scored, measure
 from worker.evaluate.plot import draw, require_matplotlib
 from worker.packs.pack import Pack, load_pack
 from worker.scoring.classifier import Classifier
 
-# Sorted by length among themselves, so many texts make full batches.
-AT_ONCE = 1_024
+# The classifier sorts the texts of one call by length, so large calls fill their batches.
+TEXTS_PER_CALL = 1_024
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="python -m worker.evaluate",
         description=__doc__,
@@ -37,11 +39,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("file", type=Path, metavar="FILE.csv[.gz]", help="columns text,label (1 = positive)")
     parser.add_argument("--pack", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--by", metavar="COLUMN", help="measure also by this column; source or domain if there is one"
+        "--by", metavar="COLUMN", help="column to group by (default: source or domain, if present)"
     )
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE.png", help="confusion matrix and reliability diagram"
-    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="plot confusion matrix and reliability")
     parser.add_argument("--engine", choices=["openvino", "torch"], default="openvino")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -49,10 +49,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    """The measures of one pack on one file. Raises SentiqError, and OSError for the picture."""
+    """Return the measures of a pack on a file. Raises SentiqError, or OSError if the plot is not saved."""
     if options.plot:
         require_matplotlib()
-    labelled = read(options.file, options.by)
+    labelled = read_labelled(options.file, options.by)
     pack = load_pack(options.pack)
     engine = build_engine(pack, options.engine, device=options.device, threads=options.threads)
     classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
@@ -66,11 +66,11 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def classify(classifier: Classifier, texts: Sequence[str]) -> list[Verdict]:
-    """One verdict a text, behind a progress bar on a terminal."""
+    """Return the verdict of each text, in order. Shows progress on a terminal."""
     verdicts: list[Verdict] = []
     with tqdm(total=len(texts), unit=" texts", leave=False, disable=None) as bar:
-        for begin in range(0, len(texts), AT_ONCE):
-            part = texts[begin : begin + AT_ONCE]
+        for begin in range(0, len(texts), TEXTS_PER_CALL):
+            part = texts[begin : begin + TEXTS_PER_CALL]
             verdicts += classifier.classify(part)
             bar.update(len(part))
     return verdicts
@@ -81,8 +81,8 @@ def _describe(pack: Pack, options: argparse.Namespace) -> dict[str, Any]:
     return described | {"engine": options.engine, "device": options.device, "file": options.file.name}
 
 
-def _by(scored: Scored, labelled: Labelled) -> dict[str, Any]:
-    """The measures of each domain, by its name."""
+def _by(scored: Scored, labelled: LabelledTexts) -> dict[str, Any]:
+    """Return the measures of each domain, by name; empty without a domain column."""
     if labelled.by is None:
         return {}
     domains = np.array(labelled.domains)
@@ -91,7 +91,7 @@ def _by(scored: Scored, labelled: Labelled) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the measures; 1 means that the file or the pack cannot be used."""
+    """Print the measures. Return the exit code: 1 when the file or the pack cannot be used."""
     try:
         measures = evaluate(parse(arguments))
     except (SentiqError, OSError) as error:

@@ -1,4 +1,6 @@
-"""How right verdicts are, and how right they claim to be."""
+"""Accuracy and calibration of verdicts."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +18,7 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Scored:
-    """Verdicts beside the truth, as arrays (n,): probabilities, labels (1 = positive), and two marks."""
+    """Verdicts and true labels as arrays (n,): probability of positive, label (1 = positive), two flags."""
 
     positive: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -25,7 +27,7 @@ class Scored:
 
     @classmethod
     def of(cls, verdicts: Sequence[Verdict], labels: Sequence[int]) -> Self:
-        """Put verdicts and labels together."""
+        """Return the arrays of verdicts and labels, both in the same order."""
         return cls(
             np.array([verdict.positive_prob for verdict in verdicts], np.float64),
             np.array(labels, np.int64),
@@ -33,30 +35,30 @@ class Scored:
             np.array([verdict.truncated for verdict in verdicts], np.bool_),
         )
 
-    def where(self, chosen: NDArray[np.bool_]) -> Self:
-        """The texts that are chosen (n,)."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+    def where(self, mask: NDArray[np.bool_]) -> Self:
+        """Return the texts for which `mask` (n,) is true."""
+        return type(self)(*(getattr(self, field.name)[mask] for field in fields(self)))
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Labels of the verdicts (n,); a tie is positive."""
+        """Return the labels of the verdicts (n,); a tie is positive."""
         return (self.positive >= 0.5).astype(np.int64)  # noqa: PLR2004  the midpoint
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Probabilities of the labels of the verdicts (n,), 0.5 to 1."""
+        """Return the probability of each verdict's label (n,), 0.5 to 1."""
         return np.maximum(self.positive, 1 - self.positive)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts (2, 2) by true label, then by verdict."""
+        """Return the confusion matrix (2, 2): true label by row, verdict by column."""
         counts: NDArray[np.int64] = np.bincount(self.labels * 2 + self.predicted, minlength=4).reshape(2, 2)
         return counts
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The texts whose confidence lies in one tenth of the scale: how sure they were, how often right."""
+    """One bin of a reliability diagram: number of texts, mean confidence and accuracy."""
 
     texts: int
     confidence: float
@@ -64,7 +66,7 @@ class Bin:
 
 
 def measure(scored: Scored) -> dict[str, Any]:
-    """Every measure of at least one text, ready for JSON."""
+    """Return the measures of one or more texts, ready for JSON."""
     texts, confusion = len(scored.labels), scored.confusion
     return {
         "texts": texts,
@@ -83,18 +85,21 @@ def measure(scored: Scored) -> dict[str, Any]:
 
 
 def reliability(scored: Scored) -> list[Bin]:
-    """The tenths of the scale of confidence that hold texts, from the least sure on."""
-    right = scored.predicted == scored.labels
+    """Return the bins that contain texts, in the order of confidence. The scale has BINS bins."""
+    correct = scored.predicted == scored.labels
     numbers = np.minimum((scored.confidence * BINS).astype(int), BINS - 1)
     return [
-        Bin(int(inside.sum()), float(scored.confidence[inside].mean()), float(right[inside].mean()))
+        Bin(int(inside.sum()), float(scored.confidence[inside].mean()), float(correct[inside].mean()))
         for inside in (numbers == number for number in range(BINS))
         if inside.any()
     ]
 
 
 def calibration_error(scored: Scored) -> float:
-    """Expected calibration error: mean gap between confidence and accuracy, over bins weighted by texts."""
+    """Return the expected calibration error.
+
+    It is the mean gap between confidence and accuracy over the bins, weighted by texts.
+    """
     gaps = sum(abs(part.confidence - part.accuracy) * part.texts for part in reliability(scored))
     return gaps / len(scored.labels)
 

@@ -1,4 +1,6 @@
-"""A picture of what a pack's verdicts are worth."""
+"""Plot the confusion matrix and the reliability diagram of a pack."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -10,22 +12,22 @@ from worker.evaluate.measures import Scored, calibration_error, reliability
 from worker.packs.pack import LABELS
 
 SIZE_INCHES, DOTS_PER_INCH = (11, 5), 120
-LEAST = 0.5  # No verdict of two labels is less sure.
+MIN_CONFIDENCE = 0.5  # of two labels
 _BLUE, _GREY = "#2c6fbb", "#8a939c"
-_DARK = 0.5  # A share from which white is the better colour to write in.
-_STEPS = 25
+_DARK = 0.5  # share from which white text is readable
+_HISTOGRAM_BINS = 25
 
 
 class PlotUnavailableError(SentiqError):
-    """The library that draws is not installed."""
+    """matplotlib is not installed."""
 
     code = "plot_unavailable"
 
 
 def require_matplotlib() -> Any:
-    """Import what draws. Raises PlotUnavailableError."""
+    """Return `matplotlib.figure`. Raises PlotUnavailableError."""
     try:
-        # Not at the top: only who asks for a picture needs it.
+        # Imported here: only --plot needs it.
         import matplotlib.figure  # noqa: PLC0415
     except ImportError as error:
         raise PlotUnavailableError(
@@ -35,7 +37,7 @@ def require_matplotlib() -> Any:
 
 
 def draw(scored: Scored, title: str, path: Path) -> None:
-    """Write confusion matrix and reliability diagram as a PNG. Raises PlotUnavailableError, OSError."""
+    """Write both plots to `path` as a PNG. Raises PlotUnavailableError or OSError."""
     figure = require_matplotlib().Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     figure.suptitle(title)
     left, right = figure.subfigures(1, 2)
@@ -46,7 +48,7 @@ def draw(scored: Scored, title: str, path: Path) -> None:
 
 
 def _draw_confusion(axes: Any, scored: Scored) -> None:
-    """Counts by true label and verdict, shaded by their share of the true label."""
+    """Draw the counts by true label and verdict, shaded by their share of the true label."""
     counts = scored.confusion
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -60,12 +62,16 @@ def _draw_confusion(axes: Any, scored: Scored) -> None:
 
 
 def _draw_reliability(upper: Any, lower: Any, scored: Scored) -> None:
-    """Accuracy against confidence, and how many texts have that confidence."""
+    """Draw accuracy over confidence, and the number of texts over confidence."""
     bins = reliability(scored)
-    sure = [part.confidence for part in bins]
-    upper.plot([LEAST, 1], [LEAST, 1], color=_GREY, linestyle="--", label="as sure as right")
-    upper.plot(sure, [part.accuracy for part in bins], color=_BLUE, marker="o", label="verdicts")
+    confidence = [part.confidence for part in bins]
+    upper.plot(
+        [MIN_CONFIDENCE, 1], [MIN_CONFIDENCE, 1], color=_GREY, linestyle="--", label="perfectly calibrated"
+    )
+    upper.plot(confidence, [part.accuracy for part in bins], color=_BLUE, marker="o", label="verdicts")
     upper.set(title=f"Reliability (ECE {calibration_error(scored):.3f})", ylabel="accuracy", ylim=(0, 1.05))
     upper.legend(loc="lower right")
-    lower.hist(scored.confidence, bins=_STEPS, range=(LEAST, 1), color=_BLUE, edgecolor="white")
-    lower.set(xlabel="confidence", ylabel="texts", xlim=(LEAST, 1.01))
+    lower.hist(
+        scored.confidence, bins=_HISTOGRAM_BINS, range=(MIN_CONFIDENCE, 1), color=_BLUE, edgecolor="white"
+    )
+    lower.set(xlabel="confidence", ylabel="texts", xlim=(MIN_CONFIDENCE, 1.01))

@@ -1,1 +1,1 @@
-"""Making and checking packs; needs torch and NNCF where one is made."""
+"""Packing: convert a checkpoint to a pack, measure it, check it again. Making a pack needs torch and NNCF."""

@@ -1,4 +1,6 @@
-"""`python -m worker.packing make|verify|show`: make a pack from a checkpoint, check one, or look at one."""
+"""`python -m worker.packing make|verify|show`: make a pack from a checkpoint, check a pack, or show it."""
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -12,6 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from tasks.errors import SentiqError
+from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
 from worker.packing.origin import Origin, find_origin
 from worker.packing.verify import check_graph, with_reference
@@ -20,45 +23,45 @@ from worker.packs.pack import Pack, PackError, load_pack
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "samples" / "calibration.txt"
 INTERRUPTED = 130
 
-# OpenVINO's converter makes an error of its own out of an interrupt, or goes on without a word.
-_stopped = Event()
-
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m worker.packing", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser(
-        "make", help="StructBERT-layout checkpoint to a pack (needs: make .venv/.models)"
+        "make", help="make a pack from a StructBERT-layout checkpoint (needs: make .venv/.models)"
     )
     make.add_argument("--source", required=True, help="a directory, or a ModelScope id (owner/name)")
     make.add_argument("--out", type=Path, required=True)
     make.add_argument("--id", help="default: the ModelScope id, or the directory's name")
-    make.add_argument("--revision", help="default: master, or digits that change with the directory's files")
+    make.add_argument("--revision", help="default: master; for a directory, a hash of its files")
     make.add_argument("--max-tokens", type=int, default=512)
-    make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and to calibrate on")
+    make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and calibrate on")
     make.add_argument("--reference", choices=["exact", "compact", "none"], default="exact",
-                      help="how to keep the weights of the torch engine")  # fmt: skip
+                      help="how to store the weights of the torch engine")  # fmt: skip
     verify = commands.add_parser(
         "verify", help="check every file, and the graph against the reference weights"
     )
     for command in (make, verify):
-        command.add_argument("--calibration", type=Path, default=CALIBRATION_TEXTS, help="texts, one a line")
-        command.add_argument("--min-agreement", type=float, default=0.99, help="least share of equal labels")
-    verify.add_argument("--source", type=Path, help="the checkpoint, for a pack without reference weights")
-    show = commands.add_parser("show", help="print what a pack is")
-    show.add_argument("--json", action="store_true", help="as pack.json has it")
+        command.add_argument(
+            "--calibration", type=Path, default=CALIBRATION_TEXTS, help="file of texts, one a line"
+        )
+        command.add_argument(
+            "--min-agreement", type=float, default=0.99, help="required share of equal labels"
+        )
+    verify.add_argument("--source", type=Path, help="checkpoint of a pack without reference weights")
+    show = commands.add_parser("show", help="print the card of a pack")
+    show.add_argument("--json", action="store_true", help="print pack.json instead")
     for command in (verify, show):
         command.add_argument("pack", type=Path)
     return parser.parse_args(arguments)
 
 
-def make(options: argparse.Namespace) -> None:
-    """Make the pack that the command line describes, and print its card."""
+def make(options: argparse.Namespace, stopped: Event) -> None:
+    """Make a pack and print its card. Raises KeyboardInterrupt after a step if `stopped` is set."""
     _prepare_terminal()
-    # Imported here because torch and nncf are installed only where packs are made.
+    # Imported here: torch and NNCF are installed only where packs are made.
     try:
-        from worker.evaluate.labelled import read_labelled  # noqa: PLC0415
         from worker.packing.make import Recipe, make_pack  # noqa: PLC0415
         from worker.packs.reference import Reference  # noqa: PLC0415
     except ImportError as error:
@@ -70,33 +73,38 @@ def make(options: argparse.Namespace) -> None:
         id=options.id or origin.id,
         revision=origin.revision,
         calibration=options.calibration.read_text("utf-8").splitlines(),
-        labelled=list(zip(*read_labelled(options.labelled), strict=True)) if options.labelled else (),
+        labelled=_read_pairs(options.labelled) if options.labelled else (),
         max_tokens=options.max_tokens,
         min_agreement=options.min_agreement,
         reference=Reference(options.reference),
     )
-    print(f"\n{card(make_pack(recipe, _go_on_unless_stopped))}")
+
+    def raise_if_stopped() -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+
+    print(f"\n{card(make_pack(recipe, raise_if_stopped))}")
+
+
+def _read_pairs(path: Path) -> list[tuple[str, int]]:
+    labelled = read_labelled(path)
+    return list(zip(labelled.texts, labelled.labels, strict=True))
 
 
 def _download(origin: Origin) -> Path:
     from worker.packing.hub import download  # noqa: PLC0415
 
-    logging.getLogger(__name__).info("fetching %s at %s from ModelScope", origin.id, origin.revision)
+    logging.getLogger(__name__).info("downloading %s at %s from ModelScope", origin.id, origin.revision)
     return download(origin.id, origin.revision)
 
 
-def _go_on_unless_stopped() -> None:
-    if _stopped.is_set():
-        raise KeyboardInterrupt
-
-
 def _prepare_terminal() -> None:
-    """Steps as lines; progress bars on a terminal only, on the side of the errors."""
+    """Log each step as a line on standard error, and show progress bars only on a terminal."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("worker.packing").setLevel(logging.INFO)
     quiet = not sys.stderr.isatty()
     if quiet:
-        os.environ["TQDM_DISABLE"] = "1"  # ModelScope's, read when tqdm is imported
+        os.environ["TQDM_DISABLE"] = "1"  # for ModelScope; read when tqdm is imported
     try:
         import nncf  # noqa: PLC0415
         import rich  # noqa: PLC0415
@@ -107,8 +115,8 @@ def _prepare_terminal() -> None:
 
 
 def verify(pack: Pack, options: argparse.Namespace) -> None:
-    """Check the graph; the files were checked when the pack was loaded."""
-    print(f"{pack.id} {pack.revision}: {len(pack.files)} files as made")
+    """Check the graph and print the results. `load_pack` has checked the files."""
+    print(f"{pack.id} {pack.revision}: {len(pack.files)} files unchanged")
     texts = options.calibration.read_text("utf-8").splitlines()
     with with_reference(pack, options.source) as compared:
         for line in check_graph(compared, texts, options.min_agreement):
@@ -116,17 +124,20 @@ def verify(pack: Pack, options: argparse.Namespace) -> None:
 
 
 def show(pack: Pack, options: argparse.Namespace) -> None:
-    """Print the card."""
+    """Print the card, or with --json the fields of the pack."""
     fields = asdict(pack) | {"directory": str(pack.directory)}
     print(json.dumps(fields, ensure_ascii=False, indent=2) if options.json else card(pack))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 means that the pack or its source cannot be used, and the last line says why."""
+def main(arguments: Sequence[str] | None = None, stopped: Event | None = None) -> int:
+    """Run one command. Return the exit code: 1 when the pack or its source cannot be used.
+
+    The last line on standard error then names the cause. `stopped` is set by a signal; see `run`.
+    """
     options = parse(arguments)
     try:
         if options.command == "make":
-            make(options)
+            make(options, stopped or Event())
         else:
             {"verify": verify, "show": show}[options.command](load_pack(options.pack), options)
     except KeyboardInterrupt:
@@ -138,18 +149,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> int:
-    """Run `main`; whoever stops this program finds no half-made pack: both signals unwind it."""
+    """Run `main` so that SIGINT and SIGTERM unwind it and leave no partial pack.
+
+    An event records the signal, because OpenVINO's converter may replace or swallow the KeyboardInterrupt.
+    """
+    stopped = Event()
 
     def stop(*_: object) -> None:
-        _stopped.set()
+        stopped.set()
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        return main()
+        return main(stopped=stopped)
     except Exception:
-        if not _stopped.is_set():
+        if not stopped.is_set():
             raise
         return INTERRUPTED
 

@@ -1,17 +1,20 @@
-"""A pack as a person reads it."""
+"""The card of a pack: a table of what it is, how it was measured, and its files."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 
 from worker.packs.pack import Pack
 
 MIB = 2**20
-FORMS = {
-    "texts": ("texts measured on", "{:.0f}"),
-    "agreement_with_fp32": ("int8 gives fp32's label", "{:.2%}"),
+# Title and format of each measure.
+MEASURES = {
+    "texts": ("texts measured", "{:.0f}"),
+    "agreement_with_fp32": ("int8 agrees with fp32", "{:.2%}"),
     "mean_probability_drift": ("probability drift, mean", "{:.5f}"),
-    "max_probability_drift": ("probability drift, most", "{:.5f}"),
-    "batch_invariant": ("same alone and in batches", ""),
-    "speed_ratio": ("int8 against fp32, texts/s", "{:.2f}x"),
+    "max_probability_drift": ("probability drift, maximum", "{:.5f}"),
+    "batch_invariant": ("batch-invariant", ""),
+    "speed_ratio": ("speed, int8 over fp32", "{:.2f}x"),
     "fp32_bytes": ("size of the fp32 graph", "{:.1f} MiB"),
     "int8_bytes": ("size of the int8 graph", "{:.1f} MiB"),
     "dev_accuracy": ("accuracy as served", "{:.4f}"),
@@ -21,21 +24,21 @@ FORMS = {
 
 
 def card(pack: Pack) -> str:
-    """A table of what the pack is and how it was found to compare with its fp32 original."""
+    """Return the card as text: a block each for the pack, its measures and its files."""
     facts = [
         ("model", f"{pack.id} {pack.revision}"),
         ("architecture", _architecture(pack)),
-        ("reads", f"{pack.max_tokens} tokens"),
+        ("longest text", f"{pack.max_tokens} tokens"),
         ("labels", ", ".join(pack.labels)),
-        ("arithmetic", pack.precision),
-        ("because", pack.reason or "not recorded"),
+        ("precision", pack.precision),
+        ("reason", pack.reason or "not recorded"),
         ("temperature", f"{pack.temperature:g}"),
         ("uncertain below", f"{pack.uncertain_below:g}"),
     ]
     files = [
         (name, f"{_size(pack, name)}, sha256 {digest[:12]}…") for name, digest in sorted(pack.files.items())
     ]
-    return "\n\n".join(_table(rows) for rows in (facts, list(_measured(pack)), files) if rows)
+    return "\n\n".join(_table(rows) for rows in (facts, list(_measures(pack)), files) if rows)
 
 
 def _architecture(pack: Pack) -> str:
@@ -43,13 +46,13 @@ def _architecture(pack: Pack) -> str:
     return f"BERT, {layers} layers x {width} wide, vocabulary of {vocabulary}"
 
 
-def _measured(pack: Pack) -> Iterable[tuple[str, str]]:
-    for name, (title, form) in FORMS.items():
+def _measures(pack: Pack) -> Iterable[tuple[str, str]]:
+    for name, (title, form) in MEASURES.items():
         if name in pack.measured:
-            yield title, _shown(name, form, pack.measured[name])
+            yield title, _formatted(name, form, pack.measured[name])
 
 
-def _shown(name: str, form: str, value: float) -> str:
+def _formatted(name: str, form: str, value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return form.format(value / MIB if name.endswith("_bytes") else value)

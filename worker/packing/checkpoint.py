@@ -1,4 +1,6 @@
-"""The files of a checkpoint, read without running anything that such a file may hold."""
+"""Read the files of a checkpoint without running any code that they may contain."""
+
+from __future__ import annotations
 
 import json
 import pickle
@@ -17,11 +19,10 @@ SINGLE, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "py
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Tensors by the checkpoint's own names, from safetensors (one file or shards) before a pickle.
+    """Return the tensors by the checkpoint's own names.
 
-    Matrices that are kept as 8-bit rows (see `worker.packing.reference`) come in fp32.
-
-    Raises PackError naming the file and the cause.
+    One safetensors file is preferred over shards, and shards over a pickle. Matrices that are stored as 8-bit
+    rows (see `worker.packs.reference`) are returned in fp32. Raises PackError with the file and the cause.
     """
     if (directory / SINGLE).is_file():
         return _read_safetensors(directory / SINGLE)
@@ -29,17 +30,17 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
         return _read_shards(directory / INDEX)
     if (directory / PICKLE).is_file():
         return _read_pickle(directory / PICKLE)
-    raise PackError(f"{SINGLE}, {INDEX}, {PICKLE}: none of them is in {directory}")
+    raise PackError(f"{SINGLE}, {INDEX}, {PICKLE}: all missing from {directory}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of a JSON file, none when it is not there. Raises PackError."""
+    """Return the settings in a JSON file; empty when it does not exist. Raises PackError."""
     try:
         settings = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     except ValueError as error:
-        raise PackError(f"{path.name}: is not JSON ({error})") from error
+        raise PackError(f"{path.name}: not JSON ({error})") from error
     if not isinstance(settings, dict):
-        raise PackError(f"{path.name}: is not a JSON object")
+        raise PackError(f"{path.name}: not a JSON object")
     return settings
 
 
@@ -54,7 +55,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PackError(f"{index.name}: has no readable weight_map ({error!r})") from error
+        raise PackError(f"{index.name}: no readable weight_map ({error!r})") from error
     weights: dict[str, Tensor] = {}
     for name in names:
         if Path(name).name != name:
@@ -68,11 +69,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         weights = torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         cause = str(error).partition("\n")[0]
-        raise PackError(
-            f"{path.name}: holds more than tensors, and such code is never run ({cause})"
-        ) from error
+        raise PackError(f"{path.name}: contains code, which is never run ({cause})") from error
     except (RuntimeError, EOFError, OSError) as error:
         raise PackError(f"{path.name}: cannot be read ({error})") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise PackError(f"{path.name}: is not a mapping of names to tensors")
+        raise PackError(f"{path.name}: not a mapping of names to tensors")
     return weights

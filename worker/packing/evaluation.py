@@ -1,4 +1,6 @@
-"""The trial: both graphs over the same texts, and which of them the pack will serve."""
+"""Evaluate the fp32 and the int8 graph over the same texts, and select the one that the pack serves."""
+
+from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
@@ -9,13 +11,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.packing.calibration import find_uncertain_below, fit_temperature
-from worker.packing.measure import (
+from worker.packing.calibration import fit_temperature, fit_uncertain_below
+from worker.packing.comparison import (
     Drift,
     Logits,
     batch_invariant,
-    drift,
     load_batches,
+    measure_drift,
     positive,
     score,
     speed_ratio,
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One graph, loaded, and the logits that it answered to the rows (n,)."""
+    """A loaded graph with its logits (n,) of the rows."""
 
     pack: Pack
     batches: Batches
@@ -38,75 +40,75 @@ class Candidate:
     logits: Logits
 
     @classmethod
-    def tried(cls, pack: Pack, rows: Sequence[Row]) -> Self:
+    def scored(cls, pack: Pack, rows: Sequence[Row]) -> Self:
         """Load the graph and score the rows."""
         batches = load_batches(pack)
         return cls(pack, batches, rows, score(batches, rows, pack.precision))
 
     @cached_property
     def invariant(self) -> bool:
-        """Whether a text's neighbours leave its answer alone; found out when asked, for it takes its time."""
+        """Return whether a text's logit is the same in any batch. Slow, so computed on first use."""
         return batch_invariant(self.batches, self.rows)
 
     @property
     def graph_bytes(self) -> int:
-        """Size of the graph's files."""
+        """Return the size of the graph's files."""
         return sum(self.pack.path(name).stat().st_size for name in ("model.xml", "model.bin"))
 
     def accuracy(self, labels: NDArray[np.int64]) -> float:
-        """Share of rows with their label (1 = positive)."""
+        """Return the share of rows that the graph labels as in `labels` (n,), 1 = positive."""
         return float(np.mean((self.logits >= 0) == (labels == 1)))
 
 
-def choose(
+def select_pack(
     exact: Pack, quantised: Pack, rows: Sequence[Row], labels: Sequence[int], min_agreement: float
 ) -> Pack:
-    """The pack to serve, measured: int8 unless it strays from fp32, or a text's neighbours change its answer.
+    """Return the pack to serve with its measures: int8 if it agrees with fp32 and is batch-invariant.
 
-    `labels` (1 = positive), one a row or none, also give accuracy, temperature and `uncertain_below`.
+    `labels` (1 = positive), one a row or none, add accuracy, temperature and `uncertain_below`.
     """
     logger.info("measuring both graphs on %d texts", len(rows))
-    fp32, int8 = Candidate.tried(exact, rows), Candidate.tried(quantised, rows)
-    apart = drift(fp32.logits, int8.logits)
-    precision, reason = judge(apart, int8, min_agreement)
-    chosen = int8 if precision == "int8" else fp32
-    pack, measured = chosen.pack, _compared(fp32, int8, apart) | {"batch_invariant": chosen.invariant}
+    fp32, int8 = Candidate.scored(exact, rows), Candidate.scored(quantised, rows)
+    drift = measure_drift(fp32.logits, int8.logits)
+    precision, reason = select_precision(drift, int8, min_agreement)
+    selected = int8 if precision == "int8" else fp32
+    pack, measured = selected.pack, _compared(fp32, int8, drift) | {"batch_invariant": selected.invariant}
     if labels:
         truth = np.array(labels, np.int64)
         measured |= {"dev_accuracy_fp32": fp32.accuracy(truth), "dev_accuracy_int8": int8.accuracy(truth)}
-        measured["dev_accuracy"] = chosen.accuracy(truth)
-        pack = _calibrated(pack, chosen.logits, truth)
+        measured["dev_accuracy"] = selected.accuracy(truth)
+        pack = _calibrated(pack, selected.logits, truth)
     rounded = {name: _rounded(value) for name, value in measured.items()}
     return replace(pack, reason=reason, measured=rounded)
 
 
-def _compared(fp32: Candidate, int8: Candidate, apart: Drift) -> dict[str, float]:
+def _compared(fp32: Candidate, int8: Candidate, drift: Drift) -> dict[str, float]:
     return {
         "texts": len(fp32.rows),
-        "agreement_with_fp32": apart.agreement,
-        "mean_probability_drift": apart.mean,
-        "max_probability_drift": apart.most,
+        "agreement_with_fp32": drift.agreement,
+        "mean_probability_drift": drift.mean,
+        "max_probability_drift": drift.max,
         "fp32_bytes": fp32.graph_bytes,
         "int8_bytes": int8.graph_bytes,
         "speed_ratio": speed_ratio(fp32.batches, int8.batches, fp32.rows),
     }
 
 
-def judge(apart: Drift, quantised: Candidate, min_agreement: float) -> tuple[str, str]:
-    """The precision to serve, and why."""
-    share = f"{apart.agreement:.2%} of {len(quantised.logits)} texts"
-    if apart.agreement < min_agreement:
-        return "fp32", f"int8 gives the label of fp32 to only {share}; {min_agreement:.2%} were asked for"
+def select_precision(drift: Drift, quantised: Candidate, min_agreement: float) -> tuple[str, str]:
+    """Return the precision to serve, `int8` or `fp32`, and the reason."""
+    share = f"{drift.agreement:.2%} of {len(quantised.logits)} texts"
+    if drift.agreement < min_agreement:
+        return "fp32", f"int8 agrees with fp32 on only {share}, and {min_agreement:.2%} is required"
     if not quantised.invariant:
-        return "fp32", "int8 answers differently for a text alone and in a batch"
-    return "int8", f"int8 gives the label of fp32 to {share}"
+        return "fp32", "int8 depends on the batch: a text alone has another logit"
+    return "int8", f"int8 agrees with fp32 on {share}"
 
 
 def _calibrated(pack: Pack, logits: Logits, labels: NDArray[np.int64]) -> Pack:
     temperature = fit_temperature(logits, labels)
     probabilities = positive(logits, temperature)
     confidence = np.maximum(probabilities, 1 - probabilities)
-    uncertain_below = find_uncertain_below(confidence, (logits >= 0) == (labels == 1))
+    uncertain_below = fit_uncertain_below(confidence, (logits >= 0) == (labels == 1))
     return replace(pack, temperature=temperature, uncertain_below=uncertain_below)
 
 

@@ -1,4 +1,6 @@
-"""Models on ModelScope: fetched whole before anything is read, and resumed when a fetch was cut off."""
+"""Download a model from ModelScope. Apart from `origin` because it needs ModelScope's client."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -11,27 +13,33 @@ try:
     from modelscope import snapshot_download
     from modelscope_hub.errors import FileDownloadError, HubError
 except ImportError as error:
-    raise PackError(f"fetching from ModelScope needs {error.name}: make .venv/.models") from error
+    raise PackError(f"downloading from ModelScope needs {error.name}: make .venv/.models") from error
 
 
 def download(model_id: str, revision: str) -> Path:
-    """The directory of the model's files, under MODELSCOPE_CACHE. Raises PackError naming the cause."""
+    """Return the directory of the model's files, under MODELSCOPE_CACHE, once every file is complete.
+
+    A download that was cut off is resumed. Raises PackError.
+    """
     try:
         return Path(snapshot_download(model_id, revision=revision, allow_patterns=list(FILES)))
     except FileDownloadError as error:
         name, cause = next(iter(error.failed_files.items()))
         raise PackError(
-            f"{model_id} at {revision}: {name} did not come from ModelScope whole ({_cause(cause)}); "
-            "what came is kept, and the next start goes on from there"
+            f"{model_id} at {revision}: {name} cannot be downloaded from ModelScope ({_cause(cause)}); "
+            "the next start resumes it"
         ) from error
     except (HubError, requests.RequestException, OSError) as error:
-        raise PackError(f"{model_id} at {revision}: ModelScope does not give it ({_cause(error)})") from error
+        message = f"{model_id} at {revision}: cannot be downloaded from ModelScope ({_cause(error)})"
+        raise PackError(message) from error
 
 
 def _cause(error: BaseException) -> str:
-    """What the client says happened, and what happened at the bottom of it, on one line."""
+    """Return the client's message and the message of the root cause, on one line."""
     root = error
-    while (under := root.__cause__ or root.__context__) is not None:
-        root = under
-    said, bottom = (str(one).partition("\n")[0] for one in (error, root))
-    return said if bottom == said else f"{said.partition(': ')[0]}: {bottom}"
+    while (inner := root.__cause__ or root.__context__) is not None:
+        root = inner
+    outer_message, root_message = (str(one).partition("\n")[0] for one in (error, root))
+    if outer_message == root_message:
+        return outer_message
+    return f"{outer_message.partition(': ')[0]}: {root_message}"

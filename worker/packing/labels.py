@@ -1,4 +1,6 @@
-"""What a source calls its two labels, read where ModelScope reads it."""
+"""Check the label names of a source, which are read where ModelScope reads them."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 from worker.packing.checkpoint import read_settings
 from worker.packs.pack import LABELS, PackError
 
-# In lower case, by label.
+# Accepted names of each label, in lower case.
 NAMES = (
     ("negative", "neg", "label_0", "0", "负面", "负向", "消极", "差评"),
     ("positive", "pos", "label_1", "1", "正面", "正向", "积极", "好评"),
@@ -15,21 +17,21 @@ NAMES = (
 
 
 def check_labels(directory: Path, modelscope: dict[str, Any], config: dict[str, Any]) -> None:
-    """Refuse a source whose labels are not (negative, positive); one that names none is taken to have these.
+    """Raise PackError, naming the file, unless the labels are (negative, positive).
 
-    Raises PackError naming the file that says otherwise.
+    A source without label names is assumed to have these.
     """
-    for file, settings in _places(directory, modelscope, config):
+    for file, settings in _mappings(directory, modelscope, config):
         names = _by_number(file, settings)
         if names is not None:
             return _check(file, names)
     return None
 
 
-def _places(
+def _mappings(
     directory: Path, modelscope: dict[str, Any], config: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where a mapping may be, in the order in which ModelScope looks for one."""
+    """Yield each file that may map labels with its settings, in ModelScope's order of precedence."""
     path = directory / "label_mapping.json"
     if path.is_file():
         yield path.name, {"label2id": read_settings(path)}
@@ -39,6 +41,7 @@ def _places(
 
 
 def _by_number(file: str, settings: Any) -> dict[int, str] | None:
+    """Return the label names by number; None without a mapping."""
     try:
         if settings.get("label2id"):
             return {int(number): name for name, number in settings["label2id"].items()}

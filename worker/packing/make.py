@@ -1,4 +1,6 @@
-"""Make a pack: a StructBERT-layout checkpoint to an OpenVINO graph that was measured against its original."""
+"""Make a pack: convert a StructBERT-layout checkpoint to an OpenVINO graph and compare both."""
+
+from __future__ import annotations
 
 import logging
 import shutil
@@ -9,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import openvino
 
-from worker.packing.evaluation import choose
+from worker.packing.comparison import encode
+from worker.packing.evaluation import select_pack
 from worker.packing.graph import export_graph, joined, quantise
-from worker.packing.measure import encode
 from worker.packing.source import Source, read_source
 from worker.packs.pack import LABELS, PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make a pack from. `labelled` (text, 1 = positive), or else `calibration`, measures it."""
+    """What to make a pack from. It is measured on `labelled` (text, 1 = positive), else on `calibration`."""
 
     source: Path
     out: Path
@@ -37,10 +39,10 @@ class Recipe:
     reference: Reference = Reference.EXACT
 
 
-def make_pack(recipe: Recipe, between: Callable[[], None] = lambda: None) -> Pack:
-    """Put the pack at `recipe.out`, whole or not at all. Raises PackError when the source cannot be used.
+def make_pack(recipe: Recipe, on_step: Callable[[], None] = lambda: None) -> Pack:
+    """Return the pack, complete at `recipe.out`. Raises PackError, and then `recipe.out` is as before.
 
-    `between` is called between the steps; what it raises ends the making.
+    `on_step` is called after each step; an exception from it stops the making.
     """
     logger.info("reading %s", recipe.source)
     source = read_source(recipe.source)
@@ -48,32 +50,33 @@ def make_pack(recipe: Recipe, between: Callable[[], None] = lambda: None) -> Pac
     with TemporaryDirectory(dir=recipe.out.parent, prefix=f".{recipe.out.name}-") as workshop:
         draft = Path(workshop) / "pack"
         draft.mkdir()
-        return _install(_draft(recipe, source, draft, between), recipe.out)
+        return _install(_draft(recipe, source, draft, on_step), recipe.out)
 
 
-def _draft(recipe: Recipe, source: Source, draft: Path, between: Callable[[], None]) -> Pack:
+def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]) -> Pack:
     shutil.copyfile(source.vocabulary, draft / "vocab.txt")
     weights = write_reference(source.weights, recipe.reference, draft / REFERENCE_FILE)
-    exact, quantised = _candidates(recipe, replace(source, weights=weights), draft, between)
+    exact, quantised = _candidates(recipe, replace(source, weights=weights), draft, on_step)
     texts = [text for text, _ in recipe.labelled] or recipe.calibration
     rows = encode(texts, source.vocabulary, exact.max_tokens)
-    chosen = choose(exact, quantised, rows, [label for _, label in recipe.labelled], recipe.min_agreement)
-    between()
-    logger.info("%s is served: %s", chosen.precision, chosen.reason)
+    labels = [label for _, label in recipe.labelled]
+    selected = select_pack(exact, quantised, rows, labels, recipe.min_agreement)
+    on_step()
+    logger.info("%s is served: %s", selected.precision, selected.reason)
     for name in GRAPH_FILES:
-        chosen.path(name).replace(draft / name)
+        selected.path(name).replace(draft / name)
     for candidate in (exact, quantised):
         shutil.rmtree(candidate.directory)
     files = {path.name: file_sha256(path) for path in sorted(draft.iterdir())}
-    pack = replace(chosen, directory=draft, files=files)
+    pack = replace(selected, directory=draft, files=files)
     write_pack(pack)
     return pack
 
 
 def _candidates(
-    recipe: Recipe, source: Source, draft: Path, between: Callable[[], None]
+    recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]
 ) -> tuple[Pack, Pack]:
-    """The fp32 and the int8 graph, each in a directory of its own."""
+    """Return the fp32 and the int8 graph, each in a directory of its own."""
     base = Pack(
         directory=draft,
         id=recipe.id,
@@ -89,11 +92,11 @@ def _candidates(
     rows = joined(encode(recipe.calibration, source.vocabulary, base.max_tokens), base.max_tokens)
     logger.info("exporting to OpenVINO")
     exact = _save(export_graph(source.shape, source.weights), base, "fp32")
-    between()
-    logger.info("quantising to int8 with %d texts, joined to %d", len(recipe.calibration), len(rows))
+    on_step()
+    logger.info("quantising to int8 with %d texts, joined to %d rows", len(recipe.calibration), len(rows))
     graph = openvino.Core().read_model(exact.path("model.xml"))
     quantised = _save(quantise(graph, rows), base, "int8")
-    between()
+    on_step()
     return exact, quantised
 
 
@@ -105,11 +108,11 @@ def _save(graph: openvino.Model, base: Pack, precision: str) -> Pack:
 
 
 def _install(pack: Pack, out: Path) -> Pack:
-    """Move the draft to its place: at once when that is free, else file by file, `pack.json` last."""
+    """Move the draft to `out`: as a whole when `out` does not exist, else file by file, `pack.json` last."""
     if not out.exists():
         pack.directory.rename(out)
         return replace(pack, directory=out)
-    # Workers map the weights into memory: a file that changes under them kills them, a new one does not.
+    # Workers map the weights into memory: overwriting a mapped file kills them, replacing it does not.
     for name in (*pack.files, PACK_FILE):
         (pack.directory / name).replace(out / name)
     if REFERENCE_FILE not in pack.files:

@@ -1,4 +1,9 @@
-"""Origins: where a pack's weights come from, told before anything is read or fetched."""
+"""Where a pack's weights come from: a directory or a ModelScope id.
+
+Apart from `hub` and `source`, so that an origin is resolved without ModelScope's client and torch.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import re
@@ -7,14 +12,14 @@ from pathlib import Path
 
 from worker.packs.pack import PackError, file_sha256
 
-# What can end up in a pack. Fetched by these patterns, and a directory's revision depends on no other file.
+# The only files that a pack is made from: a download fetches these, and a revision is a hash of these.
 FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin")
 MODEL_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A directory, or without one the model `id` on ModelScope."""
+    """A directory, or the model `id` on ModelScope when `directory` is None."""
 
     id: str
     revision: str
@@ -22,9 +27,10 @@ class Origin:
 
 
 def find_origin(name: str, revision: str | None) -> Origin:
-    """What `name` names: a directory wins over a ModelScope id (`owner/name`, revision `master` by default).
+    """Return the origin `name`: a directory if one exists, else a ModelScope id (`owner/name`).
 
-    A directory's revision is 12 hex digits that change with its files. Raises PackError.
+    The default revision is `master` for an id, and 12 hex digits that change with the files for a directory.
+    Raises PackError.
     """
     directory = Path(name).expanduser()
     if directory.is_dir():
@@ -36,5 +42,5 @@ def find_origin(name: str, revision: str | None) -> Origin:
 
 def _fingerprint(directory: Path) -> str:
     paths = {path for pattern in FILES for path in directory.glob(pattern) if path.is_file()}
-    seals = [f"{path.name} {file_sha256(path)}" for path in sorted(paths)]
-    return hashlib.sha256("\n".join(seals).encode()).hexdigest()[:12]
+    lines = [f"{path.name} {file_sha256(path)}" for path in sorted(paths)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -1,4 +1,6 @@
-"""Sources: checkpoints in StructBERT's layout, as ModelScope and Hugging Face directories hold them."""
+"""Read a source: a checkpoint directory in the StructBERT layout of ModelScope or Hugging Face."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +18,12 @@ from worker.scoring.tokenizer import load_tokenizer
 EMBEDDINGS_KEY = "embeddings.word_embeddings.weight"
 MODEL_TYPES = ("structbert", "sbert", "bert")
 CODE_KEYS = ("allow_remote", "plugins", "auto_map")
-MOST_PADDING = 128  # checkpoints round the rows of their embeddings up, to a multiple of this at most
+MAX_PADDING = 128  # checkpoints round the rows of their embeddings up to a multiple of at most this
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint under the parameter names of `BertClassifier`, in fp32."""
+    """A checkpoint with the parameter names of `BertClassifier`, in fp32."""
 
     weights: dict[str, Tensor]
     shape: BertShape
@@ -29,14 +31,14 @@ class Source:
 
 
 def read_source(directory: Path) -> Source:
-    """Read configuration, vocabulary, labels and weights. Raises PackError naming the file and the cause."""
+    """Return the checked source in `directory`. Raises PackError with the file and the cause."""
     if not (directory / "vocab.txt").is_file():
         raise PackError(f"vocab.txt: missing from {directory}")
     modelscope, config = (read_settings(directory / name) for name in ("configuration.json", "config.json"))
     for name, settings in {"configuration.json": modelscope, "config.json": config}.items():
         _refuse_code(name, settings)
     config = config or _backbone(directory, modelscope)
-    _refuse_strangers(directory, config)
+    _refuse_other_models(directory, config)
     check_labels(directory, modelscope, config)
     weights = _rename(read_weights(directory))
     shape = _shape(config, weights)
@@ -46,14 +48,14 @@ def read_source(directory: Path) -> Source:
 
 
 def _refuse_code(name: str, settings: dict[str, Any]) -> None:
-    """Such a directory asks its reader to run code or to install packages."""
+    """Raise PackError when a setting asks the reader to run code or to install packages."""
     for key in CODE_KEYS:
         if settings.get(key):
-            raise PackError(f"{name}: asks for {key}, which is never granted")
+            raise PackError(f"{name}: sets {key}, and code of a source is never run")
 
 
 def _backbone(directory: Path, modelscope: dict[str, Any]) -> dict[str, Any]:
-    """Where ModelScope keeps what others keep in config.json."""
+    """Return the settings of the encoder, which ModelScope may store in configuration.json."""
     model = modelscope.get("model")
     backbone = model.get("backbone") if isinstance(model, dict) else None
     if not isinstance(backbone, dict):
@@ -63,8 +65,8 @@ def _backbone(directory: Path, modelscope: dict[str, Any]) -> dict[str, Any]:
     return backbone
 
 
-def _refuse_strangers(directory: Path, config: dict[str, Any]) -> None:
-    """Models that look like StructBERT and compute something else."""
+def _refuse_other_models(directory: Path, config: dict[str, Any]) -> None:
+    """Raise PackError for a model that is stored like StructBERT but computes something else."""
     tokenizer = read_settings(directory / "tokenizer_config.json")
     for name, settings, key, accepted in (
         ("config.json", config, "model_type", MODEL_TYPES),
@@ -74,11 +76,11 @@ def _refuse_strangers(directory: Path, config: dict[str, Any]) -> None:
     ):
         if settings.get(key, accepted[0]) not in accepted:
             expected = " or ".join(map(str, accepted))
-            raise PackError(f"{name}: {key} is {settings[key]!r}, only {expected} can be served")
+            raise PackError(f"{name}: {key} is {settings[key]!r}, expected {expected}")
 
 
 def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """To the names of `BertClassifier`, whatever prefix the checkpoint uses, without other tasks' heads."""
+    """Return the weights with the names of `BertClassifier`, without the heads of other tasks."""
     prefix = next((key.removesuffix(EMBEDDINGS_KEY) for key in weights if key.endswith(EMBEDDINGS_KEY)), None)
     if prefix is None:
         raise PackError(f"weights: no key ends in {EMBEDDINGS_KEY}; not a BERT checkpoint")
@@ -91,7 +93,7 @@ def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             renamed["bert." + plain] = value.float()
     renamed.pop("bert.embeddings.position_ids", None)
     if "classifier.weight" not in renamed:
-        raise PackError("weights: no classifier.weight; the checkpoint was not fine-tuned for classification")
+        raise PackError("weights: no classifier.weight; the checkpoint is not fine-tuned for classification")
     return renamed
 
 
@@ -113,7 +115,7 @@ def _shape(config: dict[str, Any], weights: dict[str, Tensor]) -> BertShape:
         )
     except KeyError as error:
         where = "weights" if "embeddings" in str(error) else "config.json"
-        raise PackError(f"{where}: lack {error}") from error
+        raise PackError(f"{where}: {error} is missing") from error
     if width % shape.heads:
         raise PackError(f"config.json: {shape.heads} attention heads do not divide a width of {width}")
     return shape
@@ -124,10 +126,10 @@ def _check_complete(weights: dict[str, Tensor], shape: BertShape) -> None:
         expected = BertClassifier(shape).state_dict()
     for name, value in expected.items():
         if name not in weights:
-            raise PackError(f"weights: {name} is missing; config.json tells of {shape.layers} layers")
+            raise PackError(f"weights: {name} is missing; config.json has {shape.layers} layers")
         if weights[name].shape != value.shape:
-            found, due = tuple(weights[name].shape), tuple(value.shape)
-            raise PackError(f"weights: {name} has the shape {found}, expected {due}")
+            actual, wanted = tuple(weights[name].shape), tuple(value.shape)
+            raise PackError(f"weights: {name} has the shape {actual}, expected {wanted}")
     for name in weights.keys() - expected.keys():
         raise PackError(f"weights: {name} is not part of a BERT of {shape.layers} layers")
 
@@ -138,5 +140,5 @@ def _check_vocabulary(path: Path, shape: BertShape) -> None:
     except ValueError as error:
         raise PackError(str(error)) from error
     size = len(path.read_text("utf-8").rstrip("\n").split("\n"))
-    if not shape.vocabulary - MOST_PADDING < size <= shape.vocabulary:
+    if not shape.vocabulary - MAX_PADDING < size <= shape.vocabulary:
         raise PackError(f"vocab.txt: has {size} tokens, the weights have {shape.vocabulary}")

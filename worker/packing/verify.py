@@ -1,4 +1,6 @@
-"""Check a pack again: its graph against the reference weights that it keeps."""
+"""Check a pack's graph against the reference weights that it was made from."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +18,12 @@ UNCHECKED = "agreement not checked"
 
 @contextmanager
 def with_reference(pack: Pack, source: Path | None) -> Iterator[Pack]:
-    """The pack with the weights of `source` as its reference; as it is without one. Raises PackError."""
+    """Yield the pack with the weights of `source`, if given, as its reference. Raises PackError."""
     if source is None:
         yield pack
         return
     try:
-        # Not at the top: torch is installed only where packs are made or compared.
+        # Imported here: torch is installed only where packs are made or compared.
         from worker.packing.source import read_source  # noqa: PLC0415
         from worker.packs.reference import Reference, write_reference  # noqa: PLC0415
     except ImportError as error:
@@ -34,25 +36,30 @@ def with_reference(pack: Pack, source: Path | None) -> Iterator[Pack]:
 
 
 def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Iterator[str]:
-    """Say what was found, a line each. Raises PackError when the graph does not answer as it should."""
+    """Yield the results of the check, a line each.
+
+    Raises PackError when too few labels agree or the graph depends on the batch.
+    """
     if REFERENCE_FILE not in pack.files:
-        yield f"{UNCHECKED}: the pack keeps no reference weights; --source DIR names those it was made of"
+        yield f"{UNCHECKED}: the pack has no reference weights; name its checkpoint with --source DIR"
         return
     try:
         reference = build_engine(pack, "torch", device="cpu", threads=1)
-        # Not at the top: they are installed only where packs are made or compared.
-        from worker.packing.measure import BATCH_TOKENS, batch_invariant, drift, encode, load_batches, score  # noqa: PLC0415
+        # Imported here: its libraries are installed only where packs are made or compared.
+        from worker.packing import comparison  # noqa: PLC0415
     except (SentiqError, ImportError) as error:
         yield f"{UNCHECKED}: {error}"
         return
-    rows = encode(texts, pack.path("vocab.txt"), pack.max_tokens)
-    served = load_batches(pack)
-    exact = Batches(reference, max_tokens=pack.max_tokens, batch_tokens=BATCH_TOKENS)
-    apart = drift(score(exact, rows, "reference"), score(served, rows, pack.precision))
-    found = f"the label of the reference for {apart.agreement:.2%} of {len(rows)} texts"
-    if apart.agreement < min_agreement:
-        raise PackError(f"model.bin: gives {found}; {min_agreement:.2%} were asked for")
-    yield f"{found}; probability differs by {apart.mean:.5f} on average, {apart.most:.5f} at most"
-    if not batch_invariant(served, rows):
-        raise PackError("model.bin: answers differently for a text alone and in a batch")
-    yield "the same, bit for bit, alone and in batches"
+    rows = comparison.encode(texts, pack.path("vocab.txt"), pack.max_tokens)
+    served = comparison.load_batches(pack)
+    exact = Batches(reference, max_tokens=pack.max_tokens, batch_tokens=comparison.BATCH_TOKENS)
+    drift = comparison.measure_drift(
+        comparison.score(exact, rows, "reference"), comparison.score(served, rows, pack.precision)
+    )
+    agreement = f"agrees with the reference on {drift.agreement:.2%} of {len(rows)} texts"
+    if drift.agreement < min_agreement:
+        raise PackError(f"model.bin: {agreement}, and {min_agreement:.2%} is required")
+    yield f"{agreement}; probability drift {drift.mean:.5f} on average, {drift.max:.5f} at most"
+    if not comparison.batch_invariant(served, rows):
+        raise PackError("model.bin: depends on the batch: a text alone has another logit")
+    yield "batch-invariant: each text has the same logit, bit for bit, alone and in batches"

@@ -1,1 +1,1 @@
-"""Packs: what serving needs of a model directory."""
+"""The pack format: the model directory that a worker serves."""

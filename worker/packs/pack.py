@@ -1,4 +1,6 @@
-"""Packs: model directories that are ready to serve, described and sealed by their `pack.json`."""
+"""Packs: model directories that are ready to serve, described by `pack.json` with a hash of each file."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -17,17 +19,18 @@ PACK_FILE = "pack.json"
 
 
 class PackError(SentiqError):
-    """A pack is incomplete, changed or malformed; the message names the file and the cause."""
+    """A pack is incomplete, changed or malformed. The message names the file and the cause."""
 
     code = "bad_pack"
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A verified pack. `files` maps names to SHA-256; `measured` says how int8 compares with fp32.
+    """A verified pack.
 
-    `reason` tells why the graph has its `precision`, int8 or fp32. A verdict whose confidence is below
-    `uncertain_below` (0.5 to 1) is called uncertain.
+    `files` maps names to SHA-256. `measured` compares int8 with fp32. `reason` explains the choice of
+    `precision`, int8 or fp32. A verdict whose confidence is below `uncertain_below`
+    (0.5 to 1) is uncertain.
     """
 
     directory: Path
@@ -46,18 +49,18 @@ class Pack:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that change with any file, for keys of caches."""
+        """Return twelve hex digits that change with any file, for cache keys."""
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:12]
 
     def path(self, name: str) -> Path:
-        """Where a listed file lies. Raises PackError for a file that this pack leaves out."""
+        """Return the path of a listed file. Raises PackError for a file that the pack does not contain."""
         if name not in self.files:
-            raise PackError(f"{name}: not part of pack {self.id}; make the pack again without leaving it out")
+            raise PackError(f"{name}: not part of pack {self.id}; make the pack again with this file")
         return self.directory / name
 
 
 def load_pack(directory: Path) -> Pack:
-    """Read `pack.json` and verify every file it lists. Raises PackError."""
+    """Return the pack in `directory` after checking the hash of every listed file. Raises PackError."""
     pack = _parse(directory)
     for name, expected in pack.files.items():
         path = directory / name
@@ -69,7 +72,7 @@ def load_pack(directory: Path) -> Pack:
 
 
 def write_pack(pack: Pack) -> None:
-    """Write `pack.json`: the last step of making a pack."""
+    """Write `pack.json`, the last step of making a pack."""
     fields = asdict(pack)
     del fields["directory"]
     text = json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
@@ -77,7 +80,7 @@ def write_pack(pack: Pack) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -97,7 +100,7 @@ def _parse(directory: Path) -> Pack:
 
 
 def _faults(pack: Pack) -> list[str]:
-    """What is wrong with the values, empty when nothing is."""
+    """Return what is wrong with the values; empty when nothing is."""
     kinds: dict[str, Any] = {
         "id": str, "revision": str, "precision": str, "reason": str, "max_tokens": int, "temperature": float,
         "uncertain_below": float, "architecture": dict, "files": dict, "measured": dict,
@@ -110,8 +113,10 @@ def _faults(pack: Pack) -> list[str]:
         f"labels {list(pack.labels)} are not {list(LABELS)}": pack.labels == LABELS,
         f"max_tokens {pack.max_tokens} is below 3": pack.max_tokens >= 3,  # noqa: PLR2004  [CLS], one token, [SEP]
         f"temperature {pack.temperature} is not positive": pack.temperature > 0,
-        f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the least and the most confidence
+        f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the range of confidence
         "a listed file lies outside the pack": all(Path(name).name == name for name in pack.files),
     }
-    lost = [name for name in REQUIRED_FILES if name not in pack.files]
-    return [cause for cause, holds in checks.items() if not holds] + [f"{name}: not listed" for name in lost]
+    missing = [name for name in REQUIRED_FILES if name not in pack.files]
+    return [cause for cause, holds in checks.items() if not holds] + [
+        f"{name}: not listed" for name in missing
+    ]

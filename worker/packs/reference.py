@@ -1,8 +1,10 @@
-"""Reference weights of a pack: what its graph was made from, for the torch engine and for later checks.
+"""The reference weights of a pack: its graph was made from them; the torch engine and later checks use them.
 
-Kept exactly, or compactly: matrices as 8-bit rows with one fp32 scale a row, everything else as it is. The
-graph is made from the very weights that the file gives back.
+They are stored exactly, or compactly: matrices as 8-bit rows with one fp32 scale a row, vectors as they are.
+The graph is made from the weights as read back from the file, so graph and file hold the same numbers.
 """
+
+from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +17,7 @@ SCALE = ".row_scale"
 
 
 class Reference(StrEnum):
-    """How a pack keeps its reference weights."""
+    """How a pack stores its reference weights."""
 
     EXACT = "exact"
     COMPACT = "compact"
@@ -23,7 +25,7 @@ class Reference(StrEnum):
 
 
 def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices to int8 rows beside their scales."""
+    """Return the weights with each matrix as int8 rows, beside a tensor of row scales."""
     packed: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.dim() < 2:  # noqa: PLR2004  vectors stay as they are
@@ -36,7 +38,7 @@ def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def decompress(packed: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What `compress` took, on its 8-bit grid, in fp32."""
+    """Return the weights that `compress` stored, in fp32, rounded to its 8-bit grid."""
     return {
         name: value.float() * packed[name + SCALE][:, None] if name + SCALE in packed else value
         for name, value in packed.items()
@@ -45,15 +47,15 @@ def decompress(packed: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_reference(weights: dict[str, Tensor], reference: Reference, path: Path) -> dict[str, Tensor]:
-    """Keep the weights in `path` unless nothing is to be kept; return those that a graph is to be made of."""
+    """Write the weights to `path` unless `reference` is NONE; return the weights to make the graph from."""
     if reference is Reference.NONE:
         return weights
     exact = {name: weight.contiguous() for name, weight in weights.items()}
     save_file(compress(weights) if reference is Reference.COMPACT else exact, path)
-    path.chmod(0o644)  # safetensors would keep it from the account that serves it
+    path.chmod(0o644)  # safetensors writes 0600, which the account of the worker could not read
     return read_reference(path)
 
 
 def read_reference(path: Path) -> dict[str, Tensor]:
-    """Load the weights, in fp32."""
+    """Return the weights in `path`, in fp32."""
     return decompress(load_file(path))

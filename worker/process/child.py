@@ -69,7 +69,7 @@ class ChildStarter:
 
     def prepare(self) -> None:
         """Make what the children share; the parent calls this before it forks."""
-        self._weights = SharedBlocks()
+        self._weights = SharedBlocks(enabled=self._settings.shared_weights)
 
     def start(self) -> None:
         """Load the model; Celery would swallow an error here and leave a child that fails every job."""
@@ -95,8 +95,8 @@ class ChildStarter:
     def _load(self, slot: int) -> Child:
         # Not at the top: the parent must run nothing of these before it forks.
         from worker.engines.factory import build_engine  # noqa: PLC0415
+        from worker.engines.metered import MeteredEngine  # noqa: PLC0415
         from worker.scoring.classifier import Classifier  # noqa: PLC0415
-        from worker.scoring.metered import Metered  # noqa: PLC0415
 
         settings = self._settings
         # A forward that moves between cores loses its caches.
@@ -107,7 +107,7 @@ class ChildStarter:
         counters = LocalCounters()
         classifier = Classifier(
             pack,
-            Metered(engine, counters),
+            MeteredEngine(engine, counters),
             batch_tokens=settings.batch_tokens or engine.batch_tokens,
             cache_rows=settings.cache_rows,
         )

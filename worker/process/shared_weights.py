@@ -1,9 +1,15 @@
-"""Memory that the children of a worker hold once: weights, in the layout that an engine gives them.
+"""Share the weights of a worker's children in memory; off unless `SENTIMENT_SHARED_WEIGHTS` is set.
 
 Engines copy a pack's weights into a layout for their processor, so mapping the pack's file shares nothing.
-Here the first child puts its copies into a file in memory, and every child maps that file privately over
-copies equal to it. A page that somebody writes to afterwards becomes the writer's own: that makes it safe.
+Here the first child writes its copies to a file in memory, and each child maps that file over its own equal
+copies. The mappings are private: a page that a process writes to becomes its own copy, so no child can change
+what another reads.
+
+The large blocks are found by the headers that glibc's malloc writes before them. That layout is no public
+interface, which is the risk of the setting. Without Linux, glibc or memfd each child keeps private copies.
 """
+
+from __future__ import annotations
 
 import ctypes
 import fcntl
@@ -16,63 +22,67 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# A block of this size or more is worth a mapping of its own; what engines keep beside weights is smaller.
-LARGE = 256 * 1024
+# Blocks of at least this size are shared. What engines allocate beside weights is smaller.
+MIN_BLOCK_BYTES = 256 * 1024
 
 _PAGE = mmap.PAGESIZE
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Where glibc's own adjustment ends: a block below it is reused instead of given back after every batch.
-_THRESHOLD_LATER = 32 * 2**20
-# Libraries of arithmetic align to 64 bytes. glibc then puts the header of a block of its own mapping right
-# before its first byte: the bytes skipped, and the size of the rest with the bit that says so. Python aligns
-# to 16 bytes, so none of its memory looks like that, and none is replaced under Python's hands.
+# The upper end of glibc's own adjustment: smaller blocks are reused instead of returned after every batch.
+_MMAP_THRESHOLD_AFTERWARDS = 32 * 2**20
+# Numerical libraries align to 64 bytes. In a block with a mapping of its own, glibc then skips 48 bytes and
+# writes a header right before the data: the bytes skipped, and the size of the rest with the IS_MMAPPED bit.
+# Python aligns to 16 bytes, so none of its blocks has such a header, and none is replaced.
 _SKIPPED, _IS_MMAPPED, _WORD = 48, 2, 8
 _MAP_FIXED = 0x10
-_DIGEST = 32
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Block:
-    """`size` bytes at `address`, both in whole pages."""
+    """`size` bytes at `address`, both multiples of the page size."""
 
     address: int
     size: int
 
     @property
     def content(self) -> ctypes.Array[ctypes.c_char]:
-        """The bytes where they are."""
+        """Return the bytes in place, without a copy."""
         return (ctypes.c_char * self.size).from_address(self.address)
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the bytes."""
+        """Return the SHA-256 of the bytes."""
         return hashlib.sha256(self.content).digest()
 
 
 class SharedBlocks:
-    """A file in memory for the blocks of all children; made before they are forked."""
+    """A file in memory with the blocks of all children. Create it before the children are forked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool) -> None:
+        """Open the file, unless sharing is not `enabled` or not possible on this machine."""
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.mmap.restype = ctypes.c_void_p
         self._libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-        self._file = self._open()
+        self._file = self._open() if enabled else None
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Share the large blocks that are allocated inside and kept. Nobody may write to them at the end."""
-        if self._file is None:  # Each child keeps its own.
+        """Share the large blocks that are allocated inside and still exist at the end.
+
+        No other thread may write to them when the context ends. Raises OSError when a mapping fails.
+        """
+        if self._file is None:
             yield
             return
-        self._libc.mallopt(_M_MMAP_THRESHOLD, LARGE)
+        self._libc.mallopt(_M_MMAP_THRESHOLD, MIN_BLOCK_BYTES)
         before = set(_blocks())
         yield
-        self._libc.mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_LATER)
-        self._libc.mallopt(_M_TRIM_THRESHOLD, 2 * _THRESHOLD_LATER)
+        self._libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_AFTERWARDS)
+        self._libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MMAP_THRESHOLD_AFTERWARDS)
         self._share(self._file, [block for block in _blocks() if block not in before])
 
     def _open(self) -> int | None:
-        """The file, or None where memory is laid out otherwise or such files are forbidden."""
+        """Return the file, or None where the C library is not glibc or such files are forbidden."""
         if sys.platform != "linux" or not hasattr(self._libc, "mallopt"):
             return None
         try:
@@ -95,36 +105,38 @@ class SharedBlocks:
 
     def _replace(self, block: Block, file: int, offset: int) -> None:
         access, flags = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | _MAP_FIXED
-        got = self._libc.mmap(block.address, block.size, access, flags, file, offset)
-        if got != block.address:
+        address = self._libc.mmap(block.address, block.size, access, flags, file, offset)
+        if address != block.address:
             raise OSError(ctypes.get_errno(), "cannot map the shared weights")
 
 
 def _publish(file: int, blocks: dict[bytes, Block]) -> None:
-    """Write each block behind a page that holds its digest and size."""
+    """Write each block after a page with its digest and size."""
     offset = 0
     for digest, block in blocks.items():
         content = memoryview(block.content)
         written = 0
         while written < block.size:
             written += os.pwrite(file, content[written:], offset + _PAGE + written)
-        # Last: where a child is killed before this, the index ends.
+        # Written last: if a child is killed before this line, the index ends at the previous block.
         os.pwrite(file, digest + block.size.to_bytes(_WORD, "little"), offset)
         offset += _PAGE + block.size
 
 
 def _read_index(file: int) -> dict[bytes, int]:
-    """Offsets of the published blocks by their digests."""
+    """Return the offsets of the published blocks by digest."""
     index: dict[bytes, int] = {}
     offset = 0
-    while size := int.from_bytes((head := os.pread(file, _DIGEST + _WORD, offset))[_DIGEST:], "little"):
-        index[head[:_DIGEST]] = offset + _PAGE
+    while size := int.from_bytes(
+        (head := os.pread(file, _DIGEST_BYTES + _WORD, offset))[_DIGEST_BYTES:], "little"
+    ):
+        index[head[:_DIGEST_BYTES]] = offset + _PAGE
         offset += _PAGE + size
     return index
 
 
 def _blocks() -> Iterator[Block]:
-    """Every large block of its own mapping that the C library gave this process, aligned as weights are."""
+    """Yield every large block of this process that has a mapping of its own and the alignment of weights."""
     import numpy as np  # noqa: PLC0415  the parent, which opens the file, starts without it
 
     for start, end in _writable_memory():
@@ -134,13 +146,16 @@ def _blocks() -> Iterator[Block]:
         for page in np.flatnonzero(headers[:, 0] == _SKIPPED):
             address = start + int(page) * _PAGE
             size = int(headers[page, 1]) - _IS_MMAPPED + _SKIPPED
-            if address >= free and LARGE <= size <= end - address and size % _PAGE == 0:
+            if address >= free and MIN_BLOCK_BYTES <= size <= end - address and size % _PAGE == 0:
                 yield Block(address, size)
                 free = address + size
 
 
 def _writable_memory() -> Iterator[tuple[int, int]]:
-    """Spans of memory of no file, neighbours joined: an engine that places pages has split its mappings."""
+    """Yield [start, end) of the writable anonymous memory, with neighbouring mappings joined.
+
+    An engine that binds pages to memory nodes splits its mappings.
+    """
     start = last = 0
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, access, _, _, inode = line.split()[:5]

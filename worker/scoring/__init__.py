@@ -1,1 +1,1 @@
-"""Texts to verdicts: tokens, windows, batches, logits."""
+"""From texts to verdicts: tokenise, cut into windows, batch, run the engine, scale the logits."""

@@ -1,4 +1,6 @@
-"""Rows of token ids to logits: sorted by length, cut to the token budget, padded to few shapes."""
+"""From rows of token ids to logits: sorted by length, cut to the token budget, padded to few shapes."""
+
+from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from worker.engines.engine import Engine
 
-# Every tensor is (a row step, a length step): engines keep memory for each shape they meet, so these are few.
+# Every tensor has one of these row counts and lengths: engines keep memory for each shape, so shapes are few.
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 NEARLY_FULL = 0.75
@@ -21,13 +23,16 @@ class Batches:
     """Runs one engine. A row's logit is the same, bit for bit, alone and beside any others."""
 
     def __init__(self, engine: Engine, *, max_tokens: int, batch_tokens: int) -> None:
-        """`batch_tokens` bounds rows x length of a forward; a longer row makes one by itself."""
+        """Bound a forward to `batch_tokens` (rows x length); a longer row gets a forward of its own."""
         self._engine = engine
         self._batch_tokens = batch_tokens
         self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
 
     def logits(self, rows: Sequence[Row], on_batch: Callable[[], None] | None = None) -> NDArray[np.float64]:
-        """The logit of positive against negative of each row. `on_batch` runs before each forward."""
+        """Return the logit of positive against negative of each row (n,).
+
+        `on_batch` is called before each forward. Raises InferenceError.
+        """
         logits = np.empty(len(rows))
         for numbers in self._cut(rows):
             if on_batch is not None:
@@ -41,7 +46,7 @@ class Batches:
             self._run([[0] * length])
 
     def _cut(self, rows: Sequence[Row]) -> Iterator[list[int]]:
-        """Numbers of rows of one length step each, within the token budget."""
+        """Yield the row numbers of each batch: rows of equal padded length, within the token budget."""
 
         def padded(number: int) -> int:
             return self._padded_length(rows[number])
@@ -54,21 +59,24 @@ class Batches:
                 numbers = numbers[size:]
 
     def _rows_to_take(self, left: int, length: int) -> int:
-        """As many as fit; of a remainder all if it nearly fills its row step, else a full smaller step."""
-        most = self._most_rows(length)
-        if left >= most:
-            return most
+        """Return the rows of the next batch, of `left` that remain.
+
+        A remainder that nearly fills its row step is taken whole, else a smaller step is filled.
+        """
+        max_rows = self._max_rows(length)
+        if left >= max_rows:
+            return max_rows
         above = bisect_left(ROWS, left)
         return left if left >= ROWS[above] * NEARLY_FULL else ROWS[above - 1]
 
     def _padded_length(self, row: Row) -> int:
         return self._lengths[bisect_left(self._lengths, len(row))]
 
-    def _most_rows(self, length: int) -> int:
+    def _max_rows(self, length: int) -> int:
         return max(step for step in ROWS if step == 1 or step * length <= self._batch_tokens)
 
     def _run(self, batch: Sequence[Row]) -> NDArray[np.float64]:
-        """One forward of rows that have the same padded length."""
+        """Return the logits (n,) of one forward over rows of equal padded length."""
         rows, length = ROWS[bisect_left(ROWS, len(batch))], self._padded_length(batch[0])
         ids, mask = np.zeros((2, rows, length), np.int64)
         for number, row in enumerate(batch):

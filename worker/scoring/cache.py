@@ -1,4 +1,6 @@
-"""What rows came to lately: texts repeat, and so do the sentences and clauses in them."""
+"""A cache of logits by token row: texts repeat, and so do the sentences and clauses in them."""
+
+from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
@@ -10,15 +12,15 @@ from numpy.typing import NDArray
 
 from worker.scoring.batches import Row
 
-_DIGEST_BYTES = 16  # as good as the row itself as a name: two alike are not to be expected in any lifetime
+_DIGEST_BYTES = 16  # no two rows that a worker ever meets are expected to collide
 
 Score = Callable[[Sequence[Row]], NDArray[np.float64]]
 
 
 class LogitCache:
-    """The logits of up to `size` rows; the one that was asked for longest ago leaves first.
+    """The logits of up to `size` rows; evicts the least recently used.
 
-    A row's logit is the same in any batch, so a remembered one equals, bit for bit, the one that is computed.
+    A row's logit is the same in any batch, so a cached logit equals a computed one bit for bit.
     """
 
     def __init__(self, size: int) -> None:
@@ -26,18 +28,18 @@ class LogitCache:
         self._logits: OrderedDict[bytes, float] = OrderedDict()
 
     def logits(self, rows: Sequence[Row], score: Score) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Logit of each of `rows` (n,), and whether it was known; `score` is asked for the others."""
+        """Return the logit of each row (n,) and whether it was cached (n,); `score` computes the others."""
         if not self._size:
             return score(rows), np.zeros(len(rows), bool)
-        names = [blake2b(array("I", row), digest_size=_DIGEST_BYTES).digest() for row in rows]
-        known = np.array([name in self._logits for name in names], bool)
-        missing = [number for number, name in enumerate(names) if name not in self._logits]
+        keys = [blake2b(array("I", row), digest_size=_DIGEST_BYTES).digest() for row in rows]
+        known = np.array([key in self._logits for key in keys], bool)
+        missing = [number for number, key in enumerate(keys) if key not in self._logits]
         scored = score([rows[number] for number in missing])
         for number, logit in zip(missing, scored, strict=True):
-            self._logits[names[number]] = float(logit)
-        for name in names:
-            self._logits.move_to_end(name)
-        logits = np.array([self._logits[name] for name in names])
+            self._logits[keys[number]] = float(logit)
+        for key in keys:
+            self._logits.move_to_end(key)
+        logits = np.array([self._logits[key] for key in keys])
         while len(self._logits) > self._size:
             self._logits.popitem(last=False)
         return logits, known

@@ -1,4 +1,6 @@
-"""Texts to verdicts: tokenise, gather the rows of all that is asked, score them in one pass."""
+"""From texts to verdicts: tokenise, gather the rows of every question, score them in one pass."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -20,26 +22,29 @@ class Classifier:
     """Scores texts with one engine. A text's verdict is the same, bit for bit, alone and in any batch."""
 
     def __init__(self, pack: Pack, engine: Engine, *, batch_tokens: int, cache_rows: int = 0) -> None:
-        """`batch_tokens` bounds rows x length of a forward; a longer text makes one by itself.
+        """Bound a forward to `batch_tokens` (rows x length); a longer text gets a forward of its own.
 
-        The logits of the last `cache_rows` rows are remembered.
+        `cache_rows` is the number of rows whose logits are cached; 0 turns the cache off.
         """
         self._batches = Batches(engine, max_tokens=pack.max_tokens, batch_tokens=batch_tokens)
         self._cache = LogitCache(cache_rows)
-        self._most = pack.max_tokens - SPECIAL
+        self._max_tokens = pack.max_tokens - SPECIAL
         self._scale = Scale(pack.temperature, pack.uncertain_below)
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"))
         self._cls, self._sep = self._tokenizer.encode("").ids
 
     def classify(self, texts: Sequence[str], *, on_batch: Callable[[], None] | None = None) -> list[Verdict]:
-        """One plain verdict a text, in order; see `answer`."""
+        """Return the plain verdict of each text, in order; see `answer`."""
         outcomes = self.answer([Question(text) for text in texts], on_batch=on_batch)
         return [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
 
     def answer(
         self, questions: Sequence[Question], *, on_batch: Callable[[], None] | None = None
     ) -> list[Verdict | TooManyTokens]:
-        """One outcome a question, in order. `on_batch` runs before each forward; raising stops."""
+        """Return the outcome of each question, in order.
+
+        `on_batch` is called before each forward; an exception from it ends the pass. Raises InferenceError.
+        """
         rows = Rows(self._cls, self._sep)
         prepared = [
             self._prepare(question, encoding, rows)
@@ -54,8 +59,8 @@ class Classifier:
         ]
 
     def tokenize(self, texts: Iterable[str], *, offsets: bool = False) -> list[Encoding]:
-        """Token ids of each text, special tokens included; with `offsets` also their code points."""
-        # The tokenizer refuses lone surrogates, which str allows; U+FFFD is dropped, as BERT drops both.
+        """Return the token ids of each text with special tokens, and with `offsets` their code points."""
+        # The tokenizer refuses lone surrogates, which str allows. BERT drops them, as it drops U+FFFD.
         clean = [SURROGATE.sub("\ufffd", text) for text in texts]
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         return list(encode(clean))
@@ -65,6 +70,7 @@ class Classifier:
         self._batches.warm_up()
 
     def _encode(self, questions: Sequence[Question]) -> list[Encoding]:
+        """Return the encoding of each question. Only detailed ones pay for offsets."""
         plain = iter(self.tokenize(each.text for each in questions if not each.options.detailed))
         detailed = iter(
             self.tokenize((each.text for each in questions if each.options.detailed), offsets=True)
@@ -73,7 +79,7 @@ class Classifier:
 
     def _prepare(self, question: Question, encoding: Encoding, rows: Rows) -> Answer | TooManyTokens:
         tokens = encoding.ids[1:-1]
-        if len(tokens) > self._most and question.options.on_long_text is OnLongText.REJECT:
-            return TooManyTokens(len(encoding.ids), self._most + SPECIAL)
+        if len(tokens) > self._max_tokens and question.options.on_long_text is OnLongText.REJECT:
+            return TooManyTokens(len(encoding.ids), self._max_tokens + SPECIAL)
         offsets = encoding.offsets[1:-1] if question.options.detailed else []
-        return Answer(question, tokens, offsets, rows, self._most)
+        return Answer(question, tokens, offsets, rows, self._max_tokens)

@@ -1,4 +1,6 @@
-"""The BERT tokenizer of a pack: `vocab.txt` to token ids, those that `transformers.BertTokenizer` gives."""
+"""The BERT tokenizer of a pack; its token ids equal those of `transformers.BertTokenizer`."""
+
+from __future__ import annotations
 
 import os
 import re
@@ -14,26 +16,26 @@ PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNKNOWN, CLS, SEP, MASK)
 SURROGATE = re.compile("[\ud800-\udfff]")
 
-# What BERT calls punctuation, and the blocks of Han, each character of which is a word.
+# Characters that are words of their own: what BERT calls punctuation, and the blocks of Han.
 _ALONE = (
     r"[\p{P}$+<=>^`|~\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}"
     r"\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}\x{2F800}-\x{2FA1F}]"
 )
-_PLANES = 0x40000  # code points from here on are unassigned or private, which every Unicode table says
+_PLANES = 0x40000  # code points from here on are unassigned or private in every Unicode table
 
 
 def load_tokenizer(vocabulary: Path) -> Tokenizer:
-    """Build the uncased Chinese BERT tokenizer over a `vocab.txt` (a token a line; line numbers are the ids).
+    """Return the uncased Chinese BERT tokenizer over a `vocab.txt`: a token a line, its id the line number.
 
-    It adds [CLS] and [SEP] and neither truncates nor pads. Raises ValueError when a special token is missing.
+    It adds [CLS] and [SEP]; it neither truncates nor pads. Raises ValueError when a special token is missing.
     """
-    # Not splitlines(): rarer line separators are tokens.
+    # Not splitlines(): other line separators, such as U+2028, may be tokens.
     pieces = vocabulary.read_text("utf-8").rstrip("\n").split("\n")
     ids = {piece: number for number, piece in enumerate(pieces)}
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise ValueError(f"{vocabulary.name}: lacks the special tokens {', '.join(missing)}")
-    # Its threads would crowd a child's one core, and they do not survive a fork.
+    # The tokenizer's threads would compete for a child's one core, and they do not survive a fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     tokenizer = Tokenizer(WordPiece(ids, unk_token=UNKNOWN))
     tokenizer.normalizer = _normalizer()
@@ -41,16 +43,16 @@ def load_tokenizer(vocabulary: Path) -> Tokenizer:
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(_ALONE), "isolated")]
     )
     tokenizer.post_processor = processors.BertProcessing((SEP, ids[SEP]), (CLS, ids[CLS]))
-    # Written in a text, they are what they name: so BERT reads them.
+    # BERT reads "[SEP]" in a text as the special token.
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
 
 
 @cache
 def _normalizer() -> normalizers.Normalizer:
-    """Drop control characters and accents, lower the case.
+    """Return the normalizer that drops control characters and accents and lowers the case.
 
-    `BertNormalizer` would be the ready choice, but its Unicode tables and its blocks of Han have gaps.
+    The library's `BertNormalizer` does not fit: its Unicode tables and its blocks of Han have gaps.
     """
     dropped = rf"[[\p{{C}}\x{{FFFD}}{_unassigned()}]&&[^\t\n\r]]"
     return normalizers.Sequence(
@@ -64,7 +66,7 @@ def _normalizer() -> normalizers.Normalizer:
 
 
 def _unassigned() -> str:
-    """Ranges of the code points that this Python does not know: BERT's own tokenizer asks it as well."""
+    """Return the ranges of code points that are unassigned in this Python, which BERT's tokenizer drops."""
     assigned = groupby(range(_PLANES), lambda point: unicodedata.category(chr(point)) != "Cn")
     gaps = [list(run) for known, run in assigned if not known]
     return "".join(rf"\x{{{gap[0]:X}}}-\x{{{gap[-1]:X}}}" for gap in gaps)

@@ -1,4 +1,6 @@
-"""Which rows of tokens a text is read as: whole, cut, in windows, or with a part left out."""
+"""How a text becomes rows of tokens: whole, truncated, in windows, or with a part masked out."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +13,11 @@ from worker.scoring.batches import Row
 from worker.scoring.segmentation import Span
 
 SPECIAL = 2  # [CLS] and [SEP] around every row
-STRIDE = 0.75  # a window begins so much of a window behind the one before it, at most
+MAX_STRIDE = 0.75  # distance between the starts of neighbouring windows, as a share of a window
 
 
 class Rows:
-    """The distinct rows that one pass has to score. Tokens go in without the special ones around them."""
+    """The distinct rows of one pass. Callers pass tokens without [CLS] and [SEP]; rows include both."""
 
     def __init__(self, cls: int, sep: int) -> None:
         self._cls = cls
@@ -23,58 +25,58 @@ class Rows:
         self._numbers: dict[Row, int] = {}
 
     def add(self, tokens: Sequence[int]) -> int:
-        """Number of the row that reads these tokens, which may be there already."""
+        """Return the number of the row with these tokens, which is added unless it is present."""
         return self._numbers.setdefault((self._cls, *tokens, self._sep), len(self._numbers))
 
     def all(self) -> list[Row]:
-        """Every row, by its number."""
+        """Return every row, in the order of the numbers."""
         return list(self._numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Windows of a text as [begin, end) of its tokens, and the row that each is."""
+class WindowedText:
+    """A text as windows, [begin, end) of its tokens, with the number and length of each window's row."""
 
     windows: Sequence[Span]
     rows: Sequence[int]
     lengths: Sequence[int]
 
     def logit(self, logits: NDArray[np.float64]) -> float:
-        """The mean of the windows' logits (n rows), weighted by their lengths."""
+        """Return the mean of the windows' logits, weighted by length. `logits` (n,) is of all rows."""
         if len(self.rows) == 1:
             return float(logits[self.rows[0]])
         return float(np.average(logits[list(self.rows)], weights=self.lengths))
 
     @property
     def end(self) -> int:
-        """How many tokens from the first on were read."""
+        """Return the number of tokens that the windows cover, counted from the first token."""
         return self.windows[-1][1]
 
 
-def read(tokens: Sequence[int], rows: Rows, most: int, on_long_text: OnLongText) -> Reading:
-    """Read tokens in rows of at most `most`; of a long text the beginning, unless windows are wanted."""
-    if len(tokens) <= most or on_long_text is not OnLongText.WINDOW:
-        windows = [(0, min(len(tokens), most))]
+def windowed(tokens: Sequence[int], rows: Rows, max_tokens: int, on_long_text: OnLongText) -> WindowedText:
+    """Return the text in windows of at most `max_tokens`; a long text is truncated unless WINDOW is asked."""
+    if len(tokens) <= max_tokens or on_long_text is not OnLongText.WINDOW:
+        windows = [(0, min(len(tokens), max_tokens))]
     else:
-        windows = _windows(len(tokens), most)
+        windows = _windows(len(tokens), max_tokens)
     numbers = [rows.add(tokens[begin:end]) for begin, end in windows]
-    return Reading(windows, numbers, [end - begin for begin, end in windows])
+    return WindowedText(windows, numbers, [end - begin for begin, end in windows])
 
 
-def without(tokens: Sequence[int], part: Span, whole: Reading, rows: Rows) -> Reading:
-    """Read the same windows with the tokens of `part` left out of them."""
-    numbers, lengths = list(whole.rows), list(whole.lengths)
-    for at, (begin, end) in enumerate(whole.windows):
-        first, after = max(begin, part[0]), min(end, part[1])
-        if first < after:
-            numbers[at] = rows.add([*tokens[begin:first], *tokens[after:end]])
-            lengths[at] -= after - first
-    return Reading(whole.windows, numbers, lengths)
+def masked_out(tokens: Sequence[int], part: Span, text: WindowedText, rows: Rows) -> WindowedText:
+    """Return the same windows of the text without the tokens of `part`."""
+    numbers, lengths = list(text.rows), list(text.lengths)
+    for index, (begin, end) in enumerate(text.windows):
+        part_begin, part_end = max(begin, part[0]), min(end, part[1])
+        if part_begin < part_end:
+            numbers[index] = rows.add([*tokens[begin:part_begin], *tokens[part_end:end]])
+            lengths[index] -= part_end - part_begin
+    return WindowedText(text.windows, numbers, lengths)
 
 
-def _windows(tokens: int, most: int) -> list[Span]:
-    """Evenly spread windows of `most` tokens each, the first at the beginning and the last at the end."""
-    beyond, stride = tokens - most, max(1, int(most * STRIDE))
+def _windows(tokens: int, size: int) -> list[Span]:
+    """Return evenly spread windows of `size` tokens; the first begins the text and the last ends it."""
+    beyond, stride = tokens - size, max(1, int(size * MAX_STRIDE))
     steps = -(-beyond // stride)
     begins = [step * beyond // steps for step in range(steps + 1)]
-    return [(begin, begin + most) for begin in begins]
+    return [(begin, begin + size) for begin in begins]

@@ -1,4 +1,4 @@
-"""Texts are cut where a reader would cut them, and the offsets are code points of the text as submitted."""
+"""Sentences and clauses end where a reader ends them; offsets are code points of the submitted text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_clauses_end_at_smaller_marks_too(text: str, parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("cut", [sentences, clauses])
-def test_nothing_but_space_is_left_out(cut: Callable[[str], list[Span]]) -> None:
+def test_only_space_is_left_out(cut: Callable[[str], list[Span]]) -> None:
     text = "一，二。 三！\n四 五 (六) “七。”八…" * 400
     spans = cut(text)
     kept = "".join(text[start:end] for start, end in spans)
@@ -59,7 +59,7 @@ def test_nothing_but_space_is_left_out(cut: Callable[[str], list[Span]]) -> None
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
-def test_there_are_so_many_sentences_and_clauses_at_most() -> None:
+def test_the_number_of_sentences_and_clauses_is_limited() -> None:
     text = "好。" * 500
     spans = sentences(text)
     assert len(spans) == MAX_SENTENCES
@@ -75,6 +75,6 @@ def test_there_are_so_many_sentences_and_clauses_at_most() -> None:
 @pytest.mark.parametrize(
     "text", ['"。' * 50_000, "&" * 100_000, "http://" * 15_000, " " * 100_000, "." * 99_999]
 )
-def test_no_text_takes_long_to_cut(text: str) -> None:
+def test_no_text_takes_long_to_split(text: str) -> None:
     assert len(sentences(text)) <= MAX_SENTENCES
     assert len(clauses(text)) <= MAX_CLAUSES

