@@ -47,7 +47,7 @@ def fetch(folder: Path, endpoint: str, model: str = MODEL) -> subprocess.Complet
     """Download only; print the error as the command does."""
     code = (
         "from worker.packs.pack import PackError\n"
-        "from worker.packing.hub import download\n"
+        "from worker.packing.modelscope import download\n"
         f"try: print(download({model!r}, 'master'))\n"
         "except PackError as error: raise SystemExit(str(error))"
     )

@@ -92,7 +92,7 @@ def _read_pairs(path: Path) -> list[tuple[str, int]]:
 
 
 def _download(origin: Origin) -> Path:
-    from worker.packing.hub import download  # noqa: PLC0415
+    from worker.packing.modelscope import download  # noqa: PLC0415
 
     logging.getLogger(__name__).info("downloading %s at %s from ModelScope", origin.id, origin.revision)
     return download(origin.id, origin.revision)
