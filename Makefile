@@ -17,13 +17,13 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
-	compose-test configuration contract openapi parity \
+	check-locks compose-test configuration contract openapi parity \
 	test test-browser test-k8s test-models test-monitoring model lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run Redis, API, worker, webhooks and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL=
+up: $(VENV)/.local ## run Redis, API, worker, webhooks and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL= REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
@@ -100,6 +100,9 @@ format: $(VENV)/.dev ## let ruff correct what it can
 
 lock: ## make requirements/*.lock anew from pyproject.toml (needs uv)
 	@requirements/lock.sh
+
+check-locks: $(VENV)/.dev ## whether every lock file installs from wheels alone where it is used; needs a package index
+	@exec $(PY) -m deploy.check_locks
 
 clean: ## remove .venv, the data of `make up` and caches
 	rm -rf $(VENV) .run .mypy_cache .pytest_cache .ruff_cache

