@@ -85,7 +85,7 @@ class SharedBlocks:
         self._share(self._file, [block for block in _blocks() if block not in before])
 
     def _open(self) -> int | None:
-        """Return the file, or None where the C library is not glibc, or such files or the page map are forbidden."""
+        """Return the file, or None where glibc, such files or the page map are not there."""
         if sys.platform != "linux" or not hasattr(self._libc, "mallopt") or not os.access(_PAGEMAP, os.R_OK):
             return None
         try:
