@@ -6,7 +6,6 @@ import logging
 import sys
 
 from api.app import create_app
-from api.auth.guard import require_keys
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 
@@ -17,7 +16,7 @@ settings = Settings.read()
 logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
 app = create_app(settings)
 try:
-    require_keys(app)
+    app.extensions["sentiq"].guard.require_keys()
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)
     sys.exit(_CANNOT_SERVE)

@@ -20,7 +20,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import PREFIX
 
 
-class Rates:
+class RateLimiter:
     """Counted in Redis, so that all processes of the API count together; one round trip a request."""
 
     def __init__(self, store: JobStore, settings: Settings) -> None:

@@ -1,12 +1,9 @@
-"""Who calls: the key that came with a request, what it may do, and whose jobs it sees."""
+"""Who calls: whose jobs the caller sees, and what it may do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
-
-from flask import g
 
 
 class Scope(StrEnum):
@@ -34,8 +31,3 @@ class Caller:
     def identity(self) -> str:
         """Whom rates are counted for: the key, or the address where there are none."""
         return f"key:{self.owner}" if self.owner else f"address:{self.address}"
-
-
-def caller() -> Caller:
-    """Return the caller of this request, as `api.auth.guard` found it."""
-    return cast("Caller", g.caller)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Flask, Response, current_app, request
 from pydantic import ValidationError
-from pydantic_core import to_json
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from api.schemas import jobs
-from api.schemas.request_bodies import request_id
+from api.intake.errors import (
+    BodyTooLargeError,
+    InvalidGzipError,
+    InvalidRequestError,
+    UnsupportedEncodingError,
+)
+from api.schemas.problems import FieldError, KnownProblem
 from tasks.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
@@ -34,8 +35,6 @@ from tasks.errors import (
     UploadIncompleteError,
 )
 
-logger = logging.getLogger(__name__)
-
 _MOST_ERRORS = 100
 TITLES = {
     400: "The request cannot be read",
@@ -54,6 +53,7 @@ TITLES = {
 }
 # pydantic names the values of an enum, but not these.
 _DETAILS = {"bool_type": "Input should be true or false"}
+_UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
@@ -65,6 +65,9 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
+    BodyTooLargeError: (413, "At most {} bytes are accepted in an upload."),
+    InvalidGzipError: (400, "The body cannot be decompressed: {}."),
+    UnsupportedEncodingError: (415, "Send the body as it is, or with Content-Encoding: gzip."),
     StoreUnavailableError: (
         503,
         "The job store does not answer: nothing is known, nothing was promised. Try again.",
@@ -87,7 +90,7 @@ class Problem(Exception):  # noqa: N818  it is an answer, not a fault
         self.headers: dict[str, str] = {}
 
 
-def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
+def invalid(errors: Sequence[FieldError]) -> Problem:
     """Return the 422 for fields that are wrong: each error has a JSON `pointer`, a `code` and a `detail`."""
     detail = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""  # noqa: PLR2004  as many as are shown
@@ -126,73 +129,25 @@ def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
     )
 
 
-def known_problem(error: SentiqError) -> jobs.KnownProblem:
-    """Return what is told of an error where many answers share a body."""
-    status, detail = _STATUS[type(error)]
-    return {"status": status, "code": error.code, "detail": detail.format(error)}
-
-
-def register(app: Flask) -> None:
-    """Answer every error of the app with a problem document."""
-    app.register_error_handler(Problem, render)
-    app.register_error_handler(SentiqError, _render_known)
-    app.register_error_handler(ValidationError, lambda error: render(from_validation(error)))
-    app.register_error_handler(HTTPException, _render_http)
-    app.register_error_handler(Exception, _render_unknown)
-
-
-def render(problem: Problem) -> Response:
-    """Write a problem document; `retry_after_s` among its members also becomes the header."""
-    body = {
-        "type": f"urn:sentiq:problem:{problem.code}",
-        "title": TITLES.get(problem.status, "The request failed"),
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": request.path,
-        "code": problem.code,
-        "request_id": request_id(),
-        **problem.extensions,
-    }
-    logger.info(
-        "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
-    )
-    response = Response(
-        to_json(body), problem.status, problem.headers, content_type="application/problem+json"
-    )
-    if "retry_after_s" in problem.extensions:
-        response.headers["Retry-After"] = str(problem.extensions["retry_after_s"])
-    return response
-
-
-def _render_known(error: SentiqError) -> Response:
-    status, detail = _STATUS.get(type(error), (500, "Something went wrong inside the service."))
+def from_error(error: SentiqError) -> Problem:
+    """Return the problem for an error of ours; 500 where it was not meant to reach a caller."""
+    if isinstance(error, InvalidRequestError):
+        return invalid(error.errors)
+    status, detail = _STATUS.get(type(error), _UNKNOWN)
     extensions = {}
     if isinstance(error, RefusedError):
         extensions["retry_after_s"] = _spread(error.retry_after_s)
-    elif status >= 500:  # noqa: PLR2004  ours, not the caller's
-        logger.error("%s: %s (request %s)", error.code, error, request_id())
+    elif status >= 500 or isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):  # noqa: PLR2004  ours, not the caller's
         extensions["retry_after_s"] = 1
-    elif isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):
-        extensions["retry_after_s"] = 1
-    return render(Problem(status, error.code, detail.format(error), **extensions))
+    return Problem(status, error.code, detail.format(error), **extensions)
+
+
+def known_problem(error: SentiqError) -> KnownProblem:
+    """Return what is told of an error where many answers share a body."""
+    problem = from_error(error)
+    return {"status": problem.status, "code": problem.code, "detail": problem.detail}
 
 
 def _spread(seconds: float) -> int:
     """Return when to come back, a little later for some than for others, in whole seconds."""
     return max(1, math.ceil(seconds + random.uniform(0, min(5, 1 + seconds / 10))))  # noqa: S311  no secret
-
-
-def _render_http(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return render(Problem(413, "body_too_large", f"At most {limit} bytes are accepted in one request."))
-    code = error.name.lower().replace(" ", "_")
-    response = render(Problem(error.code or 500, code, error.description or error.name))
-    if isinstance(error, MethodNotAllowed):
-        response.headers.extend(dict(error.get_headers()[1:]))
-    return response
-
-
-def _render_unknown(error: Exception) -> Response:
-    logger.error("unexpected error (request %s)", request_id(), exc_info=error)
-    return render(Problem(500, "internal_error", "Something went wrong inside the service."))

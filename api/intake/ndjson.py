@@ -6,32 +6,32 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from flask import request
 from pydantic import TypeAdapter, ValidationError
 
-from api.http.problems import Problem
+from api.intake.errors import BodyTooLargeError, InvalidGzipError, UnsupportedEncodingError
 from api.schemas.request_bodies import ItemIn
-from tasks.errors import UploadIncompleteError
 from tasks.settings import Settings
-from tasks.store.uploads import IDLE_TIMEOUT_MS
 from tasks.vocabulary.items import Item, ItemError
 
-_BLOCK = 8 * 1024
+MEDIA_TYPE = "application/x-ndjson"
+
 _INFLATED = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _LINE: TypeAdapter[str | ItemIn] = TypeAdapter(str | ItemIn)
 
 
-def blocks(limit: int) -> Iterator[bytes]:
-    """Yield the request's body, decompressed. Raises UploadCutError, or the Problem that is wrong with it."""
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
+def decoded(received: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
+    """Yield a body decompressed; `encoding` is its Content-Encoding, the limit is one of decompressed bytes.
+
+    Raises UnsupportedEncodingError, InvalidGzipError, BodyTooLargeError.
+    """
     if encoding not in ("gzip", "identity"):
-        raise Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip.")
+        raise UnsupportedEncodingError
     read = 0
-    for block in _inflate(_received()) if encoding == "gzip" else _received():
+    for block in _inflate(received) if encoding == "gzip" else received:
         read += len(block)
         if read > limit:
-            raise Problem(413, "body_too_large", f"At most {limit} bytes are accepted in an upload.")
+            raise BodyTooLargeError(limit)
         yield block
 
 
@@ -61,24 +61,6 @@ def read_item(line: bytes | None, settings: Settings) -> Item:
     return Item.accept(given.text, settings.max_text_chars, given.id)
 
 
-def _received() -> Iterator[bytes]:
-    """Yield the body as it comes in; it is measured, as gunicorn ends one that was cut like a whole one."""
-    source, expected, read = request.environ["wsgi.input"], request.content_length, 0
-    # Whoever says nothing for so long has nobody's job any more, and is to hold no connection either.
-    request.environ["gunicorn.socket"].settimeout(IDLE_TIMEOUT_MS / 1000)
-    while expected is None or read < expected:
-        try:
-            block = source.read(_BLOCK)
-        except Exception as error:  # of the socket, or gunicorn's own for a body in chunks
-            raise UploadIncompleteError(str(error)) from error
-        if not block:
-            break
-        read += len(block)
-        yield block
-    if expected is not None and read < expected:
-        raise UploadIncompleteError(f"{read} of {expected} bytes came")
-
-
 def _inflate(stream: Iterator[bytes]) -> Iterator[bytes]:
     member: Any = None
     try:
@@ -92,9 +74,9 @@ def _inflate(stream: Iterator[bytes]) -> Iterator[bytes]:
                 if member.eof:
                     member, full = None, False
     except zlib.error as error:
-        raise Problem(400, "invalid_gzip", f"The body is not gzip: {error}.") from error
+        raise InvalidGzipError(str(error)) from error
     if member is not None:
-        raise Problem(400, "invalid_gzip", "The body is gzip, but its end is missing.")
+        raise InvalidGzipError("its end is missing")
 
 
 def _line(line: bytes, limit: int, *, too_long: bool) -> Iterator[bytes | None]:

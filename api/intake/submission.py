@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +10,13 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
-from api.http.problems import Problem
-from api.schemas.request_bodies import request_id
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import IdempotencyKeyInFlightError, RefusedError, UploadClosedError, UploadIncompleteError
+from tasks.errors import (
+    IdempotencyKeyInFlightError,
+    StoreUnavailableError,
+    UploadClosedError,
+    UploadIncompleteError,
+)
 from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.cancel import delete_job
@@ -53,7 +57,6 @@ class Submission:
         """Record the items as one job, send its messages, return it as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
-        terms = replace(terms, request_id=request_id())
         small = len(items) <= self._settings.interactive_items
         queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
         job_id = self._store.ids.issue(terms.owner)
@@ -61,7 +64,9 @@ class Submission:
         job = self._store.create(chunks, queue_class, terms, key=key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
-        logger.info("accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, request_id())
+        logger.info(
+            "accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, terms.request_id
+        )
         self._publish(queue_class, chunks)
         return Accepted(job)
 
@@ -70,8 +75,8 @@ class Submission:
     ) -> Accepted:
         """Record and send items while they come in; `body` tells the hash of the body once they have.
 
-        Raises UploadCutError when they end early, JobGrowsNoMoreError when the job ended before them. After a
-        Problem among them nothing of the job is left.
+        Raises UploadIncompleteError when they end early, UploadClosedError when the job ended before them.
+        After any other error nothing of the job is left.
         """
         job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
         if key and uploads.reserve_key(self._store, key, job_id):
@@ -81,16 +86,14 @@ class Submission:
         except (UploadIncompleteError, UploadClosedError):
             uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
-        except (Problem, RefusedError):
-            delete_job(self._store, job_id, terms.owner)
-            uploads.close(self._store, job_id, key)
+        except BaseException:
+            self._undo(job_id, terms.owner, key)
             raise
         uploads.close(self._store, job_id, replace(key, body=body()) if key else None)
-        logger.info("accepted %s: %d items (request %s)", job_id, recorded, request_id())
+        logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
         return Accepted(self._store.job(job_id, terms.owner))
 
     def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
-        terms = replace(terms, request_id=request_id())
         queue_class = terms.queue_class or QueueClass.BULK
         recorded = 0
         for chunks in _gathered(self._cut(job_id, items, terms.options)):
@@ -103,6 +106,12 @@ class Submission:
             recorded += sum(len(chunk.items) for chunk in chunks)
             self._publish(queue_class, chunks)
         return recorded
+
+    def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
+        """Erase a job that is half made; should Redis go, a reconciler closes it when it is back."""
+        with contextlib.suppress(StoreUnavailableError):
+            delete_job(self._store, job_id, owner)
+            uploads.close(self._store, job_id, key)
 
     def _replay(
         self, items: Iterable[Item], owner: str, key: IdempotencyKey, body: Callable[[], str]

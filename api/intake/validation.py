@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from api.http.problems import invalid
-from api.output.serializers import ERROR_MESSAGES
+from api.intake.errors import InvalidRequestError
+from api.schemas.problems import FieldError
 from api.schemas.request_bodies import JobIn, PredictBatchIn, PredictIn, TermsIn
 from tasks.settings import Settings
 from tasks.vocabulary.destinations import AddressRules
@@ -24,9 +24,11 @@ def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
     return _all_good(items, settings, "/items/{}/text") if strict else items
 
 
-def accept_terms(body: TermsIn, owner: str, settings: Settings, pointer: str = "/webhook/url") -> Terms:
+def accept_terms(
+    body: TermsIn, owner: str, request_id: str, settings: Settings, pointer: str = "/webhook/url"
+) -> Terms:
     """Return the terms of a job; what the name of a webhook's host stands for is checked at each delivery."""
-    terms = body.terms(owner)
+    terms = body.terms(owner, request_id)
     if body.webhook is None:
         return terms
     url = body.webhook.url
@@ -36,7 +38,7 @@ def accept_terms(body: TermsIn, owner: str, settings: Settings, pointer: str = "
     elif not AddressRules(settings.webhook_allow).allow_host(host):
         detail = f"{host} is not a public address; webhooks go to public ones only."
     if detail:
-        raise invalid([{"pointer": pointer, "code": "webhook_refused", "detail": detail}])
+        raise InvalidRequestError.at(pointer, "webhook_refused", detail)
     return replace(terms, webhook=Webhook(str(url), host, body.webhook.events))
 
 
@@ -53,7 +55,7 @@ def accept_predictions(body: PredictBatchIn, settings: Settings) -> list[Item]:
 
 
 def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
-    errors = [
+    errors: list[FieldError] = [
         {
             "pointer": pointer.format(i),
             "code": item.error.value,
@@ -63,7 +65,7 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
         if item.error is not None
     ]
     if errors:
-        raise invalid(errors)
+        raise InvalidRequestError(errors)
     return items
 
 
@@ -73,10 +75,10 @@ def explain(item: Item, error: ItemError, settings: Settings) -> str:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
     if error is ItemError.INVALID_LINE:
         return f"It is no JSON string and no item, or has more than {settings.max_line_bytes} bytes."
-    return ERROR_MESSAGES[error]
+    return error.message
 
 
 def _refuse_too_many(pointer: str, given: int, settings: Settings) -> None:
     if given > settings.max_items:
         detail = f"{given} given; at most {settings.max_items} are accepted in one request."
-        raise invalid([{"pointer": pointer, "code": "too_many_items", "detail": detail}])
+        raise InvalidRequestError.at(pointer, "too_many_items", detail)

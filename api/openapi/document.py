@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 from api.auth.guard import scope_of
 from api.http.problems import TITLES
 from api.openapi.operations import OPERATIONS, Answer, Operation, Parameter
-from api.schemas.status import Problem
+from api.schemas.problems import Problem
 from tasks.settings import Settings
 
 _REF = "#/components/schemas/{model}"

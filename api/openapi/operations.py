@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas import items, jobs
-from api.schemas import status as others
+from api.schemas import deliveries, items, jobs, status
 from api.schemas.request_bodies import DeadlineS, JobIn, LookupIn, PredictBatchIn, PredictIn, ResultTtlS
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass
@@ -150,7 +149,7 @@ whether it is whole and where to read on.""",
         problems=_OF_A_JOB,
     ),
     "deliveries.read": Operation(
-        answers={200: Answer("The deliveries", {JSON: others.DeliveriesPage})}, problems=_OF_A_JOB
+        answers={200: Answer("The deliveries", {JSON: deliveries.DeliveriesPage})}, problems=_OF_A_JOB
     ),
     "listing.read": Operation(
         parameters=FILTERS, answers={200: Answer("A page", {JSON: jobs.JobsPage})}, problems=(422,)
@@ -171,12 +170,12 @@ whether it is whole and where to read on.""",
         problems=(*_OF_A_BODY, 504),
     ),
     "service.livez": Operation(
-        answers={200: Answer("This process answers", {JSON: others.State})}, store=False
+        answers={200: Answer("This process answers", {JSON: status.State})}, store=False
     ),
-    "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: others.State})}),
+    "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: status.State})}),
     "metrics.read": Operation(
         answers={200: Answer("For Prometheus; tells when Redis is away", {"text/plain": str})}, store=False
     ),
-    "service.queue": Operation(answers={200: Answer("The queues", {JSON: others.Queues})}),
-    "service.info": Operation(answers={200: Answer("The service", {JSON: others.Info})}),
+    "service.queue": Operation(answers={200: Answer("The queues", {JSON: status.Queues})}),
+    "service.info": Operation(answers={200: Answer("The service", {JSON: status.Info})}),
 }

@@ -1,4 +1,4 @@
-"""What the handlers of one app share."""
+"""What the handlers of one app share. Only routes and the app factory import this."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import cast
 
 from flask import current_app
 
-from api.auth.api_keys import ApiKeys
-from api.auth.rate_limit import Rates
+from api.auth.guard import Guard
 from api.intake.submission import Submission
 from api.waiting.backlog_cache import Queues
 from api.waiting.hub import Waiters
@@ -26,9 +25,8 @@ class Services:
     store: JobStore
     submission: Submission
     waiters: Waiters
-    api_keys: ApiKeys
-    rates: Rates
     queues: Queues
+    guard: Guard
 
 
 def services() -> Services:

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Blueprint, Response, request, stream_with_context
 from pydantic_core import to_json
 
-from api.http.request import refuse_unknown_queries
+from api.http.request import owner, refuse_unknown_queries
 from api.output.serializers import job_view
 from api.routes.context import services
-from api.schemas.request_bodies import owner
+from api.waiting.backlog_cache import Queues
 from api.waiting.hub import Waiters
 from api.waiting.subscription import View
 from tasks.errors import SentiqError, StoreUnavailableError
@@ -32,25 +32,26 @@ def read(job_id: str) -> Response:
     job, last = services().store.job(job_id, owner()), request.headers.get("Last-Event-ID")
     if job.status.terminal and last == _event_id(job):
         return Response(status=204)
-    stream = stream_with_context(_stream(services().waiters, job, last))
+    stream = stream_with_context(_stream(services().waiters, services().queues, job, last))
     return Response(stream, content_type="text/event-stream", headers=_HEADERS)
 
 
-def _stream(waiters: Waiters, job: Job, last: str | None) -> Iterator[bytes]:
+def _stream(waiters: Waiters, queues: Queues, job: Job, last: str | None) -> Iterator[bytes]:
     if last is None:
-        yield _event("snapshot", job)
+        yield _event("snapshot", job, queues)
     if job.status.terminal:
-        yield _event("done", job)
+        yield _event("done", job, queues)
     elif not waiters.full:
         with waiters.watch(job) as view:
-            yield from _Tidings(waiters, view, last or _event_id(job))
+            yield from _Tidings(waiters, queues, view, last or _event_id(job))
 
 
 class _Tidings:
     """What is new of a job since the event `last`, until it is over."""
 
-    def __init__(self, waiters: Waiters, view: View, last: str) -> None:
+    def __init__(self, waiters: Waiters, queues: Queues, view: View, last: str) -> None:
         self._waiters = waiters
+        self._queues = queues
         self._view = view
         self._last = last
         self._wrote = time.monotonic()
@@ -69,7 +70,7 @@ class _Tidings:
                 yield _line("gone", self._last, {"code": error.code})
                 return
             if job.status.terminal:
-                yield _event("done", job)
+                yield _event("done", job, self._queues)
                 return
             yield from self._progress(job)
             # No sooner than a second after the last, unless the job is over.
@@ -81,7 +82,7 @@ class _Tidings:
             yield from self._heartbeat()
             return
         self._last, self._wrote = _event_id(job), time.monotonic()
-        yield _event("progress", job)
+        yield _event("progress", job, self._queues)
 
     def _heartbeat(self) -> Iterator[bytes]:
         if time.monotonic() - self._wrote >= _HEARTBEAT_S - _LEAST_S:
@@ -89,8 +90,8 @@ class _Tidings:
             yield b": still here\n\n"
 
 
-def _event(name: str, job: Job) -> bytes:
-    return _line(name, _event_id(job), job_view(job))
+def _event(name: str, job: Job, queues: Queues) -> bytes:
+    return _line(name, _event_id(job), job_view(job, queues.position(job)))
 
 
 def _event_id(job: Job) -> str:

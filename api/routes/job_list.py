@@ -6,14 +6,15 @@ from datetime import datetime
 
 from flask import Blueprint, Response, request
 
-from api.auth.guard import needs
+from api.auth.guard import requires
 from api.auth.scopes import Scope
 from api.http.problems import bad_query, known_problem
-from api.http.request import query_choice, read_json, refuse_unknown_queries, reply
+from api.http.request import owner, query_choice, read_json, refuse_unknown_queries
+from api.http.response import reply
 from api.output.serializers import job_view
 from api.routes.context import services
 from api.schemas import jobs
-from api.schemas.request_bodies import LookupIn, owner
+from api.schemas.request_bodies import LookupIn
 from tasks.store import listing
 from tasks.vocabulary.jobs import Job, JobStatus
 
@@ -34,19 +35,19 @@ def read() -> Response:
     if cursor is not None and services().store.ids.issued_at_ms(cursor, owner()) is None:
         raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
     found, next_cursor = listing.page(services().store, owner(), _filter(), cursor, _limit())
-    data = [job_view(job) for job in found]
+    data = [job_view(job, services().queues.position(job)) for job in found]
     return reply(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
 
 
 @job_list.post("/v1/jobs/lookup")
-@needs(Scope.READ)
+@requires(Scope.READ)
 def lookup() -> Response:
     """Return each of the jobs named, or why there is none, in the order of the ids."""
     refuse_unknown_queries()
     ids = read_json(LookupIn).ids
     found = services().store.jobs(ids, owner())
     data = [
-        job_view(job)
+        job_view(job, services().queues.position(job))
         if isinstance(job, Job)
         else jobs.MissingJob(id=job_id, object="error", error=known_problem(job))
         for job_id, job in zip(ids, found, strict=True)

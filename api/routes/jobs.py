@@ -6,20 +6,35 @@ import contextlib
 import json
 import math
 import threading
+from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
+from pydantic import ValidationError
 
-from api.auth.guard import needs
+from api.auth.guard import requires
 from api.auth.scopes import Scope
-from api.http.request import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
+from api.http.problems import from_validation
+from api.http.request import (
+    body_blocks,
+    idempotency_key,
+    owner,
+    preferred_wait,
+    query_choice,
+    read_json,
+    refuse_unknown_queries,
+    request_id,
+)
+from api.http.response import reply
+from api.intake.ndjson import MEDIA_TYPE, decoded
 from api.intake.submission import Accepted
-from api.intake.upload import MEDIA_TYPE, accept_upload
+from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
 from api.output.readers import Walk
 from api.output.serializers import job_view
 from api.routes.context import services
 from api.routes.results import page_view
-from api.schemas.request_bodies import JobIn, owner, preferred_wait
+from api.schemas.request_bodies import JobIn, TermsIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
 from tasks.store import cancel as cancellation
 from tasks.store.jobs import JobStore
@@ -31,12 +46,13 @@ jobs = Blueprint("jobs", __name__)
 INCLUDED_RESULTS = 100
 # A job so large that its cancel takes longer is answered as `canceling`.
 _CANCEL_S = 1.0
+_WITH_PARTS = ("metadata", "webhook")
 
 
 @jobs.post("/v1/jobs")
 def create() -> Response:
     """Accept one text, several items or an upload; 202, or 200 when over within `Prefer: wait`."""
-    accepted = accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
+    accepted = _accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
     return _accepted_reply(accepted)
 
 
@@ -52,13 +68,14 @@ def read(job_id: str) -> Response:
 
 
 @jobs.post("/v1/jobs/<job_id>/cancel")
-@needs(Scope.CANCEL)
+@requires(Scope.CANCEL)
 def cancel(job_id: str) -> Response:
     """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
     refuse_unknown_queries()
-    _job(job_id)
-    canceled = cancellation.cancel_job(services().store, job_id, _CANCEL_S)
-    job = _job(job_id)
+    job, canceled = _job(job_id), False
+    if not job.status.terminal:
+        canceled = cancellation.cancel_job(services().store, job_id, _CANCEL_S)
+        job = _job(job_id)
     if canceled and not job.status.terminal:
         threading.Thread(target=_go_on, args=(services().store, job_id), daemon=True).start()
     return _job_reply(job, 202 if canceled else 200, None, {}, results=False)
@@ -68,12 +85,12 @@ def cancel(job_id: str) -> Response:
 def retry(job_id: str) -> Response:
     """Make a new job of the items that failed for a reason that another try could change."""
     refuse_unknown_queries()
-    body = f"retry {job_id}".encode()
-    key, job = idempotency_key(body), _job(job_id)
+    key, job = idempotency_key(f"retry {job_id}".encode), _job(job_id)
     if not job.status.terminal:
         raise JobNotFinishedError(job_id)
     items = retryable_items(services().store, job)
-    accepted = services().submission.take(items, retry_terms(job), key, lambda: key.body or "" if key else "")
+    terms = replace(retry_terms(job), request_id=request_id())
+    accepted = services().submission.take(items, terms, key, lambda: key.body or "" if key else "")
     return _accepted_reply(accepted)
 
 
@@ -95,10 +112,42 @@ def _accept_document() -> Accepted:
     refuse_unknown_queries("strict")
     strict = query_choice("strict", "true", "false") == "true"
     body = read_json(JobIn)
-    canonical = json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
     items = accept_job(body, services().settings, strict=strict)
-    terms = accept_terms(body, owner(), services().settings)
-    return services().submission.submit(items, terms, idempotency_key(canonical))
+    terms = accept_terms(body, owner(), request_id(), services().settings)
+    return services().submission.submit(
+        items, terms, idempotency_key(lambda: _canonical(body, strict=strict))
+    )
+
+
+def _canonical(body: JobIn, *, strict: bool) -> bytes:
+    """Write the document in the one form that equal requests share."""
+    return json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+
+
+def _accept_upload() -> Accepted:
+    settings = services().settings
+    terms_in, strict = _upload_terms(), query_choice("strict", "true", "false") == "true"
+    key = idempotency_key()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    blocks = decoded(body_blocks(), encoding, settings.max_upload_bytes)
+    upload = Upload(blocks, settings, repr(terms_in), strict=strict)
+    terms = accept_terms(terms_in, owner(), request_id(), settings, "?webhook.url")
+    return services().submission.take(upload.items(), terms, key, upload.digest)
+
+
+def _upload_terms() -> TermsIn:
+    """Read the terms of an upload from the query; parts as `metadata.name=value`, `webhook.url=value`."""
+    given: dict[str, Any] = {}
+    for name, value in request.args.items():
+        whole, dot, part = name.partition(".")
+        if dot and whole in _WITH_PARTS:
+            given.setdefault(whole, {})[part] = value.split(",") if name == "webhook.events" else value
+        elif name != "strict":
+            given[name] = value
+    try:
+        return TermsIn.model_validate(given, strict=False)
+    except ValidationError as error:
+        raise from_validation(error, query=True) from None
 
 
 def _accepted_reply(accepted: Accepted) -> Response:
@@ -124,7 +173,7 @@ def _wait_s() -> float | None:
 def _job_reply(
     job: Job, status: int, wait_s: float | None, headers: dict[str, str], *, results: bool
 ) -> Response:
-    body = job_view(job)
+    body = job_view(job, services().queues.position(job))
     if results:
         page = page_view(job, Walk(services().store, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
         body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from flask import Blueprint, Response
 
 from api.http.problems import Problem
-from api.http.request import read_json, reply
+from api.http.request import owner, read_json, request_id
+from api.http.response import reply
 from api.intake.validation import accept_prediction, accept_predictions
 from api.output.serializers import error_view, prediction_view
 from api.routes.context import services
 from api.schemas import items
-from api.schemas.request_bodies import PredictBatchIn, PredictIn, owner
+from api.schemas.request_bodies import PredictBatchIn, PredictIn
 from tasks.vocabulary.items import Item, ItemResult
 from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -42,7 +43,8 @@ def batch() -> Response:
 
 def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    job = services().waiters.follow(services().submission.submit(texts, Terms(owner=owner())).job, wait_s)
+    accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
+    job = services().waiters.follow(accepted.job, wait_s)
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from flask import Blueprint, Response, request, stream_with_context
 
 from api.http.problems import bad_query
-from api.http.request import query_choice, refuse_unknown_queries, reply
+from api.http.request import owner, query_choice, refuse_unknown_queries
+from api.http.response import reply
 from api.output.readers import Following, Walk, csv_rows, ndjson_lines
 from api.output.serializers import item_view
 from api.routes.context import services
 from api.schemas import jobs
-from api.schemas.request_bodies import owner
 from tasks.vocabulary.items import ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job
 

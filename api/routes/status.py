@@ -8,10 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 
 from api.auth.guard import public
-from api.http.request import reply
+from api.http.response import reply
 from api.output.serializers import queue_view
 from api.routes.context import services
-from api.schemas import status as others
+from api.schemas import status
 from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 from tasks.store.backlog import live_workers, read_backlogs
@@ -34,7 +34,7 @@ def page() -> Response:
 @public
 def livez() -> Response:
     """Answer as long as this process does."""
-    return reply(others.State(status="alive"))
+    return reply(status.State(status="alive"))
 
 
 @service.get("/readyz")
@@ -42,7 +42,7 @@ def livez() -> Response:
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
     services().store.check()
-    return reply(others.State(status="ready"))
+    return reply(status.State(status="ready"))
 
 
 @service.get("/v1/queue")
@@ -52,7 +52,7 @@ def queue() -> Response:
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
     classes = {name: queue_view(each) for name, each in read_backlogs(store).items()}
-    return reply(others.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
+    return reply(status.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
 
 
 @service.get("/v1/info")

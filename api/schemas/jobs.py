@@ -8,6 +8,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from api.schemas.items import Item
+from api.schemas.problems import KnownProblem
 from api.schemas.types import Count, Probability, Time, closed
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
 from tasks.vocabulary.options import OnLongText
@@ -128,14 +129,6 @@ class JobsPage(TypedDict):
     object: Literal["list"]
     data: list[Job]
     next_cursor: str | None
-
-
-class KnownProblem(TypedDict):
-    """What a call for the one job would be answered."""
-
-    status: int
-    code: str
-    detail: str
 
 
 @closed

@@ -1,12 +1,9 @@
-"""What requests carry: bodies, preferences, ids."""
+"""Bodies of requests."""
 
 from __future__ import annotations
 
-import re
-import uuid
 from typing import Annotated, Self
 
-from flask import g, request
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -22,9 +19,6 @@ from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.webhooks import Event
-
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 
 MOST_METADATA = 16
 MOST_LOOKED_UP = 500
@@ -82,7 +76,7 @@ class TermsIn(_Body):
     metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
     webhook: WebhookIn | None = None
 
-    def terms(self, owner: str) -> Terms:
+    def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of the caller's job."""
         return Terms(
             options=Options(self.on_long_text, self.sentences, self.explain),
@@ -91,6 +85,7 @@ class TermsIn(_Body):
             result_ttl_s=self.result_ttl_s,
             metadata=self.metadata,
             owner=owner,
+            request_id=request_id,
         )
 
 
@@ -128,22 +123,3 @@ class PredictBatchIn(_Body):
     """Body of POST /predict_batch."""
 
     texts: Annotated[list[GoodText], _FEW]
-
-
-def request_id() -> str:
-    """Return the caller's X-Request-Id, or one minted for this request."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    return str(g.request_id)
-
-
-def owner() -> str:
-    """Return whose jobs the caller may see; empty as long as there are no keys."""
-    return str(g.get("owner", ""))
-
-
-def preferred_wait(limit_s: float) -> float | None:
-    """Return the seconds of `Prefer: wait=N`, at most the limit; None when not asked to wait."""
-    match = _WAIT.search(request.headers.get("Prefer", ""))
-    return min(float(match[1]), limit_s) if match else None

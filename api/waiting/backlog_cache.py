@@ -20,11 +20,15 @@ _LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How many items are before a job's own, and in how many seconds it should be over, if that is known."""
+class QueuePosition:
+    """Where an unfinished job stands: items before its own, seconds until it should be over if that is known.
+
+    `poll_after_ms` is when asking again is worth while.
+    """
 
     items_ahead: int
     eta_s: float | None
+    poll_after_ms: int
 
 
 class Queues:
@@ -35,26 +39,19 @@ class Queues:
         self._read: dict[QueueClass, Backlog] = {}
         self._looked = -_FRESH_S
 
-    def place(self, job: Job) -> Place | None:
+    def position(self, job: Job) -> QueuePosition | None:
         """Return where the job stands; None when it is over."""
         if job.status.terminal:
             return None
-        queue = self._queue(job.queue_class)
+        queue, unknown_ms = self._queue(job.queue_class), _UNKNOWN_POLL_MS[job.queue_class]
         if queue is None or job.ticket is None:
-            return Place(0, None)
+            return QueuePosition(0, None, unknown_ms)
         ahead = max(0, job.ticket - queue.left)
         if not queue.items_per_s:
-            return Place(ahead, None)
-        return Place(ahead, round((ahead + job.counts.pending) / queue.items_per_s, 1))
-
-    def poll_after_ms(self, job: Job) -> int | None:
-        """Return when asking again is worth while, from the drain rate; None when the job is over."""
-        place = self.place(job)
-        if place is None:
-            return None
-        if place.eta_s is None:
-            return _UNKNOWN_POLL_MS[job.queue_class]
-        return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(place.eta_s * 1000)))
+            return QueuePosition(ahead, None, unknown_ms)
+        eta_s = round((ahead + job.counts.pending) / queue.items_per_s, 1)
+        poll_after_ms = max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(eta_s * 1000)))
+        return QueuePosition(ahead, eta_s, poll_after_ms)
 
     def _queue(self, queue_class: QueueClass) -> Backlog | None:
         now = time.monotonic()

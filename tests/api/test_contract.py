@@ -20,7 +20,7 @@ from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
 from api.openapi.document import document
 from api.openapi.operations import OPERATIONS
-from api.schemas.status import Problem
+from api.schemas.problems import Problem
 from local.redis_server import redis_server
 from local.stack import Stack
 from tasks.settings import Settings
