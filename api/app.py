@@ -11,18 +11,10 @@ from api.auth.guard import Guard
 from api.auth.rate_limit import RateLimiter
 from api.http import error_handlers, response
 from api.intake.submission import Submission
+from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status
 from api.routes.context import EXTENSION, Services
-from api.routes.deliveries import deliveries
-from api.routes.docs import openapi
-from api.routes.events import events
-from api.routes.job_list import job_list
-from api.routes.jobs import jobs
-from api.routes.metrics import metrics
-from api.routes.predict import predict
-from api.routes.results import results
-from api.routes.status import service
-from api.waiting.backlog_cache import Queues
-from api.waiting.hub import Waiters
+from api.waiting.backlog_cache import BacklogCache
+from api.waiting.hub import WaitHub
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
@@ -47,14 +39,14 @@ def create_app(settings: Settings) -> Flask:
         settings=settings,
         store=store,
         submission=Submission(store, build_publisher(settings), settings),
-        waiters=Waiters(store),
-        queues=Queues(store),
+        wait_hub=WaitHub(store),
+        backlog_cache=BacklogCache(store),
         guard=guard,
     )
     error_handlers.register(app)
     guard.register(app)
     response.register(app)
     app.url_map.converters["default"] = _JobId
-    for blueprint in (service, metrics, jobs, results, events, deliveries, job_list, predict, openapi):
-        app.register_blueprint(blueprint)
+    for routes in (status, metrics, jobs, results, events, deliveries, job_list, predict, docs):
+        app.register_blueprint(routes.blueprint)
     return app

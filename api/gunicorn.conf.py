@@ -33,6 +33,6 @@ def post_worker_init(worker: Any) -> None:
     def watch() -> None:
         while worker.alive:
             time.sleep(0.2)
-        worker.wsgi.extensions["sentiq"].waiters.close()
+        worker.wsgi.extensions["sentiq"].wait_hub.stop()
 
     threading.Thread(target=watch, name="stop-watch", daemon=True).start()

@@ -60,9 +60,9 @@ def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
         return _shown_once(key, token)
     if options.command == "rotate":
         key, token = api_keys.rotate(options.id)
-        told = _shown_once(key, token)
+        shown = _shown_once(key, token)
         old = f"\nThe secret before stays live until `revoke --old {key.id}`."
-        return told + (old if len(key.hashes) > 1 else "")
+        return shown + (old if len(key.hashes) > 1 else "")
     if options.command == "revoke" and options.old:
         api_keys.retire(options.id)
         return f"key {options.id} has one live secret; the other stops working within {FRESH_S:g} s"

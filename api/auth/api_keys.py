@@ -22,8 +22,8 @@ from tasks.store.keys import PREFIX
 logger = logging.getLogger(__name__)
 
 KEYS, VERSION = PREFIX + "keys", PREFIX + "keys:version"
-MOST_SECRETS = 2
-# A revoked key works for so long at most.
+MAX_SECRETS = 2
+# A revoked key works at most that long.
 FRESH_S = 2.0
 # An unknown secret may be a new one; whoever tries many does not make us ask more often than that.
 _NEW_S = 0.2
@@ -63,8 +63,8 @@ class ApiKey:
     def accepts(self, secret: str) -> bool:
         """Whether the secret is one of the live ones; takes as long whichever it is."""
         given = _hash(secret)
-        found = [hmac.compare_digest(given, kept) for kept in self.hashes]
-        return any(found)
+        matches = [hmac.compare_digest(given, kept) for kept in self.hashes]
+        return any(matches)
 
 
 class ApiKeys:
@@ -74,7 +74,7 @@ class ApiKeys:
         self._store = store
         self._keys: dict[str, ApiKey] = {}
         self._version: bytes | None = None
-        self._asked = -FRESH_S
+        self._checked_at = -FRESH_S
         self._loaded = False
 
     def find(self, token: str) -> ApiKey | None:
@@ -105,7 +105,7 @@ class ApiKeys:
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
         """Give a key a new secret; the one before stays live, older ones do not."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MOST_SECRETS:])
+        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MAX_SECRETS:])
         return key, _token(key_id, secret)
 
     def retire(self, key_id: str) -> ApiKey:
@@ -114,14 +114,14 @@ class ApiKeys:
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
-        self._known(self._store.redis, key_id)
+        self._get(self._store.redis, key_id)
         self._write(lambda pipe: pipe.hdel(KEYS, key_id))
 
     def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
         """Write a key with other secrets, unless somebody else changed it meanwhile: then again."""
 
         def write(pipe: Any) -> ApiKey:
-            key = self._known(pipe, key_id)
+            key = self._get(pipe, key_id)
             changed = replace(key, hashes=tuple(change(key.hashes)))
             pipe.multi()
             pipe.hset(KEYS, key_id, changed.encode())
@@ -132,7 +132,7 @@ class ApiKeys:
             changed: ApiKey = self._store.redis.transaction(write, KEYS, value_from_callable=True)
         return changed
 
-    def _known(self, client: Any, key_id: str) -> ApiKey:
+    def _get(self, client: Any, key_id: str) -> ApiKey:
         with store_errors():
             raw = client.hget(KEYS, key_id)
         if raw is None:
@@ -148,9 +148,9 @@ class ApiKeys:
 
     def _refresh(self, max_age_s: float) -> None:
         now = time.monotonic()
-        if self._loaded and now - self._asked < max_age_s:
+        if self._loaded and now - self._checked_at < max_age_s:
             return
-        self._asked = now
+        self._checked_at = now
         try:
             with store_errors():
                 version = self._store.redis.get(VERSION)

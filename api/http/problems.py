@@ -35,7 +35,7 @@ from tasks.errors import (
     UploadIncompleteError,
 )
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 TITLES = {
     400: "The request cannot be read",
     401: "An API key is needed",
@@ -109,12 +109,12 @@ def bad_query(name: str, detail: str) -> Problem:
 
 def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
     """Translate what pydantic found in a body, or in a query: unreadable JSON is 400, a wrong field 422."""
-    if error.error_count() > _MOST_ERRORS:
+    if error.error_count() > _MAX_ERRORS:
         # Whoever sends that many means harm, and describing each would hold up everybody else.
         return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
-    found = error.errors(include_url=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        return Problem(400, "invalid_json", found[0]["msg"])
+    errors = error.errors(include_url=False, include_input=False)
+    if errors[0]["type"] == "json_invalid":
+        return Problem(400, "invalid_json", errors[0]["msg"])
     return invalid(
         [
             {
@@ -124,7 +124,7 @@ def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
                 "code": one["type"],
                 "detail": _DETAILS.get(one["type"]) or one["msg"].removeprefix("Value error, "),
             }
-            for one in found
+            for one in errors
         ]
     )
 

@@ -12,7 +12,9 @@ from pydantic_core import to_json
 from api.http.request import request_id
 
 
-def reply(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Answer with JSON: UTF-8, unescaped."""
     return Response(to_json(body), status, headers, content_type="application/json")
 

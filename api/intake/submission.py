@@ -31,8 +31,8 @@ from tasks.vocabulary.options import PLAIN, Options
 logger = logging.getLogger(__name__)
 
 # Texts that come in are recorded as soon as there are so many chunks of them, or after so long.
-_CHUNKS_AT_ONCE = 16
-_CHUNKS_WAIT_S = 1.0
+_CHUNK_BATCH = 16
+_MAX_CHUNK_DELAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Submission:
         self._publish(queue_class, chunks)
         return Accepted(job)
 
-    def take(
+    def submit_stream(
         self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body: Callable[[], str]
     ) -> Accepted:
         """Record and send items while they come in; `body` tells the hash of the body once they have.
@@ -82,7 +82,7 @@ class Submission:
         if key and uploads.reserve_key(self._store, key, job_id):
             return self._replay(items, terms.owner, key, body)
         try:
-            recorded = self._grow(job_id, items, terms, key)
+            recorded = self._record(job_id, items, terms, key)
         except (UploadIncompleteError, UploadClosedError):
             uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
@@ -93,10 +93,10 @@ class Submission:
         logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
         return Accepted(self._store.job(job_id, terms.owner))
 
-    def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
+    def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         queue_class = terms.queue_class or QueueClass.BULK
         recorded = 0
-        for chunks in _gathered(self._cut(job_id, items, terms.options)):
+        for chunks in _batched(self._cut(job_id, items, terms.options)):
             if not recorded:
                 self._store.create(
                     chunks, queue_class, terms, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS
@@ -155,14 +155,14 @@ def cut(
         yield Chunk(job_id, start, part, options)
 
 
-def _gathered(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     """Gather chunks that come in quickly."""
-    part: list[Chunk] = []
+    batch: list[Chunk] = []
     since = time.monotonic()
     for chunk in chunks:
-        part.append(chunk)
-        if len(part) == _CHUNKS_AT_ONCE or time.monotonic() - since > _CHUNKS_WAIT_S:
-            yield part
-            part, since = [], time.monotonic()
-    if part:
-        yield part
+        batch.append(chunk)
+        if len(batch) == _CHUNK_BATCH or time.monotonic() - since > _MAX_CHUNK_DELAY_S:
+            yield batch
+            batch, since = [], time.monotonic()
+    if batch:
+        yield batch

@@ -12,7 +12,7 @@ from api.schemas.problems import FieldError
 from tasks.settings import Settings
 from tasks.vocabulary.items import Item
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 
 
 class Upload:
@@ -55,5 +55,5 @@ class Upload:
         if item.error is not None:
             detail = explain(item, item.error, self._settings)
             self._errors.append({"pointer": f"/{number}", "code": item.error, "detail": detail})
-        if len(self._errors) == _MOST_ERRORS:
+        if len(self._errors) == _MAX_ERRORS:
             raise InvalidRequestError(self._errors)

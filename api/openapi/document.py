@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from api.auth.guard import scope_of
 from api.http.problems import TITLES
-from api.openapi.operations import OPERATIONS, Answer, Operation, Parameter
+from api.openapi.operations import OPERATIONS, Operation, Parameter, ResponseSpec
 from api.schemas.problems import Problem
 from tasks.settings import Settings
 
@@ -36,9 +36,11 @@ _PROBLEM_HEADERS = {
     503: ("Retry-After",),
     504: ("Retry-After",),
 }
-_LEADS_ON = ("jobs.read", "jobs.cancel", "jobs.retry", "jobs.delete", "results.", "events.", "deliveries.")
+_LINKED = (
+    *("get_job", "cancel_job", "retry_job", "delete_job", "get_results", "stream_events", "list_deliveries"),
+)
 _PATH_ARGUMENT = re.compile(r"<(\w+)>")
-_ABOUT = """Texts become jobs, jobs become verdicts. `docs/` of the repository tells more.
+_DESCRIPTION = """Texts become jobs, jobs become verdicts. `docs/` of the repository tells more.
 
 Errors are `application/problem+json`. A job that is accepted reaches a terminal state: poll it,
 or wait with `Prefer: wait=N`."""
@@ -46,15 +48,15 @@ or wait with `Prefer: wait=N`."""
 
 def document(app: Flask, settings: Settings) -> dict[str, Any]:
     """Return the document for an app with these limits."""
-    schemas = _Schemas(settings)
+    schemas = _SchemaRegistry(settings)
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if operation := OPERATIONS.get(rule.endpoint):
+        if operation := OPERATIONS.get(operation_id(rule)):
             path = paths.setdefault(_PATH_ARGUMENT.sub(r"{\1}", rule.rule), {})
             path[_method(rule)] = _operation(rule, operation, schemas, app)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Sentiq", "version": "1", "description": _ABOUT},
+        "info": {"title": "Sentiq", "version": "1", "description": _DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.definitions.items())),
@@ -63,7 +65,7 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
     }
 
 
-class _Schemas:
+class _SchemaRegistry:
     """Turns types into schemas, those with a name into components; limits are those of the settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -76,12 +78,12 @@ class _Schemas:
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
         """Return the schema of a type, or a reference to it."""
         adapters = [(_ONE, mode, TypeAdapter(model))]
-        found, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
+        schemas, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
         for name, schema in self._limited(shared.get("$defs", {})).items():
             if self.definitions.setdefault(name, schema) != schema:
                 message = f"two bodies have the name {name}"
                 raise ValueError(message)
-        return self._limited(found[_ONE, mode])
+        return self._limited(schemas[_ONE, mode])
 
     def _limited(self, schema: Any) -> Any:
         """Put the settings' numbers where a schema names them."""
@@ -92,19 +94,19 @@ class _Schemas:
         return self._limits.get(schema, schema) if isinstance(schema, str) else schema
 
 
-def _operation(rule: Rule, operation: Operation, schemas: _Schemas, app: Flask) -> dict[str, Any]:
+def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: Flask) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
     scope = scope_of(view, _method(rule).upper())
     statuses = sorted(
         {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.store else ())}
     )
     described: dict[str, Any] = {
-        "operationId": rule.endpoint.replace(".", "_"),
+        "operationId": operation_id(rule),
         "summary": (view.__doc__ or "").split("\n")[0],
-        **({"description": " ".join(operation.about.split())} if operation.about else {}),
+        **({"description": " ".join(operation.description.split())} if operation.description else {}),
         "parameters": [*_path_arguments(rule), *(_parameter(each, schemas) for each in operation.parameters)],
         "responses": {
-            **{str(status): _answer(answer, schemas) for status, answer in operation.answers.items()},
+            **{str(status): _response(response, schemas) for status, response in operation.responses.items()},
             **{str(status): _problem(status, schemas) for status in statuses},
         },
     }
@@ -123,33 +125,31 @@ def _path_arguments(rule: Rule) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
+def _parameter(parameter: Parameter, schemas: _SchemaRegistry) -> dict[str, Any]:
     return {
         "name": parameter.name,
-        "in": parameter.place,
-        "description": parameter.about,
+        "in": parameter.location,
+        "description": parameter.description,
         "schema": schemas.of(parameter.type, "validation"),
     }
 
 
-def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+def _response(response: ResponseSpec, schemas: _SchemaRegistry) -> dict[str, Any]:
     described = {
-        "description": answer.about,
-        "headers": _headers(*answer.headers),
-        "content": {media: {"schema": schemas.of(model)} for media, model in answer.content.items()},
+        "description": response.description,
+        "headers": _headers(*response.headers),
+        "content": {media: {"schema": schemas.of(model)} for media, model in response.content.items()},
     }
-    return described | ({"links": dict(_links())} if answer.follow else {})
+    return described | ({"links": dict(_links())} if response.links else {})
 
 
 def _links() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Tell how the id of a job leads on."""
-    for endpoint in OPERATIONS:
-        if endpoint.startswith(_LEADS_ON):
-            name = endpoint.replace(".", "_")
-            yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+    for name in _LINKED:
+        yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
 
 
-def _problem(status: int, schemas: _Schemas) -> dict[str, Any]:
+def _problem(status: int, schemas: _SchemaRegistry) -> dict[str, Any]:
     return {
         "description": TITLES[status],
         "headers": _headers(*_PROBLEM_HEADERS.get(status, ())),
@@ -159,10 +159,15 @@ def _problem(status: int, schemas: _Schemas) -> dict[str, Any]:
 
 def _headers(*names: str) -> dict[str, Any]:
     return {
-        name: {"description": about, "schema": schema}
-        for name, (about, schema) in _HEADERS.items()
+        name: {"description": description, "schema": schema}
+        for name, (description, schema) in _HEADERS.items()
         if name in (*names, "X-Request-Id")
     }
+
+
+def operation_id(rule: Rule) -> str:
+    """Return the operationId of a route: the name of its handler."""
+    return str(rule.endpoint).rsplit(".", 1)[-1]
 
 
 def _method(rule: Rule) -> str:

@@ -27,30 +27,30 @@ class Parameter:
 
     name: str
     type: Any
-    about: str
-    place: Literal["query", "header"] = "query"
+    description: str
+    location: Literal["query", "header"] = "query"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """A success: what it carries by media type, its headers, what can be done with the job it names."""
 
-    about: str
+    description: str
     content: Mapping[str, Any]
     headers: Sequence[str] = ()
-    follow: bool = False
+    links: bool = False
 
 
 @dataclass(frozen=True)
 class Operation:
     """One method of one path. Problems are those beyond 503, which all have that need the job store."""
 
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSpec]
     problems: Sequence[int] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
     parameters: Sequence[Parameter] = ()
     store: bool = True
-    about: str = ""
+    description: str = ""
 
 
 PREFER = Parameter(
@@ -91,91 +91,97 @@ FILTERS = (
     Parameter("limit", Annotated[int, Field(ge=1, le=100)], "Most jobs of a page; 20 if left out."),
     Parameter("cursor", str, "`next_cursor` of the page before."),
 )
-_OF_A_JOB = (404, 410, 422)
-_OF_A_BODY = (400, 413, 415, 422)
+_JOB_PROBLEMS = (404, 410, 422)
+_BODY_PROBLEMS = (400, 413, 415, 422)
 _JOB = {JSON: jobs.Job}
 _ACCEPTED = {
-    200: Answer(
-        "Over within the wait", _JOB, ("Location", "Preference-Applied", "Idempotent-Replayed"), follow=True
+    200: ResponseSpec(
+        "Over within the wait", _JOB, ("Location", "Preference-Applied", "Idempotent-Replayed"), links=True
     ),
-    202: Answer(
+    202: ResponseSpec(
         *("Accepted", _JOB, ("Location", "Retry-After", "Preference-Applied", "Idempotent-Replayed")),
-        follow=True,
+        links=True,
     ),
 }
 
+# By operationId, which is the name of the handler.
 OPERATIONS: dict[str, Operation] = {
-    "jobs.create": Operation(
+    "create_job": Operation(
         body={JSON: JobIn, NDJSON: Lines},
         parameters=(STRICT, *UPLOAD, PREFER, IDEMPOTENCY_KEY),
-        answers=_ACCEPTED,
-        problems=(*_OF_A_BODY, 409),
-        about="""Items that are many come as lines (`application/x-ndjson`, `Content-Encoding: gzip` too):
-a line is an item or a bare JSON string, the terms are in the query, parts of them as `metadata.name=value`,
-`webhook.url=value`, `webhook.events=a,b`, and what has come is worked on while the rest is read.""",
+        responses=_ACCEPTED,
+        problems=(*_BODY_PROBLEMS, 409),
+        description="""Items that are many come as lines (`application/x-ndjson`, `Content-Encoding: gzip`
+too): a line is an item or a bare JSON string, the terms are in the query, parts of them as
+`metadata.name=value`, `webhook.url=value`, `webhook.events=a,b`, and what has come is worked on while the
+rest is read.""",
     ),
-    "jobs.read": Operation(
+    "get_job": Operation(
         parameters=(INCLUDE, PREFER),
-        answers={200: Answer("The job", _JOB, ("Retry-After", "Preference-Applied"))},
-        problems=_OF_A_JOB,
+        responses={200: ResponseSpec("The job", _JOB, ("Retry-After", "Preference-Applied"))},
+        problems=_JOB_PROBLEMS,
     ),
-    "jobs.cancel": Operation(
-        answers={
-            200: Answer("It was over already", _JOB),
-            202: Answer("It ends soon, or has ended now", _JOB, ("Retry-After",)),
+    "cancel_job": Operation(
+        responses={
+            200: ResponseSpec("It was over already", _JOB),
+            202: ResponseSpec("It ends soon, or has ended now", _JOB, ("Retry-After",)),
         },
-        problems=_OF_A_JOB,
+        problems=_JOB_PROBLEMS,
     ),
-    "jobs.retry": Operation(
-        parameters=(PREFER, IDEMPOTENCY_KEY), answers=_ACCEPTED, problems=(*_OF_A_JOB, 409)
+    "retry_job": Operation(
+        parameters=(PREFER, IDEMPOTENCY_KEY), responses=_ACCEPTED, problems=(*_JOB_PROBLEMS, 409)
     ),
-    "jobs.delete": Operation(answers={204: Answer("Erased", {})}, problems=_OF_A_JOB),
-    "results.read": Operation(
+    "delete_job": Operation(responses={204: ResponseSpec("Erased", {})}, problems=_JOB_PROBLEMS),
+    "get_results": Operation(
         parameters=(
             *(LIMIT, CURSOR, Parameter("status", ItemStatus, "Only items that are so.")),
             Parameter("follow", Flag, "Stream items as they end, until the job is over."),
         ),
-        answers={200: Answer("A page, or a stream", {JSON: jobs.ResultsPage, NDJSON: str, "text/csv": str})},
-        problems=_OF_A_JOB,
-        about="""`Accept` chooses the form. A stream of lines ends with one of `"object": "end"`, which tells
-whether it is whole and where to read on.""",
-    ),
-    "events.read": Operation(
-        parameters=(LAST_EVENT_ID,),
-        answers={
-            200: Answer("Events, each with the job", {"text/event-stream": jobs.StreamEvent}),
-            204: Answer("Nothing more will happen, and that is known already", {}),
+        responses={
+            200: ResponseSpec("A page, or a stream", {JSON: jobs.ResultsPage, NDJSON: str, "text/csv": str})
         },
-        problems=_OF_A_JOB,
+        problems=_JOB_PROBLEMS,
+        description="""`Accept` chooses the form. A stream of lines ends with one of `"object": "end"`, which
+tells whether it is whole and where to read on.""",
     ),
-    "deliveries.read": Operation(
-        answers={200: Answer("The deliveries", {JSON: deliveries.DeliveriesPage})}, problems=_OF_A_JOB
+    "stream_events": Operation(
+        parameters=(LAST_EVENT_ID,),
+        responses={
+            200: ResponseSpec("Events, each with the job", {"text/event-stream": jobs.StreamEvent}),
+            204: ResponseSpec("Nothing more will happen, and that is known already", {}),
+        },
+        problems=_JOB_PROBLEMS,
     ),
-    "listing.read": Operation(
-        parameters=FILTERS, answers={200: Answer("A page", {JSON: jobs.JobsPage})}, problems=(422,)
+    "list_deliveries": Operation(
+        responses={200: ResponseSpec("The deliveries", {JSON: deliveries.DeliveriesPage})},
+        problems=_JOB_PROBLEMS,
     ),
-    "listing.lookup": Operation(
+    "list_jobs": Operation(
+        parameters=FILTERS, responses={200: ResponseSpec("A page", {JSON: jobs.JobsPage})}, problems=(422,)
+    ),
+    "lookup_jobs": Operation(
         body={JSON: LookupIn},
-        answers={200: Answer("The jobs", {JSON: jobs.LookedUp})},
-        problems=_OF_A_BODY,
+        responses={200: ResponseSpec("The jobs", {JSON: jobs.JobLookup})},
+        problems=_BODY_PROBLEMS,
     ),
-    "predict.one": Operation(
+    "predict_one": Operation(
         body={JSON: PredictIn},
-        answers={200: Answer("The verdict", {JSON: items.Prediction})},
-        problems=(*_OF_A_BODY, 504),
+        responses={200: ResponseSpec("The verdict", {JSON: items.Prediction})},
+        problems=(*_BODY_PROBLEMS, 504),
     ),
-    "predict.batch": Operation(
+    "predict_batch": Operation(
         body={JSON: PredictBatchIn},
-        answers={200: Answer("The verdicts", {JSON: items.Predictions})},
-        problems=(*_OF_A_BODY, 504),
+        responses={200: ResponseSpec("The verdicts", {JSON: items.Predictions})},
+        problems=(*_BODY_PROBLEMS, 504),
     ),
-    "service.livez": Operation(
-        answers={200: Answer("This process answers", {JSON: status.State})}, store=False
+    "livez": Operation(
+        responses={200: ResponseSpec("This process answers", {JSON: status.State})}, store=False
     ),
-    "service.readyz": Operation(answers={200: Answer("Redis takes writes", {JSON: status.State})}),
-    "metrics.read": Operation(
-        answers={200: Answer("For Prometheus; tells when Redis is away", {"text/plain": str})}, store=False
+    "readyz": Operation(responses={200: ResponseSpec("Redis takes writes", {JSON: status.State})}),
+    "get_metrics": Operation(
+        responses={200: ResponseSpec("For Prometheus; tells when Redis is away", {"text/plain": str})},
+        store=False,
     ),
-    "service.queue": Operation(answers={200: Answer("The queues", {JSON: status.Queues})}),
-    "service.info": Operation(answers={200: Answer("The service", {JSON: status.Info})}),
+    "get_queue": Operation(responses={200: ResponseSpec("The queues", {JSON: status.Queues})}),
+    "get_info": Operation(responses={200: ResponseSpec("The service", {JSON: status.Info})}),
 }

@@ -71,13 +71,13 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
     }
 
 
-def queue_view(queue: Backlog) -> status.Queue:
+def backlog_view(backlog: Backlog) -> status.Queue:
     """Return a queue as the API shows it."""
     return {
-        "pending_items": queue.items,
-        "items_per_s": None if queue.items_per_s is None else round(queue.items_per_s, 1),
-        "wait_s": None if queue.wait_s is None else round(queue.wait_s, 1),
-        "accepting": queue.accepting,
+        "pending_items": backlog.items,
+        "items_per_s": None if backlog.items_per_s is None else round(backlog.items_per_s, 1),
+        "wait_s": None if backlog.wait_s is None else round(backlog.wait_s, 1),
+        "accepting": backlog.accepting,
     }
 
 

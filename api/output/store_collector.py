@@ -19,17 +19,23 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 
-_OF_CLASSES: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
-    "sentiq_pending_items": ("Items that wait or are leased", lambda queue: queue.items),
-    "sentiq_oldest_seconds": ("How long the oldest chunk nobody leased waits", lambda queue: queue.oldest_s),
+_CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
+    "sentiq_pending_items": ("Items that wait or are leased", lambda backlog: backlog.items),
+    "sentiq_oldest_seconds": (
+        "How long the oldest chunk nobody leased waits",
+        lambda backlog: backlog.oldest_s,
+    ),
     "sentiq_drain_items_per_second": (
         "Items finished a second; absent while unknown",
-        lambda queue: queue.items_per_s,
+        lambda backlog: backlog.items_per_s,
     ),
-    "sentiq_wait_seconds": ("Until all that waits is done; absent while unknown", lambda queue: queue.wait_s),
-    "sentiq_accepting": ("Whether one more text would be accepted", lambda queue: queue.accepting),
+    "sentiq_wait_seconds": (
+        "Until all that waits is done; absent while unknown",
+        lambda backlog: backlog.wait_s,
+    ),
+    "sentiq_accepting": ("Whether one more text would be accepted", lambda backlog: backlog.accepting),
 }
-_OF_REDIS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
+_REDIS_METRICS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
     "sentiq_redis_memory_bytes": ("Memory that Redis uses", lambda info: info.used_bytes),
     "sentiq_redis_memory_limit_bytes": ("Its maxmemory; 0 is no limit", lambda info: info.limit_bytes),
     "sentiq_redis_persisting": (
@@ -38,9 +44,9 @@ _OF_REDIS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
     ),
     "sentiq_redis_clients": ("Connections to it", lambda info: info.clients),
 }
-_OF_WEBHOOKS: dict[str, tuple[str, Callable[[Due], float]]] = {
-    "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda found: found.deliveries),
-    "sentiq_webhooks_late_seconds": ("How long the one due first is overdue", lambda found: found.late_s),
+_WEBHOOK_METRICS: dict[str, tuple[str, Callable[[Due], float]]] = {
+    "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda due: due.deliveries),
+    "sentiq_webhooks_late_seconds": ("How long the one due first is overdue", lambda due: due.late_s),
 }
 _SUMS = {
     "resent": "Messages that were lost on their way and sent again",
@@ -85,7 +91,7 @@ class StoreCollector(Collector):
     """One reading of the job store; raises StoreUnavailableError."""
 
     def __init__(self, store: JobStore) -> None:
-        self._queues = read_backlogs(store)
+        self._backlogs = read_backlogs(store)
         self._workers = live_workers(store)
         self._counters = Counters.read(store)
         self._due = read_due(store)
@@ -94,10 +100,10 @@ class StoreCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every figure."""
         yield _store_up(up=True)
-        for name, (about, read) in _OF_CLASSES.items():
-            yield _by_class(name, about, self._queues, read)
-        yield from _gauges(_OF_REDIS, self._redis)
-        yield from _gauges(_OF_WEBHOOKS, self._due)
+        for name, (help_text, read) in _CLASS_METRICS.items():
+            yield _by_class(name, help_text, self._backlogs, read)
+        yield from _gauges(_REDIS_METRICS, self._redis)
+        yield from _gauges(_WEBHOOK_METRICS, self._due)
         yield GaugeMetricFamily("sentiq_workers", "Workers alive", value=len(self._workers))
         for name in ("children", "ready"):
             value = sum(getattr(worker, name) for worker in self._workers)
@@ -106,17 +112,17 @@ class StoreCollector(Collector):
         yield from self._histograms()
 
     def _sums(self) -> Iterator[Metric]:
-        for name, about in _SUMS.items():
-            yield CounterMetricFamily(f"sentiq_{name}", about, value=self._counters.counts.get(name, 0))
-        for figure, (name, label, about, always) in _LABELLED.items():
-            family = CounterMetricFamily(f"sentiq_{name}", about, labels=[label])
-            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(figure))).items():
+        for name, help_text in _SUMS.items():
+            yield CounterMetricFamily(f"sentiq_{name}", help_text, value=self._counters.counts.get(name, 0))
+        for counter, (name, label, help_text, always) in _LABELLED.items():
+            family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=[label])
+            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(counter))).items():
                 family.add_metric([value], count)
             yield family
 
     def _histograms(self) -> Iterator[Metric]:
-        for histogram, (name, about, labels) in _HISTOGRAMS.items():
-            family = HistogramMetricFamily(f"sentiq_{name}", about, labels=["class"] if labels[0] else [])
+        for histogram, (name, help_text, labels) in _HISTOGRAMS.items():
+            family = HistogramMetricFamily(f"sentiq_{name}", help_text, labels=["class"] if labels[0] else [])
             for label in labels:
                 buckets, total = self._counters.histogram(histogram, label)
                 bounds = [("+Inf" if bound == math.inf else str(bound), count) for bound, count in buckets]
@@ -136,17 +142,17 @@ def _store_up(*, up: bool) -> Metric:
     return GaugeMetricFamily("sentiq_store_up", "Whether Redis answered; 0 comes alone", value=up)
 
 
-def _gauges(about: Mapping[str, tuple[str, Callable[[Any], float]]], found: object) -> Iterator[Metric]:
-    for name, (help_text, read) in about.items():
-        yield GaugeMetricFamily(name, help_text, value=read(found))
+def _gauges(metrics: Mapping[str, tuple[str, Callable[[Any], float]]], source: object) -> Iterator[Metric]:
+    for name, (help_text, read) in metrics.items():
+        yield GaugeMetricFamily(name, help_text, value=read(source))
 
 
 def _by_class(
-    name: str, about: str, queues: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
+    name: str, help_text: str, backlogs: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
 ) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, about, labels=["class"])
-    for queue_class, queue in queues.items():
-        value = read(queue)
+    family = GaugeMetricFamily(name, help_text, labels=["class"])
+    for queue_class, backlog in backlogs.items():
+        value = read(backlog)
         if value is not None:
             family.add_metric([queue_class], value)
     return family

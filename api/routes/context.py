@@ -9,8 +9,8 @@ from flask import current_app
 
 from api.auth.guard import Guard
 from api.intake.submission import Submission
-from api.waiting.backlog_cache import Queues
-from api.waiting.hub import Waiters
+from api.waiting.backlog_cache import BacklogCache
+from api.waiting.hub import WaitHub
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 
@@ -24,8 +24,8 @@ class Services:
     settings: Settings
     store: JobStore
     submission: Submission
-    waiters: Waiters
-    queues: Queues
+    wait_hub: WaitHub
+    backlog_cache: BacklogCache
     guard: Guard
 
 

@@ -11,7 +11,7 @@ from api.auth.guard import public
 from api.openapi.document import document
 from api.routes.context import services
 
-openapi = Blueprint("openapi", __name__)
+blueprint = Blueprint("docs", __name__)
 
 _CSP = "default-src 'self'; object-src 'none'; base-uri 'none'"
 _COUNTS = {
@@ -23,16 +23,16 @@ _COUNTS = {
 _BOUNDS = _COUNTS | {"minimum": "≥ {}", "maximum": "≤ {}", "default": "default {}"}
 
 
-@openapi.get("/openapi.json")
+@blueprint.get("/openapi.json")
 @public
-def read() -> Response:
+def get_document() -> Response:
     """Return this document."""
     return Response(to_json(_document(), indent=1), content_type="application/json")
 
 
-@openapi.get("/docs")
+@blueprint.get("/docs")
 @public
-def page() -> Response:
+def show_docs() -> Response:
     """Show this document to people."""
     body = render_template("docs.html", document=_document(), kind=kind, bounds=bounds)
     return Response(body, headers={"Content-Security-Policy": _CSP})

@@ -10,7 +10,7 @@ from api.auth.guard import requires
 from api.auth.scopes import Scope
 from api.http.problems import bad_query, known_problem
 from api.http.request import owner, query_choice, read_json, refuse_unknown_queries
-from api.http.response import reply
+from api.http.response import json_response
 from api.output.serializers import job_view
 from api.routes.context import services
 from api.schemas import jobs
@@ -18,14 +18,14 @@ from api.schemas.request_bodies import LookupIn
 from tasks.store import listing
 from tasks.vocabulary.jobs import Job, JobStatus
 
-job_list = Blueprint("listing", __name__)
+blueprint = Blueprint("job_list", __name__)
 
-_MOST, _USUAL = 100, 20
+_MAX_LIMIT, _DEFAULT_LIMIT = 100, 20
 _METADATA = "metadata."
 
 
-@job_list.get("/v1/jobs")
-def read() -> Response:
+@blueprint.get("/v1/jobs")
+def list_jobs() -> Response:
     """Return the caller's jobs, newest first."""
     refuse_unknown_queries(
         *("status", "created_after", "created_before", "cursor", "limit"),
@@ -34,25 +34,25 @@ def read() -> Response:
     cursor = request.args.get("cursor")
     if cursor is not None and services().store.ids.issued_at_ms(cursor, owner()) is None:
         raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
-    found, next_cursor = listing.page(services().store, owner(), _filter(), cursor, _limit())
-    data = [job_view(job, services().queues.position(job)) for job in found]
-    return reply(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
+    page, next_cursor = listing.page(services().store, owner(), _filter(), cursor, _limit())
+    data = [job_view(job, services().backlog_cache.position(job)) for job in page]
+    return json_response(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
 
 
-@job_list.post("/v1/jobs/lookup")
+@blueprint.post("/v1/jobs/lookup")
 @requires(Scope.READ)
-def lookup() -> Response:
+def lookup_jobs() -> Response:
     """Return each of the jobs named, or why there is none, in the order of the ids."""
     refuse_unknown_queries()
     ids = read_json(LookupIn).ids
-    found = services().store.jobs(ids, owner())
+    records = services().store.jobs(ids, owner())
     data = [
-        job_view(job, services().queues.position(job))
+        job_view(job, services().backlog_cache.position(job))
         if isinstance(job, Job)
         else jobs.MissingJob(id=job_id, object="error", error=known_problem(job))
-        for job_id, job in zip(ids, found, strict=True)
+        for job_id, job in zip(ids, records, strict=True)
     ]
-    return reply(jobs.LookedUp(object="list", data=data))
+    return json_response(jobs.JobLookup(object="list", data=data))
 
 
 def _filter() -> listing.Filter:
@@ -63,10 +63,10 @@ def _filter() -> listing.Filter:
         if name.startswith(_METADATA)
     }
 
-    def wanted(job: Job) -> bool:
+    def matches(job: Job) -> bool:
         return status in (None, job.status) and metadata.items() <= job.terms.metadata.items()
 
-    return listing.Filter(_time_ms("created_after"), _time_ms("created_before"), wanted)
+    return listing.Filter(_time_ms("created_after"), _time_ms("created_before"), matches)
 
 
 def _time_ms(name: str) -> int | None:
@@ -83,7 +83,9 @@ def _time_ms(name: str) -> int | None:
 
 
 def _limit() -> int:
-    raw = request.args.get("limit", str(_USUAL))
-    if not (raw.isascii() and raw.isdecimal() and len(raw) <= len(str(_MOST)) and 1 <= int(raw) <= _MOST):
-        raise bad_query("limit", f"{raw!r} is not a number from 1 to {_MOST}")
+    raw = request.args.get("limit", str(_DEFAULT_LIMIT))
+    if not (
+        raw.isascii() and raw.isdecimal() and len(raw) <= len(str(_MAX_LIMIT)) and 1 <= int(raw) <= _MAX_LIMIT
+    ):
+        raise bad_query("limit", f"{raw!r} is not a number from 1 to {_MAX_LIMIT}")
     return int(raw)

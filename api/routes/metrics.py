@@ -14,12 +14,12 @@ from api.routes.context import services
 from tasks.errors import StoreUnavailableError
 
 logger = logging.getLogger(__name__)
-metrics = Blueprint("metrics", __name__)
+blueprint = Blueprint("metrics", __name__)
 
 
-@metrics.get("/metrics")
+@blueprint.get("/metrics")
 @public
-def read() -> Response:
+def get_metrics() -> Response:
     """Tell what waits, how fast it drains, who works, and what was lost and mended."""
     registry = CollectorRegistry()
     collector: Collector

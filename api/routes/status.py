@@ -8,59 +8,61 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 
 from api.auth.guard import public
-from api.http.response import reply
-from api.output.serializers import queue_view
+from api.http.response import json_response
+from api.output.serializers import backlog_view
 from api.routes.context import services
 from api.schemas import status
-from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
+from api.schemas.request_bodies import MAX_LOOKUP_IDS, MAX_METADATA_PAIRS
 from tasks.settings import LEAST_TTL_S, MOST_DEADLINE_S, MOST_TTL_S
 from tasks.store.backlog import live_workers, read_backlogs
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
-service = Blueprint("service", __name__)
+blueprint = Blueprint("status", __name__)
 
 _VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
 _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
 
 
-@service.get("/")
+@blueprint.get("/")
 @public
-def page() -> Response:
+def show_page() -> Response:
     """Serve the first page."""
     return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
 
 
-@service.get("/livez")
+@blueprint.get("/livez")
 @public
 def livez() -> Response:
     """Answer as long as this process does."""
-    return reply(status.State(status="alive"))
+    return json_response(status.State(status="alive"))
 
 
-@service.get("/readyz")
+@blueprint.get("/readyz")
 @public
 def readyz() -> Response:
     """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
     services().store.check()
-    return reply(status.State(status="ready"))
+    return json_response(status.State(status="ready"))
 
 
-@service.get("/v1/queue")
-def queue() -> Response:
+@blueprint.get("/v1/queue")
+def get_queue() -> Response:
     """Tell of each class what waits, how fast it drains and whether more is accepted."""
     store = services().store
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
-    classes = {name: queue_view(each) for name, each in read_backlogs(store).items()}
-    return reply(status.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
+    classes = {name: backlog_view(each) for name, each in read_backlogs(store).items()}
+    return json_response(
+        status.Queues(classes=classes, workers={"alive": len(workers), "children": children})
+    )
 
 
-@service.get("/v1/info")
-def info() -> Response:
+@blueprint.get("/v1/info")
+def get_info() -> Response:
     """Tell the models that answer and every limit of the service."""
     limits = services().settings
     models = services().store.models()
-    return reply(
+    return json_response(
         {
             "service": "sentiq",
             "model": models[0] if models else None,
@@ -85,8 +87,8 @@ def info() -> Response:
                 "max_deadline_s": MOST_DEADLINE_S,
                 "min_result_ttl_s": LEAST_TTL_S,
                 "max_result_ttl_s": MOST_TTL_S,
-                "max_metadata_pairs": MOST_METADATA,
-                "max_lookup_ids": MOST_LOOKED_UP,
+                "max_metadata_pairs": MAX_METADATA_PAIRS,
+                "max_lookup_ids": MAX_LOOKUP_IDS,
                 "max_sentences": MAX_SENTENCES,
                 "max_clauses": MAX_CLAUSES,
             },

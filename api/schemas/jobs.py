@@ -57,7 +57,7 @@ class Links(TypedDict):
 
 
 @closed
-class Place(TypedDict):
+class QueuePosition(TypedDict):
     """How many items are before the job's own, and in how many seconds it should be over."""
 
     items_ahead: Count
@@ -87,7 +87,7 @@ class Job(TypedDict):
     priority: QueueClass
     counts: Counts
     progress: Probability
-    queue: Place | None
+    queue: QueuePosition | None
     poll_after_ms: Count | None
     model: Model | None
     options: Options
@@ -141,7 +141,7 @@ class MissingJob(TypedDict):
 
 
 @closed
-class LookedUp(TypedDict):
+class JobLookup(TypedDict):
     """Jobs in the order of the ids."""
 
     object: Literal["list"]

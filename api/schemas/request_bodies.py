@@ -20,8 +20,8 @@ from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.webhooks import Event
 
-MOST_METADATA = 16
-MOST_LOOKED_UP = 500
+MAX_METADATA_PAIRS = 16
+MAX_LOOKUP_IDS = 500
 
 CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -73,7 +73,7 @@ class TermsIn(_Body):
     priority: QueueClass | None = None
     deadline_s: DeadlineS | None = None
     result_ttl_s: ResultTtlS | None = None
-    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
+    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MAX_METADATA_PAIRS)
     webhook: WebhookIn | None = None
 
     def terms(self, owner: str, request_id: str) -> Terms:
@@ -109,7 +109,7 @@ class LookupIn(_Body):
     """Body of POST /v1/jobs/lookup."""
 
     ids: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
-        min_length=1, max_length=MOST_LOOKED_UP, fail_fast=True
+        min_length=1, max_length=MAX_LOOKUP_IDS, fail_fast=True
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-_MOST_CHARS, _MOST_KEY_CHARS = 10_000, 255
+_MAX_CHARS, _MAX_KEY_CHARS = 10_000, 255
 _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypothesis wants them naive
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
 
@@ -65,10 +65,10 @@ def _is_key(value: Any) -> bool:
         isinstance(value, str)
         and value.isascii()
         and value.isprintable()
-        and 0 < len(value) <= _MOST_KEY_CHARS
+        and 0 < len(value) <= _MAX_KEY_CHARS
     )
 
 
 def _is_good(item: Any) -> bool:
     text = item.get("text") if isinstance(item, dict) else None
-    return not isinstance(text, str) or (bool(text.strip()) and len(text) <= _MOST_CHARS)
+    return not isinstance(text, str) or (bool(text.strip()) and len(text) <= _MAX_CHARS)
