@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from api.intake.errors import (
     BodyTooLargeError,
@@ -107,26 +108,49 @@ def bad_query(name: str, detail: str) -> Problem:
     return invalid([{"pointer": f"?{name}", "code": "invalid_value", "detail": detail}])
 
 
-def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
-    """Translate what pydantic found in a body, or in a query: unreadable JSON is 400, a wrong field 422."""
+def from_validation(error: ValidationError) -> Problem:
+    """Return the problem of a body that pydantic refused: 400 for unreadable JSON, 422 for wrong fields."""
     if error.error_count() > _MAX_ERRORS:
-        # Whoever sends that many means harm, and describing each would hold up everybody else.
-        return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
+        return _too_many_errors(error)
     errors = error.errors(include_url=False, include_input=False)
     if errors[0]["type"] == "json_invalid":
         return Problem(400, "invalid_json", errors[0]["msg"])
     return invalid(
         [
             {
-                "pointer": "?" + ".".join(map(str, one["loc"]))
-                if query
-                else "".join(f"/{part}" for part in one["loc"]),
-                "code": one["type"],
-                "detail": _DETAILS.get(one["type"]) or one["msg"].removeprefix("Value error, "),
+                "pointer": "".join(f"/{part}" for part in each["loc"]),
+                "code": each["type"],
+                "detail": _detail(each),
             }
-            for one in errors
+            for each in errors
         ]
     )
+
+
+def from_query_validation(error: ValidationError, known: Sequence[str]) -> Problem:
+    """Return the 422 of a query that pydantic refused; `known` are the parameters that the call takes."""
+    if error.error_count() > _MAX_ERRORS:
+        return _too_many_errors(error)
+    unknown = f"no such parameter; known: {', '.join(known) or 'none'}"
+    return invalid(
+        [
+            {
+                "pointer": "?" + ".".join(map(str, each["loc"])),
+                "code": "invalid_value",
+                "detail": unknown if each["type"] == "extra_forbidden" else _detail(each),
+            }
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+    )
+
+
+def _too_many_errors(error: ValidationError) -> Problem:
+    """Answer a hostile request in short: describing each error would hold up everybody else."""
+    return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
+
+
+def _detail(error: ErrorDetails) -> str:
+    return _DETAILS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
 
 
 def from_error(error: SentiqError) -> Problem:

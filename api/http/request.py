@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 import uuid
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import current_app, g, request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.http.problems import Problem, bad_header, bad_query
+from api.http.problems import Problem, bad_header, from_query_validation
+from api.schemas.queries import Query
 from tasks.errors import UploadIncompleteError
+from tasks.settings import Settings
 from tasks.store.idempotency import IdempotencyKey, digest
 from tasks.store.uploads import IDLE_TIMEOUT_MS
 
@@ -22,6 +25,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
 _BLOCK_BYTES = 8 * 1024
 
 Body = TypeVar("Body", bound=BaseModel)
+AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 
 def read_json(model: type[Body]) -> Body:
@@ -31,40 +35,56 @@ def read_json(model: type[Body]) -> Body:
     return model.model_validate_json(_body())
 
 
-def body_blocks() -> Iterator[bytes]:
-    """Yield the body as it comes in. Raises UploadIncompleteError when it ends early.
+class _BodyStream(io.RawIOBase):
+    """The request's body as it comes in. Raises UploadIncompleteError when it ends early.
 
-    The bytes are counted, because gunicorn ends a body that was cut like a whole one.
+    The bytes are counted, because gunicorn reports a truncated body as a complete one.
     """
-    source, expected, read = request.environ["wsgi.input"], request.content_length, 0
-    # Whoever says nothing for so long has nobody's job any more, and is to hold no connection either.
-    request.environ["gunicorn.socket"].settimeout(IDLE_TIMEOUT_MS / 1000)
-    while expected is None or read < expected:
+
+    def __init__(self, source: Any, expected: int | None) -> None:
+        self._source = source
+        self._expected = expected
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
         try:
-            block = source.read(_BLOCK_BYTES)
+            block: bytes = self._source.read(min(len(buffer), _BLOCK_BYTES))
         except Exception as error:  # of the socket, or gunicorn's own for a body in chunks
             raise UploadIncompleteError(str(error)) from error
-        if not block:
-            break
-        read += len(block)
-        yield block
-    if expected is not None and read < expected:
-        raise UploadIncompleteError(f"{read} of {expected} bytes came")
+        self._read += len(block)
+        if not block and self._expected is not None and self._read < self._expected:
+            raise UploadIncompleteError(f"{self._read} of {self._expected} bytes came")
+        buffer[: len(block)] = block
+        return len(block)
 
 
-def refuse_unknown_queries(*known: str) -> None:
-    """Raise the 422 for a query parameter that does not exist: a silently ignored typo would be a bug."""
-    for name in request.args:
-        if name not in known:
-            raise bad_query(name, f"no such parameter; known: {', '.join(known)}")
+def body_stream() -> io.RawIOBase:
+    """Return the request's body as a stream. A read fails when the client sends nothing for a minute."""
+    request.environ["gunicorn.socket"].settimeout(IDLE_TIMEOUT_MS / 1000)
+    return _BodyStream(request.environ["wsgi.input"], request.content_length)
 
 
-def query_choice(name: str, *choices: str) -> str | None:
-    """Return a query parameter that is one of the choices, or None when it is absent."""
-    value = request.args.get(name)
-    if value is not None and value not in choices:
-        raise bad_query(name, f"{value!r} is not {' or '.join(choices)}")
-    return value
+def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQuery:
+    """Read the query parameters; raise the 422 that names those that are wrong.
+
+    `settings` are for models with limits that depend on them.
+    """
+    given: dict[str, Any] = {}
+    parts: dict[str, dict[str, str]] = {}
+    for name, value in request.args.items():
+        field, dot, part = name.partition(".")
+        if dot and field in model.nested:
+            parts.setdefault(field, {})[part] = value
+        else:
+            given[name] = value
+    try:
+        return model.model_validate(parts | given, strict=False, context=settings)
+    except ValidationError as error:
+        known = [f"{name}.NAME" if name in model.nested else name for name in model.model_fields]
+        raise from_query_validation(error, known) from None
 
 
 def idempotency_key(canonical: Callable[[], bytes] | None = None) -> IdempotencyKey | None:

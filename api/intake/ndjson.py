@@ -1,7 +1,9 @@
-"""The bytes of an upload, perhaps compressed, into lines into items, with constant memory."""
+"""The bytes of an upload, perhaps compressed, as lines and items, with constant memory."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -15,78 +17,69 @@ from tasks.vocabulary.items import Item, ItemError
 
 MEDIA_TYPE = "application/x-ndjson"
 
-_INFLATED = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _LINE: TypeAdapter[str | ItemIn] = TypeAdapter(str | ItemIn)
 
 
-def decoded(received: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
-    """Yield a body decompressed; `encoding` is its Content-Encoding, the limit is one of decompressed bytes.
+class DecodedBody(io.RawIOBase):
+    """A body, decompressed, added to a hash and held to `max_bytes`.
 
-    Raises UnsupportedEncodingError, InvalidGzipError, BodyTooLargeError.
+    A read raises InvalidGzipError, BodyTooLargeError, or what the body raises.
     """
-    if encoding not in ("gzip", "identity"):
-        raise UnsupportedEncodingError
-    read = 0
-    for block in _inflate(received) if encoding == "gzip" else received:
-        read += len(block)
-        if read > limit:
-            raise BodyTooLargeError(limit)
-        yield block
+
+    def __init__(self, body: io.RawIOBase, encoding: str, max_bytes: int, digest: Any) -> None:
+        """Raise UnsupportedEncodingError if `encoding`, a Content-Encoding, is unknown."""
+        if encoding not in ("gzip", "identity"):
+            raise UnsupportedEncodingError
+        received = io.BufferedReader(body)
+        self._source = gzip.GzipFile(fileobj=received) if encoding == "gzip" else received
+        self._max_bytes = self._left = max_bytes
+        self._digest = digest
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a part of the buffer; return how many bytes, 0 at the end."""
+        try:
+            block = self._source.read1(len(buffer))
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise InvalidGzipError(str(error)) from error
+        self._left -= len(block)
+        if self._left < 0:
+            raise BodyTooLargeError(self._max_bytes)
+        self._digest.update(block)
+        buffer[: len(block)] = block
+        return len(block)
 
 
-def lines(stream: Iterator[bytes], limit: int) -> Iterator[bytes | None]:
-    """Cut a stream into lines without blank ones; None stands for a line of more bytes than the limit."""
-    rest, too_long = b"", False
-    for block in stream:
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            yield from _line(line, limit, too_long=too_long)
-            too_long = False
-        if len(rest) > limit:
-            rest, too_long = b"", True
-    yield from _line(rest, limit, too_long=too_long)
+def lines(stream: io.BufferedIOBase, max_bytes: int) -> Iterator[bytes | None]:
+    """Yield the lines of a stream but for blank ones; None stands for a line of more bytes than the limit."""
+    while line := stream.readline(max_bytes + 1):
+        if len(line) <= max_bytes or line.endswith(b"\n"):
+            if stripped := line.removeprefix(_BOM).strip():
+                yield stripped
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(max_bytes)
+        yield None
 
 
 def read_item(line: bytes | None, settings: Settings) -> Item:
-    """Read an item object or a bare JSON string; what is neither becomes an item that says why."""
+    """Read an item object or a bare JSON string; a line that is neither becomes an item with an error."""
     if line is None:
         return Item("", 0, None, ItemError.INVALID_LINE)
     try:
         given = _LINE.validate_json(line, strict=True)
     except ValidationError:
-        return Item("", 0, None, _why_unreadable(line))
+        return Item("", 0, None, _error_of(line))
     if isinstance(given, str):
         return Item.accept(given, settings.max_text_chars)
     return Item.accept(given.text, settings.max_text_chars, given.id)
 
 
-def _inflate(stream: Iterator[bytes]) -> Iterator[bytes]:
-    member: Any = None
-    try:
-        for block in stream:
-            left, full = block, False
-            while left or full:
-                member = member or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-                inflated = member.decompress(left, _INFLATED)
-                yield inflated
-                left, full = member.unconsumed_tail or member.unused_data, len(inflated) == _INFLATED
-                if member.eof:
-                    member, full = None, False
-    except zlib.error as error:
-        raise InvalidGzipError(str(error)) from error
-    if member is not None:
-        raise InvalidGzipError("its end is missing")
-
-
-def _line(line: bytes, limit: int, *, too_long: bool) -> Iterator[bytes | None]:
-    if too_long or len(line) > limit:
-        yield None
-    elif line and (stripped := line.removeprefix(_BOM).strip()):
-        yield stripped
-
-
-def _why_unreadable(line: bytes) -> ItemError:
+def _error_of(line: bytes) -> ItemError:
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -1,38 +1,42 @@
-"""The lines of an upload as items: the job grows while they come in."""
+"""The lines of an upload as items, read while they come in."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 
 from api.intake.errors import InvalidRequestError
-from api.intake.ndjson import lines, read_item
+from api.intake.ndjson import DecodedBody, lines, read_item
 from api.intake.validation import explain
 from api.schemas.problems import FieldError
+from api.schemas.queries import UploadQuery
 from tasks.settings import Settings
 from tasks.vocabulary.items import Item
 
+_BUFFER_BYTES = 64 * 1024
 _MAX_ERRORS = 100
 
 
 class Upload:
-    """One body of lines, hashed as it is read; `terms` are hashed with it. A strict one has no bad line."""
+    """One body of lines with the terms of its query, hashed together."""
 
-    def __init__(self, blocks: Iterator[bytes], settings: Settings, terms: str, *, strict: bool) -> None:
-        self._blocks = blocks
+    def __init__(self, body: io.RawIOBase, encoding: str, query: UploadQuery, settings: Settings) -> None:
         self._settings = settings
-        self._strict = strict
-        self._hash = hashlib.sha256(f"upload {terms} {strict}\n".encode())
+        self._strict = query.strict
+        self._hash = hashlib.sha256(f"upload {query.model_dump_json()}\n".encode())
+        decoded = DecodedBody(body, encoding, settings.max_upload_bytes, self._hash)
+        self._stream = io.BufferedReader(decoded, _BUFFER_BYTES)
         self._errors: list[FieldError] = []
 
     def digest(self) -> str:
-        """Return the hash of what was read."""
+        """Return the hash of the terms and of all that was read."""
         return self._hash.hexdigest()
 
     def items(self) -> Iterator[Item]:
-        """Yield one item a line. Raises InvalidRequestError if they cannot become a job."""
+        """Yield an item for each line. Raises InvalidRequestError if they cannot become a job."""
         number = -1
-        for number, line in enumerate(lines(self._hashed(), self._settings.max_line_bytes)):
+        for number, line in enumerate(lines(self._stream, self._settings.max_line_bytes)):
             if number == self._settings.max_upload_items:
                 detail = f"at most {number} items are accepted in an upload."
                 raise InvalidRequestError.at("", "too_many_items", detail)
@@ -45,11 +49,6 @@ class Upload:
             raise InvalidRequestError(self._errors)
         if number < 0:
             raise InvalidRequestError.at("", "no_items", "give at least one line.")
-
-    def _hashed(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            self._hash.update(block)
-            yield block
 
     def _note(self, number: int, item: Item) -> None:
         if item.error is not None:

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Flask
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import Rule
 
 from api.auth.guard import scope_of
 from api.http.problems import TITLES
-from api.openapi.operations import OPERATIONS, Operation, Parameter, ResponseSpec
+from api.openapi.operations import OPERATIONS, Header, Operation, ResponseSpec
 from api.schemas.problems import Problem
+from api.schemas.queries import Query
 from tasks.settings import Settings
 
 _REF = "#/components/schemas/{model}"
@@ -79,11 +80,20 @@ class _SchemaRegistry:
         """Return the schema of a type, or a reference to it."""
         adapters = [(_ONE, mode, TypeAdapter(model))]
         schemas, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
-        for name, schema in self._limited(shared.get("$defs", {})).items():
-            if self.definitions.setdefault(name, schema) != schema:
+        self._define(shared)
+        return self._limited(schemas[_ONE, mode])
+
+    def properties_of(self, model: type[BaseModel]) -> dict[str, Any]:
+        """Return the schemas of a model's fields as they are when given: without null, default and texts."""
+        schema = model.model_json_schema(ref_template=_REF)
+        self._define(schema)
+        return {name: _as_given(each) for name, each in schema.get("properties", {}).items()}
+
+    def _define(self, schema: Mapping[str, Any]) -> None:
+        for name, definition in self._limited(schema.get("$defs", {})).items():
+            if self.definitions.setdefault(name, definition) != definition:
                 message = f"two bodies have the name {name}"
                 raise ValueError(message)
-        return self._limited(schemas[_ONE, mode])
 
     def _limited(self, schema: Any) -> Any:
         """Put the settings' numbers where a schema names them."""
@@ -92,6 +102,11 @@ class _SchemaRegistry:
         if isinstance(schema, list):
             return [self._limited(each) for each in schema]
         return self._limits.get(schema, schema) if isinstance(schema, str) else schema
+
+
+def _as_given(schema: Mapping[str, Any]) -> dict[str, Any]:
+    (given,) = (each for each in schema.get("anyOf", [schema]) if each != {"type": "null"})
+    return {name: value for name, value in given.items() if name not in ("title", "default", "description")}
 
 
 def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: Flask) -> dict[str, Any]:
@@ -104,7 +119,11 @@ def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: 
         "operationId": operation_id(rule),
         "summary": (view.__doc__ or "").split("\n")[0],
         **({"description": " ".join(operation.description.split())} if operation.description else {}),
-        "parameters": [*_path_arguments(rule), *(_parameter(each, schemas) for each in operation.parameters)],
+        "parameters": [
+            *_path_parameters(rule),
+            *_query_parameters(operation.query, schemas),
+            *(_header_parameter(header, schemas) for header in operation.headers),
+        ],
         "responses": {
             **{str(status): _response(response, schemas) for status, response in operation.responses.items()},
             **{str(status): _problem(status, schemas) for status in statuses},
@@ -120,18 +139,21 @@ def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: 
     return described
 
 
-def _path_arguments(rule: Rule) -> Iterator[dict[str, Any]]:
+def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
     for name in _PATH_ARGUMENT.findall(rule.rule):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _parameter(parameter: Parameter, schemas: _SchemaRegistry) -> dict[str, Any]:
-    return {
-        "name": parameter.name,
-        "in": parameter.location,
-        "description": parameter.description,
-        "schema": schemas.of(parameter.type, "validation"),
-    }
+def _query_parameters(query: type[Query], schemas: _SchemaRegistry) -> Iterator[dict[str, Any]]:
+    for name, schema in schemas.properties_of(query).items():
+        if name not in query.nested:
+            description = query.model_fields[name].description
+            yield {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _header_parameter(header: Header, schemas: _SchemaRegistry) -> dict[str, Any]:
+    schema = schemas.of(header.type, "validation")
+    return {"name": header.name, "in": "header", "description": header.description, "schema": schema}
 
 
 def _response(response: ResponseSpec, schemas: _SchemaRegistry) -> dict[str, Any]:

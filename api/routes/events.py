@@ -9,9 +9,10 @@ from typing import Any
 from flask import Blueprint, Response, request, stream_with_context
 from pydantic_core import to_json
 
-from api.http.request import owner, refuse_unknown_queries
+from api.http.request import owner, read_query
 from api.output.serializers import job_view
 from api.routes.context import services
+from api.schemas.queries import NoQuery
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
 from api.waiting.subscription import Subscription
@@ -28,7 +29,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @blueprint.get("/v1/jobs/<job_id>/events")
 def stream_events(job_id: str) -> Response:
     """Stream `snapshot`, then `progress`, at last `done`; 204 to whoever has that already and comes again."""
-    refuse_unknown_queries()
+    read_query(NoQuery)
     job, last = services().store.job(job_id, owner()), request.headers.get("Last-Event-ID")
     if job.status.terminal and last == _event_id(job):
         return Response(status=204)

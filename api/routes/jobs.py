@@ -7,26 +7,22 @@ import json
 import math
 import threading
 from dataclasses import replace
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
-from pydantic import ValidationError
 
 from api.auth.guard import requires
 from api.auth.scopes import Scope
-from api.http.problems import from_validation
 from api.http.request import (
-    body_blocks,
+    body_stream,
     idempotency_key,
     owner,
     preferred_wait,
-    query_choice,
     read_json,
-    refuse_unknown_queries,
+    read_query,
     request_id,
 )
 from api.http.response import json_response
-from api.intake.ndjson import MEDIA_TYPE, decoded
+from api.intake.ndjson import MEDIA_TYPE
 from api.intake.submission import Accepted
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
@@ -34,7 +30,8 @@ from api.output.formats import json_page
 from api.output.readers import Walk
 from api.output.serializers import job_view
 from api.routes.context import services
-from api.schemas.request_bodies import JobIn, TermsIn
+from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
+from api.schemas.request_bodies import JobIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
 from tasks.store import cancel
 from tasks.store.jobs import JobStore
@@ -46,7 +43,6 @@ blueprint = Blueprint("jobs", __name__)
 MAX_INCLUDED_ITEMS = 100
 # A job so large that its cancel takes longer is answered as `canceling`.
 _CANCEL_S = 1.0
-_NESTED_TERMS = ("metadata", "webhook")
 
 
 @blueprint.post("/v1/jobs")
@@ -59,19 +55,18 @@ def create_job() -> Response:
 @blueprint.get("/v1/jobs/<job_id>")
 def get_job(job_id: str) -> Response:
     """Return the job whatever its fate; `Prefer: wait` holds the answer until it is over."""
-    refuse_unknown_queries("include")
-    results = query_choice("include", "results") is not None
+    query = read_query(JobQuery)
     job, wait_s = _job(job_id), _granted_wait()
     if wait_s:
         job = services().wait_hub.wait(job, wait_s)
-    return _job_response(job, 200, wait_s, {}, results=results)
+    return _job_response(job, 200, wait_s, {}, results=query.include is not None)
 
 
 @blueprint.post("/v1/jobs/<job_id>/cancel")
 @requires(Scope.CANCEL)
 def cancel_job(job_id: str) -> Response:
     """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
-    refuse_unknown_queries()
+    read_query(NoQuery)
     job, canceled = _job(job_id), False
     if not job.status.terminal:
         canceled = cancel.cancel_job(services().store, job_id, _CANCEL_S)
@@ -84,7 +79,7 @@ def cancel_job(job_id: str) -> Response:
 @blueprint.post("/v1/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
     """Make a new job of the items that failed for a reason that another try could change."""
-    refuse_unknown_queries()
+    read_query(NoQuery)
     key, job = idempotency_key(f"retry {job_id}".encode), _job(job_id)
     if not job.status.terminal:
         raise JobNotFinishedError(job_id)
@@ -97,7 +92,7 @@ def retry_job(job_id: str) -> Response:
 @blueprint.delete("/v1/jobs/<job_id>")
 def delete_job(job_id: str) -> Response:
     """Erase the job, its texts and its results now."""
-    refuse_unknown_queries()
+    read_query(NoQuery)
     cancel.delete_job(services().store, job_id, _job(job_id).terms.owner)
     return Response(status=204)
 
@@ -109,9 +104,7 @@ def _finish_canceling(store: JobStore, job_id: str) -> None:
 
 
 def _accept_document() -> Accepted:
-    refuse_unknown_queries("strict")
-    strict = query_choice("strict", "true", "false") == "true"
-    body = read_json(JobIn)
+    strict, body = read_query(SubmitQuery).strict, read_json(JobIn)
     items = accept_job(body, services().settings, strict=strict)
     terms = accept_terms(body, owner(), request_id(), services().settings)
     return services().submission.submit(
@@ -125,29 +118,12 @@ def _canonical(body: JobIn, *, strict: bool) -> bytes:
 
 
 def _accept_upload() -> Accepted:
-    settings = services().settings
-    terms_in, strict = _upload_terms(), query_choice("strict", "true", "false") == "true"
+    settings, query = services().settings, read_query(UploadQuery)
     key = idempotency_key()
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    blocks = decoded(body_blocks(), encoding, settings.max_upload_bytes)
-    upload = Upload(blocks, settings, repr(terms_in), strict=strict)
-    terms = accept_terms(terms_in, owner(), request_id(), settings, "?webhook.url")
+    upload = Upload(body_stream(), encoding, query, settings)
+    terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
     return services().submission.submit_stream(upload.items(), terms, key, upload.digest)
-
-
-def _upload_terms() -> TermsIn:
-    """Read the terms of an upload from the query; parts as `metadata.name=value`, `webhook.url=value`."""
-    given: dict[str, Any] = {}
-    for name, value in request.args.items():
-        term, dot, part = name.partition(".")
-        if dot and term in _NESTED_TERMS:
-            given.setdefault(term, {})[part] = value.split(",") if name == "webhook.events" else value
-        elif name != "strict":
-            given[name] = value
-    try:
-        return TermsIn.model_validate(given, strict=False)
-    except ValidationError as error:
-        raise from_validation(error, query=True) from None
 
 
 def _accepted_response(accepted: Accepted) -> Response:

@@ -29,7 +29,7 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class _Body(BaseModel):
-    """A silently ignored typo would be a bug."""
+    """Base of all request bodies: unknown fields are rejected, so a typo is never ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -38,6 +38,8 @@ class _Body(BaseModel):
 _WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
 DeadlineS = Annotated[int, Field(ge=1, le=MOST_DEADLINE_S), _WHOLE]
 ResultTtlS = Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S), _WHOLE]
+Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
+Explain = Annotated[bool, Field(description="Add the weight of each clause in the verdict.")]
 # What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
 GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
@@ -67,12 +69,20 @@ class WebhookIn(_Body):
 class TermsIn(_Body):
     """What a job may ask for beside the verdicts on its texts."""
 
-    on_long_text: OnLongText = PLAIN.on_long_text
-    sentences: bool = PLAIN.sentences
-    explain: bool = PLAIN.explain
-    priority: QueueClass | None = None
-    deadline_s: DeadlineS | None = None
-    result_ttl_s: ResultTtlS | None = None
+    on_long_text: OnLongText = Field(
+        PLAIN.on_long_text, description="What to do with a text of more tokens than the model reads at once."
+    )
+    sentences: Sentences = PLAIN.sentences
+    explain: Explain = PLAIN.explain
+    priority: QueueClass | None = Field(
+        None, description="The queue; small jobs are `interactive` and large ones `bulk` if left out."
+    )
+    deadline_s: DeadlineS | None = Field(
+        None, description="Seconds after which items without a verdict fail as `deadline_exceeded`."
+    )
+    result_ttl_s: ResultTtlS | None = Field(
+        None, description="Seconds for which results stay readable after the job finishes."
+    )
     metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MAX_METADATA_PAIRS)
     webhook: WebhookIn | None = None
 
