@@ -1,4 +1,4 @@
-"""Who may call what. Every view needs a key with a scope, unless it is marked as public."""
+"""Checks who may call what. Every view requires a key with a scope, unless it is marked as public."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Guard:
         if not keys:
             raise ConfigurationError(
                 "there are no API keys, so nobody could call. Make one: `python -m api.auth create NAME`, "
-                "or set AUTH=none if whoever reaches this port may use it."
+                "or set AUTH=none if everybody who reaches this port may use it."
             )
 
     def _check(self) -> None:

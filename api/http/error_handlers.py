@@ -1,4 +1,4 @@
-"""Answers every error of the app with a problem document."""
+"""Turns every error of the app into a problem document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
-    """Install the handlers."""
+    """Install the error handlers."""
     app.register_error_handler(Problem, _render)
     app.register_error_handler(SentiqError, _render_error)
     app.register_error_handler(ValidationError, lambda error: _render(from_validation(error)))
@@ -26,7 +26,7 @@ def register(app: Flask) -> None:
 
 
 def _render(problem: Problem) -> Response:
-    """Write a problem document; `retry_after_s` among its members also becomes the header."""
+    """Return the problem as a response; its member `retry_after_s` also becomes the header."""
     body = {
         "type": f"urn:sentiq:problem:{problem.code}",
         "title": TITLES.get(problem.status, "The request failed"),

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: the only place that knows HTTP numbers for them."""
+"""Errors as RFC 9457 problem documents: the only module that maps errors to HTTP status codes."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ TITLES = {
     503: "The service is not available",
     504: "The verdict took too long",
 }
-# pydantic names the values of an enum, but not these.
+# pydantic's text does not name the values of a bool.
 _DETAILS = {"bool_type": "Input should be true or false"}
 _UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
-    JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
+    JobExpiredError: (410, "Job {} finished and its results have expired."),
     JobDeletedError: (410, "Job {} was deleted."),
-    JobLostError: (410, "Job {} was accepted but its record is lost."),
-    JobNotFinishedError: (409, "Job {} is not over yet."),
-    NothingToRetryError: (409, "No item of job {} failed for a reason that another try could change."),
-    UploadClosedError: (409, "Job {} was canceled, deleted or overdue before the upload was read."),
+    JobLostError: (410, "Job {} was accepted, but its record was lost."),
+    JobNotFinishedError: (409, "Job {} is not finished yet."),
+    NothingToRetryError: (409, "No item of job {} failed for a reason that a retry could change."),
+    UploadClosedError: (409, "Job {} was canceled, was deleted or timed out before the upload was complete."),
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
@@ -71,16 +71,16 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     UnsupportedEncodingError: (415, "Send the body as it is, or with Content-Encoding: gzip."),
     StoreUnavailableError: (
         503,
-        "The job store does not answer: nothing is known, nothing was promised. Try again.",
+        "The job store does not answer, so nothing was accepted. Try again.",
     ),
-    QuotaExceededError: (429, "At most {} items of a key may be open at once; wait until some are done."),
-    ServiceFullError: (503, "More is waiting than can be done in time. Later the same request finds room."),
+    QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
+    ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }
 
 
-class Problem(Exception):  # noqa: N818  it is an answer, not a fault
-    """An answer that is a problem document; `extensions` are further members of it."""
+class Problem(Exception):  # noqa: N818  it is a response, not a fault
+    """A response that is a problem document; `extensions` are its further members."""
 
     def __init__(self, status: int, code: str, detail: str, **extensions: Any) -> None:
         super().__init__(detail)
@@ -154,7 +154,7 @@ def _detail(error: ErrorDetails) -> str:
 
 
 def from_error(error: SentiqError) -> Problem:
-    """Return the problem for an error of ours; 500 where it was not meant to reach a caller."""
+    """Return the problem of an error; 500 if the error should not have reached the caller."""
     if isinstance(error, InvalidRequestError):
         return invalid(error.errors)
     status, detail = _STATUS.get(type(error), _UNKNOWN)
@@ -167,11 +167,11 @@ def from_error(error: SentiqError) -> Problem:
 
 
 def known_problem(error: SentiqError) -> KnownProblem:
-    """Return what is told of an error where many answers share a body."""
+    """Return an error as a member of a larger body."""
     problem = from_error(error)
     return {"status": problem.status, "code": problem.code, "detail": problem.detail}
 
 
 def _spread(seconds: float) -> int:
-    """Return when to come back, a little later for some than for others, in whole seconds."""
+    """Return whole seconds to wait, with a random part so that callers do not come back together."""
     return max(1, math.ceil(seconds + random.uniform(0, min(5, 1 + seconds / 10))))  # noqa: S311  no secret

@@ -1,4 +1,4 @@
-"""Reading requests: body, query, and the headers that matter."""
+"""Reading requests: body, query parameters and headers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 
 def read_json(model: type[Body]) -> Body:
-    """Read the request's body. Raises the 415, 400 or 422 that says what is wrong with it."""
+    """Return the body as a model. Raises 415, 400 or 422 if it is not JSON that fits the model."""
     if request.mimetype != "application/json":
         raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
     return model.model_validate_json(_body())
@@ -88,9 +88,9 @@ def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQu
 
 
 def idempotency_key(canonical: Callable[[], bytes] | None = None) -> IdempotencyKey | None:
-    """Return the caller's Idempotency-Key with the hash of the canonical body, None without a key.
+    """Return the request's Idempotency-Key with the hash of the canonical body; None without a key.
 
-    The hash is left out where `canonical` is.
+    Leave `canonical` out where the body is not read yet: the key then has no hash.
     """
     given = request.headers.get("Idempotency-Key")
     if given is None:
@@ -101,18 +101,18 @@ def idempotency_key(canonical: Callable[[], bytes] | None = None) -> Idempotency
 
 
 def preferred_wait(limit_s: float) -> float | None:
-    """Return the seconds of `Prefer: wait=N`, at most the limit; None when not asked to wait."""
+    """Return the seconds of `Prefer: wait=N`, at most the limit; None if the header does not ask to wait."""
     match = _WAIT.search(request.headers.get("Prefer", ""))
     return min(float(match[1]), limit_s) if match else None
 
 
 def owner() -> str:
-    """Return whose jobs the caller may see; empty as long as there are no keys."""
+    """Return the id of the caller's key, which owns the jobs it makes; empty where keys are not used."""
     return str(g.get("owner", ""))
 
 
 def request_id() -> str:
-    """Return the caller's X-Request-Id, or one minted for this request."""
+    """Return the caller's X-Request-Id, or a new one for this request."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
@@ -120,7 +120,7 @@ def request_id() -> str:
 
 
 def _body() -> bytes:
-    """Read the whole body; one that comes in chunks is counted here, since no header tells its length."""
+    """Return the whole body. Flask enforces the limit only where there is a Content-Length."""
     if request.content_length is not None:
         return request.get_data()
     limit: int = current_app.config["MAX_CONTENT_LENGTH"]

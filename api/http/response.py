@@ -1,4 +1,4 @@
-"""Writing responses: JSON, and the headers that all have."""
+"""Writing responses: JSON bodies, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from api.http.request import request_id
 def json_response(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer with JSON: UTF-8, unescaped."""
+    """Return a response with a JSON body in UTF-8."""
     return Response(to_json(body), status, headers, content_type="application/json")
 
 
 def register(app: Flask) -> None:
-    """Put the headers on every response."""
-    app.after_request(_mark)
+    """Add the common headers to every response of the app."""
+    app.after_request(_add_headers)
 
 
-def _mark(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.status_code == HTTPStatus.NO_CONTENT:

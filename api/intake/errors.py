@@ -1,4 +1,4 @@
-"""Why a request's texts cannot become a job. `api.http.problems` gives each error its HTTP number."""
+"""Why a request cannot become a job. `api.http.problems` maps these errors to HTTP status codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.errors import SentiqError
 
 
 class InvalidRequestError(SentiqError):
-    """Fields of the request are wrong."""
+    """Fields of the request are invalid; `errors` names them."""
 
     code = "invalid_request"
 
@@ -24,18 +24,18 @@ class InvalidRequestError(SentiqError):
 
 
 class BodyTooLargeError(SentiqError):
-    """The upload has more bytes than the limit, which is the error's text."""
+    """The upload has more bytes than the limit, which is the argument."""
 
     code = "body_too_large"
 
 
 class InvalidGzipError(SentiqError):
-    """The upload says that it is gzip and cannot be decompressed."""
+    """The upload has `Content-Encoding: gzip` and cannot be decompressed."""
 
     code = "invalid_gzip"
 
 
 class UnsupportedEncodingError(SentiqError):
-    """The upload is compressed with something other than gzip."""
+    """The upload has another Content-Encoding than gzip."""
 
     code = "unsupported_encoding"

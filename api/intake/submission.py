@@ -1,4 +1,4 @@
-"""Turning texts into a job: record first, then publish, so that what was accepted cannot be lost."""
+"""Turns items into a job: records it first, then publishes it, so that an accepted job is never lost."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from tasks.vocabulary.options import PLAIN, Options
 
 logger = logging.getLogger(__name__)
 
-# Texts that come in are recorded as soon as there are so many chunks of them, or after so long.
+# The chunks of a stream are recorded in batches: when there are that many, or after that time.
 _CHUNK_BATCH = 16
 _MAX_CHUNK_DELAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job, and whether an earlier request with the same idempotency key made it."""
+    """An accepted job; `replayed` if an earlier request with the same idempotency key made it."""
 
     job: Job
     replayed: bool = False
 
 
 class Submission:
-    """Creates jobs. Raises StoreUnavailableError when nothing was recorded, hence nothing promised."""
+    """Creates jobs. StoreUnavailableError means that nothing was recorded."""
 
     def __init__(self, store: JobStore, celery: Celery, settings: Settings) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class Submission:
     def submit(
         self, items: Sequence[Item], terms: Terms = PLAIN_TERMS, key: IdempotencyKey | None = None
     ) -> Accepted:
-        """Record the items as one job, send its messages, return it as it was recorded."""
+        """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         small = len(items) <= self._settings.interactive_items
@@ -71,16 +71,17 @@ class Submission:
         return Accepted(job)
 
     def submit_stream(
-        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body: Callable[[], str]
+        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body_hash: Callable[[], str]
     ) -> Accepted:
-        """Record and send items while they come in; `body` tells the hash of the body once they have.
+        """Record items as a job while they come in, and return it; workers begin before the last item.
 
-        Raises UploadIncompleteError when they end early, UploadClosedError when the job ended before them.
-        After any other error nothing of the job is left.
+        `body_hash` is called after the last item. UploadIncompleteError, raised by `items`, keeps what came
+        as a job with an error. UploadClosedError means that the job was canceled, was deleted or timed out
+        meanwhile. After any other error nothing of the job is left.
         """
         job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
         if key and uploads.reserve_key(self._store, key, job_id):
-            return self._replay(items, terms.owner, key, body)
+            return self._replay(items, terms.owner, key, body_hash)
         try:
             recorded = self._record(job_id, items, terms, key)
         except (UploadIncompleteError, UploadClosedError):
@@ -89,7 +90,7 @@ class Submission:
         except BaseException:
             self._undo(job_id, terms.owner, key)
             raise
-        uploads.close(self._store, job_id, replace(key, body=body()) if key else None)
+        uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
         logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
         return Accepted(self._store.job(job_id, terms.owner))
 
@@ -108,22 +109,21 @@ class Submission:
         return recorded
 
     def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
-        """Erase a job that is half made; should Redis go, a reconciler closes it when it is back."""
+        """Delete a half-made job. Should Redis fail, a reconciler closes it later."""
         with contextlib.suppress(StoreUnavailableError):
             delete_job(self._store, job_id, owner)
             uploads.close(self._store, job_id, key)
 
     def _replay(
-        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body: Callable[[], str]
+        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body_hash: Callable[[], str]
     ) -> Accepted:
-        """Read all that comes in again, because only then its hash is known."""
+        """Return the job that the key made. The hash to compare is known only after the last item."""
         for _ in items:
             pass
-        known = self._store.remembered(replace(key, body=body()))
+        known = self._store.remembered(replace(key, body=body_hash()))
         if known is None:
-            raise IdempotencyKeyInFlightError(
-                key.text
-            )  # forgotten in this moment: the next try makes a new job
+            # The key expired a moment ago: the next try makes a new job.
+            raise IdempotencyKeyInFlightError(key.text)
         return Accepted(self._store.job(known, owner), replayed=True)
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
@@ -134,29 +134,31 @@ class Submission:
             publish_wakeups(self._celery, queue_class, [ChunkRef.of(chunk) for chunk in chunks])
         except NotPublishedError as error:
             logger.warning(
-                "%s is recorded but not published, the reconciler will send it: %s", chunks[0].job_id, error
+                "%s is recorded but not published; the reconciler will publish it: %s",
+                chunks[0].job_id,
+                error,
             )
 
 
 def cut(
     job_id: str, items: Iterable[Item], max_items: int, max_cost: int, options: Options = PLAIN
 ) -> Iterator[Chunk]:
-    """Cut items into chunks of neighbours within both limits; a single item may exceed `max_cost`."""
+    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own."""
     part: list[Item] = []
-    start = spent = 0
+    start = cost = 0
     for item in items:
-        cost = options.cost(len(item.text))
-        if part and (len(part) == max_items or spent + cost > max_cost):
+        item_cost = options.cost(len(item.text))
+        if part and (len(part) == max_items or cost + item_cost > max_cost):
             yield Chunk(job_id, start, part, options)
-            start, part, spent = start + len(part), [], 0
+            start, part, cost = start + len(part), [], 0
         part.append(item)
-        spent += cost
+        cost += item_cost
     if part:
         yield Chunk(job_id, start, part, options)
 
 
 def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """Gather chunks that come in quickly."""
+    """Gather chunks that come in quickly into batches."""
     batch: list[Chunk] = []
     since = time.monotonic()
     for chunk in chunks:

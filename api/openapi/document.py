@@ -1,4 +1,4 @@
-"""Builds the OpenAPI document: paths from the app's own routes, schemas from pydantic."""
+"""Builds the OpenAPI document: paths from the routes of the app, schemas from pydantic."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ONE = "one"
 _PROBLEM = "application/problem+json"
 _HEADERS = {
     "Location": ("Path of the job.", {"type": "string"}),
-    "Retry-After": ("Seconds after which asking again is worth while.", {"type": "integer", "minimum": 0}),
-    "Preference-Applied": ("The wait that was granted.", {"type": "string"}),
-    "Idempotent-Replayed": ("This job was made by an earlier request.", {"const": "true"}),
-    "WWW-Authenticate": ("What is missing.", {"type": "string"}),
-    "X-Request-Id": ("The caller's, or one made for this request.", {"type": "string"}),
+    "Retry-After": ("Seconds to wait before the next request.", {"type": "integer", "minimum": 0}),
+    "Preference-Applied": ("The wait that was applied.", {"type": "string"}),
+    "Idempotent-Replayed": ("An earlier request with this key made the job.", {"const": "true"}),
+    "WWW-Authenticate": ("How to authenticate, or the scope that is missing.", {"type": "string"}),
+    "X-Request-Id": ("The request's own X-Request-Id, or a new one.", {"type": "string"}),
 }
 _PROBLEM_HEADERS = {
     401: ("WWW-Authenticate",),
@@ -37,18 +37,26 @@ _PROBLEM_HEADERS = {
     503: ("Retry-After",),
     504: ("Retry-After",),
 }
+# The calls that take the id of a job in a response.
 _LINKED = (
-    *("get_job", "cancel_job", "retry_job", "delete_job", "get_results", "stream_events", "list_deliveries"),
+    "get_job",
+    "cancel_job",
+    "retry_job",
+    "delete_job",
+    "get_results",
+    "stream_events",
+    "list_deliveries",
 )
 _PATH_ARGUMENT = re.compile(r"<(\w+)>")
-_DESCRIPTION = """Texts become jobs, jobs become verdicts. `docs/` of the repository tells more.
+_DESCRIPTION = """Submit Chinese texts as a job, then read the sentiment of each. The folder `docs/` explains
+more.
 
-Errors are `application/problem+json`. A job that is accepted reaches a terminal state: poll it,
-or wait with `Prefer: wait=N`."""
+Errors are `application/problem+json`. Every accepted job reaches a terminal status: poll it, or wait with
+`Prefer: wait=N`."""
 
 
 def document(app: Flask, settings: Settings) -> dict[str, Any]:
-    """Return the document for an app with these limits."""
+    """Return the OpenAPI document of an app with these settings."""
     schemas = _SchemaRegistry(settings)
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
@@ -67,7 +75,7 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
 
 
 class _SchemaRegistry:
-    """Turns types into schemas, those with a name into components; limits are those of the settings."""
+    """Turns types into JSON schemas and collects those with a name; limits come from the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.definitions: dict[str, Any] = {}
@@ -77,14 +85,14 @@ class _SchemaRegistry:
         }
 
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
-        """Return the schema of a type, or a reference to it."""
+        """Return the schema of a type, or a reference to its component."""
         adapters = [(_ONE, mode, TypeAdapter(model))]
         schemas, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
         self._define(shared)
         return self._limited(schemas[_ONE, mode])
 
     def properties_of(self, model: type[BaseModel]) -> dict[str, Any]:
-        """Return the schemas of a model's fields as they are when given: without null, default and texts."""
+        """Return the schemas of the values that a model's fields may be given: without null and default."""
         schema = model.model_json_schema(ref_template=_REF)
         self._define(schema)
         return {name: _as_given(each) for name, each in schema.get("properties", {}).items()}
@@ -96,7 +104,7 @@ class _SchemaRegistry:
                 raise ValueError(message)
 
     def _limited(self, schema: Any) -> Any:
-        """Put the settings' numbers where a schema names them."""
+        """Replace names of settings by their values."""
         if isinstance(schema, dict):
             return {key: self._limited(value) for key, value in schema.items()}
         if isinstance(schema, list):
@@ -166,7 +174,6 @@ def _response(response: ResponseSpec, schemas: _SchemaRegistry) -> dict[str, Any
 
 
 def _links() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Tell how the id of a job leads on."""
     for name in _LINKED:
         yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
 

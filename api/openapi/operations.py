@@ -1,4 +1,4 @@
-"""What the document says of each operation beyond its path and its models."""
+"""The parts of each operation that the document cannot derive from its route."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuer
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-# Of a body of nothing but white space no job can be made.
+# A body of white space alone has no lines.
 Lines = Annotated[str, Field(json_schema_extra={"pattern": r"[^\t\n\u000b\u000c\r ]"})]
 
 
 @dataclass(frozen=True)
 class Header:
-    """A request header; none is required."""
+    """An optional request header."""
 
     name: str
     type: Any
@@ -28,7 +28,7 @@ class Header:
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """A success: what it carries by media type, its headers, what can be done with the job it names."""
+    """A successful response: models by media type, headers, and whether it links to calls for its job."""
 
     description: str
     content: Mapping[str, Any]
@@ -38,7 +38,7 @@ class ResponseSpec:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. Problems are those beyond 503, which all have that need the job store."""
+    """A method of a path. `problems` are its errors beside those of authentication and of the job store."""
 
     responses: Mapping[int, ResponseSpec]
     problems: Sequence[int] = ()
@@ -51,19 +51,24 @@ class Operation:
 
 PREFER = Header(
     *("Prefer", str),
-    "`wait=N` holds the answer for up to N seconds until the job is over; `Preference-Applied` says so.",
+    "`wait=N` holds the response up to N seconds until the job finishes; see `Preference-Applied`.",
 )
 IDEMPOTENCY_KEY = Header(
     *("Idempotency-Key", Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]),
-    "The same request with the same key makes no second job: the answer is `Idempotent-Replayed: true`.",
+    "Repeating a request with its key makes no second job; see `Idempotent-Replayed`.",
 )
-LAST_EVENT_ID = Header("Last-Event-ID", str, "The last event seen: only what is new is told.")
+LAST_EVENT_ID = Header(
+    "Last-Event-ID", str, "The id of the last event received: the stream continues behind it."
+)
 _JOB_PROBLEMS = (404, 410, 422)
 _BODY_PROBLEMS = (400, 413, 415, 422)
 _JOB = {JSON: jobs.Job}
 _ACCEPTED = {
     200: ResponseSpec(
-        "Over within the wait", _JOB, ("Location", "Preference-Applied", "Idempotent-Replayed"), links=True
+        "Finished within the wait",
+        _JOB,
+        ("Location", "Preference-Applied", "Idempotent-Replayed"),
+        links=True,
     ),
     202: ResponseSpec(
         *("Accepted", _JOB, ("Location", "Retry-After", "Preference-Applied", "Idempotent-Replayed")),
@@ -79,10 +84,10 @@ OPERATIONS: dict[str, Operation] = {
         headers=(PREFER, IDEMPOTENCY_KEY),
         responses=_ACCEPTED,
         problems=(*_BODY_PROBLEMS, 409),
-        description="""Items that are many come as lines (`application/x-ndjson`, `Content-Encoding: gzip`
-too): a line is an item or a bare JSON string, the terms are in the query, parts of them as
-`metadata.name=value`, `webhook.url=value`, `webhook.events=a,b`, and what has come is worked on while the
-rest is read.""",
+        description="""Send many items as lines (`application/x-ndjson`, optionally with
+`Content-Encoding: gzip`): each line is an item or a JSON string, and the terms are query parameters, nested
+ones as `metadata.name=value`, `webhook.url=value`, `webhook.events=a,b`. Scoring starts before the upload
+ends.""",
     ),
     "get_job": Operation(
         query=JobQuery,
@@ -92,29 +97,29 @@ rest is read.""",
     ),
     "cancel_job": Operation(
         responses={
-            200: ResponseSpec("It was over already", _JOB),
-            202: ResponseSpec("It ends soon, or has ended now", _JOB, ("Retry-After",)),
+            200: ResponseSpec("It was finished already", _JOB),
+            202: ResponseSpec("It is canceled, or will be soon", _JOB, ("Retry-After",)),
         },
         problems=_JOB_PROBLEMS,
     ),
     "retry_job": Operation(
         headers=(PREFER, IDEMPOTENCY_KEY), responses=_ACCEPTED, problems=(*_JOB_PROBLEMS, 409)
     ),
-    "delete_job": Operation(responses={204: ResponseSpec("Erased", {})}, problems=_JOB_PROBLEMS),
+    "delete_job": Operation(responses={204: ResponseSpec("Deleted", {})}, problems=_JOB_PROBLEMS),
     "get_results": Operation(
         query=ResultsQuery,
         responses={
             200: ResponseSpec("A page, or a stream", {JSON: jobs.ResultsPage, NDJSON: str, "text/csv": str})
         },
         problems=_JOB_PROBLEMS,
-        description="""`Accept` chooses the form. A stream of lines ends with one of `"object": "end"`, which
-tells whether it is whole and where to read on.""",
+        description="""`Accept` selects the format. The last line of an NDJSON stream has `"object": "end"`,
+says whether the stream is complete and gives the cursor of the rest.""",
     ),
     "stream_events": Operation(
         headers=(LAST_EVENT_ID,),
         responses={
             200: ResponseSpec("Events, each with the job", {"text/event-stream": jobs.StreamEvent}),
-            204: ResponseSpec("Nothing more will happen, and that is known already", {}),
+            204: ResponseSpec("The job is finished, and you have received its last event", {}),
         },
         problems=_JOB_PROBLEMS,
     ),
@@ -132,22 +137,26 @@ tells whether it is whole and where to read on.""",
     ),
     "predict_one": Operation(
         body={JSON: PredictIn},
-        responses={200: ResponseSpec("The verdict", {JSON: items.Prediction})},
+        responses={200: ResponseSpec("The sentiment", {JSON: items.Prediction})},
         problems=(*_BODY_PROBLEMS, 504),
     ),
     "predict_batch": Operation(
         body={JSON: PredictBatchIn},
-        responses={200: ResponseSpec("The verdicts", {JSON: items.Predictions})},
+        responses={200: ResponseSpec("The sentiments", {JSON: items.Predictions})},
         problems=(*_BODY_PROBLEMS, 504),
     ),
     "livez": Operation(
         responses={200: ResponseSpec("This process answers", {JSON: status.State})}, store=False
     ),
-    "readyz": Operation(responses={200: ResponseSpec("Redis takes writes", {JSON: status.State})}),
+    "readyz": Operation(responses={200: ResponseSpec("Redis accepts writes", {JSON: status.State})}),
     "get_metrics": Operation(
-        responses={200: ResponseSpec("For Prometheus; tells when Redis is away", {"text/plain": str})},
+        responses={
+            200: ResponseSpec(
+                "Metrics; `sentiq_store_up` is 0 while Redis is unreachable", {"text/plain": str}
+            )
+        },
         store=False,
     ),
-    "get_queue": Operation(responses={200: ResponseSpec("The queues", {JSON: status.Queues})}),
+    "get_queue": Operation(responses={200: ResponseSpec("The backlog", {JSON: status.Queues})}),
     "get_info": Operation(responses={200: ResponseSpec("The service", {JSON: status.Info})}),
 }

@@ -1,4 +1,4 @@
-"""How jobs and items look outside."""
+"""Turns jobs, items and deliveries into bodies of responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DIGITS = 6
 
 
 def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
-    """Return the job as the API shows it; it has no position when it is over."""
+    """Return the body of a job; `position` is None if it is finished."""
     counts, path = job.counts, f"/v1/jobs/{job.id}"
     return {
         "id": job.id,
@@ -72,7 +72,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
 
 
 def backlog_view(backlog: Backlog) -> status.Queue:
-    """Return a queue as the API shows it."""
+    """Return the body of a backlog."""
     return {
         "pending_items": backlog.items,
         "items_per_s": None if backlog.items_per_s is None else round(backlog.items_per_s, 1),
@@ -82,7 +82,7 @@ def backlog_view(backlog: Backlog) -> status.Queue:
 
 
 def item_view(item: ItemResult) -> items.Item:
-    """Return one item as the API shows it."""
+    """Return the body of an item."""
     if isinstance(item.outcome, Verdict):
         return _scored_view(item, item.outcome)
     return {
@@ -96,7 +96,7 @@ def item_view(item: ItemResult) -> items.Item:
 
 
 def item_row(item: ItemResult) -> list[object]:
-    """Return one item as a row under ITEM_COLUMNS."""
+    """Return an item as a row of the ITEM_COLUMNS."""
     view: dict[str, Any] = {**item_view(item)}
     error = view.pop("error") or {"code": None, "message": None}
     view |= {f"error_{name}": value for name, value in error.items()}
@@ -106,7 +106,7 @@ def item_row(item: ItemResult) -> list[object]:
 
 
 def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
-    """Return an item's error as the API shows it."""
+    """Return the body of an item's error."""
     if isinstance(error, TooManyTokens):
         message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
         return {"code": ItemError.TEXT_TOO_LONG, "message": message}
@@ -114,7 +114,7 @@ def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
 
 
 def prediction_view(text: str, item: ItemResult) -> items.Prediction:
-    """Return one answer of /predict and /predict_batch."""
+    """Return the body of a prediction."""
     if not isinstance(item.outcome, Verdict):
         error = error_view(item.outcome)
         return {"text": text, "sentiment": None, "emoji": None, "confidence": None, "error": error}
@@ -131,7 +131,7 @@ def _scored_view(item: ItemResult, verdict: Verdict) -> items.ScoredItem:
         "index": item.index,
         "id": item.id,
         "status": ItemStatus.SUCCEEDED,
-        **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy fears that it hides optional ones
+        **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy assumes that it hides optional members
         "chars": item.chars,
         "cached": verdict.cached,
         "attempts": item.attempts,
@@ -170,7 +170,7 @@ def _verdict_view(verdict: Verdict) -> items.VerdictBody:
 
 
 def delivery_view(delivery: DeliveryLog) -> deliveries.Delivery:
-    """Return a delivery as the API shows it."""
+    """Return the body of a delivery."""
     return {
         "id": delivery.message_id,
         "object": "delivery",
@@ -199,7 +199,7 @@ def rfc3339(ms: None) -> None: ...
 @overload
 def rfc3339(ms: int | None) -> str | None: ...
 def rfc3339(ms: int | None) -> str | None:
-    """Write a time of the job store as the API shows it."""
+    """Return a time of the job store, in ms since the epoch, as RFC 3339 in UTC."""
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

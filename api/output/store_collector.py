@@ -20,75 +20,86 @@ from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 
 _CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
-    "sentiq_pending_items": ("Items that wait or are leased", lambda backlog: backlog.items),
+    "sentiq_pending_items": ("Items that are waiting or leased", lambda backlog: backlog.items),
     "sentiq_oldest_seconds": (
-        "How long the oldest chunk nobody leased waits",
+        "Age of the oldest chunk that no worker has leased",
         lambda backlog: backlog.oldest_s,
     ),
     "sentiq_drain_items_per_second": (
-        "Items finished a second; absent while unknown",
+        "Items finished per second; absent while unknown",
         lambda backlog: backlog.items_per_s,
     ),
     "sentiq_wait_seconds": (
-        "Until all that waits is done; absent while unknown",
+        "Time until the backlog is finished; absent while unknown",
         lambda backlog: backlog.wait_s,
     ),
     "sentiq_accepting": ("Whether one more text would be accepted", lambda backlog: backlog.accepting),
 }
 _REDIS_METRICS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
-    "sentiq_redis_memory_bytes": ("Memory that Redis uses", lambda info: info.used_bytes),
-    "sentiq_redis_memory_limit_bytes": ("Its maxmemory; 0 is no limit", lambda info: info.limit_bytes),
+    "sentiq_redis_memory_bytes": ("Memory used by Redis", lambda info: info.used_bytes),
+    "sentiq_redis_memory_limit_bytes": (
+        "maxmemory of Redis; 0 means no limit",
+        lambda info: info.limit_bytes,
+    ),
     "sentiq_redis_persisting": (
-        "Whether it writes its log, and the last write went well",
+        "Whether Redis writes its append-only file and the last write succeeded",
         lambda info: info.persisting,
     ),
-    "sentiq_redis_clients": ("Connections to it", lambda info: info.clients),
+    "sentiq_redis_clients": ("Connections to Redis", lambda info: info.clients),
 }
 _WEBHOOK_METRICS: dict[str, tuple[str, Callable[[Due], float]]] = {
-    "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda due: due.deliveries),
-    "sentiq_webhooks_late_seconds": ("How long the one due first is overdue", lambda due: due.late_s),
+    "sentiq_webhooks_open": (
+        "Deliveries that are neither delivered nor exhausted",
+        lambda due: due.deliveries,
+    ),
+    "sentiq_webhooks_late_seconds": ("How long the earliest delivery is overdue", lambda due: due.late_s),
 }
 _SUMS = {
-    "resent": "Messages that were lost on their way and sent again",
-    "lost": "Jobs that were asked for and whose record is gone that should be there",
-    "restarted": "Children that took the place of one that ended",
+    "resent": "Wake-up messages that were lost and published again",
+    "lost": "Requests for jobs whose record was lost",
+    "restarted": "Worker children that replaced one that died",
 }
-# All labels are told from the start: a series that begins with its first event hides that from `increase`.
+# All label values are exported from the start: `increase` misses the first event of a new series.
 _REFUSALS = [error.code for error in (QuotaExceededError, ServiceFullError, StoreFullError)]
 _LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
     "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
     "refused": (
         "refused_requests",
         "reason",
-        "Requests told to come back later",
+        "Requests refused until later",
         [*_REFUSALS, "rate_limited"],
     ),
-    "items": ("finished_items", "code", "Items by outcome or error", ["succeeded", "deleted", *ItemError]),
-    "attempts": ("attempted_items", "attempts", "Finished items by how often they were started", ["1"]),
+    "items": (
+        "finished_items",
+        "code",
+        "Finished items by outcome or error",
+        ["succeeded", "deleted", *ItemError],
+    ),
+    "attempts": ("attempted_items", "attempts", "Finished items by number of attempts", ["1"]),
     "requeued": (
         "requeued_chunks",
         "reason",
-        "Chunks whose child died, or whose lease lapsed",
+        "Chunks requeued because a child died or a lease lapsed",
         ["dead", "lapsed"],
     ),
     "webhooks": (
         "webhook_attempts",
         "state",
-        "Attempts by what the delivery is after them",
+        "Webhook attempts by the state of the delivery after them",
         [*DeliveryStatus],
     ),
 }
 _HISTOGRAMS = {
-    "queue_s": ("queue_seconds", "From when a chunk came in until a child leased it", [*QueueClass]),
-    "job_s": ("job_seconds", "From when a job came in until it was over", [*QueueClass]),
-    "forward_s": ("forward_seconds", "How long one pass through the model took", [""]),
-    "batch_items": ("batch_rows", "Rows of one pass through the model", [""]),
-    "batch_tokens": ("batch_tokens", "Tokens of one pass through the model", [""]),
+    "queue_s": ("queue_seconds", "Time from the arrival of a chunk until a child leased it", [*QueueClass]),
+    "job_s": ("job_seconds", "Time from the arrival of a job until it finished", [*QueueClass]),
+    "forward_s": ("forward_seconds", "Duration of one pass through the model", [""]),
+    "batch_items": ("batch_rows", "Rows in one pass through the model", [""]),
+    "batch_tokens": ("batch_tokens", "Tokens in one pass through the model", [""]),
 }
 
 
 class StoreCollector(Collector):
-    """One reading of the job store; raises StoreUnavailableError."""
+    """Exports one reading of the job store. Raises StoreUnavailableError."""
 
     def __init__(self, store: JobStore) -> None:
         self._backlogs = read_backlogs(store)
@@ -98,13 +109,13 @@ class StoreCollector(Collector):
         self._redis = redis_info(store.redis)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield every figure."""
+        """Yield all metrics."""
         yield _store_up(up=True)
         for name, (help_text, read) in _CLASS_METRICS.items():
             yield _by_class(name, help_text, self._backlogs, read)
         yield from _gauges(_REDIS_METRICS, self._redis)
         yield from _gauges(_WEBHOOK_METRICS, self._due)
-        yield GaugeMetricFamily("sentiq_workers", "Workers alive", value=len(self._workers))
+        yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
         for name in ("children", "ready"):
             value = sum(getattr(worker, name) for worker in self._workers)
             yield GaugeMetricFamily(f"sentiq_{name}", f"{name.capitalize()} of these workers", value=value)
@@ -131,15 +142,17 @@ class StoreCollector(Collector):
 
 
 class StoreDown(Collector):
-    """What is told when Redis does not answer: that."""
+    """Exports only `sentiq_store_up 0`, while Redis is unreachable."""
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the one figure."""
+        """Yield the one metric."""
         yield _store_up(up=False)
 
 
 def _store_up(*, up: bool) -> Metric:
-    return GaugeMetricFamily("sentiq_store_up", "Whether Redis answered; 0 comes alone", value=up)
+    return GaugeMetricFamily(
+        "sentiq_store_up", "Whether Redis answered; at 0 there are no other metrics", value=up
+    )
 
 
 def _gauges(metrics: Mapping[str, tuple[str, Callable[[Any], float]]], source: object) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What the handlers of one app share. Only routes and the app factory import this."""
+"""The objects that the handlers of an app share. Only routes and the app factory import this module."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class Services:
 
 
 def services() -> Services:
-    """Return those of the app that handles this request."""
+    """Return the services of the app that handles this request."""
     return cast("Services", current_app.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/deliveries: what became of a job's webhook."""
+"""GET /v1/jobs/{id}/deliveries: the delivery of a job's webhook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ blueprint = Blueprint("deliveries", __name__)
 
 @blueprint.get("/v1/jobs/<job_id>/deliveries")
 def list_deliveries(job_id: str) -> Response:
-    """Return the job's delivery with all its attempts; none before it is over, or if it has no webhook."""
+    """List the deliveries of a job's webhook with their attempts; none before the job finishes."""
     read_query(NoQuery)
     job = services().store.job(job_id, owner())
     delivery = read_log(services().store, job.id)

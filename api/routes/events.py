@@ -1,4 +1,4 @@
-"""GET /v1/jobs/{id}/events: how a job comes on, as server-sent events."""
+"""GET /v1/jobs/{id}/events: the progress of a job as server-sent events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @blueprint.get("/v1/jobs/<job_id>/events")
 def stream_events(job_id: str) -> Response:
-    """Stream `snapshot`, then `progress`, at last `done`; 204 to whoever has that already and comes again."""
+    """Follow a job as server-sent events: a `snapshot`, then `progress`, and `done` at the end."""
     read_query(NoQuery)
     job, last = services().store.job(job_id, owner()), request.headers.get("Last-Event-ID")
     if job.status.terminal and last == _event_id(job):
@@ -48,7 +48,7 @@ def _stream(hub: WaitHub, backlogs: BacklogCache, job: Job, last: str | None) ->
 
 
 class _ProgressStream:
-    """What is new of a job since the event `last`, until it is over."""
+    """Yields the job's events after `last` until the job finishes."""
 
     def __init__(self, hub: WaitHub, backlogs: BacklogCache, subscription: Subscription, last: str) -> None:
         self._hub = hub
@@ -58,7 +58,7 @@ class _ProgressStream:
         self._written_at = time.monotonic()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield events and, where nothing happens, heartbeats."""
+        """Yield events, and heartbeats while there are none."""
         while not self._hub.stopping:
             wake = self._subscription.wake_events()
             try:
@@ -74,7 +74,7 @@ class _ProgressStream:
                 yield _event("done", job, self._backlogs)
                 return
             yield from self._progress(job)
-            # No sooner than a second after the last, unless the job is over.
+            # The next event comes a second later at the earliest, unless the job finishes.
             wake.finished.wait(_MIN_INTERVAL_S)
             wake.changed.wait(min(self._hub.reread_s, _HEARTBEAT_S - _MIN_INTERVAL_S))
 
@@ -96,7 +96,7 @@ def _event(name: str, job: Job, backlogs: BacklogCache) -> bytes:
 
 
 def _event_id(job: Job) -> str:
-    """Tell how far the job was: whoever comes back with it is told only what is new."""
+    """Return the id of the event: the job's progress, so that a reconnecting client gets only what is new."""
     return f"{job.status}.{job.counts.total - job.counts.pending}.{job.counts.total}"
 
 

@@ -24,7 +24,7 @@ blueprint = Blueprint("job_list", __name__)
 
 @blueprint.get("/v1/jobs")
 def list_jobs() -> Response:
-    """Return the caller's jobs, newest first."""
+    """List your jobs, newest first."""
     query = read_query(JobsQuery)
     cursor = query.cursor
     if cursor is not None and services().store.ids.issued_at_ms(cursor, owner()) is None:
@@ -37,7 +37,7 @@ def list_jobs() -> Response:
 @blueprint.post("/v1/jobs/lookup")
 @requires(Scope.READ)
 def lookup_jobs() -> Response:
-    """Return each of the jobs named, or why there is none, in the order of the ids."""
+    """Get up to 500 jobs by id, each as it is or with the reason why it is missing."""
     read_query(NoQuery)
     ids = read_json(LookupIn).ids
     records = services().store.jobs(ids, owner())

@@ -34,6 +34,7 @@ from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
 from api.schemas.request_bodies import JobIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
 from tasks.store import cancel
+from tasks.store.idempotency import digest
 from tasks.store.jobs import JobStore
 from tasks.store.retry import retry_terms, retryable_items
 from tasks.vocabulary.jobs import Job
@@ -41,20 +42,20 @@ from tasks.vocabulary.jobs import Job
 blueprint = Blueprint("jobs", __name__)
 
 MAX_INCLUDED_ITEMS = 100
-# A job so large that its cancel takes longer is answered as `canceling`.
-_CANCEL_S = 1.0
+# A cancel works for that long, then answers `canceling` and goes on in the background.
+_MAX_CANCEL_S = 1.0
 
 
 @blueprint.post("/v1/jobs")
 def create_job() -> Response:
-    """Accept one text, several items or an upload; 202, or 200 when over within `Prefer: wait`."""
+    """Submit texts as a job. `Prefer: wait=N` returns the results if the job finishes in time."""
     accepted = _accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
     return _accepted_response(accepted)
 
 
 @blueprint.get("/v1/jobs/<job_id>")
 def get_job(job_id: str) -> Response:
-    """Return the job whatever its fate; `Prefer: wait` holds the answer until it is over."""
+    """Get a job. `Prefer: wait=N` holds the response until the job finishes."""
     query = read_query(JobQuery)
     job, wait_s = _job(job_id), _granted_wait()
     if wait_s:
@@ -65,11 +66,11 @@ def get_job(job_id: str) -> Response:
 @blueprint.post("/v1/jobs/<job_id>/cancel")
 @requires(Scope.CANCEL)
 def cancel_job(job_id: str) -> Response:
-    """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
+    """Cancel a job. Finished items keep their results; a finished job stays as it is."""
     read_query(NoQuery)
     job, canceled = _job(job_id), False
     if not job.status.terminal:
-        canceled = cancel.cancel_job(services().store, job_id, _CANCEL_S)
+        canceled = cancel.cancel_job(services().store, job_id, _MAX_CANCEL_S)
         job = _job(job_id)
     if canceled and not job.status.terminal:
         threading.Thread(target=_finish_canceling, args=(services().store, job_id), daemon=True).start()
@@ -78,27 +79,27 @@ def cancel_job(job_id: str) -> Response:
 
 @blueprint.post("/v1/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
-    """Make a new job of the items that failed for a reason that another try could change."""
+    """Submit the failed items of a finished job, as far as a retry could help, as a new job."""
     read_query(NoQuery)
-    key, job = idempotency_key(f"retry {job_id}".encode), _job(job_id)
+    key, job = idempotency_key(), _job(job_id)
     if not job.status.terminal:
         raise JobNotFinishedError(job_id)
     items = retryable_items(services().store, job)
     terms = replace(retry_terms(job), request_id=request_id())
-    accepted = services().submission.submit_stream(items, terms, key, lambda: key.body or "" if key else "")
-    return _accepted_response(accepted)
+    body_hash = digest(f"retry {job_id}".encode())
+    return _accepted_response(services().submission.submit_stream(items, terms, key, lambda: body_hash))
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
 def delete_job(job_id: str) -> Response:
-    """Erase the job, its texts and its results now."""
+    """Delete a job with its texts and results."""
     read_query(NoQuery)
     cancel.delete_job(services().store, job_id, _job(job_id).terms.owner)
     return Response(status=204)
 
 
 def _finish_canceling(store: JobStore, job_id: str) -> None:
-    """Close what is left of a canceled job; should Redis go, a reconciler does when it is back."""
+    """Cancel the rest of a large job. Should Redis fail, a reconciler does it later."""
     with contextlib.suppress(StoreUnavailableError):
         cancel.cancel_job(store, job_id)
 
@@ -113,7 +114,7 @@ def _accept_document() -> Accepted:
 
 
 def _canonical(body: JobIn, *, strict: bool) -> bytes:
-    """Write the document in the one form that equal requests share."""
+    """Return the body in a canonical form, so that equal requests have equal hashes."""
     return json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
 
 

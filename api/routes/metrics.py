@@ -20,13 +20,13 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 @public
 def get_metrics() -> Response:
-    """Tell what waits, how fast it drains, who works, and what was lost and mended."""
+    """Get the metrics of backlog, throughput, workers and faults in the format of Prometheus."""
     registry = CollectorRegistry()
     collector: Collector
     try:
         collector = StoreCollector(services().store)
     except StoreUnavailableError as error:
-        logger.warning("no figures to tell: %s", error)
+        logger.warning("metrics show only that the job store is down: %s", error)
         collector = StoreDown()
     registry.register(collector)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

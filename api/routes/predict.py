@@ -1,4 +1,4 @@
-"""The synchronous calls that existing clients use, as thin as can be over jobs with a wait."""
+"""POST /predict and /predict_batch, the synchronous calls of existing clients: a job and a wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("predict", __name__)
 
 @blueprint.post("/predict")
 def predict_one() -> Response:
-    """Score one text and wait for it."""
+    """Score one text and return its sentiment."""
     body = read_json(PredictIn)
     (item,) = _score(accept_prediction(body, services().settings))
     if not isinstance(item.outcome, Verdict):
@@ -34,7 +34,7 @@ def predict_one() -> Response:
 
 @blueprint.post("/predict_batch")
 def predict_batch() -> Response:
-    """Score several texts and wait for all; answers are in the order of the texts."""
+    """Score several texts and return their sentiments in the order of the texts."""
     body = read_json(PredictBatchIn)
     scored = _score(accept_predictions(body, services().settings))
     views = [prediction_view(text, item) for text, item in zip(body.texts, scored, strict=True)]
@@ -46,6 +46,6 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
     job = services().wait_hub.wait_or_last_known(accepted.job, wait_s)
     if not job.status.terminal:
-        detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
+        detail = f"No verdict within {wait_s:g} s. The job continues: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
     return services().store.results(job.id, 0, len(texts)).items

@@ -20,14 +20,14 @@ _JSON, _NDJSON, _CSV = "application/json", "application/x-ndjson", "text/csv"
 
 @blueprint.get("/v1/jobs/<job_id>/results")
 def get_results(job_id: str) -> Response:
-    """Return items in input order up to the first that is not finished; with `follow` all, as they end."""
+    """Get results in input order up to the first unfinished item, or with `follow` as they finish."""
     media_type = request.accept_mimetypes.best_match([_JSON, _NDJSON, _CSV], _JSON)
     query = read_query(ResultsQuery if media_type == _JSON else ResultsStreamQuery, services().settings)
     if query.follow and media_type == _JSON:
         raise bad_query("follow", f"only a stream can follow: ask for {_NDJSON} or {_CSV}")
     job = services().store.job(job_id, owner())
     if sum(query.position) > job.counts.total:
-        raise bad_query("cursor", "it lies behind the last item")
+        raise bad_query("cursor", "it is behind the last item of this job")
     return _page(job, query) if media_type == _JSON else _stream(job, query, media_type)
 
 

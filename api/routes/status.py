@@ -1,9 +1,9 @@
-"""What the service says of itself: the first page, probes, limits and model."""
+"""The first page, probes, backlog, models and limits."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, render_template
 
@@ -19,6 +19,21 @@ from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongTe
 
 blueprint = Blueprint("status", __name__)
 
+_LIMIT_SETTINGS = (
+    *("max_text_chars", "max_items", "max_body_bytes", "max_upload_items", "max_upload_bytes"),
+    *("max_line_bytes", "max_wait_s", "interactive_items", "result_ttl_s"),
+    *("deadline_interactive_s", "deadline_bulk_s", "target_wait_interactive_s", "target_wait_bulk_s"),
+    *("rate_per_s", "rate_burst", "quota_items"),
+)
+_FIXED_LIMITS = {
+    "max_deadline_s": MOST_DEADLINE_S,
+    "min_result_ttl_s": LEAST_TTL_S,
+    "max_result_ttl_s": MOST_TTL_S,
+    "max_metadata_pairs": MAX_METADATA_PAIRS,
+    "max_lookup_ids": MAX_LOOKUP_IDS,
+    "max_sentences": MAX_SENTENCES,
+    "max_clauses": MAX_CLAUSES,
+}
 _VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
 _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
 
@@ -26,28 +41,28 @@ _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'n
 @blueprint.get("/")
 @public
 def show_page() -> Response:
-    """Serve the first page."""
+    """Serve the page that scores texts in a browser."""
     return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
 
 
 @blueprint.get("/livez")
 @public
 def livez() -> Response:
-    """Answer as long as this process does."""
+    """Check that this process answers."""
     return json_response(status.State(status="alive"))
 
 
 @blueprint.get("/readyz")
 @public
 def readyz() -> Response:
-    """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
+    """Check that Redis accepts writes. Workers do not matter: jobs can be polled without them."""
     services().store.check()
     return json_response(status.State(status="ready"))
 
 
 @blueprint.get("/v1/queue")
 def get_queue() -> Response:
-    """Tell of each class what waits, how fast it drains and whether more is accepted."""
+    """Get the backlog of each class, its drain rate, and whether more is accepted."""
     store = services().store
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
@@ -59,42 +74,18 @@ def get_queue() -> Response:
 
 @blueprint.get("/v1/info")
 def get_info() -> Response:
-    """Tell the models that answer and every limit of the service."""
-    limits = services().settings
-    models = services().store.models()
+    """Get the models in use, the limits of the service and the options of a job."""
+    settings = services().settings
+    models = cast("list[status.ServedModel]", services().store.models())
     return json_response(
-        {
-            "service": "sentiq",
-            "model": models[0] if models else None,
-            "models": models,
-            "limits": {
-                "max_text_chars": limits.max_text_chars,
-                "max_items": limits.max_items,
-                "max_body_bytes": limits.max_body_bytes,
-                "max_upload_items": limits.max_upload_items,
-                "max_upload_bytes": limits.max_upload_bytes,
-                "max_line_bytes": limits.max_line_bytes,
-                "max_wait_s": limits.max_wait_s,
-                "interactive_items": limits.interactive_items,
-                "result_ttl_s": limits.result_ttl_s,
-                "deadline_interactive_s": limits.deadline_interactive_s,
-                "deadline_bulk_s": limits.deadline_bulk_s,
-                "target_wait_interactive_s": limits.target_wait_interactive_s,
-                "target_wait_bulk_s": limits.target_wait_bulk_s,
-                "rate_per_s": limits.rate_per_s,
-                "rate_burst": limits.rate_burst,
-                "quota_items": limits.quota_items,
-                "max_deadline_s": MOST_DEADLINE_S,
-                "min_result_ttl_s": LEAST_TTL_S,
-                "max_result_ttl_s": MOST_TTL_S,
-                "max_metadata_pairs": MAX_METADATA_PAIRS,
-                "max_lookup_ids": MAX_LOOKUP_IDS,
-                "max_sentences": MAX_SENTENCES,
-                "max_clauses": MAX_CLAUSES,
-            },
-            "options": {
+        status.Info(
+            service="sentiq",
+            model=models[0] if models else None,
+            models=models,
+            limits={name: getattr(settings, name) for name in _LIMIT_SETTINGS} | _FIXED_LIMITS,
+            options={
                 name: {"values": _VALUES[type(default)], "default": default}
                 for name, default in asdict(PLAIN).items()
             },
-        }
+        )
     )

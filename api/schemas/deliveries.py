@@ -14,7 +14,7 @@ from tasks.vocabulary.webhooks import Event
 
 @closed
 class Attempt(TypedDict):
-    """One attempt at a delivery; neither `status_code` nor `error` while it is under way."""
+    """One attempt at a delivery; `status_code` and `error` are null until it ends."""
 
     number: Annotated[int, Field(ge=1)]
     at: Time
@@ -25,7 +25,7 @@ class Attempt(TypedDict):
 
 @closed
 class Delivery(TypedDict):
-    """What became of a webhook; `next_attempt_at` is null when none is due."""
+    """A webhook with its attempts; `next_attempt_at` is null when no further attempt is due."""
 
     id: str
     object: Literal["delivery"]
@@ -38,7 +38,7 @@ class Delivery(TypedDict):
 
 @closed
 class DeliveriesPage(TypedDict):
-    """The deliveries of a job: none before it is over, or without a webhook."""
+    """The deliveries of a job: empty before it finishes, and for a job without a webhook."""
 
     object: Literal["list"]
     job_id: str

@@ -1,4 +1,4 @@
-"""What is told of jobs."""
+"""Bodies of responses about jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.vocabulary.options import OnLongText
 
 @closed
 class Counts(TypedDict):
-    """How many items are where; `pending` is what is left."""
+    """How many items have which status; `pending` ones have none yet."""
 
     total: Count
     pending: Count
@@ -28,7 +28,7 @@ class Counts(TypedDict):
 
 @closed
 class Model(TypedDict):
-    """What scored the items."""
+    """The model that scored the items."""
 
     id: str
     revision: str
@@ -37,7 +37,7 @@ class Model(TypedDict):
 
 @closed
 class Options(TypedDict):
-    """What the job asks of its texts."""
+    """The options of a job."""
 
     on_long_text: OnLongText
     sentences: bool
@@ -46,7 +46,7 @@ class Options(TypedDict):
 
 @closed
 class Links(TypedDict):
-    """Paths of what belongs to the job."""
+    """Paths of the calls for the job."""
 
     self: str
     results: str
@@ -58,7 +58,7 @@ class Links(TypedDict):
 
 @closed
 class QueuePosition(TypedDict):
-    """How many items are before the job's own, and in how many seconds it should be over."""
+    """How many items are before those of the job, and in how many seconds it should finish."""
 
     items_ahead: Count
     eta_s: float | None
@@ -66,7 +66,7 @@ class QueuePosition(TypedDict):
 
 @closed
 class JobErrorBody(TypedDict):
-    """What a job as a whole has to tell beside the outcomes of its items."""
+    """An error of the job as a whole; those of its items are in the results."""
 
     code: JobError
     message: str
@@ -74,7 +74,7 @@ class JobErrorBody(TypedDict):
 
 @closed
 class Job(TypedDict):
-    """A job; null is what is not known yet, or does not apply."""
+    """A job. What is not known yet, or does not apply, is null."""
 
     id: str
     object: Literal["job"]
@@ -103,7 +103,7 @@ class Job(TypedDict):
 
 @closed
 class StreamEvent(TypedDict):
-    """One event of a stream; `data` is the job as JSON, `id` is for `Last-Event-ID`."""
+    """One event of a stream; `data` is the job as JSON, `id` the value for `Last-Event-ID`."""
 
     event: Literal["snapshot", "progress", "done", "gone"]
     id: str
@@ -112,7 +112,7 @@ class StreamEvent(TypedDict):
 
 @closed
 class ResultsPage(TypedDict):
-    """Items in input order. `next_cursor` is null when these were the last."""
+    """Items in input order. `next_cursor` is null on the last page."""
 
     object: Literal["list"]
     job_id: str
@@ -124,7 +124,7 @@ class ResultsPage(TypedDict):
 
 @closed
 class JobsPage(TypedDict):
-    """Jobs, newest first. `next_cursor` is null when these were the last."""
+    """Jobs, newest first. `next_cursor` is null on the last page."""
 
     object: Literal["list"]
     data: list[Job]
@@ -133,7 +133,7 @@ class JobsPage(TypedDict):
 
 @closed
 class MissingJob(TypedDict):
-    """In place of a job that is not there."""
+    """Stands for a job that does not exist, with the reason."""
 
     id: str
     object: Literal["error"]

@@ -11,7 +11,7 @@ from api.schemas.types import closed
 
 @closed
 class FieldError(TypedDict):
-    """A field that is wrong: a JSON pointer into the body, `?name` of the query, or a header's name."""
+    """An invalid field: a JSON pointer into the body, `?name` for the query, or the name of a header."""
 
     pointer: str
     code: str
@@ -19,7 +19,7 @@ class FieldError(TypedDict):
 
 
 class Problem(TypedDict):
-    """RFC 9457: `code` is stable, `detail` is for people."""
+    """A problem document (RFC 9457): `code` is stable, `detail` is for people."""
 
     type: str
     title: str
@@ -34,7 +34,7 @@ class Problem(TypedDict):
 
 
 class KnownProblem(TypedDict):
-    """What a call for the one job would be answered."""
+    """The error with which a call for this job alone would be answered."""
 
     status: int
     code: str

@@ -1,4 +1,4 @@
-"""Query parameters. Each model checks the parameters of a call, and the OpenAPI document is made from it."""
+"""Query parameters: a model checks those of a call, and the OpenAPI document is made from it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _time(raw: str) -> datetime:
 
 
 def _within_upload(limit: int, info: ValidationInfo[Settings]) -> int:
-    """Hold a limit to that of uploads: the settings are the context of the validation."""
+    """Return a limit that is not above that of uploads. The settings are the context of the validation."""
     highest = info.context.max_upload_items
     if limit > highest:
         raise ValueError(f"Input should be less than or equal to {highest}")
@@ -60,13 +60,13 @@ _FROM_WORD = BeforeValidator(_flag)
 _FLAG_SCHEMA = WithJsonSchema({"enum": ["true", "false"], "type": "string"})
 Flag = Annotated[bool, _FROM_WORD, _FLAG_SCHEMA]
 _FROM_DIGITS = BeforeValidator(_digits)
-Time = Annotated[datetime, BeforeValidator(_time)]
+AwareTime = Annotated[datetime, BeforeValidator(_time)]
 
 
 class Query(BaseModel):
     """Base of all queries: unknown parameters are rejected, so a typo is never ignored.
 
-    The fields in `nested` are given in parts, as `field.name=value`.
+    A field in `nested` is given by its members, as `field.name=value`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -74,69 +74,69 @@ class Query(BaseModel):
 
 
 class NoQuery(Query):
-    """Of a call without parameters."""
+    """Parameters of a call that has none."""
 
 
 class JobQuery(Query):
-    """Of GET /v1/jobs/{id}."""
+    """Parameters of GET /v1/jobs/{id}."""
 
     include: Literal["results"] | None = Field(
-        None, description="Adds up to 100 results, and the cursor of the rest."
+        None, description="Add up to 100 results, and the cursor of the rest."
     )
 
 
 class JobsQuery(Query):
-    """Of GET /v1/jobs."""
+    """Parameters of GET /v1/jobs."""
 
     nested: ClassVar[tuple[str, ...]] = ("metadata",)
 
     status: JobStatus | None = Field(
-        None, description="Only jobs with this status. Only jobs with some metadata: `metadata.name=value`."
+        None, description="Only jobs with this status. `metadata.name=value` selects by metadata."
     )
-    created_after: Time | None = Field(None, description="Only jobs accepted after this time.")
-    created_before: Time | None = Field(None, description="Only jobs accepted before this time.")
+    created_after: AwareTime | None = Field(None, description="Only jobs accepted after this time.")
+    created_before: AwareTime | None = Field(None, description="Only jobs accepted before this time.")
     limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
         20, description="Most jobs in a page; 20 if left out."
     )
-    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class ResultsQuery(Query):
-    """Of GET /v1/jobs/{id}/results, for a page."""
+    """Parameters of GET /v1/jobs/{id}/results for a page."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS), _FROM_DIGITS] | None = Field(
-        None, description="Most items in a page, 1,000 if left out; a stream has all if left out."
+        None, description="Most items in the response; left out, a page has 1,000 and a stream all."
     )
     cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")] = Field(
-        "0.0", description="`next_cursor` of the page before, of the same job."
+        "0.0", description="`next_cursor` of the previous page of this job."
     )
     status: ItemStatus | None = Field(None, description="Only items with this status.")
     follow: Flag = Field(default=False, description="Stream items as they finish, until the job is finished.")
 
     @property
     def position(self) -> tuple[int, int]:
-        """Where to begin: a chunk, and the number of its items to skip."""
+        """The start of a chunk, and the number of its items to skip."""
         chunk, skip = self.cursor.split(".")
         return int(chunk), int(skip)
 
 
 class ResultsStreamQuery(ResultsQuery):
-    """Of the same call, for a stream: it may be as long as an upload."""
+    """Parameters of the same call for a stream, which may be as long as an upload."""
 
     limit: Annotated[int, Field(ge=1), _FROM_DIGITS, AfterValidator(_within_upload)] | None = None
 
 
 class SubmitQuery(Query):
-    """Of POST /v1/jobs with a document."""
+    """Parameters of POST /v1/jobs with a JSON body."""
 
     strict: Flag = Field(
-        default=False, description="Answer 422 if any item cannot be scored, instead of failing it alone."
+        default=False, description="Answer 422 if a text cannot be scored; otherwise only that item fails."
     )
 
 
 class UploadQuery(TermsIn, SubmitQuery):
-    """Of POST /v1/jobs with lines: the terms are here, since the body holds nothing but items."""
+    """Parameters of POST /v1/jobs with lines: the body holds only items, so the terms are here."""
 
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
 
@@ -146,7 +146,7 @@ class UploadQuery(TermsIn, SubmitQuery):
     @field_validator("webhook", mode="before")
     @classmethod
     def _split_events(cls, webhook: Any) -> Any:
-        """Read `webhook.events=a,b`."""
+        """Split `webhook.events=a,b`."""
         if isinstance(webhook, dict) and "events" in webhook:
             return webhook | {"events": webhook["events"].split(",")}
         return webhook

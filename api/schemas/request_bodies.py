@@ -40,7 +40,7 @@ DeadlineS = Annotated[int, Field(ge=1, le=MOST_DEADLINE_S), _WHOLE]
 ResultTtlS = Annotated[int, Field(ge=LEAST_TTL_S, le=MOST_TTL_S), _WHOLE]
 Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
 Explain = Annotated[bool, Field(description="Add the weight of each clause in the verdict.")]
-# What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
+# A text that is rejected where it is not like this. Names of settings stand for their values.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
 GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
 _FEW = Field(min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_items"})
@@ -53,21 +53,21 @@ _EITHER: JsonDict = {
 
 
 class ItemIn(_Body):
-    """One text with the caller's own id, which need not be unique."""
+    """A text with an id of your own, which need not be unique."""
 
     text: str
     id: CallerId | None = None
 
 
 class WebhookIn(_Body):
-    """Where to tell that the job is over, and which ends to tell of."""
+    """Where to send a webhook when the job finishes, and for which events."""
 
     url: Annotated[HttpUrl, Field(json_schema_extra={"format": "public-http-url"})]
     events: list[Event] = Field(list(Event), min_length=1)
 
 
 class TermsIn(_Body):
-    """What a job may ask for beside the verdicts on its texts."""
+    """The terms of a job: options, priority, times, metadata, webhook."""
 
     on_long_text: OnLongText = Field(
         PLAIN.on_long_text, description="What to do with a text of more tokens than the model reads at once."
@@ -87,7 +87,7 @@ class TermsIn(_Body):
     webhook: WebhookIn | None = None
 
     def terms(self, owner: str, request_id: str) -> Terms:
-        """Return the terms of the caller's job."""
+        """Return the terms of a job of this owner."""
         return Terms(
             options=Options(self.on_long_text, self.sentences, self.explain),
             queue_class=self.priority,

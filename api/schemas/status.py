@@ -13,7 +13,7 @@ from tasks.vocabulary.jobs import QueueClass
 
 @closed
 class State(TypedDict):
-    """A probe's answer."""
+    """The response of a probe."""
 
     status: Literal["alive", "ready"]
 
@@ -29,14 +29,14 @@ class ServedModel(Model):
 
 @closed
 class OptionValues(TypedDict):
-    """What an option may be, and what it is if left out."""
+    """The values of an option, and its default."""
 
     values: list[str | bool]
     default: str | bool
 
 
 class Info(TypedDict):
-    """The models that answer and every limit of the service."""
+    """The models in use, the limits of the service and the options of a job."""
 
     service: Literal["sentiq"]
     model: ServedModel | None
@@ -47,7 +47,7 @@ class Info(TypedDict):
 
 @closed
 class Queue(TypedDict):
-    """What waits in a class; null as long as no drain rate is known."""
+    """The backlog of a class; rate and wait are null while no drain rate is known."""
 
     pending_items: Count
     items_per_s: float | None
@@ -57,7 +57,7 @@ class Queue(TypedDict):
 
 @closed
 class Workers(TypedDict):
-    """Workers that reported lately, and their children together."""
+    """Live workers, and the sum of their children."""
 
     alive: Count
     children: Count
@@ -65,7 +65,7 @@ class Workers(TypedDict):
 
 @closed
 class Queues(TypedDict):
-    """How the service stands."""
+    """The backlog of each class, and the workers."""
 
     classes: dict[QueueClass, Queue]
     workers: Workers

@@ -1,4 +1,4 @@
-"""The document is what the service does: every status that it tells of is reached, and is as it says."""
+"""The service does what the document says: every documented status is reached, with a body as documented."""
 
 from __future__ import annotations
 
