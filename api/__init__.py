@@ -1,1 +1,1 @@
-"""The HTTP side: turns texts into jobs and tells what became of them."""
+"""The HTTP API: turns texts into jobs and shows their progress and results."""

@@ -1,4 +1,4 @@
-"""Prints the document as it is with the settings' defaults: `python -m api > docs/openapi.json`."""
+"""Print the OpenAPI document for the default settings: `python -m api > docs/openapi.json`."""
 
 from __future__ import annotations
 

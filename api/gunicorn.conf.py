@@ -1,4 +1,4 @@
-"""gunicorn's settings, out of ours."""
+"""gunicorn's settings, made from ours."""
 
 import sys
 import threading
@@ -15,24 +15,24 @@ except ConfigurationError as error:
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.api_processes
-# Handlers only wait for Redis: a waiter is a greenlet, not a thread.
+# Handlers only wait for Redis, so each request gets a greenlet, which is cheaper than a thread.
 worker_class = "gevent"
 worker_connections = 4000
 loglevel = _settings.log_level
 control_socket_disable = True
-# An idle connection holds up a stop for so long.
+# An idle connection delays a stop by up to that many seconds.
 keepalive = 5
-# Longer than the longest wait, so that a stop answers those who wait.
+# Longer than the longest wait, so that waiting requests are answered before a stop.
 graceful_timeout = int(_settings.max_wait_s) + 5
 timeout = 60
 
 
 def post_worker_init(worker: Any) -> None:
-    """Answer those who wait as soon as the worker is told to stop."""
+    """Answer waiting requests as soon as the worker has to stop."""
 
     def watch() -> None:
         while worker.alive:
             time.sleep(0.2)
-        worker.wsgi.extensions["sentiq"].waiters.close()
+        worker.wsgi.extensions["sentiq"].wait_hub.stop()
 
     threading.Thread(target=watch, name="stop-watch", daemon=True).start()

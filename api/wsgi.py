@@ -6,18 +6,17 @@ import logging
 import sys
 
 from api.app import create_app
-from api.auth.guard import require_keys
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 
-# gunicorn's own code for an application that cannot be loaded: it stops instead of trying again.
-_CANNOT_SERVE = 4
+# The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
+_APP_LOAD_ERROR = 4
 
 settings = Settings.read()
 logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
 app = create_app(settings)
 try:
-    require_keys(app)
+    app.extensions["sentiq"].guard.require_keys()
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)
-    sys.exit(_CANNOT_SERVE)
+    sys.exit(_APP_LOAD_ERROR)

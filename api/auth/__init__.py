@@ -1,1 +1,1 @@
-"""Who may call what: keys, scopes, rate limits."""
+"""Who may call what: API keys, scopes, rate limits."""

@@ -17,7 +17,7 @@ _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks; 0 when it was done."""
+    """Run the command; return its exit code."""
     options = _options().parse_args(arguments)
     try:
         print(_run(options, ApiKeys(JobStore.connect(Settings.read()))))
@@ -36,36 +36,38 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m api.auth", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     create = commands.add_parser("create", help="make a key and show its secret, once")
-    create.add_argument("name", help="whose it is, for people to read")
+    create.add_argument("name", help="who uses it, for people to read")
     create.add_argument(
         "--scope",
         type=Scope,
         choices=list(Scope),
         action="append",
-        help="may be given several times; submit, read and cancel if not given",
+        help="what the key may do; repeat it for more; submit, read and cancel if left out",
     )
     commands.add_parser("list", help="show all keys, without secrets")
-    rotate = commands.add_parser("rotate", help="add a secret and show it, once; the one before stays live")
+    rotate = commands.add_parser(
+        "rotate", help="add a secret and show it, once; the previous one stays valid"
+    )
     revoke = commands.add_parser("revoke", help="delete a key")
-    revoke.add_argument("--old", action="store_true", help="only the secret before the last rotation")
+    revoke.add_argument("--old", action="store_true", help="only the secret from before the last rotation")
     for command in (rotate, revoke):
-        command.add_argument("id", help="as `list` shows it")
+        command.add_argument("id", help="the key's id, as `list` shows it")
     return parser
 
 
 def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
-    """Return what to print."""
+    """Run a command; return what to print."""
     if options.command == "create":
         key, token = api_keys.create(options.name, options.scope or _DEFAULT)
         return _shown_once(key, token)
     if options.command == "rotate":
         key, token = api_keys.rotate(options.id)
-        told = _shown_once(key, token)
-        old = f"\nThe secret before stays live until `revoke --old {key.id}`."
-        return told + (old if len(key.hashes) > 1 else "")
+        shown = _shown_once(key, token)
+        old = f"\nThe previous secret stays valid until `revoke --old {key.id}`."
+        return shown + (old if len(key.hashes) > 1 else "")
     if options.command == "revoke" and options.old:
         api_keys.retire(options.id)
-        return f"key {options.id} has one live secret; the other stops working within {FRESH_S:g} s"
+        return f"key {options.id} has one valid secret; the other stops working within {FRESH_S:g} s"
     if options.command == "revoke":
         api_keys.revoke(options.id)
         return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"

@@ -1,4 +1,4 @@
-"""API keys, kept in Redis beside the job store: only hashes of their secrets, at most two of them live."""
+"""API keys, stored in Redis as hashes of their secrets; a key has at most two valid secrets."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tasks.store.keys import API_KEYS, API_KEYS_VERSION
 
 logger = logging.getLogger(__name__)
 
-MOST_SECRETS = 2
-# A revoked key works for so long at most.
+MAX_SECRETS = 2
+# A revoked key works at most that long.
 FRESH_S = 2.0
-# An unknown secret may be a new one; whoever tries many does not make us ask more often than that.
+# An unknown secret may belong to a new key, so the keys are read again, but no more often than that.
 _NEW_S = 0.2
 _BRAND = "sentiq"
-_SECRET_BYTES = 32  # nobody guesses it, so a fast hash does
+_SECRET_BYTES = 32  # too long to guess, so a fast hash is enough
 
 
 class ApiKeyNotFoundError(SentiqError):
@@ -38,7 +38,7 @@ class ApiKeyNotFoundError(SentiqError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept; `hashes` are SHA-256 of its live secrets, the older first."""
+    """A key as it is stored; `hashes` are the SHA-256 of its valid secrets, the older first."""
 
     id: str
     name: str
@@ -47,7 +47,7 @@ class ApiKey:
     created_ms: int
 
     def encode(self) -> bytes:
-        """Write everything but the id, which it is found by."""
+        """Write everything but the id, which is the field of the hash."""
         scopes = sorted(self.scopes)
         fields = {"name": self.name, "scopes": scopes, "hashes": self.hashes, "created_ms": self.created_ms}
         return to_json(fields)
@@ -60,24 +60,24 @@ class ApiKey:
         return cls(key_id, read["name"], scopes, tuple(read["hashes"]), read["created_ms"])
 
     def accepts(self, secret: str) -> bool:
-        """Whether the secret is one of the live ones; takes as long whichever it is."""
+        """Return whether the secret is valid. Compares in constant time."""
         given = _hash(secret)
-        found = [hmac.compare_digest(given, kept) for kept in self.hashes]
-        return any(found)
+        matches = [hmac.compare_digest(given, kept) for kept in self.hashes]
+        return any(matches)
 
 
 class ApiKeys:
-    """All keys. A process reads them again only when they changed, which it asks every `FRESH_S` seconds."""
+    """All keys, cached: a process reads their version every `FRESH_S` seconds, and them if it changed."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._keys: dict[str, ApiKey] = {}
         self._version: bytes | None = None
-        self._asked = -FRESH_S
+        self._checked_at = -FRESH_S
         self._loaded = False
 
     def find(self, token: str) -> ApiKey | None:
-        """Return the key that a bearer token belongs to, if any. Needs Redis for the first one only."""
+        """Return the key of a bearer token, or None. Once read, keys are known while Redis is away."""
         brand, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
         for max_age_s in (FRESH_S, _NEW_S):
@@ -95,32 +95,32 @@ class ApiKeys:
         return sorted(keys, key=lambda key: key.created_ms)
 
     def create(self, name: str, scopes: Collection[Scope]) -> tuple[ApiKey, str]:
-        """Make a key; return it and its token, which is not kept."""
+        """Create a key; return it and its token, which is not stored."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms())
         self._write(lambda pipe: pipe.hset(API_KEYS, key_id, key.encode()))
         return key, _token(key_id, secret)
 
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
-        """Give a key a new secret; the one before stays live, older ones do not."""
+        """Give a key a new secret; the previous one stays valid, older ones do not."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MOST_SECRETS:])
+        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MAX_SECRETS:])
         return key, _token(key_id, secret)
 
     def retire(self, key_id: str) -> ApiKey:
-        """Leave a key only its newest secret."""
+        """Remove all secrets of a key but the newest."""
         return self._change(key_id, lambda hashes: hashes[-1:])
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
-        self._known(self._store.redis, key_id)
+        self._get(self._store.redis, key_id)
         self._write(lambda pipe: pipe.hdel(API_KEYS, key_id))
 
     def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
-        """Write a key with other secrets, unless somebody else changed it meanwhile: then again."""
+        """Replace the secrets of a key; repeat it if somebody else changed the keys meanwhile."""
 
         def write(pipe: Any) -> ApiKey:
-            key = self._known(pipe, key_id)
+            key = self._get(pipe, key_id)
             changed = replace(key, hashes=tuple(change(key.hashes)))
             pipe.multi()
             pipe.hset(API_KEYS, key_id, changed.encode())
@@ -131,7 +131,7 @@ class ApiKeys:
             changed: ApiKey = self._store.redis.transaction(write, API_KEYS, value_from_callable=True)
         return changed
 
-    def _known(self, client: Any, key_id: str) -> ApiKey:
+    def _get(self, client: Any, key_id: str) -> ApiKey:
         with store_errors():
             raw = client.hget(API_KEYS, key_id)
         if raw is None:
@@ -147,9 +147,9 @@ class ApiKeys:
 
     def _refresh(self, max_age_s: float) -> None:
         now = time.monotonic()
-        if self._loaded and now - self._asked < max_age_s:
+        if self._loaded and now - self._checked_at < max_age_s:
             return
-        self._asked = now
+        self._checked_at = now
         try:
             with store_errors():
                 version = self._store.redis.get(API_KEYS_VERSION)
@@ -159,7 +159,7 @@ class ApiKeys:
         except StoreUnavailableError as error:
             if not self._loaded:
                 raise
-            logger.warning("keys are as they were: %s", error)
+            logger.warning("API keys cannot be read again; those known stay in use: %s", error)
 
 
 def _hash(secret: str) -> str:

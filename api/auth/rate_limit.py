@@ -1,4 +1,4 @@
-"""How many requests a caller may send: `rate_per_s` in the long run, `rate_burst` at once."""
+"""Limits the requests of a caller: `rate_per_s` in the long run, `rate_burst` at once."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import RATES
 
 
-class Rates:
-    """Counted in Redis, so that all processes of the API count together; one round trip a request."""
+class RateLimiter:
+    """Counts requests in Redis, so that all API processes share a limit; one round trip a request."""
 
     def __init__(self, store: JobStore, settings: Settings) -> None:
         pool = store.redis.connection_pool
         url = settings.redis_url.get_secret_value()
         storage = RedisStorage(url, connection_pool=pool, key_prefix=RATES)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        # So many in any window of that length: that is the rate, with the burst.
+        # `rate_burst` requests in any window of this length make `rate_per_s` on average.
         window_s = max(1, round(settings.rate_burst / settings.rate_per_s))
         self._limit = RateLimitItemPerSecond(settings.rate_burst, window_s)
         self._settings = settings
         self._store = store
 
     def count(self, caller: Caller) -> None:
-        """Count a request. Raises the 429 when it is one too many."""
+        """Count a request. Raises the 429 if the caller is over the limit."""
         with store_errors():
             try:
                 if self._limiter.hit(self._limit, caller.identity):
@@ -43,7 +43,7 @@ class Rates:
             except ResponseError as error:
                 if "OOM" not in str(error):
                     raise
-                return  # nothing more can be written, but what is there may be read
+                return  # Redis is out of memory: it can write nothing more, but what is there may be read
             reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
         increment(self._store, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
@@ -51,6 +51,6 @@ class Rates:
             f"{whose} may send {self._settings.rate_per_s} requests a second, "
             f"and {self._settings.rate_burst} at once."
         )
-        # Not all at the same moment.
+        # The random part keeps callers from coming back at the same moment.
         retry_after_s = math.ceil(max(0.0, reset_s) + random.uniform(0, 2))  # noqa: S311  no secret
         raise Problem(429, "rate_limited", detail, retry_after_s=max(1, retry_after_s))

@@ -1,41 +1,33 @@
-"""Who calls: the key that came with a request, what it may do, and whose jobs it sees."""
+"""Scopes, and the caller of a request who has some."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
-
-from flask import g
 
 
 class Scope(StrEnum):
-    """What a key may be allowed."""
+    """What a key may do."""
 
-    SUBMIT = "submit"  # create jobs, and read what these calls answer
-    READ = "read"  # read jobs, results, limits and queues
+    SUBMIT = "submit"  # create jobs, and read the responses to these calls
+    READ = "read"  # read jobs, results, limits and the backlog
     CANCEL = "cancel"  # cancel and delete jobs
     ADMIN = "admin"  # all of these
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`owner` is the id of the key, and "" where no keys are asked for; `address` is where it calls from."""
+    """`owner` is the id of the key, or "" where keys are not used; `address` is the client's IP address."""
 
     owner: str
     scopes: frozenset[Scope]
     address: str
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has the scope; `admin` has all."""
+        """Return whether the caller has the scope; `admin` includes all."""
         return bool(self.scopes & {scope, Scope.ADMIN})
 
     @property
     def identity(self) -> str:
-        """Whom rates are counted for: the key, or the address where there are none."""
+        """Whose requests are counted together: those of a key, or of an address where keys are not used."""
         return f"key:{self.owner}" if self.owner else f"address:{self.address}"
-
-
-def caller() -> Caller:
-    """Return the caller of this request, as `api.auth.guard` found it."""
-    return cast("Caller", g.caller)

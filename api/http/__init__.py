@@ -1,1 +1,1 @@
-"""HTTP itself: reading requests, writing responses, problem documents."""
+"""HTTP: reading requests, writing responses, problem documents."""

@@ -1,20 +1,22 @@
-"""Errors as RFC 9457 problem documents: the only place that knows HTTP numbers for them."""
+"""Errors as RFC 9457 problem documents: the only module that maps errors to HTTP status codes."""
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Flask, Response, current_app, request
 from pydantic import ValidationError
-from pydantic_core import to_json
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from pydantic_core import ErrorDetails
 
-from api.schemas import jobs
-from api.schemas.request_bodies import request_id
+from api.intake.errors import (
+    BodyTooLargeError,
+    InvalidGzipError,
+    InvalidRequestError,
+    UnsupportedEncodingError,
+)
+from api.schemas.problems import FieldError, KnownProblem
 from tasks.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
@@ -34,9 +36,7 @@ from tasks.errors import (
     UploadIncompleteError,
 )
 
-logger = logging.getLogger(__name__)
-
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 TITLES = {
     400: "The request cannot be read",
     401: "An API key is needed",
@@ -52,31 +52,35 @@ TITLES = {
     503: "The service is not available",
     504: "The verdict took too long",
 }
-# pydantic names the values of an enum, but not these.
+# pydantic's text does not name the values of a bool.
 _DETAILS = {"bool_type": "Input should be true or false"}
+_UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobNotFoundError: (404, "No job of this service has the id {}."),
-    JobExpiredError: (410, "Job {} is over and its results are no longer kept."),
+    JobExpiredError: (410, "Job {} finished and its results have expired."),
     JobDeletedError: (410, "Job {} was deleted."),
-    JobLostError: (410, "Job {} was accepted but its record is lost."),
-    JobNotFinishedError: (409, "Job {} is not over yet."),
-    NothingToRetryError: (409, "No item of job {} failed for a reason that another try could change."),
-    UploadClosedError: (409, "Job {} was canceled, deleted or overdue before the upload was read."),
+    JobLostError: (410, "Job {} was accepted, but its record was lost."),
+    JobNotFinishedError: (409, "Job {} is not finished yet."),
+    NothingToRetryError: (409, "No item of job {} failed for a reason that a retry could change."),
+    UploadClosedError: (409, "Job {} was canceled, was deleted or timed out before the upload was complete."),
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
+    BodyTooLargeError: (413, "At most {} bytes are accepted in an upload."),
+    InvalidGzipError: (400, "The body cannot be decompressed: {}."),
+    UnsupportedEncodingError: (415, "Send the body as it is, or with Content-Encoding: gzip."),
     StoreUnavailableError: (
         503,
-        "The job store does not answer: nothing is known, nothing was promised. Try again.",
+        "The job store does not answer, so nothing was accepted. Try again.",
     ),
-    QuotaExceededError: (429, "At most {} items of a key may be open at once; wait until some are done."),
-    ServiceFullError: (503, "More is waiting than can be done in time. Later the same request finds room."),
+    QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
+    ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }
 
 
-class Problem(Exception):  # noqa: N818  it is an answer, not a fault
-    """An answer that is a problem document; `extensions` are further members of it."""
+class Problem(Exception):  # noqa: N818  it is a response, not a fault
+    """A response that is a problem document; `extensions` are its further members."""
 
     def __init__(self, status: int, code: str, detail: str, **extensions: Any) -> None:
         super().__init__(detail)
@@ -87,7 +91,7 @@ class Problem(Exception):  # noqa: N818  it is an answer, not a fault
         self.headers: dict[str, str] = {}
 
 
-def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
+def invalid(errors: Sequence[FieldError]) -> Problem:
     """Return the 422 for fields that are wrong: each error has a JSON `pointer`, a `code` and a `detail`."""
     detail = "; ".join(f"{error['pointer'] or 'body'}: {error['detail']}" for error in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""  # noqa: PLR2004  as many as are shown
@@ -104,95 +108,70 @@ def bad_query(name: str, detail: str) -> Problem:
     return invalid([{"pointer": f"?{name}", "code": "invalid_value", "detail": detail}])
 
 
-def from_validation(error: ValidationError, *, query: bool = False) -> Problem:
-    """Translate what pydantic found in a body, or in a query: unreadable JSON is 400, a wrong field 422."""
-    if error.error_count() > _MOST_ERRORS:
-        # Whoever sends that many means harm, and describing each would hold up everybody else.
-        return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
-    found = error.errors(include_url=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        return Problem(400, "invalid_json", found[0]["msg"])
+def from_validation(error: ValidationError) -> Problem:
+    """Return the problem of a body that pydantic refused: 400 for unreadable JSON, 422 for wrong fields."""
+    if error.error_count() > _MAX_ERRORS:
+        return _too_many_errors(error)
+    errors = error.errors(include_url=False, include_input=False)
+    if errors[0]["type"] == "json_invalid":
+        return Problem(400, "invalid_json", errors[0]["msg"])
     return invalid(
         [
             {
-                "pointer": "?" + ".".join(map(str, one["loc"]))
-                if query
-                else "".join(f"/{part}" for part in one["loc"]),
-                "code": one["type"],
-                "detail": _DETAILS.get(one["type"]) or one["msg"].removeprefix("Value error, "),
+                "pointer": "".join(f"/{part}" for part in each["loc"]),
+                "code": each["type"],
+                "detail": _detail(each),
             }
-            for one in found
+            for each in errors
         ]
     )
 
 
-def known_problem(error: SentiqError) -> jobs.KnownProblem:
-    """Return what is told of an error where many answers share a body."""
-    status, detail = _STATUS[type(error)]
-    return {"status": status, "code": error.code, "detail": detail.format(error)}
-
-
-def register(app: Flask) -> None:
-    """Answer every error of the app with a problem document."""
-    app.register_error_handler(Problem, render)
-    app.register_error_handler(SentiqError, _render_known)
-    app.register_error_handler(ValidationError, lambda error: render(from_validation(error)))
-    app.register_error_handler(HTTPException, _render_http)
-    app.register_error_handler(Exception, _render_unknown)
-
-
-def render(problem: Problem) -> Response:
-    """Write a problem document; `retry_after_s` among its members also becomes the header."""
-    body = {
-        "type": f"urn:sentiq:problem:{problem.code}",
-        "title": TITLES.get(problem.status, "The request failed"),
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": request.path,
-        "code": problem.code,
-        "request_id": request_id(),
-        **problem.extensions,
-    }
-    logger.info(
-        "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
+def from_query_validation(error: ValidationError, known: Sequence[str]) -> Problem:
+    """Return the 422 of a query that pydantic refused; `known` are the parameters that the call takes."""
+    if error.error_count() > _MAX_ERRORS:
+        return _too_many_errors(error)
+    unknown = f"no such parameter; known: {', '.join(known) or 'none'}"
+    return invalid(
+        [
+            {
+                "pointer": "?" + ".".join(map(str, each["loc"])),
+                "code": "invalid_value",
+                "detail": unknown if each["type"] == "extra_forbidden" else _detail(each),
+            }
+            for each in error.errors(include_url=False, include_input=False)
+        ]
     )
-    response = Response(
-        to_json(body), problem.status, problem.headers, content_type="application/problem+json"
-    )
-    if "retry_after_s" in problem.extensions:
-        response.headers["Retry-After"] = str(problem.extensions["retry_after_s"])
-    return response
 
 
-def _render_known(error: SentiqError) -> Response:
-    status, detail = _STATUS.get(type(error), (500, "Something went wrong inside the service."))
+def _too_many_errors(error: ValidationError) -> Problem:
+    """Answer a hostile request in short: describing each error would hold up everybody else."""
+    return Problem(422, "invalid_request", f"{error.error_count()} fields are wrong.", errors=[])
+
+
+def _detail(error: ErrorDetails) -> str:
+    return _DETAILS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+
+
+def from_error(error: SentiqError) -> Problem:
+    """Return the problem of an error; 500 if the error should not have reached the caller."""
+    if isinstance(error, InvalidRequestError):
+        return invalid(error.errors)
+    status, detail = _STATUS.get(type(error), _UNKNOWN)
     extensions = {}
     if isinstance(error, RefusedError):
         extensions["retry_after_s"] = _spread(error.retry_after_s)
-    elif status >= 500:  # noqa: PLR2004  ours, not the caller's
-        logger.error("%s: %s (request %s)", error.code, error, request_id())
+    elif status >= 500 or isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):  # noqa: PLR2004  ours, not the caller's
         extensions["retry_after_s"] = 1
-    elif isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):
-        extensions["retry_after_s"] = 1
-    return render(Problem(status, error.code, detail.format(error), **extensions))
+    return Problem(status, error.code, detail.format(error), **extensions)
+
+
+def known_problem(error: SentiqError) -> KnownProblem:
+    """Return an error as a member of a larger body."""
+    problem = from_error(error)
+    return {"status": problem.status, "code": problem.code, "detail": problem.detail}
 
 
 def _spread(seconds: float) -> int:
-    """Return when to come back, a little later for some than for others, in whole seconds."""
+    """Return whole seconds to wait, with a random part so that callers do not come back together."""
     return max(1, math.ceil(seconds + random.uniform(0, min(5, 1 + seconds / 10))))  # noqa: S311  no secret
-
-
-def _render_http(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return render(Problem(413, "body_too_large", f"At most {limit} bytes are accepted in one request."))
-    code = error.name.lower().replace(" ", "_")
-    response = render(Problem(error.code or 500, code, error.description or error.name))
-    if isinstance(error, MethodNotAllowed):
-        response.headers.extend(dict(error.get_headers()[1:]))
-    return response
-
-
-def _render_unknown(error: Exception) -> Response:
-    logger.error("unexpected error (request %s)", request_id(), exc_info=error)
-    return render(Problem(500, "internal_error", "Something went wrong inside the service."))

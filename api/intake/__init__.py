@@ -1,1 +1,1 @@
-"""Text in: validation, uploads, and the use case that makes a job."""
+"""From a request's texts to a recorded job: validation, uploads, submission. No Flask, no HTTP."""

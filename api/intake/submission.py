@@ -1,7 +1,8 @@
-"""Turning texts into a job: record first, then publish, so that what was accepted cannot be lost."""
+"""Turns items into a job: records it first, then publishes it, so that an accepted job is never lost."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +10,13 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
-from api.http.problems import Problem
-from api.schemas.request_bodies import request_id
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import IdempotencyKeyInFlightError, RefusedError, UploadClosedError, UploadIncompleteError
+from tasks.errors import (
+    IdempotencyKeyInFlightError,
+    StoreUnavailableError,
+    UploadClosedError,
+    UploadIncompleteError,
+)
 from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.cancel import delete_job
@@ -25,21 +29,21 @@ from tasks.vocabulary.options import PLAIN, Options
 
 logger = logging.getLogger(__name__)
 
-# Texts that come in are recorded as soon as there are so many chunks of them, or after so long.
-_CHUNKS_AT_ONCE = 16
-_CHUNKS_WAIT_S = 1.0
+# The chunks of a stream are recorded in batches: when there are that many, or after that time.
+_CHUNK_BATCH = 16
+_MAX_CHUNK_DELAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job, and whether an earlier request with the same idempotency key made it."""
+    """An accepted job; `replayed` if an earlier request with the same idempotency key made it."""
 
     job: Job
     replayed: bool = False
 
 
 class Submission:
-    """Creates jobs. Raises StoreUnavailableError when nothing was recorded, hence nothing promised."""
+    """Creates jobs. StoreUnavailableError means that nothing was recorded."""
 
     def __init__(self, store: JobStore, celery: Celery, settings: Settings) -> None:
         self._store = store
@@ -47,50 +51,51 @@ class Submission:
         self._settings = settings
 
     def submit(self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None) -> Accepted:
-        """Record the items as one job, send its messages, return it as it was recorded."""
+        """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         small = len(items) <= self._settings.interactive_items
         queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
-        terms = replace(terms, queue_class=queue_class, request_id=request_id())
         job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._store.create(job_id, terms, chunks, key=key)
+        job = self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
-        logger.info("accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, request_id())
+        logger.info(
+            "accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, terms.request_id
+        )
         self._publish(queue_class, chunks)
         return Accepted(job)
 
-    def take(
-        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body: Callable[[], str]
+    def submit_stream(
+        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body_hash: Callable[[], str]
     ) -> Accepted:
-        """Record and send items while they come in; `body` tells the hash of the body once they have.
+        """Record items as a job while they come in, and return it; workers begin before the last item.
 
-        Raises UploadCutError when they end early, JobGrowsNoMoreError when the job ended before them. After a
-        Problem among them nothing of the job is left.
+        `body_hash` is called after the last item. UploadIncompleteError, raised by `items`, keeps what came
+        as a job with an error. UploadClosedError means that the job was canceled, was deleted or timed out
+        meanwhile. After any other error nothing of the job is left.
         """
         job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
         if key and uploads.reserve_key(self._store, key, job_id):
-            return self._replay(items, terms.owner, key, body)
+            return self._replay(items, terms.owner, key, body_hash)
         try:
-            recorded = self._grow(job_id, items, terms, key)
+            recorded = self._record(job_id, items, terms, key)
         except (UploadIncompleteError, UploadClosedError):
             uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE)
             raise
-        except (Problem, RefusedError):
-            delete_job(self._store, job_id, terms.owner)
-            uploads.close(self._store, job_id, key)
+        except BaseException:
+            self._undo(job_id, terms.owner, key)
             raise
-        uploads.close(self._store, job_id, replace(key, body=body()) if key else None)
-        logger.info("accepted %s: %d items (request %s)", job_id, recorded, request_id())
+        uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
+        logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
         return Accepted(self._store.job(job_id, terms.owner))
 
-    def _grow(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
+    def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         queue_class = terms.queue_class or QueueClass.BULK
-        terms = replace(terms, queue_class=queue_class, request_id=request_id())
+        terms = replace(terms, queue_class=queue_class)
         recorded = 0
-        for chunks in _gathered(self._cut(job_id, items, terms.options)):
+        for chunks in _batched(self._cut(job_id, items, terms.options)):
             if not recorded:
                 self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
             elif not uploads.append_chunks(self._store, chunks, queue_class, key):
@@ -99,17 +104,22 @@ class Submission:
             self._publish(queue_class, chunks)
         return recorded
 
+    def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
+        """Delete a half-made job. Should Redis fail, a reconciler closes it later."""
+        with contextlib.suppress(StoreUnavailableError):
+            delete_job(self._store, job_id, owner)
+            uploads.close(self._store, job_id, key)
+
     def _replay(
-        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body: Callable[[], str]
+        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body_hash: Callable[[], str]
     ) -> Accepted:
-        """Read all that comes in again, because only then its hash is known."""
+        """Return the job that the key made. The hash to compare is known only after the last item."""
         for _ in items:
             pass
-        known = self._store.remembered(replace(key, body=body()))
+        known = self._store.remembered(replace(key, body=body_hash()))
         if known is None:
-            raise IdempotencyKeyInFlightError(
-                key.text
-            )  # forgotten in this moment: the next try makes a new job
+            # The key expired a moment ago: the next try makes a new job.
+            raise IdempotencyKeyInFlightError(key.text)
         return Accepted(self._store.job(known, owner), replayed=True)
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
@@ -120,35 +130,37 @@ class Submission:
             publish_wakeups(self._celery, queue_class, len(chunks))
         except NotPublishedError as error:
             logger.warning(
-                "%s is recorded but not published, the reconciler will send it: %s", chunks[0].job_id, error
+                "%s is recorded but not published; the reconciler will publish it: %s",
+                chunks[0].job_id,
+                error,
             )
 
 
 def cut(
     job_id: str, items: Iterable[Item], max_items: int, max_cost: int, options: Options = PLAIN
 ) -> Iterator[Chunk]:
-    """Cut items into chunks of neighbours within both limits; a single item may exceed `max_cost`."""
+    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own."""
     part: list[Item] = []
-    start = spent = 0
+    start = cost = 0
     for item in items:
-        cost = options.cost(len(item.text))
-        if part and (len(part) == max_items or spent + cost > max_cost):
+        item_cost = options.cost(len(item.text))
+        if part and (len(part) == max_items or cost + item_cost > max_cost):
             yield Chunk(job_id, start, part, options)
-            start, part, spent = start + len(part), [], 0
+            start, part, cost = start + len(part), [], 0
         part.append(item)
-        spent += cost
+        cost += item_cost
     if part:
         yield Chunk(job_id, start, part, options)
 
 
-def _gathered(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """Gather chunks that come in quickly."""
-    part: list[Chunk] = []
+def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Gather chunks that come in quickly into batches."""
+    batch: list[Chunk] = []
     since = time.monotonic()
     for chunk in chunks:
-        part.append(chunk)
-        if len(part) == _CHUNKS_AT_ONCE or time.monotonic() - since > _CHUNKS_WAIT_S:
-            yield part
-            part, since = [], time.monotonic()
-    if part:
-        yield part
+        batch.append(chunk)
+        if len(batch) == _CHUNK_BATCH or time.monotonic() - since > _MAX_CHUNK_DELAY_S:
+            yield batch
+            batch, since = [], time.monotonic()
+    if batch:
+        yield batch

@@ -1,11 +1,11 @@
-"""Which texts can be scored, and the answer that names those that cannot, with the limit."""
+"""Turns request bodies into items and terms; rejects texts that cannot be scored."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from api.http.problems import invalid
-from api.output.serializers import ERROR_MESSAGES
+from api.intake.errors import InvalidRequestError
+from api.schemas.problems import FieldError
 from api.schemas.request_bodies import JobIn, PredictBatchIn, PredictIn, TermsIn
 from tasks.settings import Settings
 from tasks.vocabulary.destinations import AddressRules
@@ -15,45 +15,51 @@ from tasks.vocabulary.webhooks import Webhook
 
 
 def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
-    """Return the items of a job. A bad one fails alone unless it is the only text or the caller is strict."""
+    """Return the items of a job.
+
+    A text that cannot be scored becomes a failed item; if it is the only text, or if `strict`, raise
+    InvalidRequestError.
+    """
     if body.text is not None:
-        return _all_good([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+        return _scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
     given = body.items or []
     _refuse_too_many("/items", len(given), settings)
     items = [Item.accept(item.text, settings.max_text_chars, item.id) for item in given]
-    return _all_good(items, settings, "/items/{}/text") if strict else items
+    return _scorable(items, settings, "/items/{}/text") if strict else items
 
 
-def accept_terms(body: TermsIn, owner: str, settings: Settings, pointer: str = "/webhook/url") -> Terms:
-    """Return the terms of a job; what the name of a webhook's host stands for is checked at each delivery."""
-    terms = body.terms(owner)
+def accept_terms(
+    body: TermsIn, owner: str, request_id: str, settings: Settings, pointer: str = "/webhook/url"
+) -> Terms:
+    """Return the terms of a job. The address of a webhook's host is checked again at each delivery."""
+    terms = body.terms(owner, request_id)
     if body.webhook is None:
         return terms
     url = body.webhook.url
     host, detail = url.host or "", None
     if url.username or url.password:
-        detail = "A user or a password is not accepted: deliveries are signed."
+        detail = "A user name or password is not accepted: deliveries are signed instead."
     elif not AddressRules(settings.webhook_allow).allow_host(host):
         detail = f"{host} is not a public address; webhooks go to public ones only."
     if detail:
-        raise invalid([{"pointer": pointer, "code": "webhook_refused", "detail": detail}])
+        raise InvalidRequestError.at(pointer, "webhook_refused", detail)
     return replace(terms, webhook=Webhook(str(url), host, body.webhook.events))
 
 
 def accept_prediction(body: PredictIn, settings: Settings) -> list[Item]:
-    """Return the one item of /predict."""
-    return _all_good([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+    """Return the item of /predict."""
+    return _scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
 
 
 def accept_predictions(body: PredictBatchIn, settings: Settings) -> list[Item]:
-    """Return the items of /predict_batch, all of which must be good: its answers have no place for errors."""
+    """Return the items of /predict_batch; raise InvalidRequestError if any text cannot be scored."""
     _refuse_too_many("/texts", len(body.texts), settings)
     items = [Item.accept(text, settings.max_text_chars) for text in body.texts]
-    return _all_good(items, settings, "/texts/{}")
+    return _scorable(items, settings, "/texts/{}")
 
 
-def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
-    errors = [
+def _scorable(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
+    errors: list[FieldError] = [
         {
             "pointer": pointer.format(i),
             "code": item.error.value,
@@ -63,20 +69,20 @@ def _all_good(items: list[Item], settings: Settings, pointer: str) -> list[Item]
         if item.error is not None
     ]
     if errors:
-        raise invalid(errors)
+        raise InvalidRequestError(errors)
     return items
 
 
 def explain(item: Item, error: ItemError, settings: Settings) -> str:
-    """Say what is wrong with an item, with the limit."""
+    """Return what is wrong with an item, with the limit that it breaks."""
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
     if error is ItemError.INVALID_LINE:
-        return f"It is no JSON string and no item, or has more than {settings.max_line_bytes} bytes."
-    return ERROR_MESSAGES[error]
+        return f"It is neither a JSON string nor an item, or has more than {settings.max_line_bytes} bytes."
+    return error.message
 
 
 def _refuse_too_many(pointer: str, given: int, settings: Settings) -> None:
     if given > settings.max_items:
         detail = f"{given} given; at most {settings.max_items} are accepted in one request."
-        raise invalid([{"pointer": pointer, "code": "too_many_items", "detail": detail}])
+        raise InvalidRequestError.at(pointer, "too_many_items", detail)

@@ -1,1 +1,1 @@
-"""The contract as a document: generated from the models of bodies and answers, and served."""
+"""The OpenAPI document, generated from routes, models of bodies and queries."""

@@ -1,4 +1,4 @@
-"""Builds the OpenAPI document: paths from the app's own routes, schemas from pydantic."""
+"""Builds the OpenAPI document: paths from the routes of the app, schemas from pydantic."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Flask
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import Rule
 
 from api.auth.guard import scope_of
 from api.http.problems import TITLES
-from api.openapi.operations import OPERATIONS, Answer, Operation, Parameter
-from api.schemas.status import Problem
+from api.openapi.operations import OPERATIONS, Header, Operation, ResponseSpec
+from api.schemas.problems import Problem
+from api.schemas.queries import Query
 from tasks.settings import Settings
 
 _REF = "#/components/schemas/{model}"
@@ -22,11 +23,11 @@ _ONE = "one"
 _PROBLEM = "application/problem+json"
 _HEADERS = {
     "Location": ("Path of the job.", {"type": "string"}),
-    "Retry-After": ("Seconds after which asking again is worth while.", {"type": "integer", "minimum": 0}),
-    "Preference-Applied": ("The wait that was granted.", {"type": "string"}),
-    "Idempotent-Replayed": ("This job was made by an earlier request.", {"const": "true"}),
-    "WWW-Authenticate": ("What is missing.", {"type": "string"}),
-    "X-Request-Id": ("The caller's, or one made for this request.", {"type": "string"}),
+    "Retry-After": ("Seconds to wait before the next request.", {"type": "integer", "minimum": 0}),
+    "Preference-Applied": ("The wait that was applied.", {"type": "string"}),
+    "Idempotent-Replayed": ("An earlier request with this key made the job.", {"const": "true"}),
+    "WWW-Authenticate": ("How to authenticate, or the scope that is missing.", {"type": "string"}),
+    "X-Request-Id": ("The request's own X-Request-Id, or a new one.", {"type": "string"}),
 }
 _PROBLEM_HEADERS = {
     401: ("WWW-Authenticate",),
@@ -36,25 +37,35 @@ _PROBLEM_HEADERS = {
     503: ("Retry-After",),
     504: ("Retry-After",),
 }
-_LEADS_ON = ("jobs.read", "jobs.cancel", "jobs.retry", "jobs.delete", "results.", "events.", "deliveries.")
+# The calls that take the id of a job in a response.
+_LINKED = (
+    "get_job",
+    "cancel_job",
+    "retry_job",
+    "delete_job",
+    "get_results",
+    "stream_events",
+    "list_deliveries",
+)
 _PATH_ARGUMENT = re.compile(r"<(\w+)>")
-_ABOUT = """Texts become jobs, jobs become verdicts. `docs/` of the repository tells more.
+_DESCRIPTION = """Submit Chinese texts as a job, then read the sentiment of each. The folder `docs/` explains
+more.
 
-Errors are `application/problem+json`. A job that is accepted reaches a terminal state: poll it,
-or wait with `Prefer: wait=N`."""
+Errors are `application/problem+json`. Every accepted job reaches a terminal status: poll it, or wait with
+`Prefer: wait=N`."""
 
 
 def document(app: Flask, settings: Settings) -> dict[str, Any]:
-    """Return the document for an app with these limits."""
-    schemas = _Schemas(settings)
+    """Return the OpenAPI document of an app with these settings."""
+    schemas = _SchemaRegistry(settings)
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if operation := OPERATIONS.get(rule.endpoint):
+        if operation := OPERATIONS.get(operation_id(rule)):
             path = paths.setdefault(_PATH_ARGUMENT.sub(r"{\1}", rule.rule), {})
             path[_method(rule)] = _operation(rule, operation, schemas, app)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Sentiq", "version": "1", "description": _ABOUT},
+        "info": {"title": "Sentiq", "version": "1", "description": _DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.definitions.items())),
@@ -63,8 +74,8 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
     }
 
 
-class _Schemas:
-    """Turns types into schemas, those with a name into components; limits are those of the settings."""
+class _SchemaRegistry:
+    """Turns types into JSON schemas and collects those with a name; limits come from the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.definitions: dict[str, Any] = {}
@@ -74,17 +85,26 @@ class _Schemas:
         }
 
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
-        """Return the schema of a type, or a reference to it."""
+        """Return the schema of a type, or a reference to its component."""
         adapters = [(_ONE, mode, TypeAdapter(model))]
-        found, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
-        for name, schema in self._limited(shared.get("$defs", {})).items():
-            if self.definitions.setdefault(name, schema) != schema:
+        schemas, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
+        self._define(shared)
+        return self._limited(schemas[_ONE, mode])
+
+    def properties_of(self, model: type[BaseModel]) -> dict[str, Any]:
+        """Return the schemas of the values that a model's fields may be given: without null and default."""
+        schema = model.model_json_schema(ref_template=_REF)
+        self._define(schema)
+        return {name: _as_given(each) for name, each in schema.get("properties", {}).items()}
+
+    def _define(self, schema: Mapping[str, Any]) -> None:
+        for name, definition in self._limited(schema.get("$defs", {})).items():
+            if self.definitions.setdefault(name, definition) != definition:
                 message = f"two bodies have the name {name}"
                 raise ValueError(message)
-        return self._limited(found[_ONE, mode])
 
     def _limited(self, schema: Any) -> Any:
-        """Put the settings' numbers where a schema names them."""
+        """Replace names of settings by their values."""
         if isinstance(schema, dict):
             return {key: self._limited(value) for key, value in schema.items()}
         if isinstance(schema, list):
@@ -92,19 +112,28 @@ class _Schemas:
         return self._limits.get(schema, schema) if isinstance(schema, str) else schema
 
 
-def _operation(rule: Rule, operation: Operation, schemas: _Schemas, app: Flask) -> dict[str, Any]:
+def _as_given(schema: Mapping[str, Any]) -> dict[str, Any]:
+    (given,) = (each for each in schema.get("anyOf", [schema]) if each != {"type": "null"})
+    return {name: value for name, value in given.items() if name not in ("title", "default", "description")}
+
+
+def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: Flask) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
     scope = scope_of(view, _method(rule).upper())
     statuses = sorted(
         {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.store else ())}
     )
     described: dict[str, Any] = {
-        "operationId": rule.endpoint.replace(".", "_"),
+        "operationId": operation_id(rule),
         "summary": (view.__doc__ or "").split("\n")[0],
-        **({"description": " ".join(operation.about.split())} if operation.about else {}),
-        "parameters": [*_path_arguments(rule), *(_parameter(each, schemas) for each in operation.parameters)],
+        **({"description": " ".join(operation.description.split())} if operation.description else {}),
+        "parameters": [
+            *_path_parameters(rule),
+            *_query_parameters(operation.query, schemas),
+            *(_header_parameter(header, schemas) for header in operation.headers),
+        ],
         "responses": {
-            **{str(status): _answer(answer, schemas) for status, answer in operation.answers.items()},
+            **{str(status): _response(response, schemas) for status, response in operation.responses.items()},
             **{str(status): _problem(status, schemas) for status in statuses},
         },
     }
@@ -118,38 +147,38 @@ def _operation(rule: Rule, operation: Operation, schemas: _Schemas, app: Flask) 
     return described
 
 
-def _path_arguments(rule: Rule) -> Iterator[dict[str, Any]]:
+def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
     for name in _PATH_ARGUMENT.findall(rule.rule):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
-    return {
-        "name": parameter.name,
-        "in": parameter.place,
-        "description": parameter.about,
-        "schema": schemas.of(parameter.type, "validation"),
-    }
+def _query_parameters(query: type[Query], schemas: _SchemaRegistry) -> Iterator[dict[str, Any]]:
+    for name, schema in schemas.properties_of(query).items():
+        if name not in query.nested:
+            description = query.model_fields[name].description
+            yield {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+def _header_parameter(header: Header, schemas: _SchemaRegistry) -> dict[str, Any]:
+    schema = schemas.of(header.type, "validation")
+    return {"name": header.name, "in": "header", "description": header.description, "schema": schema}
+
+
+def _response(response: ResponseSpec, schemas: _SchemaRegistry) -> dict[str, Any]:
     described = {
-        "description": answer.about,
-        "headers": _headers(*answer.headers),
-        "content": {media: {"schema": schemas.of(model)} for media, model in answer.content.items()},
+        "description": response.description,
+        "headers": _headers(*response.headers),
+        "content": {media: {"schema": schemas.of(model)} for media, model in response.content.items()},
     }
-    return described | ({"links": dict(_links())} if answer.follow else {})
+    return described | ({"links": dict(_links())} if response.links else {})
 
 
 def _links() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Tell how the id of a job leads on."""
-    for endpoint in OPERATIONS:
-        if endpoint.startswith(_LEADS_ON):
-            name = endpoint.replace(".", "_")
-            yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+    for name in _LINKED:
+        yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
 
 
-def _problem(status: int, schemas: _Schemas) -> dict[str, Any]:
+def _problem(status: int, schemas: _SchemaRegistry) -> dict[str, Any]:
     return {
         "description": TITLES[status],
         "headers": _headers(*_PROBLEM_HEADERS.get(status, ())),
@@ -159,10 +188,15 @@ def _problem(status: int, schemas: _Schemas) -> dict[str, Any]:
 
 def _headers(*names: str) -> dict[str, Any]:
     return {
-        name: {"description": about, "schema": schema}
-        for name, (about, schema) in _HEADERS.items()
+        name: {"description": description, "schema": schema}
+        for name, (description, schema) in _HEADERS.items()
         if name in (*names, "X-Request-Id")
     }
+
+
+def operation_id(rule: Rule) -> str:
+    """Return the operationId of a route: the name of its handler."""
+    return str(rule.endpoint).rsplit(".", 1)[-1]
 
 
 def _method(rule: Rule) -> str:

@@ -1,1 +1,1 @@
-"""Verdicts out: serializers, readers of results, stream formats."""
+"""From the job store to bodies of responses: readers of results, serializers, formats, metrics."""

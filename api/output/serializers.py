@@ -1,4 +1,4 @@
-"""How jobs and items look outside."""
+"""Turns jobs, items and deliveries into bodies of responses."""
 
 from __future__ import annotations
 
@@ -6,33 +6,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, overload
 
-from flask import url_for
-
-from api.routes.context import services
-from api.schemas import items, jobs
-from api.schemas import status as others
+from api.schemas import deliveries, items, jobs, status
+from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
+from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
-from tasks.vocabulary.jobs import Job, JobError
+from tasks.vocabulary.jobs import Job
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
 EMOJI = {"positive": "😊", "negative": "😠"}
 LABEL_ZH: dict[str, Literal["正面", "负面"]] = {"positive": "正面", "negative": "负面"}
-ERROR_MESSAGES = {
-    ItemError.EMPTY_TEXT: "The text is empty.",
-    ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
-    ItemError.INVALID_LINE: "The line is too long, or neither a JSON string nor an object with a text.",
-    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
-    ItemError.INFERENCE_FAILED: "The model could not score this text.",
-    ItemError.WORKER_LOST: "The worker died each time it tried this text.",
-    ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
-    ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
-    ItemError.CANCELED: "The job was canceled before this text was scored.",
-}
-JOB_ERRORS = {
-    JobError.UPLOAD_INCOMPLETE: "The upload ended early: the job is what had arrived.",
-}
 ITEM_COLUMNS = [
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
     *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
@@ -41,11 +25,9 @@ ITEM_COLUMNS = [
 _DIGITS = 6
 
 
-def job_view(job: Job) -> jobs.Job:
-    """Return the job as the API shows it."""
-    counts, path = job.counts, url_for("jobs.read", job_id=job.id)
-    queues = services().queues
-    place = queues.place(job)
+def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
+    """Return the body of a job; `position` is None if it is finished."""
+    counts, path = job.counts, f"/v1/jobs/{job.id}"
     return {
         "id": job.id,
         "object": "job",
@@ -65,8 +47,8 @@ def job_view(job: Job) -> jobs.Job:
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
-        "queue": None if place is None else {"items_ahead": place.items_ahead, "eta_s": place.eta_s},
-        "poll_after_ms": queues.poll_after_ms(job),
+        "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
+        "poll_after_ms": position.poll_after_ms if position else None,
         "model": _model_view(job.model) if job.model else None,
         "options": {
             "on_long_text": job.options.on_long_text,
@@ -77,7 +59,7 @@ def job_view(job: Job) -> jobs.Job:
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
-        "error": {"code": job.error, "message": JOB_ERRORS[job.error]} if job.error else None,
+        "error": {"code": job.error, "message": job.error.message} if job.error else None,
         "links": {
             "self": path,
             "results": f"{path}/results",
@@ -89,18 +71,18 @@ def job_view(job: Job) -> jobs.Job:
     }
 
 
-def queue_view(queue: Backlog) -> others.Queue:
-    """Return a queue as the API shows it."""
+def backlog_view(backlog: Backlog) -> status.Queue:
+    """Return the body of a backlog."""
     return {
-        "pending_items": queue.items,
-        "items_per_s": None if queue.items_per_s is None else round(queue.items_per_s, 1),
-        "wait_s": None if queue.wait_s is None else round(queue.wait_s, 1),
-        "accepting": queue.accepting,
+        "pending_items": backlog.items,
+        "items_per_s": None if backlog.items_per_s is None else round(backlog.items_per_s, 1),
+        "wait_s": None if backlog.wait_s is None else round(backlog.wait_s, 1),
+        "accepting": backlog.accepting,
     }
 
 
 def item_view(item: ItemResult) -> items.Item:
-    """Return one item as the API shows it."""
+    """Return the body of an item."""
     if isinstance(item.outcome, Verdict):
         return _scored_view(item, item.outcome)
     return {
@@ -114,7 +96,7 @@ def item_view(item: ItemResult) -> items.Item:
 
 
 def item_row(item: ItemResult) -> list[object]:
-    """Return one item as a row under ITEM_COLUMNS."""
+    """Return an item as a row of the ITEM_COLUMNS."""
     view: dict[str, Any] = {**item_view(item)}
     error = view.pop("error") or {"code": None, "message": None}
     view |= {f"error_{name}": value for name, value in error.items()}
@@ -124,15 +106,15 @@ def item_row(item: ItemResult) -> list[object]:
 
 
 def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
-    """Return an item's error as the API shows it."""
+    """Return the body of an item's error."""
     if isinstance(error, TooManyTokens):
         message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
         return {"code": ItemError.TEXT_TOO_LONG, "message": message}
-    return {"code": error, "message": ERROR_MESSAGES[error]}
+    return {"code": error, "message": error.message}
 
 
 def prediction_view(text: str, item: ItemResult) -> items.Prediction:
-    """Return one answer of /predict and /predict_batch."""
+    """Return the body of a prediction."""
     if not isinstance(item.outcome, Verdict):
         error = error_view(item.outcome)
         return {"text": text, "sentiment": None, "emoji": None, "confidence": None, "error": error}
@@ -149,7 +131,7 @@ def _scored_view(item: ItemResult, verdict: Verdict) -> items.ScoredItem:
         "index": item.index,
         "id": item.id,
         "status": ItemStatus.SUCCEEDED,
-        **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy fears that it hides optional ones
+        **_verdict_view(verdict),  # type: ignore[typeddict-item]  # mypy assumes that it hides optional members
         "chars": item.chars,
         "cached": verdict.cached,
         "attempts": item.attempts,
@@ -187,6 +169,29 @@ def _verdict_view(verdict: Verdict) -> items.VerdictBody:
     }
 
 
+def delivery_view(delivery: DeliveryLog) -> deliveries.Delivery:
+    """Return the body of a delivery."""
+    return {
+        "id": delivery.message_id,
+        "object": "delivery",
+        "event": delivery.event,
+        "url": delivery.url,
+        "status": delivery.status,
+        "attempts": [_attempt_view(attempt) for attempt in delivery.attempts],
+        "next_attempt_at": rfc3339(delivery.next_ms),
+    }
+
+
+def _attempt_view(attempt: Attempt) -> deliveries.Attempt:
+    return {
+        "number": attempt.number,
+        "at": rfc3339(attempt.at_ms),
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+        "duration_ms": attempt.duration_ms,
+    }
+
+
 @overload
 def rfc3339(ms: int) -> str: ...
 @overload
@@ -194,7 +199,7 @@ def rfc3339(ms: None) -> None: ...
 @overload
 def rfc3339(ms: int | None) -> str | None: ...
 def rfc3339(ms: int | None) -> str | None:
-    """Write a time of the job store as the API shows it."""
+    """Return a time of the job store, in ms since the epoch, as RFC 3339 in UTC."""
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

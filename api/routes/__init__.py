@@ -1,1 +1,1 @@
-"""HTTP routes: one blueprint a file."""
+"""HTTP handlers, with one blueprint in each file."""

@@ -1,4 +1,4 @@
-"""What the handlers of one app share."""
+"""The objects that the handlers of an app share. Only routes and the app factory import this module."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import cast
 
 from flask import current_app
 
-from api.auth.api_keys import ApiKeys
-from api.auth.rate_limit import Rates
+from api.auth.guard import Guard
 from api.intake.submission import Submission
-from api.waiting.backlog_cache import Queues
-from api.waiting.hub import Waiters
+from api.waiting.backlog_cache import BacklogCache
+from api.waiting.hub import WaitHub
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 
@@ -25,12 +24,11 @@ class Services:
     settings: Settings
     store: JobStore
     submission: Submission
-    waiters: Waiters
-    api_keys: ApiKeys
-    rates: Rates
-    queues: Queues
+    wait_hub: WaitHub
+    backlog_cache: BacklogCache
+    guard: Guard
 
 
 def services() -> Services:
-    """Return those of the app that handles this request."""
+    """Return the services of the app that handles this request."""
     return cast("Services", current_app.extensions[EXTENSION])

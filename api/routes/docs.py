@@ -1,4 +1,4 @@
-"""Serves the document, and a page of it for people that needs nothing from anywhere else."""
+"""GET /openapi.json, and GET /docs, a page for people that loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.auth.guard import public
 from api.openapi.document import document
 from api.routes.context import services
 
-openapi = Blueprint("openapi", __name__)
+blueprint = Blueprint("docs", __name__)
 
 _CSP = "default-src 'self'; object-src 'none'; base-uri 'none'"
 _COUNTS = {
@@ -23,23 +23,23 @@ _COUNTS = {
 _BOUNDS = _COUNTS | {"minimum": "≥ {}", "maximum": "≤ {}", "default": "default {}"}
 
 
-@openapi.get("/openapi.json")
+@blueprint.get("/openapi.json")
 @public
-def read() -> Response:
-    """Return this document."""
+def get_document() -> Response:
+    """Get the OpenAPI document."""
     return Response(to_json(_document(), indent=1), content_type="application/json")
 
 
-@openapi.get("/docs")
+@blueprint.get("/docs")
 @public
-def page() -> Response:
-    """Show this document to people."""
+def show_docs() -> Response:
+    """Show the OpenAPI document as a page."""
     body = render_template("docs.html", document=_document(), kind=kind, bounds=bounds)
     return Response(body, headers={"Content-Security-Policy": _CSP})
 
 
 def kind(schema: dict[str, Any]) -> list[str]:
-    """Say in words what a schema takes; names of components begin with `#`."""
+    """Return the type of a schema in words; those that name a component begin with `#`."""
     if "$ref" in schema:
         return ["#" + schema["$ref"].rsplit("/", 1)[1]]
     for word in ("anyOf", "oneOf"):
@@ -55,13 +55,13 @@ def kind(schema: dict[str, Any]) -> list[str]:
 
 
 def bounds(schema: dict[str, Any]) -> str:
-    """Say in words what limits a schema sets."""
+    """Return the limits of a schema in words."""
     limited = next((each for each in schema.get("anyOf", []) if each.get("type") != "null"), {}) | schema
     return ", ".join(text.format(limited[name]) for name, text in _BOUNDS.items() if name in limited)
 
 
 def _document() -> dict[str, Any]:
-    """Build it once a process."""
+    """Return the document; it is built once in each process."""
     built: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
     if not built:
         built |= document(current_app, services().settings)

@@ -6,130 +6,156 @@ import contextlib
 import json
 import math
 import threading
+from dataclasses import replace
 
 from flask import Blueprint, Response, request, url_for
 
-from api.auth.guard import needs
+from api.auth.guard import requires
 from api.auth.scopes import Scope
-from api.http.request import idempotency_key, query_choice, read_json, refuse_unknown_queries, reply
+from api.http.request import (
+    body_stream,
+    idempotency_key,
+    owner,
+    preferred_wait,
+    read_json,
+    read_query,
+    request_id,
+)
+from api.http.response import json_response
+from api.intake.ndjson import MEDIA_TYPE
 from api.intake.submission import Accepted
-from api.intake.upload import MEDIA_TYPE, accept_upload
+from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
+from api.output.formats import json_page
 from api.output.readers import Walk
 from api.output.serializers import job_view
 from api.routes.context import services
-from api.routes.results import page_view
-from api.schemas.request_bodies import JobIn, owner, preferred_wait
+from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
+from api.schemas.request_bodies import JobIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
-from tasks.store import cancel as cancellation
+from tasks.store import cancel
+from tasks.store.idempotency import digest
 from tasks.store.jobs import JobStore
 from tasks.store.retry import retry_terms, retryable_items
 from tasks.vocabulary.jobs import Job
 
-jobs = Blueprint("jobs", __name__)
+blueprint = Blueprint("jobs", __name__)
 
-INCLUDED_RESULTS = 100
-# A job so large that its cancel takes longer is answered as `canceling`.
-_CANCEL_S = 1.0
-
-
-@jobs.post("/v1/jobs")
-def create() -> Response:
-    """Accept one text, several items or an upload; 202, or 200 when over within `Prefer: wait`."""
-    accepted = accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
-    return _accepted_reply(accepted)
+MAX_INCLUDED_ITEMS = 100
+# A cancel works for that long, then answers `canceling` and goes on in the background.
+_MAX_CANCEL_S = 1.0
 
 
-@jobs.get("/v1/jobs/<job_id>")
-def read(job_id: str) -> Response:
-    """Return the job whatever its fate; `Prefer: wait` holds the answer until it is over."""
-    refuse_unknown_queries("include")
-    results = query_choice("include", "results") is not None
-    job, wait_s = _job(job_id), _wait_s()
+@blueprint.post("/v1/jobs")
+def create_job() -> Response:
+    """Submit texts as a job. `Prefer: wait=N` returns the results if the job finishes in time."""
+    accepted = _accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
+    return _accepted_response(accepted)
+
+
+@blueprint.get("/v1/jobs/<job_id>")
+def get_job(job_id: str) -> Response:
+    """Get a job. `Prefer: wait=N` holds the response until the job finishes."""
+    query = read_query(JobQuery)
+    job, wait_s = _job(job_id), _granted_wait()
     if wait_s:
-        job = services().waiters.wait(job, wait_s)
-    return _job_reply(job, 200, wait_s, {}, results=results)
+        job = services().wait_hub.wait(job, wait_s)
+    return _job_response(job, 200, wait_s, {}, results=query.include is not None)
 
 
-@jobs.post("/v1/jobs/<job_id>/cancel")
-@needs(Scope.CANCEL)
-def cancel(job_id: str) -> Response:
-    """Have nothing more of the job scored; what is finished stays. 200 when it was over already."""
-    refuse_unknown_queries()
-    _job(job_id)
-    canceled = cancellation.cancel_job(services().store, job_id, _CANCEL_S)
-    job = _job(job_id)
+@blueprint.post("/v1/jobs/<job_id>/cancel")
+@requires(Scope.CANCEL)
+def cancel_job(job_id: str) -> Response:
+    """Cancel a job. Finished items keep their results; a finished job stays as it is."""
+    read_query(NoQuery)
+    job, canceled = _job(job_id), False
+    if not job.status.terminal:
+        canceled = cancel.cancel_job(services().store, job_id, _MAX_CANCEL_S)
+        job = _job(job_id)
     if canceled and not job.status.terminal:
-        threading.Thread(target=_go_on, args=(services().store, job_id), daemon=True).start()
-    return _job_reply(job, 202 if canceled else 200, None, {}, results=False)
+        threading.Thread(target=_finish_canceling, args=(services().store, job_id), daemon=True).start()
+    return _job_response(job, 202 if canceled else 200, None, {}, results=False)
 
 
-@jobs.post("/v1/jobs/<job_id>/retry")
-def retry(job_id: str) -> Response:
-    """Make a new job of the items that failed for a reason that another try could change."""
-    refuse_unknown_queries()
-    body = f"retry {job_id}".encode()
-    key, job = idempotency_key(body), _job(job_id)
+@blueprint.post("/v1/jobs/<job_id>/retry")
+def retry_job(job_id: str) -> Response:
+    """Submit the failed items of a finished job, as far as a retry could help, as a new job."""
+    read_query(NoQuery)
+    key, job = idempotency_key(), _job(job_id)
     if not job.status.terminal:
         raise JobNotFinishedError(job_id)
     items = retryable_items(services().store, job)
-    accepted = services().submission.take(items, retry_terms(job), key, lambda: key.body or "" if key else "")
-    return _accepted_reply(accepted)
+    terms = replace(retry_terms(job), request_id=request_id())
+    body_hash = digest(f"retry {job_id}".encode())
+    return _accepted_response(services().submission.submit_stream(items, terms, key, lambda: body_hash))
 
 
-@jobs.delete("/v1/jobs/<job_id>")
-def delete(job_id: str) -> Response:
-    """Erase the job, its texts and its results now."""
-    refuse_unknown_queries()
-    cancellation.delete_job(services().store, job_id, _job(job_id).terms.owner)
+@blueprint.delete("/v1/jobs/<job_id>")
+def delete_job(job_id: str) -> Response:
+    """Delete a job with its texts and results."""
+    read_query(NoQuery)
+    cancel.delete_job(services().store, job_id, _job(job_id).terms.owner)
     return Response(status=204)
 
 
-def _go_on(store: JobStore, job_id: str) -> None:
-    """Close what is left of a canceled job; should Redis go, a reconciler does when it is back."""
+def _finish_canceling(store: JobStore, job_id: str) -> None:
+    """Cancel the rest of a large job. Should Redis fail, a reconciler does it later."""
     with contextlib.suppress(StoreUnavailableError):
-        cancellation.cancel_job(store, job_id)
+        cancel.cancel_job(store, job_id)
 
 
 def _accept_document() -> Accepted:
-    refuse_unknown_queries("strict")
-    strict = query_choice("strict", "true", "false") == "true"
-    body = read_json(JobIn)
-    canonical = json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+    strict, body = read_query(SubmitQuery).strict, read_json(JobIn)
     items = accept_job(body, services().settings, strict=strict)
-    terms = accept_terms(body, owner(), services().settings)
-    return services().submission.submit(items, terms, idempotency_key(canonical))
+    terms = accept_terms(body, owner(), request_id(), services().settings)
+    return services().submission.submit(
+        items, terms, idempotency_key(lambda: _canonical(body, strict=strict))
+    )
 
 
-def _accepted_reply(accepted: Accepted) -> Response:
-    job, wait_s = accepted.job, _wait_s()
+def _canonical(body: JobIn, *, strict: bool) -> bytes:
+    """Return the body in a canonical form, so that equal requests have equal hashes."""
+    return json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+
+
+def _accept_upload() -> Accepted:
+    settings, query = services().settings, read_query(UploadQuery)
+    key = idempotency_key()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    upload = Upload(body_stream(), encoding, query, settings)
+    terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
+    return services().submission.submit_stream(upload.items(), terms, key, upload.digest)
+
+
+def _accepted_response(accepted: Accepted) -> Response:
+    job, wait_s = accepted.job, _granted_wait()
     if wait_s is not None:
-        job = services().waiters.follow(job, wait_s)
-    headers = {"Location": url_for("jobs.read", job_id=job.id)}
+        job = services().wait_hub.wait_or_last_known(job, wait_s)
+    headers = {"Location": url_for("jobs.get_job", job_id=job.id)}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     done = wait_s is not None and job.status.terminal
-    return _job_reply(job, 200 if done else 202, wait_s, headers, results=done)
+    return _job_response(job, 200 if done else 202, wait_s, headers, results=done)
 
 
 def _job(job_id: str) -> Job:
     return services().store.job(job_id, owner())
 
 
-def _wait_s() -> float | None:
+def _granted_wait() -> float | None:
     wait_s = preferred_wait(services().settings.max_wait_s)
-    return 0.0 if wait_s and services().waiters.full else wait_s
+    return 0.0 if wait_s and services().wait_hub.full else wait_s
 
 
-def _job_reply(
+def _job_response(
     job: Job, status: int, wait_s: float | None, headers: dict[str, str], *, results: bool
 ) -> Response:
-    body = job_view(job)
+    body = job_view(job, services().backlog_cache.position(job))
     if results:
-        page = page_view(job, Walk(services().store, job, 0, 0, INCLUDED_RESULTS), INCLUDED_RESULTS)
+        page = json_page(Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS), MAX_INCLUDED_ITEMS)
         body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
         headers["Retry-After"] = str(math.ceil((body["poll_after_ms"] or 0) / 1000))
-    return reply(body, status, headers)
+    return json_response(body, status, headers)

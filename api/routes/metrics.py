@@ -1,175 +1,32 @@
-"""What Prometheus reads: figures of the job store, so that every API process tells the same."""
+"""GET /metrics, for Prometheus."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from api.auth.guard import public
+from api.output.store_collector import StoreCollector, StoreDown
 from api.routes.context import services
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError, StoreUnavailableError
-from tasks.store.backlog import Backlog, read_backlogs
-from tasks.store.connection import RedisInfo, redis_info
-from tasks.store.counters import Counters
-from tasks.store.deliveries import DeliveryStatus, DueDeliveries, read_due
-from tasks.store.jobs import JobStore
-from tasks.store.workers import live_workers
-from tasks.vocabulary.items import ItemError
-from tasks.vocabulary.jobs import QueueClass
+from tasks.errors import StoreUnavailableError
 
 logger = logging.getLogger(__name__)
-metrics = Blueprint("metrics", __name__)
-
-_OF_CLASSES: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
-    "sentiq_pending_items": ("Items that wait or are leased", lambda queue: queue.items),
-    "sentiq_oldest_seconds": ("How long the oldest chunk nobody leased waits", lambda queue: queue.oldest_s),
-    "sentiq_drain_items_per_second": (
-        "Items finished a second; absent while unknown",
-        lambda queue: queue.items_per_s,
-    ),
-    "sentiq_wait_seconds": ("Until all that waits is done; absent while unknown", lambda queue: queue.wait_s),
-    "sentiq_accepting": ("Whether one more text would be accepted", lambda queue: queue.accepting),
-}
-_OF_REDIS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
-    "sentiq_redis_memory_bytes": ("Memory that Redis uses", lambda info: info.used_bytes),
-    "sentiq_redis_memory_limit_bytes": ("Its maxmemory; 0 is no limit", lambda info: info.limit_bytes),
-    "sentiq_redis_persisting": (
-        "Whether it writes its log, and the last write went well",
-        lambda info: info.persisting,
-    ),
-    "sentiq_redis_clients": ("Connections to it", lambda info: info.clients),
-}
-_OF_WEBHOOKS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
-    "sentiq_webhooks_open": ("Deliveries neither made nor given up", lambda found: found.deliveries),
-    "sentiq_webhooks_late_seconds": ("How long the one due first is overdue", lambda found: found.late_s),
-}
-_SUMS = {
-    "republished": "Wake-ups that were lost and published again",
-    "lost": "Jobs that were asked for and whose record is gone that should be there",
-    "restarted": "Children that took the place of one that ended",
-}
-# All labels are told from the start: a series that begins with its first event hides that from `increase`.
-_REFUSALS = [error.code for error in (QuotaExceededError, ServiceFullError, StoreFullError)]
-_LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
-    "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
-    "refused": (
-        "refused_requests",
-        "reason",
-        "Requests told to come back later",
-        [*_REFUSALS, "rate_limited"],
-    ),
-    "items": ("finished_items", "code", "Items by outcome or error", ["succeeded", "deleted", *ItemError]),
-    "attempts": ("attempted_items", "attempts", "Finished items by how often they were started", ["1"]),
-    "requeued": (
-        "requeued_chunks",
-        "reason",
-        "Chunks whose child died, or whose lease lapsed",
-        ["dead", "lapsed"],
-    ),
-    "webhooks": (
-        "webhook_attempts",
-        "state",
-        "Attempts by what the delivery is after them",
-        [*DeliveryStatus],
-    ),
-}
-_HISTOGRAMS = {
-    "queue_s": ("queue_seconds", "From when a chunk came in until a child leased it", [*QueueClass]),
-    "job_s": ("job_seconds", "From when a job came in until it was over", [*QueueClass]),
-    "forward_s": ("forward_seconds", "How long one pass through the model took", [""]),
-    "batch_items": ("batch_rows", "Rows of one pass through the model", [""]),
-    "batch_tokens": ("batch_tokens", "Tokens of one pass through the model", [""]),
-}
+blueprint = Blueprint("metrics", __name__)
 
 
-class StoreCollector(Collector):
-    """One reading of the job store; raises StoreUnavailableError."""
-
-    def __init__(self, store: JobStore) -> None:
-        self._queues = read_backlogs(store)
-        self._workers = live_workers(store)
-        self._counters = Counters.read(store)
-        self._due = read_due(store)
-        self._redis = redis_info(store.redis)
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield every figure."""
-        yield _store_up(up=True)
-        for name, (about, read) in _OF_CLASSES.items():
-            yield _by_class(name, about, self._queues, read)
-        yield from _gauges(_OF_REDIS, self._redis)
-        yield from _gauges(_OF_WEBHOOKS, self._due)
-        yield GaugeMetricFamily("sentiq_workers", "Workers alive", value=len(self._workers))
-        for name in ("children", "ready"):
-            value = sum(getattr(worker, name) for worker in self._workers)
-            yield GaugeMetricFamily(f"sentiq_{name}", f"{name.capitalize()} of these workers", value=value)
-        yield from self._sums()
-        yield from self._histograms()
-
-    def _sums(self) -> Iterator[Metric]:
-        for name, about in _SUMS.items():
-            yield CounterMetricFamily(f"sentiq_{name}", about, value=self._counters.counts.get(name, 0))
-        for figure, (name, label, about, always) in _LABELLED.items():
-            family = CounterMetricFamily(f"sentiq_{name}", about, labels=[label])
-            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(figure))).items():
-                family.add_metric([value], count)
-            yield family
-
-    def _histograms(self) -> Iterator[Metric]:
-        for histogram, (name, about, labels) in _HISTOGRAMS.items():
-            family = HistogramMetricFamily(f"sentiq_{name}", about, labels=["class"] if labels[0] else [])
-            for label in labels:
-                buckets, total = self._counters.histogram(histogram, label)
-                bounds = [("+Inf" if bound == math.inf else str(bound), count) for bound, count in buckets]
-                family.add_metric([label] if label else [], bounds, total)
-            yield family
-
-
-class StoreDown(Collector):
-    """What is told when Redis does not answer: that."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the one figure."""
-        yield _store_up(up=False)
-
-
-def _store_up(*, up: bool) -> Metric:
-    return GaugeMetricFamily("sentiq_store_up", "Whether Redis answered; 0 comes alone", value=up)
-
-
-def _gauges(about: Mapping[str, tuple[str, Callable[[Any], float]]], found: object) -> Iterator[Metric]:
-    for name, (help_text, read) in about.items():
-        yield GaugeMetricFamily(name, help_text, value=read(found))
-
-
-def _by_class(
-    name: str, about: str, queues: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, about, labels=["class"])
-    for queue_class, queue in queues.items():
-        value = read(queue)
-        if value is not None:
-            family.add_metric([queue_class], value)
-    return family
-
-
-@metrics.get("/metrics")
+@blueprint.get("/metrics")
 @public
-def read() -> Response:
-    """Tell what waits, how fast it drains, who works, and what was lost and mended."""
+def get_metrics() -> Response:
+    """Get the metrics of backlog, throughput, workers and faults in the format of Prometheus."""
     registry = CollectorRegistry()
     collector: Collector
     try:
         collector = StoreCollector(services().store)
     except StoreUnavailableError as error:
-        logger.warning("no figures to tell: %s", error)
+        logger.warning("metrics show only that the job store is down: %s", error)
         collector = StoreDown()
     registry.register(collector)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

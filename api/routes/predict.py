@@ -1,4 +1,4 @@
-"""The synchronous calls that existing clients use, as thin as can be over jobs with a wait."""
+"""POST /predict and /predict_batch, the synchronous calls of existing clients: a job and a wait."""
 
 from __future__ import annotations
 
@@ -7,43 +7,45 @@ from collections.abc import Sequence
 from flask import Blueprint, Response
 
 from api.http.problems import Problem
-from api.http.request import read_json, reply
+from api.http.request import owner, read_json, request_id
+from api.http.response import json_response
 from api.intake.validation import accept_prediction, accept_predictions
 from api.output.serializers import error_view, prediction_view
 from api.routes.context import services
 from api.schemas import items
-from api.schemas.request_bodies import PredictBatchIn, PredictIn, owner
+from api.schemas.request_bodies import PredictBatchIn, PredictIn
 from tasks.vocabulary.items import Item, ItemResult
 from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.verdicts import Verdict
 
-predict = Blueprint("predict", __name__)
+blueprint = Blueprint("predict", __name__)
 
 
-@predict.post("/predict")
-def one() -> Response:
-    """Score one text and wait for it."""
+@blueprint.post("/predict")
+def predict_one() -> Response:
+    """Score one text and return its sentiment."""
     body = read_json(PredictIn)
     (item,) = _score(accept_prediction(body, services().settings))
     if not isinstance(item.outcome, Verdict):
         error = error_view(item.outcome)
         raise Problem(503, error["code"], error["message"], retry_after_s=1)
-    return reply(prediction_view(body.text, item))
+    return json_response(prediction_view(body.text, item))
 
 
-@predict.post("/predict_batch")
-def batch() -> Response:
-    """Score several texts and wait for all; answers are in the order of the texts."""
+@blueprint.post("/predict_batch")
+def predict_batch() -> Response:
+    """Score several texts and return their sentiments in the order of the texts."""
     body = read_json(PredictBatchIn)
     scored = _score(accept_predictions(body, services().settings))
     views = [prediction_view(text, item) for text, item in zip(body.texts, scored, strict=True)]
-    return reply(items.Predictions(results=views))
+    return json_response(items.Predictions(results=views))
 
 
 def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    job = services().waiters.follow(services().submission.submit(texts, Terms(owner=owner())).job, wait_s)
+    accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
+    job = services().wait_hub.wait_or_last_known(accepted.job, wait_s)
     if not job.status.terminal:
-        detail = f"No verdict within {wait_s:g} s. The job goes on: see /v1/jobs/{job.id}."
+        detail = f"No verdict within {wait_s:g} s. The job continues: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
     return services().store.results(job.id, 0, len(texts)).items

@@ -1,99 +1,92 @@
-"""What the service says of itself: the first page, probes, limits and model."""
+"""The first page, probes, backlog, models and limits."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, render_template
 
 from api.auth.guard import public
-from api.http.request import reply
-from api.output.serializers import queue_view
+from api.http.response import json_response
+from api.output.serializers import backlog_view
 from api.routes.context import services
-from api.schemas import status as others
-from api.schemas.request_bodies import MOST_LOOKED_UP, MOST_METADATA
+from api.schemas import status
+from api.schemas.request_bodies import MAX_LOOKUP_IDS, MAX_METADATA_PAIRS
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
 from tasks.store.workers import live_models, live_workers
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
 
-service = Blueprint("service", __name__)
+blueprint = Blueprint("status", __name__)
 
+_LIMIT_SETTINGS = (
+    *("max_text_chars", "max_items", "max_body_bytes", "max_upload_items", "max_upload_bytes"),
+    *("max_line_bytes", "max_wait_s", "interactive_items", "result_ttl_s"),
+    *("deadline_interactive_s", "deadline_bulk_s", "target_wait_interactive_s", "target_wait_bulk_s"),
+    *("rate_per_s", "rate_burst", "quota_items"),
+)
+_FIXED_LIMITS = {
+    "max_deadline_s": MAX_DEADLINE_S,
+    "min_result_ttl_s": MIN_TTL_S,
+    "max_result_ttl_s": MAX_TTL_S,
+    "max_metadata_pairs": MAX_METADATA_PAIRS,
+    "max_lookup_ids": MAX_LOOKUP_IDS,
+    "max_sentences": MAX_SENTENCES,
+    "max_clauses": MAX_CLAUSES,
+}
 _VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
 _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
 
 
-@service.get("/")
+@blueprint.get("/")
 @public
-def page() -> Response:
-    """Serve the first page."""
+def show_page() -> Response:
+    """Serve the page that scores texts in a browser."""
     return Response(render_template("index.html"), headers={"Content-Security-Policy": _CSP})
 
 
-@service.get("/livez")
+@blueprint.get("/livez")
 @public
 def livez() -> Response:
-    """Answer as long as this process does."""
-    return reply(others.State(status="alive"))
+    """Check that this process answers."""
+    return json_response(status.State(status="alive"))
 
 
-@service.get("/readyz")
+@blueprint.get("/readyz")
 @public
 def readyz() -> Response:
-    """Answer 200 when Redis takes writes. Never asks for workers: polling must outlive them."""
+    """Check that Redis accepts writes. Workers do not matter: jobs can be polled without them."""
     services().store.check()
-    return reply(others.State(status="ready"))
+    return json_response(status.State(status="ready"))
 
 
-@service.get("/v1/queue")
-def queue() -> Response:
-    """Tell of each class what waits, how fast it drains and whether more is accepted."""
+@blueprint.get("/v1/queue")
+def get_queue() -> Response:
+    """Get the backlog of each class, its drain rate, and whether more is accepted."""
     store = services().store
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
-    classes = {name: queue_view(each) for name, each in read_backlogs(store).items()}
-    return reply(others.Queues(classes=classes, workers={"alive": len(workers), "children": children}))
+    classes = {name: backlog_view(each) for name, each in read_backlogs(store).items()}
+    return json_response(
+        status.Queues(classes=classes, workers={"alive": len(workers), "children": children})
+    )
 
 
-@service.get("/v1/info")
-def info() -> Response:
-    """Tell the models that answer and every limit of the service."""
-    limits = services().settings
-    models = live_models(services().store)
-    return reply(
-        {
-            "service": "sentiq",
-            "model": models[0] if models else None,
-            "models": models,
-            "limits": {
-                "max_text_chars": limits.max_text_chars,
-                "max_items": limits.max_items,
-                "max_body_bytes": limits.max_body_bytes,
-                "max_upload_items": limits.max_upload_items,
-                "max_upload_bytes": limits.max_upload_bytes,
-                "max_line_bytes": limits.max_line_bytes,
-                "max_wait_s": limits.max_wait_s,
-                "interactive_items": limits.interactive_items,
-                "result_ttl_s": limits.result_ttl_s,
-                "deadline_interactive_s": limits.deadline_interactive_s,
-                "deadline_bulk_s": limits.deadline_bulk_s,
-                "target_wait_interactive_s": limits.target_wait_interactive_s,
-                "target_wait_bulk_s": limits.target_wait_bulk_s,
-                "rate_per_s": limits.rate_per_s,
-                "rate_burst": limits.rate_burst,
-                "quota_items": limits.quota_items,
-                "max_deadline_s": MAX_DEADLINE_S,
-                "min_result_ttl_s": MIN_TTL_S,
-                "max_result_ttl_s": MAX_TTL_S,
-                "max_metadata_pairs": MOST_METADATA,
-                "max_lookup_ids": MOST_LOOKED_UP,
-                "max_sentences": MAX_SENTENCES,
-                "max_clauses": MAX_CLAUSES,
-            },
-            "options": {
+@blueprint.get("/v1/info")
+def get_info() -> Response:
+    """Get the models in use, the limits of the service and the options of a job."""
+    settings = services().settings
+    models = cast("list[status.ServedModel]", live_models(services().store))
+    return json_response(
+        status.Info(
+            service="sentiq",
+            model=models[0] if models else None,
+            models=models,
+            limits={name: getattr(settings, name) for name in _LIMIT_SETTINGS} | _FIXED_LIMITS,
+            options={
                 name: {"values": _VALUES[type(default)], "default": default}
                 for name, default in asdict(PLAIN).items()
             },
-        }
+        )
     )

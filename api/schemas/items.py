@@ -1,4 +1,4 @@
-"""What is told of items. mypy holds the views to it, so nothing is checked while requests wait."""
+"""Bodies of responses about items, as TypedDicts: mypy checks the serializers, so they cost nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED
 
 
 class VerdictBody(TypedDict):
-    """What the model says of a text, or of a part of it."""
+    """The model's verdict on a text, or on a part of it."""
 
     label: Literal["positive", "negative"]
     label_zh: Literal["正面", "负面"]
@@ -30,7 +30,7 @@ class VerdictBody(TypedDict):
 
 @closed
 class Sentence(VerdictBody):
-    """A sentence with its own verdict: code points `start` to `end` of the text."""
+    """A sentence, code points `start` to `end` of the text, with its own verdict."""
 
     start: Count
     end: Count
@@ -38,7 +38,7 @@ class Sentence(VerdictBody):
 
 @closed
 class Highlight(TypedDict):
-    """How much a clause pulls the score: above zero towards positive."""
+    """A clause and its weight in the score: above zero it is positive."""
 
     start: Count
     end: Count
@@ -47,10 +47,9 @@ class Highlight(TypedDict):
 
 @closed
 class ScoredItem(VerdictBody):
-    """An item with its verdict. `id` is the caller's.
+    """An item with its verdict. `id` is the one that you gave it.
 
-    `model` (`id@revision`) gave the verdict: while a model is changed, items of one job may name two. It is
-    null in results that were written before items named it.
+    `model` (`id@revision`) gave the verdict; items of one job may name two models while the model is changed.
     """
 
     index: Count
@@ -90,7 +89,7 @@ Item = ScoredItem | FailedItem
 
 @closed
 class Prediction(TypedDict):
-    """One answer of the synchronous calls; null beside an `error` when there is no verdict."""
+    """The sentiment of a text; where there is an `error` the other members are null."""
 
     text: str
     sentiment: Literal["Positive", "Negative"] | None
@@ -101,6 +100,6 @@ class Prediction(TypedDict):
 
 @closed
 class Predictions(TypedDict):
-    """Answers in the order of the texts."""
+    """Sentiments in the order of the texts."""
 
     results: list[Prediction]

@@ -1,4 +1,4 @@
-"""What is told of jobs."""
+"""Bodies of responses about jobs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from api.schemas.items import Item
+from api.schemas.problems import KnownProblem
 from api.schemas.types import Count, Probability, Time, closed
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
 from tasks.vocabulary.options import OnLongText
@@ -15,7 +16,7 @@ from tasks.vocabulary.options import OnLongText
 
 @closed
 class Counts(TypedDict):
-    """How many items are where; `pending` is what is left."""
+    """How many items have which status; `pending` ones have none yet."""
 
     total: Count
     pending: Count
@@ -27,7 +28,7 @@ class Counts(TypedDict):
 
 @closed
 class Model(TypedDict):
-    """What scored the items."""
+    """The model that scored the items."""
 
     id: str
     revision: str
@@ -36,7 +37,7 @@ class Model(TypedDict):
 
 @closed
 class Options(TypedDict):
-    """What the job asks of its texts."""
+    """The options of a job."""
 
     on_long_text: OnLongText
     sentences: bool
@@ -45,7 +46,7 @@ class Options(TypedDict):
 
 @closed
 class Links(TypedDict):
-    """Paths of what belongs to the job."""
+    """Paths of the calls for the job."""
 
     self: str
     results: str
@@ -56,8 +57,8 @@ class Links(TypedDict):
 
 
 @closed
-class Place(TypedDict):
-    """How many items are before the job's own, and in how many seconds it should be over."""
+class QueuePosition(TypedDict):
+    """How many items are before those of the job, and in how many seconds it should finish."""
 
     items_ahead: Count
     eta_s: float | None
@@ -65,7 +66,7 @@ class Place(TypedDict):
 
 @closed
 class JobErrorBody(TypedDict):
-    """What a job as a whole has to tell beside the outcomes of its items."""
+    """An error of the job as a whole; those of its items are in the results."""
 
     code: JobError
     message: str
@@ -73,7 +74,7 @@ class JobErrorBody(TypedDict):
 
 @closed
 class Job(TypedDict):
-    """A job; null is what is not known yet, or does not apply."""
+    """A job. What is not known yet, or does not apply, is null."""
 
     id: str
     object: Literal["job"]
@@ -86,7 +87,7 @@ class Job(TypedDict):
     priority: QueueClass
     counts: Counts
     progress: Probability
-    queue: Place | None
+    queue: QueuePosition | None
     poll_after_ms: Count | None
     model: Model | None
     options: Options
@@ -102,7 +103,7 @@ class Job(TypedDict):
 
 @closed
 class StreamEvent(TypedDict):
-    """One event of a stream; `data` is the job as JSON, `id` is for `Last-Event-ID`."""
+    """One event of a stream; `data` is the job as JSON, `id` the value for `Last-Event-ID`."""
 
     event: Literal["snapshot", "progress", "done", "gone"]
     id: str
@@ -111,7 +112,7 @@ class StreamEvent(TypedDict):
 
 @closed
 class ResultsPage(TypedDict):
-    """Items in input order. `next_cursor` is null when these were the last."""
+    """Items in input order. `next_cursor` is null on the last page."""
 
     object: Literal["list"]
     job_id: str
@@ -123,24 +124,16 @@ class ResultsPage(TypedDict):
 
 @closed
 class JobsPage(TypedDict):
-    """Jobs, newest first. `next_cursor` is null when these were the last."""
+    """Jobs, newest first. `next_cursor` is null on the last page."""
 
     object: Literal["list"]
     data: list[Job]
     next_cursor: str | None
 
 
-class KnownProblem(TypedDict):
-    """What a call for the one job would be answered."""
-
-    status: int
-    code: str
-    detail: str
-
-
 @closed
 class MissingJob(TypedDict):
-    """In place of a job that is not there."""
+    """Stands for a job that does not exist, with the reason."""
 
     id: str
     object: Literal["error"]
@@ -148,7 +141,7 @@ class MissingJob(TypedDict):
 
 
 @closed
-class LookedUp(TypedDict):
+class JobLookup(TypedDict):
     """Jobs in the order of the ids."""
 
     object: Literal["list"]

@@ -1,12 +1,9 @@
-"""What requests carry: bodies, preferences, ids."""
+"""Bodies of requests."""
 
 from __future__ import annotations
 
-import re
-import uuid
 from typing import Annotated, Self
 
-from flask import g, request
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,11 +20,8 @@ from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.webhooks import Event
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,30})(?:$|[,;\s])")
-
-MOST_METADATA = 16
-MOST_LOOKED_UP = 500
+MAX_METADATA_PAIRS = 16
+MAX_LOOKUP_IDS = 500
 
 CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -35,7 +29,7 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class _Body(BaseModel):
-    """A silently ignored typo would be a bug."""
+    """Base of all request bodies: unknown fields are rejected, so a typo is never ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -44,7 +38,9 @@ class _Body(BaseModel):
 _WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
 DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), _WHOLE]
 ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), _WHOLE]
-# What a text must be like where one that is not cannot fail alone. Names of limits stand for their numbers.
+Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
+Explain = Annotated[bool, Field(description="Add the weight of each clause in the verdict.")]
+# A text that is rejected where it is not like this. Names of settings stand for their values.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
 GoodText = Annotated[str, Field(json_schema_extra=_GOOD_TEXT)]
 _FEW = Field(min_length=1, fail_fast=True, json_schema_extra={"maxItems": "max_items"})
@@ -57,33 +53,41 @@ _EITHER: JsonDict = {
 
 
 class ItemIn(_Body):
-    """One text with the caller's own id, which need not be unique."""
+    """A text with an id of your own, which need not be unique."""
 
     text: str
     id: CallerId | None = None
 
 
 class WebhookIn(_Body):
-    """Where to tell that the job is over, and which ends to tell of."""
+    """Where to send a webhook when the job finishes, and for which events."""
 
     url: Annotated[HttpUrl, Field(json_schema_extra={"format": "public-http-url"})]
     events: list[Event] = Field(list(Event), min_length=1)
 
 
 class TermsIn(_Body):
-    """What a job may ask for beside the verdicts on its texts."""
+    """The terms of a job: options, priority, times, metadata, webhook."""
 
-    on_long_text: OnLongText = PLAIN.on_long_text
-    sentences: bool = PLAIN.sentences
-    explain: bool = PLAIN.explain
-    priority: QueueClass | None = None
-    deadline_s: DeadlineS | None = None
-    result_ttl_s: ResultTtlS | None = None
-    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MOST_METADATA)
+    on_long_text: OnLongText = Field(
+        PLAIN.on_long_text, description="What to do with a text of more tokens than the model reads at once."
+    )
+    sentences: Sentences = PLAIN.sentences
+    explain: Explain = PLAIN.explain
+    priority: QueueClass | None = Field(
+        None, description="The queue; small jobs are `interactive` and large ones `bulk` if left out."
+    )
+    deadline_s: DeadlineS | None = Field(
+        None, description="Seconds after which items without a verdict fail as `deadline_exceeded`."
+    )
+    result_ttl_s: ResultTtlS | None = Field(
+        None, description="Seconds for which results stay readable after the job finishes."
+    )
+    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MAX_METADATA_PAIRS)
     webhook: WebhookIn | None = None
 
-    def terms(self, owner: str) -> Terms:
-        """Return the terms of the caller's job."""
+    def terms(self, owner: str, request_id: str) -> Terms:
+        """Return the terms of a job of this owner."""
         return Terms(
             options=Options(self.on_long_text, self.sentences, self.explain),
             queue_class=self.priority,
@@ -91,6 +95,7 @@ class TermsIn(_Body):
             result_ttl_s=self.result_ttl_s,
             metadata=self.metadata,
             owner=owner,
+            request_id=request_id,
         )
 
 
@@ -114,7 +119,7 @@ class LookupIn(_Body):
     """Body of POST /v1/jobs/lookup."""
 
     ids: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
-        min_length=1, max_length=MOST_LOOKED_UP, fail_fast=True
+        min_length=1, max_length=MAX_LOOKUP_IDS, fail_fast=True
     )
 
 
@@ -128,22 +133,3 @@ class PredictBatchIn(_Body):
     """Body of POST /predict_batch."""
 
     texts: Annotated[list[GoodText], _FEW]
-
-
-def request_id() -> str:
-    """Return the caller's X-Request-Id, or one minted for this request."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    return str(g.request_id)
-
-
-def owner() -> str:
-    """Return whose jobs the caller may see; empty as long as there are no keys."""
-    return str(g.get("owner", ""))
-
-
-def preferred_wait(limit_s: float) -> float | None:
-    """Return the seconds of `Prefer: wait=N`, at most the limit; None when not asked to wait."""
-    match = _WAIT.search(request.headers.get("Prefer", ""))
-    return min(float(match[1]), limit_s) if match else None

@@ -1,4 +1,4 @@
-"""What the bodies of answers have in common."""
+"""Types that bodies of responses share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
 
-# A member more would be a change of the contract.
+# Rejects unknown members: an additional one would change the contract.
 closed = with_config(ConfigDict(extra="forbid"))
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -1,1 +1,1 @@
-"""Long polls: who waits for a job, and what wakes them."""
+"""Waiting for jobs: long polls and streams, the events that wake them, and the backlog ahead of a job."""

@@ -1,4 +1,4 @@
-"""Where a job stands, from queues read at most twice a second: polls must not cost a round trip more."""
+"""The backlog, read at most twice a second, so that a poll costs no second round trip to Redis."""
 
 from __future__ import annotations
 
@@ -15,54 +15,52 @@ from tasks.vocabulary.jobs import Job, QueueClass
 logger = logging.getLogger(__name__)
 
 _FRESH_S = 0.5
-_UNKNOWN_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
-_LEAST_POLL_MS, _MOST_POLL_MS = 100, 5000
+_DEFAULT_POLL_MS = {QueueClass.INTERACTIVE: 200, QueueClass.BULK: 1000}
+_MIN_POLL_MS, _MAX_POLL_MS = 100, 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How many items are before a job's own, and in how many seconds it should be over, if that is known."""
+class QueuePosition:
+    """Where an unfinished job stands in its queue.
+
+    `items_ahead` is the number of items before its own; `eta_s` the seconds until it should be finished, None
+    while no drain rate is known; `poll_after_ms` when the client should ask again.
+    """
 
     items_ahead: int
     eta_s: float | None
+    poll_after_ms: int
 
 
-class Queues:
-    """The queues as they were a moment ago."""
+class BacklogCache:
+    """The backlog of each class as it was at most half a second ago."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
-        self._read: dict[QueueClass, Backlog] = {}
-        self._looked = -_FRESH_S
+        self._backlogs: dict[QueueClass, Backlog] = {}
+        self._read_at = -_FRESH_S
 
-    def place(self, job: Job) -> Place | None:
-        """Return where the job stands; None when it is over."""
+    def position(self, job: Job) -> QueuePosition | None:
+        """Return where the job stands; None when it is finished."""
         if job.status.terminal:
             return None
-        queue = self._queue(job.queue_class)
-        if queue is None or job.ticket is None:
-            return Place(0, None)
-        ahead = max(0, job.ticket - queue.left)
-        if not queue.items_per_s:
-            return Place(ahead, None)
-        return Place(ahead, round((ahead + job.counts.pending) / queue.items_per_s, 1))
+        backlog, default_ms = self._backlog(job.queue_class), _DEFAULT_POLL_MS[job.queue_class]
+        if backlog is None or job.ticket is None:
+            return QueuePosition(0, None, default_ms)
+        ahead = max(0, job.ticket - backlog.left)
+        if not backlog.items_per_s:
+            return QueuePosition(ahead, None, default_ms)
+        eta_s = round((ahead + job.counts.pending) / backlog.items_per_s, 1)
+        poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
+        return QueuePosition(ahead, eta_s, poll_after_ms)
 
-    def poll_after_ms(self, job: Job) -> int | None:
-        """Return when asking again is worth while, from the drain rate; None when the job is over."""
-        place = self.place(job)
-        if place is None:
-            return None
-        if place.eta_s is None:
-            return _UNKNOWN_POLL_MS[job.queue_class]
-        return max(_LEAST_POLL_MS, min(_MOST_POLL_MS, math.ceil(place.eta_s * 1000)))
-
-    def _queue(self, queue_class: QueueClass) -> Backlog | None:
+    def _backlog(self, queue_class: QueueClass) -> Backlog | None:
         now = time.monotonic()
-        if now - self._looked >= _FRESH_S:
-            self._looked = now
+        if now - self._read_at >= _FRESH_S:
+            self._read_at = now
             try:
-                self._read = read_backlogs(self._store)
+                self._backlogs = read_backlogs(self._store)
             except StoreUnavailableError as error:
-                # The job was read: its answer matters more than how long it will take.
-                logger.warning("no queues to tell of: %s", error)
-        return self._read.get(queue_class)
+                # The job itself was read: answering matters more than the estimate.
+                logger.warning("the backlog cannot be read; estimates are stale: %s", error)
+        return self._backlogs.get(queue_class)

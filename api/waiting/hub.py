@@ -1,4 +1,4 @@
-"""Waiting for jobs: one Redis subscriber a process wakes all who wait; those of one job share a read."""
+"""Waiting for jobs: one Redis subscriber in each process wakes all requests that wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from api.waiting.subscription import FRESH_S, View, Watch
+from api.waiting.subscription import FRESH_S, JobWatch, Subscription
 from tasks.errors import StoreUnavailableError
 from tasks.store.jobs import JobStore
 from tasks.store.keys import FINISHED_CHANNEL, PROGRESS_CHANNEL
@@ -19,82 +19,82 @@ from tasks.vocabulary.jobs import Job
 
 logger = logging.getLogger(__name__)
 
-# Whoever waits looks for itself that often, should the subscriber miss a word; FRESH_S while there is none.
-_LOOK_S = 15.0
+# How often a waiting request reads its job, should a message be lost; FRESH_S without a subscriber.
+_REREAD_S = 15.0
 _RECONNECT_S = 0.5
 
 
-class Waiters:
-    """Under gevent the thread is a greenlet and a waiter costs a few kilobytes."""
+class WaitHub:
+    """Lets requests wait for jobs. Under gevent a thread is a greenlet, so one costs a few kilobytes."""
 
     def __init__(self, store: JobStore) -> None:
-        self.closing = False
+        self.stopping = False
         self._store = store
-        self._most = store.settings.max_held
-        self._watches: dict[str, Watch] = {}
+        self._max_held = store.settings.max_held
+        self._watches: dict[str, JobWatch] = {}
         self._held = 0
         self._subscribed = threading.Event()
         self._started = threading.Lock()
 
     @property
     def full(self) -> bool:
-        """Whether so many requests are held that the next is answered at once."""
-        return self._held >= self._most
-
-    def follow(self, job: Job, seconds: float) -> Job:
-        """Wait for a job that was just accepted; should Redis go meanwhile, it is still accepted."""
-        try:
-            return self.wait(job, seconds)
-        except StoreUnavailableError as error:
-            logger.warning("%s is accepted, but cannot be followed: %s", job.id, error)
-            return job
+        """Whether as many requests wait as may: the next one is answered at once."""
+        return self._held >= self._max_held
 
     def wait(self, job: Job, seconds: float) -> Job:
-        """Return the job as soon as it is over, or as it is after so many seconds."""
+        """Return the job as soon as it is finished, or as it is after that many seconds."""
         end = time.monotonic() + seconds
         if job.status.terminal:
             return job
-        with self.watch(job) as view:
+        with self.subscribe(job) as subscription:
             while True:
-                turn = view.turn
-                job, left = view.job(), end - time.monotonic()
-                if job.status.terminal or left <= 0 or self.closing:
+                wake = subscription.wake_events()
+                job, left_s = subscription.job(), end - time.monotonic()
+                if job.status.terminal or left_s <= 0 or self.stopping:
                     return job
-                turn.over.wait(min(left, self.look_s))
+                wake.finished.wait(min(left_s, self.reread_s))
+
+    def wait_or_last_known(self, job: Job, seconds: float) -> Job:
+        """Wait for a job that was just accepted; return it as it was accepted should Redis go meanwhile."""
+        try:
+            return self.wait(job, seconds)
+        except StoreUnavailableError as error:
+            logger.warning("%s is accepted, but cannot be waited for: %s", job.id, error)
+            return job
 
     @contextmanager
-    def watch(self, job: Job) -> Iterator[View]:
-        """Be one of those who wait for the job."""
-        self._start()
-        watch = self._watches.setdefault(job.id, Watch(self._store, job))
-        watch.viewers += 1
+    def subscribe(self, job: Job) -> Iterator[Subscription]:
+        """Hold a request for the job: it counts against the limit until the block ends."""
+        self._start_listening()
+        watch = self._watches.setdefault(job.id, JobWatch(self._store, job))
+        watch.subscribers += 1
         self._held += 1
         try:
-            yield View(watch, watch.seat())
+            yield Subscription(watch, watch.next_group())
         finally:
             self._held -= 1
-            watch.viewers -= 1
-            if not watch.viewers:
+            watch.subscribers -= 1
+            if not watch.subscribers:
                 self._watches.pop(job.id, None)
 
     @property
-    def look_s(self) -> float:
-        """How long to wait for a word before looking for oneself."""
-        return _LOOK_S if self._subscribed.is_set() else FRESH_S
+    def reread_s(self) -> float:
+        """How long to wait for a wake event before reading the job all the same."""
+        return _REREAD_S if self._subscribed.is_set() else FRESH_S
 
-    def close(self) -> None:
-        """Have all waits end now, with jobs as they are: the process is about to stop."""
-        self.closing = True
-        self._touch_all()
+    def stop(self) -> None:
+        """End all waits now, with the jobs as they are: the process is about to stop."""
+        self.stopping = True
+        self._wake_all()
 
-    def _touch_all(self) -> None:
+    def _wake_all(self) -> None:
         for watch in tuple(self._watches.values()):
-            watch.touch(over=True)
+            watch.wake(finished=True)
 
-    def _start(self) -> None:
-        """Subscribe at the first wait: gunicorn forks after the app is built in some set-ups."""
+    def _start_listening(self) -> None:
+        """Subscribe at the first wait, because gunicorn may fork after the app is built."""
         if self._started.acquire(blocking=False):
-            threading.Thread(target=self._listen, name="finished-jobs", daemon=True).start()
+            threading.Thread(target=self._listen, name="job-messages", daemon=True).start()
 
     def _listen(self) -> None:
         while True:
@@ -104,21 +104,21 @@ class Waiters:
                     while True:
                         self._relay(pubsub.get_message(timeout=1))
             except (redis.RedisError, OSError) as error:
-                logger.warning("waiters are on their own until Redis is back: %s", error)
+                logger.warning("no messages about jobs until Redis is back; waits poll instead: %s", error)
             except Exception:
-                logger.exception("waiters are on their own for a moment")
+                logger.exception("no messages about jobs for a moment; waits poll instead")
             self._subscribed.clear()
             time.sleep(_RECONNECT_S)
 
     def _relay(self, message: dict[str, Any] | None) -> None:
         if message is None:
             return
-        over = message["channel"] == FINISHED_CHANNEL.encode()
+        finished = message["channel"] == FINISHED_CHANNEL.encode()
         if message["type"] == "message":
             watch = self._watches.get(message["data"].decode())
             if watch:
-                watch.touch(over=over)
-        elif over:
-            # Subscribed to both: what was said until now is to be read, what follows will be heard.
+                watch.wake(finished=finished)
+        elif finished:
+            # Subscribed to both channels. What was published before was missed: all read their jobs once.
             self._subscribed.set()
-            self._touch_all()
+            self._wake_all()

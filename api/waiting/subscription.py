@@ -1,4 +1,4 @@
-"""What all who wait for one job share: one read of its record, and what wakes them."""
+"""One job that requests wait for: its record, read once for all of them, and the events that wake them."""
 
 from __future__ import annotations
 
@@ -11,93 +11,94 @@ from tasks.errors import SentiqError
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.jobs import Job
 
-# A record that was read so long ago is read again.
+# A record that was read longer ago is read again.
 FRESH_S = 1.0
-# A crowd is woken in groups with a breath between them, so that other requests get their turn meanwhile.
-_GROUP, _GROUPS = 16, 256
-_FEW, _BREATH_S = 2, 0.001
+# Subscribers are woken in groups with a pause between them, so that other requests are served meanwhile: with
+# 1,500 subscribers and one event for all, these took 2.4 s and more at the 95th percentile instead of 0.09 s.
+_GROUP_SIZE, _MAX_GROUPS = 16, 256
+_GROUPS_WITHOUT_PAUSE, _PAUSE_S = 2, 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What will be set when something happens after it was taken; take it first, then read, then wait."""
+class WakeEvents:
+    """Set by the next change of a job. Take them first, then read the job, then wait: nothing is missed."""
 
-    over: threading.Event
+    finished: threading.Event
     changed: threading.Event
 
 
-class Watch:
-    """What all who wait for one job share: the record as it was read last, and what wakes them."""
+class JobWatch:
+    """What all subscribers of one job share."""
 
     def __init__(self, store: JobStore, job: Job) -> None:
-        self.viewers = 0
-        self._came = 0
-        self._over: dict[int, threading.Event] = {}
+        self.subscribers = 0
+        self._joined = 0
+        self._finished: dict[int, threading.Event] = {}
         self._changed: dict[int, threading.Event] = {}
         self._store = store
         self._id, self._owner = job.id, job.terms.owner
         self._version, self._read_version = 1, 0
         self._read_at = 0.0
         self._reading = threading.Lock()
-        self._found: Job | SentiqError = job
+        self._record: Job | SentiqError = job
 
-    def seat(self) -> int:
-        """Return the number of a group: a crowd is woken group by group."""
-        self._came += 1
-        return self._came // _GROUP % _GROUPS
+    def next_group(self) -> int:
+        """Return the number of the group that the next subscriber belongs to."""
+        self._joined += 1
+        return self._joined // _GROUP_SIZE % _MAX_GROUPS
 
-    def turn(self, seat: int) -> Turn:
-        """Return what will be set for that group."""
-        return Turn(
-            self._over.setdefault(seat, threading.Event()), self._changed.setdefault(seat, threading.Event())
+    def wake_events(self, group: int) -> WakeEvents:
+        """Return the events that the next change sets for a group."""
+        return WakeEvents(
+            self._finished.setdefault(group, threading.Event()),
+            self._changed.setdefault(group, threading.Event()),
         )
 
-    def touch(self, *, over: bool) -> None:
-        """Wake those who follow the job, and if it is over those who wait for that."""
+    def wake(self, *, finished: bool) -> None:
+        """Set the events of a change; those of `finished` too if the job did."""
         self._version += 1
-        waiting, self._changed = list(self._changed.values()), {}
-        if over:
-            waiting, self._over = [*self._over.values(), *waiting], {}
-        if len(waiting) > _FEW:
-            threading.Thread(target=_wake, args=(waiting,), daemon=True).start()
+        events, self._changed = list(self._changed.values()), {}
+        if finished:
+            events, self._finished = [*self._finished.values(), *events], {}
+        if len(events) > _GROUPS_WITHOUT_PAUSE:
+            threading.Thread(target=_set_all, args=(events,), daemon=True).start()
         else:
-            _wake(waiting)
+            _set_all(events)
 
     def job(self) -> Job:
-        """Return the record: whoever comes first after a change reads it for all."""
+        """Return the record. The first subscriber to ask after a change reads it for all."""
         with self._reading:
             if self._read_version < self._version or time.monotonic() - self._read_at > FRESH_S:
                 version = self._version
                 try:
-                    self._found = self._store.job(self._id, self._owner)
+                    self._record = self._store.job(self._id, self._owner)
                 except SentiqError as error:
-                    self._found = error
+                    self._record = error
                 self._read_version, self._read_at = version, time.monotonic()
-            found = self._found
-        if isinstance(found, SentiqError):
-            raise found
-        return found
+            record = self._record
+        if isinstance(record, SentiqError):
+            raise record
+        return record
 
 
-def _wake(waiting: Sequence[threading.Event]) -> None:
-    for number, event in enumerate(waiting):
-        if number >= _FEW:
-            time.sleep(_BREATH_S)
+def _set_all(events: Sequence[threading.Event]) -> None:
+    for number, event in enumerate(events):
+        if number >= _GROUPS_WITHOUT_PAUSE:
+            time.sleep(_PAUSE_S)
         event.set()
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """One of those who wait for a job."""
+class Subscription:
+    """One request that waits for a job."""
 
-    watch: Watch
-    seat: int
+    watch: JobWatch
+    group: int
 
-    @property
-    def turn(self) -> Turn:
-        """What will be set when something happens from now on."""
-        return self.watch.turn(self.seat)
+    def wake_events(self) -> WakeEvents:
+        """Return the events that the next change sets."""
+        return self.watch.wake_events(self.group)
 
     def job(self) -> Job:
-        """Return the record; see `Watch.job`."""
+        """Return the record; see `JobWatch.job`."""
         return self.watch.job()

@@ -41,6 +41,11 @@ class ItemError(StrEnum):
         """What an item with this error is."""
         return _STATUS_OF_ERROR.get(self, ItemStatus.FAILED)
 
+    @property
+    def message(self) -> str:
+        """The error in a sentence, for people."""
+        return _MESSAGES[self]
+
 
 _RETRYABLE = (
     ItemError.INFERENCE_FAILED,
@@ -51,6 +56,17 @@ _RETRYABLE = (
 _STATUS_OF_ERROR = {
     ItemError.DEADLINE_EXCEEDED: ItemStatus.TIMED_OUT,
     ItemError.CANCELED: ItemStatus.CANCELED,
+}
+_MESSAGES = {
+    ItemError.EMPTY_TEXT: "The text is empty.",
+    ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
+    ItemError.INVALID_LINE: "The line is too long, or neither a JSON string nor an object with a text.",
+    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
+    ItemError.INFERENCE_FAILED: "The model could not score this text.",
+    ItemError.WORKER_LOST: "The worker died each time it tried this text.",
+    ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
+    ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
+    ItemError.CANCELED: "The job was canceled before this text was scored.",
 }
 
 

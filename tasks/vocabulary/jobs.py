@@ -35,6 +35,16 @@ class JobError(StrEnum):
 
     UPLOAD_INCOMPLETE = "upload_incomplete"  # the upload ended early: the job is what arrived of it
 
+    @property
+    def message(self) -> str:
+        """The error in a sentence, for people."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    JobError.UPLOAD_INCOMPLETE: "The upload ended early: the job is what had arrived.",
+}
+
 
 class QueueClass(StrEnum):
     """Small jobs do not wait behind large ones."""

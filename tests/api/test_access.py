@@ -242,7 +242,7 @@ def test_keys_outlive_a_redis_that_is_away_for_a_while(settings: Settings) -> No
     api_keys = ApiKeys(store)
     key, token = api_keys.create("x", [])
     assert api_keys.find(token) == key
-    api_keys._asked -= 60
+    api_keys._checked_at -= 60
     store.redis.connection_pool.disconnect()
     store.redis.connection_pool.connection_kwargs["port"] = 1
     assert api_keys.find(token) == key

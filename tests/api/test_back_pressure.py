@@ -1,4 +1,4 @@
-"""What a full service answers, and what it tells of its queues."""
+"""What a full service answers, and what it reports of its backlog."""
 
 from __future__ import annotations
 

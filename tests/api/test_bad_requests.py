@@ -111,6 +111,35 @@ def test_a_bad_page_query_is_refused(http: httpx2.Client, query: str) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"?{name}")
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "detail"),
+    [
+        ("/v1/jobs", "limit=101", "?limit: Input should be less than or equal to 100"),
+        ("/v1/jobs", "limit=1.0", "?limit: Input should be a whole number"),
+        ("/v1/jobs", "state=queued", "?state: no such parameter; known: status, created_after, "),
+        ("/v1/jobs", "created_after=2026-01-31", "?created_after: Input should be a time with an offset"),
+        ("/v1/jobs", "metadata=a&metadata.a=b", "?metadata: Input should be a valid dictionary"),
+        ("/v1/jobs/job_x", "include=all", "?include: Input should be 'results'"),
+        ("/v1/jobs/job_x/events", "a=b", "?a: no such parameter; known: none"),
+        ("/v1/jobs/job_x/results", "follow=1", "?follow: Input should be true or false"),
+        ("/v1/jobs/job_x/results", "limit=1001", "?limit: Input should be less than or equal to 1000"),
+    ],
+)
+def test_a_bad_query_is_told_the_parameter_and_its_limit(
+    http: httpx2.Client, path: str, query: str, detail: str
+) -> None:
+    answer = http.get(f"{path}?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "invalid_value")
+    assert answer.json()["detail"].startswith(detail)
+
+
+def test_a_stream_may_be_as_long_as_an_upload(http: httpx2.Client) -> None:
+    path, lines = "/v1/jobs/job_x/results", {"accept": "application/x-ndjson"}
+    assert http.get(f"{path}?limit=1000000", headers=lines).status_code == 404
+    answer = http.get(f"{path}?limit=1000001", headers=lines)
+    assert (answer.status_code, answer.json()["detail"][-7:]) == (422, "1000000")
+
+
 @pytest.mark.parametrize("query", ["strict=1", "strikt=true"])
 def test_a_typo_in_a_query_is_told(http: httpx2.Client, query: str) -> None:
     assert http.post(f"/v1/jobs?{query}", json={"text": "好"}).status_code == 422

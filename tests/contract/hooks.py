@@ -1,4 +1,4 @@
-"""What the document cannot say in the language of schemas, told to schemathesis."""
+"""Tells schemathesis what JSON schemas cannot express."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-_MOST_CHARS, _MOST_KEY_CHARS = 10_000, 255
+_MAX_CHARS, _MAX_KEY_CHARS = 10_000, 255
 _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypothesis wants them naive
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
 
-# Public as far as the service under test is told; nobody listens there.
+# The service under test allows this address; nothing listens there.
 schemathesis.openapi.format(
     "public-http-url", st.integers(1, 9).map(lambda number: f"http://127.0.0.1:{number}/hook")
 )
@@ -30,13 +30,13 @@ def _lines(_context: Any, value: Any) -> bytes | None:
 
 @schemathesis.hook
 def map_case(_context: Any, case: Any) -> Any:
-    """Make parts of a request fit each other."""
+    """Change a request so that its parts fit each other."""
     query, headers = case.query or {}, case.headers or {}
     if "Idempotency-Key" in headers and _is_key(headers["Idempotency-Key"]):
-        # Used again with another request it is 422, as it should be.
+        # The same key with another request would be answered with 422.
         headers["Idempotency-Key"] = uuid.uuid4().hex
     if case.path == "/v1/jobs" and case.media_type == _JSON:
-        # The terms in the query are those of an upload.
+        # Only an upload has its terms in the query.
         case.query = {name: value for name, value in query.items() if name == "strict"}
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
@@ -45,9 +45,9 @@ def map_case(_context: Any, case: Any) -> Any:
 
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
-    """Leave out what depends on two parts at once: `strict` makes an error of items that else fail alone."""
+    """Skip requests whose validity depends on two parts, like `strict` with texts that cannot be scored."""
     if case.media_type == _NDJSON and not _has_lines(case.body):
-        return False  # whatever bytes come are lines, but for a byte order mark alone
+        return False  # an upload without lines, such as a byte order mark alone, is rejected
     if (case.query or {}).get("strict") != "true":
         return True
     if isinstance(case.body, str):
@@ -65,10 +65,10 @@ def _is_key(value: Any) -> bool:
         isinstance(value, str)
         and value.isascii()
         and value.isprintable()
-        and 0 < len(value) <= _MOST_KEY_CHARS
+        and 0 < len(value) <= _MAX_KEY_CHARS
     )
 
 
 def _is_good(item: Any) -> bool:
     text = item.get("text") if isinstance(item, dict) else None
-    return not isinstance(text, str) or (bool(text.strip()) and len(text) <= _MOST_CHARS)
+    return not isinstance(text, str) or (bool(text.strip()) and len(text) <= _MAX_CHARS)

@@ -1,0 +1,32 @@
+"""Writing responses: JSON bodies, and the headers of every response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response
+from pydantic_core import to_json
+
+from api.http.request import request_id
+
+
+def json_response(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with a JSON body in UTF-8."""
+    return Response(to_json(body), status, headers, content_type="application/json")
+
+
+def register(app: Flask) -> None:
+    """Add the common headers to every response of the app."""
+    app.after_request(_add_headers)
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        del response.headers["Content-Type"]
+    return response

@@ -1,0 +1,41 @@
+"""Why a request cannot become a job. `api.http.problems` maps these errors to HTTP status codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.schemas.problems import FieldError
+from tasks.errors import SentiqError
+
+
+class InvalidRequestError(SentiqError):
+    """Fields of the request are invalid; `errors` names them."""
+
+    code = "invalid_request"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(len(errors))
+        self.errors = errors
+
+    @classmethod
+    def at(cls, pointer: str, code: str, detail: str) -> InvalidRequestError:
+        """Return the error for one field; `pointer` is empty for the body as a whole."""
+        return cls([{"pointer": pointer, "code": code, "detail": detail}])
+
+
+class BodyTooLargeError(SentiqError):
+    """The upload has more bytes than the limit, which is the argument."""
+
+    code = "body_too_large"
+
+
+class InvalidGzipError(SentiqError):
+    """The upload has `Content-Encoding: gzip` and cannot be decompressed."""
+
+    code = "invalid_gzip"
+
+
+class UnsupportedEncodingError(SentiqError):
+    """The upload has another Content-Encoding than gzip."""
+
+    code = "unsupported_encoding"

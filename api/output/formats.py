@@ -1,0 +1,88 @@
+"""Results as a page of JSON, or as a stream of lines or CSV rows with constant memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterator, Sequence
+
+from pydantic_core import to_json
+
+from api.output.readers import HEARTBEAT_S, ItemReader, Walk
+from api.output.serializers import ITEM_COLUMNS, item_row, item_view
+from api.schemas.jobs import ResultsPage
+from tasks.errors import SentiqError
+from tasks.vocabulary.items import ItemResult, ItemStatus
+
+# A page whose filter matches little ends after that many items.
+_MAX_SCANNED_ITEMS = 20_000
+_LINE_BATCH = 64
+
+
+def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> ResultsPage:
+    """Return up to `limit` items of a walk, and the cursor of the next page."""
+    items: list[ItemResult] = []
+    for number, item in enumerate(walk, 1):
+        if status in (None, item.status):
+            items.append(item)
+        if len(items) == limit or number == _MAX_SCANNED_ITEMS:
+            break
+    return {
+        "object": "list",
+        "job_id": walk.job.id,
+        "status": walk.job.status,
+        "data": [item_view(item) for item in items],
+        "complete": walk.cursor is None,
+        "next_cursor": walk.cursor,
+    }
+
+
+def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:
+    """Yield a line for each item, and a last one without which the answer is incomplete."""
+    returned, failure = 0, None
+    try:
+        for batch in _batches(items, limit, status):
+            yield b"".join(to_json(item_view(item)) + b"\n" for item in batch) or b"\n"
+            returned += len(batch)
+        items.refresh()
+        cursor = items.cursor
+    except SentiqError as error:
+        failure, cursor = error.code, None
+    end = {"object": "end", "status": items.job.status, "returned": returned}
+    end |= {"complete": cursor is None and failure is None, "next_cursor": cursor}
+    yield to_json(end | ({"error": failure} if failure else {})) + b"\n"
+
+
+def csv_rows(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:
+    """Yield a header and a row for each item. An error ends the response early, which HTTP clients notice."""
+    yield _csv([ITEM_COLUMNS])
+    for batch in _batches(items, limit, status):
+        yield _csv([item_row(item) for item in batch]) or b"\r\n"
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _batches(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[list[ItemResult]]:
+    """Gather items that come quickly; yield an empty batch as a heartbeat while none come."""
+    batch: list[ItemResult] = []
+    left, written_at = limit, time.monotonic()
+    for item in items:
+        if item is not None and status in (None, item.status):
+            batch.append(item)
+            left = left and left - 1
+        if len(batch) == _LINE_BATCH or left == 0 or (item is None and _is_due(batch, written_at)):
+            yield batch
+            batch, written_at = [], time.monotonic()
+        if left == 0:
+            return
+    if batch:
+        yield batch
+
+
+def _is_due(batch: list[ItemResult], written_at: float) -> bool:
+    return bool(batch) or time.monotonic() - written_at >= HEARTBEAT_S

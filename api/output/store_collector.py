@@ -1,0 +1,172 @@
+"""Metrics for Prometheus, read from the job store, so that every API process exports the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.store.backlog import Backlog, read_backlogs
+from tasks.store.connection import RedisInfo, redis_info
+from tasks.store.counters import Counters
+from tasks.store.deliveries import DeliveryStatus, DueDeliveries, read_due
+from tasks.store.jobs import JobStore
+from tasks.store.workers import live_workers
+from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.jobs import QueueClass
+
+_CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
+    "sentiq_pending_items": ("Items that are waiting or leased", lambda backlog: backlog.items),
+    "sentiq_oldest_seconds": (
+        "Age of the oldest chunk that no worker has leased",
+        lambda backlog: backlog.oldest_s,
+    ),
+    "sentiq_drain_items_per_second": (
+        "Items finished per second; absent while unknown",
+        lambda backlog: backlog.items_per_s,
+    ),
+    "sentiq_wait_seconds": (
+        "Time until the backlog is finished; absent while unknown",
+        lambda backlog: backlog.wait_s,
+    ),
+    "sentiq_accepting": ("Whether one more text would be accepted", lambda backlog: backlog.accepting),
+}
+_REDIS_METRICS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
+    "sentiq_redis_memory_bytes": ("Memory used by Redis", lambda info: info.used_bytes),
+    "sentiq_redis_memory_limit_bytes": (
+        "maxmemory of Redis; 0 means no limit",
+        lambda info: info.limit_bytes,
+    ),
+    "sentiq_redis_persisting": (
+        "Whether Redis writes its append-only file and the last write succeeded",
+        lambda info: info.persisting,
+    ),
+    "sentiq_redis_clients": ("Connections to Redis", lambda info: info.clients),
+}
+_WEBHOOK_METRICS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
+    "sentiq_webhooks_open": (
+        "Deliveries that are neither delivered nor exhausted",
+        lambda due: due.deliveries,
+    ),
+    "sentiq_webhooks_late_seconds": ("How long the earliest delivery is overdue", lambda due: due.late_s),
+}
+_SUMS = {
+    "republished": "Wake-ups that were lost and published again",
+    "lost": "Requests for jobs whose record was lost",
+    "restarted": "Worker children that replaced one that died",
+}
+# All label values are exported from the start: `increase` misses the first event of a new series.
+_REFUSALS = [error.code for error in (QuotaExceededError, ServiceFullError, StoreFullError)]
+_LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
+    "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
+    "refused": (
+        "refused_requests",
+        "reason",
+        "Requests refused until later",
+        [*_REFUSALS, "rate_limited"],
+    ),
+    "items": (
+        "finished_items",
+        "code",
+        "Finished items by outcome or error",
+        ["succeeded", "deleted", *ItemError],
+    ),
+    "attempts": ("attempted_items", "attempts", "Finished items by number of attempts", ["1"]),
+    "requeued": (
+        "requeued_chunks",
+        "reason",
+        "Chunks requeued because a child died or a lease lapsed",
+        ["dead", "lapsed"],
+    ),
+    "webhooks": (
+        "webhook_attempts",
+        "state",
+        "Webhook attempts by the state of the delivery after them",
+        [*DeliveryStatus],
+    ),
+}
+_HISTOGRAMS = {
+    "queue_s": ("queue_seconds", "Time from the arrival of a chunk until a child leased it", [*QueueClass]),
+    "job_s": ("job_seconds", "Time from the arrival of a job until it finished", [*QueueClass]),
+    "forward_s": ("forward_seconds", "Duration of one pass through the model", [""]),
+    "batch_items": ("batch_rows", "Rows in one pass through the model", [""]),
+    "batch_tokens": ("batch_tokens", "Tokens in one pass through the model", [""]),
+}
+
+
+class StoreCollector(Collector):
+    """Exports one reading of the job store. Raises StoreUnavailableError."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._backlogs = read_backlogs(store)
+        self._workers = live_workers(store)
+        self._counters = Counters.read(store)
+        self._due = read_due(store)
+        self._redis = redis_info(store.redis)
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield all metrics."""
+        yield _store_up(up=True)
+        for name, (help_text, read) in _CLASS_METRICS.items():
+            yield _by_class(name, help_text, self._backlogs, read)
+        yield from _gauges(_REDIS_METRICS, self._redis)
+        yield from _gauges(_WEBHOOK_METRICS, self._due)
+        yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
+        for name in ("children", "ready"):
+            value = sum(getattr(worker, name) for worker in self._workers)
+            yield GaugeMetricFamily(f"sentiq_{name}", f"{name.capitalize()} of these workers", value=value)
+        yield from self._sums()
+        yield from self._histograms()
+
+    def _sums(self) -> Iterator[Metric]:
+        for name, help_text in _SUMS.items():
+            yield CounterMetricFamily(f"sentiq_{name}", help_text, value=self._counters.counts.get(name, 0))
+        for counter, (name, label, help_text, always) in _LABELLED.items():
+            family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=[label])
+            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(counter))).items():
+                family.add_metric([value], count)
+            yield family
+
+    def _histograms(self) -> Iterator[Metric]:
+        for histogram, (name, help_text, labels) in _HISTOGRAMS.items():
+            family = HistogramMetricFamily(f"sentiq_{name}", help_text, labels=["class"] if labels[0] else [])
+            for label in labels:
+                buckets, total = self._counters.histogram(histogram, label)
+                bounds = [("+Inf" if bound == math.inf else str(bound), count) for bound, count in buckets]
+                family.add_metric([label] if label else [], bounds, total)
+            yield family
+
+
+class StoreDown(Collector):
+    """Exports only `sentiq_store_up 0`, while Redis is unreachable."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the one metric."""
+        yield _store_up(up=False)
+
+
+def _store_up(*, up: bool) -> Metric:
+    return GaugeMetricFamily(
+        "sentiq_store_up", "Whether Redis answered; at 0 there are no other metrics", value=up
+    )
+
+
+def _gauges(metrics: Mapping[str, tuple[str, Callable[[Any], float]]], source: object) -> Iterator[Metric]:
+    for name, (help_text, read) in metrics.items():
+        yield GaugeMetricFamily(name, help_text, value=read(source))
+
+
+def _by_class(
+    name: str, help_text: str, backlogs: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help_text, labels=["class"])
+    for queue_class, backlog in backlogs.items():
+        value = read(backlog)
+        if value is not None:
+            family.add_metric([queue_class], value)
+    return family

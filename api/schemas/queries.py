@@ -1,0 +1,152 @@
+"""Query parameters: a model checks those of a call, and the OpenAPI document is made from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from api.schemas.request_bodies import Explain, Sentences, TermsIn
+from tasks.settings import Settings
+from tasks.vocabulary.items import ItemStatus
+from tasks.vocabulary.jobs import JobStatus
+from tasks.vocabulary.options import PLAIN
+
+MAX_PAGE_ITEMS = 1000
+_MAX_PAGE_JOBS = 100
+
+
+def _flag(raw: str) -> bool:
+    if raw not in ("true", "false"):
+        raise ValueError("Input should be true or false")
+    return raw == "true"
+
+
+def _digits(raw: str) -> str:
+    if not (raw.isascii() and raw.isdecimal()):
+        raise ValueError("Input should be a whole number")
+    return raw
+
+
+def _time(raw: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(raw)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or not 1970 <= time.year < 9999:  # noqa: PLR2004  a sane calendar
+        raise ValueError("Input should be a time with an offset, like 2026-01-31T08:00:00Z")
+    return time
+
+
+def _within_upload(limit: int, info: ValidationInfo[Settings]) -> int:
+    """Return a limit that is not above that of uploads. The settings are the context of the validation."""
+    highest = info.context.max_upload_items
+    if limit > highest:
+        raise ValueError(f"Input should be less than or equal to {highest}")
+    return limit
+
+
+_FROM_WORD = BeforeValidator(_flag)
+_FLAG_SCHEMA = WithJsonSchema({"enum": ["true", "false"], "type": "string"})
+Flag = Annotated[bool, _FROM_WORD, _FLAG_SCHEMA]
+_FROM_DIGITS = BeforeValidator(_digits)
+AwareTime = Annotated[datetime, BeforeValidator(_time)]
+
+
+class Query(BaseModel):
+    """Base of all queries: unknown parameters are rejected, so a typo is never ignored.
+
+    A field in `nested` is given by its members, as `field.name=value`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    nested: ClassVar[tuple[str, ...]] = ()
+
+
+class NoQuery(Query):
+    """Parameters of a call that has none."""
+
+
+class JobQuery(Query):
+    """Parameters of GET /v1/jobs/{id}."""
+
+    include: Literal["results"] | None = Field(
+        None, description="Add up to 100 results, and the cursor of the rest."
+    )
+
+
+class JobsQuery(Query):
+    """Parameters of GET /v1/jobs."""
+
+    nested: ClassVar[tuple[str, ...]] = ("metadata",)
+
+    status: JobStatus | None = Field(
+        None, description="Only jobs with this status. `metadata.name=value` selects by metadata."
+    )
+    created_after: AwareTime | None = Field(None, description="Only jobs accepted after this time.")
+    created_before: AwareTime | None = Field(None, description="Only jobs accepted before this time.")
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
+        20, description="Most jobs in a page; 20 if left out."
+    )
+    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class ResultsQuery(Query):
+    """Parameters of GET /v1/jobs/{id}/results for a page."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS), _FROM_DIGITS] | None = Field(
+        None, description="Most items in the response; left out, a page has 1,000 and a stream all."
+    )
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")] = Field(
+        "0.0", description="`next_cursor` of the previous page of this job."
+    )
+    status: ItemStatus | None = Field(None, description="Only items with this status.")
+    follow: Flag = Field(default=False, description="Stream items as they finish, until the job is finished.")
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The start of a chunk, and the number of its items to skip."""
+        chunk, skip = self.cursor.split(".")
+        return int(chunk), int(skip)
+
+
+class ResultsStreamQuery(ResultsQuery):
+    """Parameters of the same call for a stream, which may be as long as an upload."""
+
+    limit: Annotated[int, Field(ge=1), _FROM_DIGITS, AfterValidator(_within_upload)] | None = None
+
+
+class SubmitQuery(Query):
+    """Parameters of POST /v1/jobs with a JSON body."""
+
+    strict: Flag = Field(
+        default=False, description="Answer 422 if a text cannot be scored; otherwise only that item fails."
+    )
+
+
+class UploadQuery(TermsIn, SubmitQuery):
+    """Parameters of POST /v1/jobs with lines: the body holds only items, so the terms are here."""
+
+    nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
+
+    sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
+    explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
+
+    @field_validator("webhook", mode="before")
+    @classmethod
+    def _split_events(cls, webhook: Any) -> Any:
+        """Split `webhook.events=a,b`."""
+        if isinstance(webhook, dict) and "events" in webhook:
+            return webhook | {"events": webhook["events"].split(",")}
+        return webhook
