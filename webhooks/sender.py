@@ -13,9 +13,10 @@ from collections import Counter
 
 from tasks.errors import StoreUnavailableError
 from tasks.store import deliveries
-from tasks.store.deliveries import AttemptOutcome, Delivery, DeliveryStatus
+from tasks.store.deliveries import AttemptOutcome, Delivery
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.destinations import AddressRules
+from tasks.vocabulary.webhooks import DeliveryStatus
 from webhooks import message
 from webhooks.post import Poster, Resolve
 from webhooks.secret import signing_secrets

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from api.intake.errors import (
+from api.intake.rejections import (
     BodyTooLargeError,
     InvalidGzipError,
     InvalidRequestError,

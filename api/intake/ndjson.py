@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.intake.errors import BodyTooLargeError, InvalidGzipError, UnsupportedEncodingError
+from api.intake.rejections import BodyTooLargeError, InvalidGzipError, UnsupportedEncodingError
 from api.schemas.request_bodies import ItemIn
 from tasks.settings import Settings
 from tasks.vocabulary.items import Item, ItemError

@@ -6,8 +6,8 @@ import hashlib
 import io
 from collections.abc import Iterator
 
-from api.intake.errors import InvalidRequestError
 from api.intake.ndjson import DecodedBody, lines, read_item
+from api.intake.rejections import InvalidRequestError
 from api.intake.validation import explain
 from api.schemas.problems import FieldError
 from api.schemas.queries import UploadQuery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from api.intake.errors import InvalidRequestError
+from api.intake.rejections import InvalidRequestError
 from api.schemas.problems import FieldError
 from api.schemas.request_bodies import JobIn, PredictBatchIn, PredictIn, TermsIn
 from tasks.settings import Settings

@@ -14,11 +14,12 @@ from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
-from tasks.store.deliveries import DeliveryStatus, DueDeliveries, read_due
+from tasks.store.deliveries import DueDeliveries, read_due
 from tasks.store.jobs import JobStore
 from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.webhooks import DeliveryStatus
 
 _CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
     "sentiq_pending_items": ("Items that are waiting or leased", lambda backlog: backlog.items),

@@ -8,8 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.schemas.types import Count, Time, closed
-from tasks.store.deliveries import DeliveryStatus
-from tasks.vocabulary.webhooks import Event
+from tasks.vocabulary.webhooks import DeliveryStatus, Event
 
 
 @closed

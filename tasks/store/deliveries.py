@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
 from pydantic_core import from_json
 
@@ -16,20 +15,11 @@ from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERIES, job_key, sender_key
 from tasks.vocabulary.jobs import Counts
-from tasks.vocabulary.webhooks import Event
+from tasks.vocabulary.webhooks import DeliveryStatus, Event
 
 # Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
 LEASE_S = 60
 HEARTBEAT_S = 5  # between two reports of a sender, which count for three times as long
-
-
-class DeliveryStatus(StrEnum):
-    """What became of a delivery. All but the first are final."""
-
-    PENDING = "pending"  # an attempt is under way or will be made
-    DELIVERED = "delivered"  # the receiver answered 2xx
-    GONE = "gone"  # the receiver answered 410: it wants no more
-    EXHAUSTED = "exhausted"  # no attempt was answered with 2xx, and there will be no other
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,15 @@ class Event(StrEnum):
     TIMED_OUT = "job.timed_out"
 
 
+class DeliveryStatus(StrEnum):
+    """The state of a delivery. All but the first are final."""
+
+    PENDING = "pending"  # an attempt is under way or will be made
+    DELIVERED = "delivered"  # the receiver answered 2xx
+    GONE = "gone"  # the receiver answered 410: it wants no more
+    EXHAUSTED = "exhausted"  # no attempt was answered with 2xx, and no other will be made
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """Asked for at creation; `url` is normalised, and no part of it names an address that is refused."""

@@ -13,7 +13,7 @@ from tasks.store import deliveries, leases
 from tasks.store.backlog import read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.counters import HISTOGRAMS, Counters, LocalCounters
-from tasks.store.deliveries import AttemptOutcome, DeliveryStatus
+from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 from tasks.store.leases import Lease
@@ -22,7 +22,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
-from tasks.vocabulary.webhooks import Webhook
+from tasks.vocabulary.webhooks import DeliveryStatus, Webhook
 from tests.conftest import eventually
 
 BULK = QueueClass.BULK

@@ -4,11 +4,11 @@ import pytest
 
 from tasks.store import cancel as cancellation
 from tasks.store import deliveries
-from tasks.store.deliveries import AttemptOutcome, DeliveryStatus
+from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERIES, job_key
 from tasks.store.retry import retry_terms
-from tasks.vocabulary.webhooks import Event, Webhook
+from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
 from tests.webhooks.jobs import BAD, GOOD, end, ended, record
 
 URL = "https://example.com/hook"

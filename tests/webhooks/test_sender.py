@@ -17,9 +17,10 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from local.processes import ROOT
 from tasks.store import deliveries
-from tasks.store.deliveries import DeliveryLog, DeliveryStatus
+from tasks.store.deliveries import DeliveryLog
 from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERIES
+from tasks.vocabulary.webhooks import DeliveryStatus
 from tests.conftest import eventually
 from tests.webhooks.conftest import StartSender
 from tests.webhooks.jobs import ended
