@@ -1,4 +1,4 @@
-"""One tree of errors. `code` is public and stable; HTTP numbers belong to `api`."""
+"""One tree of errors. `code` is public and stable; HTTP status codes belong to `api/http/problems.py`."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ class ConfigurationError(SentiqError):
 
 
 class StoreUnavailableError(SentiqError):
-    """Redis did not answer in time, or refused to write: nothing is known and nothing was promised."""
+    """Redis did not answer in time, or refused to write. Nothing is known, and nothing was promised."""
 
     code = "store_unavailable"
 
 
 class JobNotFoundError(SentiqError):
-    """This service never minted that id."""
+    """This service never issued that id."""
 
     code = "job_not_found"
 
 
 class JobExpiredError(SentiqError):
-    """The job existed; its results were kept as long as promised and are gone."""
+    """The job existed; the lifetime of its results has ended."""
 
     code = "job_expired"
 
 
 class JobDeletedError(SentiqError):
-    """The job existed; its owner had it erased."""
+    """The job existed; its owner deleted it."""
 
     code = "job_deleted"
 
 
 class JobLostError(SentiqError):
-    """The job was accepted and its record should still be there, but is not."""
+    """The job was accepted, and its record is gone before its time."""
 
     code = "job_lost"
 
 
 class JobNotFinishedError(SentiqError):
-    """What is asked for makes sense only once the job is over."""
+    """The request makes sense only for a finished job."""
 
     code = "job_not_finished"
 
 
 class UploadIncompleteError(SentiqError):
-    """The connection ended before the body did: the job, if any, is what arrived."""
+    """The connection ended before the body did. The job, if any, holds what arrived."""
 
     code = "upload_incomplete"
 
 
 class UploadClosedError(SentiqError):
-    """The job was canceled, deleted or overdue before all of its texts had come in."""
+    """The job was canceled, deleted or overdue before all of its texts had arrived."""
 
     code = "job_closed"
 
 
 class NothingToRetryError(SentiqError):
-    """No item of the job failed for a reason that another try could change."""
+    """No item of the job failed for a reason that a retry could change."""
 
     code = "nothing_to_retry"
 
@@ -82,7 +82,7 @@ class IdempotencyKeyReusedError(SentiqError):
 
 
 class RefusedError(SentiqError):
-    """There is no room for more now; there should be in `retry_after_s` seconds."""
+    """There is no room for more now; in `retry_after_s` seconds there should be."""
 
     def __init__(self, about: str, retry_after_s: float) -> None:
         super().__init__(about)
@@ -90,30 +90,30 @@ class RefusedError(SentiqError):
 
 
 class QuotaExceededError(RefusedError):
-    """The owner has as many open items as one may have."""
+    """The owner has as many open items as the quota allows."""
 
     code = "quota_exceeded"
 
 
 class ServiceFullError(RefusedError):
-    """More than its class can do in its target wait is waiting already."""
+    """What waits already takes the target wait of its class."""
 
     code = "service_full"
 
 
 class StoreFullError(RefusedError):
-    """Redis has little memory left, and results of accepted jobs need that."""
+    """Redis has little memory left, and results of accepted jobs need it."""
 
     code = "store_full"
 
 
 class LeaseCanceledError(SentiqError):
-    """All that is leased belongs to jobs that were canceled: nobody wants the verdicts."""
+    """All leased chunks belong to canceled jobs: nobody wants the verdicts."""
 
     code = "lease_canceled"
 
 
 class LeaseLostError(SentiqError):
-    """Another child may own the chunks by now: stop, nothing that follows would be written."""
+    """The lease has ended, and another child may hold the chunks: outcomes would not be written."""
 
     code = "lease_lost"

@@ -1,7 +1,7 @@
-"""The Celery app of either side: same queues, JSON only, every wait finite, no result backend.
+"""The Celery app of both sides: the same queues, JSON only, finite timeouts, no result backend.
 
-Celery carries the work; the job store keeps the promise. So there is no result backend anywhere: nothing to
-subscribe to in the API, nothing that can turn a scored text into a failure because a result was not stored.
+Celery carries wake-ups; the job store keeps jobs and results. A result backend would make the API subscribe
+for each task, and could turn a scored text into a failure because its result was not stored.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
     "health_check_interval": 5,
-    # Longer than a task may take; a message that comes back after all finds its chunk done.
+    # Longer than a task may take. A wake-up that is redelivered all the same finds nothing to lease.
     "visibility_timeout": 180,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "unacked_mutex_expire": 30,
-    # Another Celery app on the same Redis would otherwise restore our messages, and we theirs.
+    # Names of our own: another Celery app on this Redis would restore our messages, and we its.
     "unacked_key": UNACKED,
     "unacked_index_key": UNACKED + "_index",
     "unacked_mutex_key": UNACKED + "_mutex",
-    # Interactive before bulk, always: queues are declared in this order.
+    # Interactive before bulk: the queues are declared in this order.
     "queue_order_strategy": "priority",
 }
 
 
 def build_celery(settings: Settings) -> Celery:
-    """Return the app that publishes and consumes; it knows the queues and no task."""
+    """Return the app that publishes and consumes wake-ups; it knows the queues and no task."""
     app = Celery("sentiq", set_as_current=False)
     app.conf.update(
         broker_url=settings.redis_url.get_secret_value(),
@@ -63,7 +63,7 @@ def build_celery(settings: Settings) -> Celery:
 
 
 def build_publisher(settings: Settings) -> Celery:
-    """Return the app of a program that only publishes and has somebody waiting: it gives up early."""
+    """Return the app of a program that only publishes while a caller waits: it gives up early."""
     app = build_celery(settings)
     app.conf.update(
         broker_transport_options={**_TRANSPORT_OPTIONS, "socket_timeout": 1.5, "socket_connect_timeout": 1},

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with one hole mended.
+"""Kombu's Redis transport with one fix.
 
 After a hard restart of Redis, Celery 5.7 closes the connection and then acks or restores on the old channel,
 which builds a client from a connection that is gone: an AttributeError, which nobody takes for a connection

@@ -30,8 +30,8 @@ _KEEPALIVE = {
 def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     """Return a client that repeats a broken command up to `patience` times.
 
-    One repetition mends a pooled connection that Redis closed. Only programs with nobody waiting may have
-    more patience: a timeout counts against it too.
+    One repetition replaces a pooled connection that Redis had closed. Only programs that nobody waits for may
+    have more patience: then timeouts are repeated too.
     """
     pool = redis.BlockingConnectionPool.from_url(
         settings.redis_url.get_secret_value(),
@@ -49,7 +49,7 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
 
 @dataclass(frozen=True, slots=True)
 class RedisInfo:
-    """How a Redis is; `limit_bytes` 0 is no limit."""
+    """The state of a Redis server. `limit_bytes` 0 means no limit."""
 
     used_bytes: int
     limit_bytes: int
@@ -58,11 +58,11 @@ class RedisInfo:
 
 
 def redis_info(client: Any) -> RedisInfo:
-    """Read how a Redis is."""
+    """Read the state of a Redis server."""
     with store_errors():
-        found: dict[str, Any] = client.info()
-    persisting = bool(found["aof_enabled"]) and found["aof_last_write_status"] == "ok"
-    return RedisInfo(found["used_memory"], found["maxmemory"], persisting, found["connected_clients"])
+        info: dict[str, Any] = client.info()
+    persisting = bool(info["aof_enabled"]) and info["aof_last_write_status"] == "ok"
+    return RedisInfo(info["used_memory"], info["maxmemory"], persisting, info["connected_clients"])
 
 
 def _broken(patience: int) -> tuple[type[Exception], ...]:
@@ -72,7 +72,7 @@ def _broken(patience: int) -> tuple[type[Exception], ...]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what Redis says into the one error callers act upon: try again later."""
+    """Raise StoreUnavailableError for any error of Redis or its connection: callers try again later."""
     try:
         yield
     except (redis.RedisError, OSError) as error:

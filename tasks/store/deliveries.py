@@ -19,12 +19,12 @@ from tasks.vocabulary.webhooks import DeliveryStatus, Event
 
 # Longer than the longest attempt may take; `webhook_timeout_s` is held below it.
 LEASE_S = 60
-HEARTBEAT_S = 5  # between two reports of a sender, which count for three times as long
+HEARTBEAT_S = 5  # between two heartbeats of a sender; one counts three times as long
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One leased attempt to tell a job's end. `attempt` counts from 1 and fences off a late outcome."""
+    """One leased attempt at a delivery. `attempt` counts from 1 and shuts out outcomes of earlier ones."""
 
     job_id: str
     attempt: int
@@ -37,13 +37,13 @@ class Delivery:
 
     @property
     def message_id(self) -> str:
-        """The same for each attempt: a job ends once, so it tells by itself what was seen before."""
+        """Return the message id, the same at each attempt, by which a receiver knows a repetition."""
         return "msg_" + self.job_id.removeprefix("job_")
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """What came of an attempt: the receiver's status code, or why there was none."""
+    """The outcome of an attempt: the receiver's status code, or why there was none."""
 
     status_code: int | None = None
     error: str | None = None
@@ -62,7 +62,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLog:
-    """A delivery as whoever reads the job sees it. `next_ms` is when the next attempt is due, if any."""
+    """A delivery with its attempts. `next_ms`: when the next attempt is due, if any."""
 
     message_id: str
     event: Event

@@ -1,4 +1,4 @@
-"""Which hosts and addresses a webhook may go to: the public ones, and what the operator lists."""
+"""Hosts and addresses that a webhook may go to: public ones, and those the operator lists."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Names that mean this machine or this network wherever they are resolved.
+# Names of this machine or this network, wherever they are resolved.
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
-# What `is_global` lets pass: IETF protocols (Oracle's metadata), 6to4 relays, Azure's metadata.
+# Not public, though `is_global` says so: IETF protocols (Oracle's metadata), 6to4 relays, Azure's metadata.
 _REFUSED_V4 = [ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")]
-# Everything outside is mapped, translated, local or unassigned; 6to4 and Teredo carry an IPv4 address inside.
+# Addresses outside of it are mapped, translated, local or unassigned. 6to4 and Teredo hide an IPv4 address.
 _PUBLIC_V6 = ip_network("2000::/3")
 _REFUSED_V6 = [ip_network(net) for net in ("2002::/16", "2001::/32")]
 
 
 class AddressRules:
-    """The rules of a deployment. `allowed` are host names, addresses and networks beside the public ones."""
+    """The rules of a deployment. `allowed`: host names, addresses and networks beside the public ones."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self._hosts: set[str] = set()
@@ -31,7 +31,7 @@ class AddressRules:
                 self._networks.append(network)
 
     def allow_host(self, host: str) -> bool:
-        """Tell by a URL's host alone, unresolved, whether it may be one to deliver to."""
+        """Return whether a URL's host, not resolved yet, may receive webhooks."""
         host = _bare(host)
         address = _address(host)
         if address is not None:
@@ -40,7 +40,7 @@ class AddressRules:
         return host in self._hosts or not local
 
     def allow_address(self, host: str, address: Address) -> bool:
-        """Tell whether to connect to an address that a host has."""
+        """Return whether deliveries to a host may connect to this address of it."""
         listed = _bare(host) in self._hosts or any(address in network for network in self._networks)
         return listed or _is_public(address)
 

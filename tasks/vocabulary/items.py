@@ -1,4 +1,4 @@
-"""One text and what became of it."""
+"""One text and its outcome."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 
 class ItemStatus(StrEnum):
-    """What became of one text."""
+    """How an item ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -19,31 +19,31 @@ class ItemStatus(StrEnum):
 
 
 class ItemError(StrEnum):
-    """Why an item has no verdict: stable public codes."""
+    """Why an item has no verdict. The codes are public and stable."""
 
     EMPTY_TEXT = "empty_text"
     TEXT_TOO_LONG = "text_too_long"
     INVALID_LINE = "invalid_line"  # of an upload: no JSON, or not an item
     INVALID_ENCODING = "invalid_encoding"  # of an upload: not UTF-8
     INFERENCE_FAILED = "inference_failed"
-    WORKER_LOST = "worker_lost"  # each time its child died
-    ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # the last time its child lived on but never answered
+    WORKER_LOST = "worker_lost"  # its child died at each attempt
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # its last child lived on, but did not answer in time
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELED = "canceled"
 
     @property
     def retryable(self) -> bool:
-        """Whether another try could end otherwise: the text is kept for it."""
+        """Return whether a retry could end otherwise; the text is kept for one."""
         return self in _RETRYABLE
 
     @property
     def status(self) -> ItemStatus:
-        """What an item with this error is."""
+        """Return the status of an item with this error."""
         return _STATUS_OF_ERROR.get(self, ItemStatus.FAILED)
 
     @property
     def message(self) -> str:
-        """The error in a sentence, for people."""
+        """Return the error in a sentence, for people."""
         return _MESSAGES[self]
 
 
@@ -71,9 +71,9 @@ _MESSAGES = {
 
 
 class Item(NamedTuple):
-    """One text as submitted; `error` is set, and the text dropped, when it cannot be scored.
+    """One text as submitted. When it cannot be scored, `error` says why and `text` is empty.
 
-    A tuple, since a million of them are made for the largest job.
+    A tuple, because the largest job has a million of them.
     """
 
     text: str
@@ -83,7 +83,7 @@ class Item(NamedTuple):
 
     @classmethod
     def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:
-        """Keep a text that can be scored; of any other keep only why not and its length in code points."""
+        """Return the item for a text; one that cannot be scored keeps its length and the reason."""
         if len(text) > max_chars:
             return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
         if not text.strip():
@@ -107,7 +107,7 @@ class ItemResult:
 
     @property
     def status(self) -> ItemStatus:
-        """Whether there is a verdict, and if not, what kept it from having one."""
+        """Return how the item ended."""
         if isinstance(self.outcome, Verdict):
             return ItemStatus.SUCCEEDED
         return self.outcome.status if isinstance(self.outcome, ItemError) else ItemStatus.FAILED

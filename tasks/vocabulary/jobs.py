@@ -1,4 +1,4 @@
-"""The vocabulary of a job: states, counts, terms."""
+"""A job: its states, counts, terms and record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.vocabulary.webhooks import Webhook
 
 
 class JobStatus(StrEnum):
-    """What a job as a whole is doing. Terminal states are final."""
+    """The state of a job. Terminal states are final."""
 
     QUEUED = "queued"  # recorded; no child has leased any of it
     RUNNING = "running"  # at least one chunk was leased
@@ -26,14 +26,14 @@ class JobStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing about the job will change any more."""
+        """Return whether the job is finished: nothing about it changes any more."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELING)
 
 
 class JobError(StrEnum):
-    """What a job as a whole has to tell beside the outcomes of its items."""
+    """What went wrong with a job as a whole, beside the outcomes of its items."""
 
-    UPLOAD_INCOMPLETE = "upload_incomplete"  # the upload ended early: the job is what arrived of it
+    UPLOAD_INCOMPLETE = "upload_incomplete"  # the upload ended early: the job holds what arrived
 
     @property
     def message(self) -> str:
@@ -47,7 +47,7 @@ _MESSAGES = {
 
 
 class QueueClass(StrEnum):
-    """Small jobs do not wait behind large ones."""
+    """Small jobs are interactive, so that they do not wait behind large ones."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
@@ -60,7 +60,7 @@ class QueueClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many items are where; `pending` is what is left."""
+    """Items of a job by outcome."""
 
     total: int
     succeeded: int = 0
@@ -70,13 +70,13 @@ class Counts:
 
     @property
     def pending(self) -> int:
-        """Items without an outcome yet."""
+        """Return the items without an outcome yet."""
         return self.total - self.succeeded - self.failed - self.timed_out - self.canceled
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a job is submitted under beside its texts; None stands for the service's own value."""
+    """What a job is submitted with beside its texts. None stands for the default of the service."""
 
     options: Options = PLAIN
     queue_class: QueueClass | None = None
@@ -89,7 +89,7 @@ class Terms:
     webhook: Webhook | None = None
 
     def encode(self) -> dict[str, bytes]:
-        """Write the fields that a record keeps as they are; only what differs from the defaults."""
+        """Return the fields that a record keeps as they are: only those that differ from the defaults."""
         fields = {
             "options": to_json(self.options.encode()) if self.options != PLAIN else b"",
             "metadata": to_json(self.metadata) if self.metadata else b"",
@@ -132,12 +132,12 @@ class Job:
     expires_ms: int | None = None
     model: dict[str, str] | None = None
     uploading: bool = False
-    ticket: int | None = None  # how many items of its class have to leave before its own
+    ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
     error: JobError | None = None
 
     @property
     def options(self) -> Options:
-        """What it asks of its texts."""
+        """Return what it asks of its texts."""
         return self.terms.options
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a job asks of its texts beyond the plain verdict, how it is written down and what it costs."""
+"""What a job asks of its texts beyond the plain verdict, and what that costs."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-# A text has so many at most: what lies beyond is read together with its neighbours.
+# Most sentences and clauses of a text: those beyond are joined with their neighbours.
 MAX_SENTENCES = 128
 MAX_CLAUSES = 32
 
-_CLAUSE_CHARS = 10  # a clause has about so many code points
-_READ_CHARS = 512  # and no pack reads more than about so many at once
+_CLAUSE_CHARS = 10  # the usual length of a clause, in code points
+_READ_CHARS = 512  # about the most that a pack reads at once
 
 
 class OnLongText(StrEnum):
-    """What becomes of a text with more tokens than the pack reads at once."""
+    """How a text is read that has more tokens than the pack reads at once."""
 
-    TRUNCATE = "truncate"  # its beginning is read, and the verdict says so
-    WINDOW = "window"  # all of it is read, in windows that overlap
-    REJECT = "reject"  # it fails as text_too_long
+    TRUNCATE = "truncate"  # only the beginning, and the verdict says so
+    WINDOW = "window"  # all of it, in windows that overlap
+    REJECT = "reject"  # not at all: it fails as text_too_long
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The same for all texts of a job."""
+    """The options of a job, the same for all of its texts."""
 
     on_long_text: OnLongText = OnLongText.TRUNCATE
     sentences: bool = False
     explain: bool = False
 
     def encode(self) -> dict[str, Any]:
-        """Write only what differs from the defaults: plain jobs cost nothing."""
+        """Return only what differs from the defaults, so that plain jobs cost nothing."""
         return {name: value for name, value in asdict(self).items() if value != getattr(PLAIN, name)}
 
     @classmethod
@@ -43,11 +43,11 @@ class Options:
 
     @property
     def detailed(self) -> bool:
-        """Whether parts of a text are told of."""
+        """Return whether verdicts cover parts of the text too."""
         return self.sentences or self.explain
 
     def cost(self, chars: int) -> int:
-        """How many code points the model reads, about, to answer for a text of so many."""
+        """Return about how many code points the model reads for a text of `chars` code points."""
         clauses = min(MAX_CLAUSES, 1 + chars // _CLAUSE_CHARS)
         repeated = clauses * min(chars, _READ_CHARS) if self.explain else 0
         return chars * (2 if self.sentences else 1) + repeated

@@ -1,4 +1,4 @@
-"""What the model says about a text."""
+"""Verdicts: what the model says about a text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the model says about one text. Tokens are counted with the special ones.
+    """What the model says about one text. Counts of tokens include the special ones.
 
-    It read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked for.
-    `cached` tells that nothing was computed for it: an earlier text had the same tokens.
+    The model read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked
+    for. `cached`: nothing was computed, because an earlier text had the same tokens.
     """
 
     positive_prob: float
@@ -25,33 +25,33 @@ class Verdict:
 
     @property
     def truncated(self) -> bool:
-        """Whether a part of the text was not read."""
+        """Return whether a part of the text was not read."""
         return self.tokens < self.text_tokens
 
     @property
     def label(self) -> Literal["positive", "negative"]:
-        """`positive` or `negative`; an exact tie is positive."""
+        """Return the label; an exact tie is positive."""
         return "positive" if self.positive_prob >= 0.5 else "negative"  # noqa: PLR2004  the midpoint
 
     @property
     def negative_prob(self) -> float:
-        """Probability of `negative`."""
+        """Return the probability of `negative`."""
         return 1 - self.positive_prob
 
     @property
     def confidence(self) -> float:
-        """Probability of the label."""
+        """Return the probability of the label."""
         return max(self.positive_prob, self.negative_prob)
 
     @property
     def score(self) -> float:
-        """From -1, surely negative, to 1, surely positive."""
+        """Return the score from -1 (surely negative) to 1 (surely positive)."""
         return self.positive_prob - self.negative_prob
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence with its own verdict: code points `start` to `end` of the text as submitted."""
+    """A sentence with its own verdict: the code points [start, end) of the text as submitted."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """How much a clause pulls the score, above zero towards positive; a text's weights are 1 together."""
+    """The pull of a clause on the score, positive above 0; absolute weights of a text add up to 1."""
 
     start: int
     end: int
@@ -69,7 +69,7 @@ class Highlight:
 
 @dataclass(frozen=True, slots=True)
 class TooManyTokens:
-    """Why a text has no verdict whose job rejects long ones: `text_too_long`, with the numbers."""
+    """The outcome `text_too_long`, with the numbers: the job rejects texts with more tokens than the limit."""
 
     tokens: int
     limit: int

@@ -1,4 +1,4 @@
-"""What a job's webhook is: where it goes, and for which events."""
+"""Webhooks of a job: where deliveries go, for which events, and how they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 
 class Event(StrEnum):
-    """How a job can end: `job.` and its terminal status."""
+    """The end of a job: `job.` and its terminal status."""
 
     SUCCEEDED = "job.succeeded"
     PARTIAL = "job.partial"
@@ -31,14 +31,14 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Asked for at creation; `url` is normalised, and no part of it names an address that is refused."""
+    """A receiver given when the job was created. `url` is normalised and names no refused address."""
 
     url: str
     host: str
     events: Sequence[Event] = tuple(Event)
 
     def encode(self) -> bytes:
-        """Write what the script that ends the job reads."""
+        """Return what the script that finishes the job reads."""
         return to_json(self)
 
     @classmethod
