@@ -26,7 +26,7 @@ from tasks.store.scripts import Scripts
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.items import ItemResult
-from tasks.vocabulary.jobs import Counts, Job, JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import Job, QueueClass, Terms
 
 _DAY_MS = 86_400_000
 MISSING_REASON: dict[bytes, type[SentiqError]] = {
@@ -96,32 +96,19 @@ class JobStore:
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
-        total = sum(len(chunk.items) for chunk in chunks)
         payloads = [encode_chunk(chunk) for chunk in chunks]
-        args = self._creation(job_id, terms, chunks, payloads) | {
-            "total": total,
-            "idle_timeout_ms": idle_timeout_ms,
-        }
+        args = self._creation(job_id, terms, chunks, payloads)
         if key:
-            key_ttl_ms = idle_timeout_ms or REMEMBERED_MS
-            args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": key_ttl_ms}
-        answer = self.run("create_job", args, payloads)
+            ttl_ms = idle_timeout_ms or REMEMBERED_MS
+            args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
+        answer = self.run("create_job", args | {"idle_timeout_ms": idle_timeout_ms}, payloads)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings)
-        return Job(
-            id=job_id,
-            status=JobStatus.QUEUED,
-            queue_class=_class_of(terms),
-            counts=Counts(total),
-            created_ms=now,
-            deadline_ms=now + args["deadline_ms"],
-            terms=terms,
-            uploading=idle_timeout_ms is not None,
-            ticket=ticket,
-        )
+        job = Job.recorded(job_id, terms, args["total"], now)
+        return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -192,6 +179,7 @@ class JobStore:
             "job_id": job_id,
             "class": terms.queue_class,
             "owner": terms.owner,
+            "total": sum(len(chunk.items) for chunk in chunks),
             "cost": sum(ref.cost for ref in refs),
             "deadline_ms": deadline_ms,
             "ttl_ms": ttl_ms,

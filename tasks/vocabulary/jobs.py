@@ -141,6 +141,19 @@ class Job:
         return self.terms.options
 
     @classmethod
+    def recorded(cls, job_id: str, terms: Terms, total: int, now_ms: int) -> Job:
+        """Return a job as it is recorded; its terms have a class and a deadline."""
+        return cls(
+            id=job_id,
+            status=JobStatus.QUEUED,
+            queue_class=terms.queue_class or QueueClass.BULK,
+            counts=Counts(total),
+            created_ms=now_ms,
+            deadline_ms=now_ms + 1000 * (terms.deadline_s or 0),
+            terms=terms,
+        )
+
+    @classmethod
     def decode(cls, job_id: str, raw: Mapping[bytes, bytes]) -> Job:
         """Read a record as Redis holds it."""
 

@@ -69,7 +69,7 @@ class Highlight:
 
 @dataclass(frozen=True, slots=True)
 class TooManyTokens:
-    """The outcome `text_too_long`, with the numbers: the job rejects texts with more tokens than the limit."""
+    """The outcome `text_too_long` with its numbers: the job rejects texts of more tokens than the limit."""
 
     tokens: int
     limit: int

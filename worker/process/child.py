@@ -1,21 +1,14 @@
-"""What a prefork child does: load one model, lease chunks, score them, write the outcomes."""
+"""What a prefork child does: lease chunks, score them, write the outcomes."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from billiard import current_process
-
 from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
-from tasks.settings import Settings
 from tasks.store.counters import LocalCounters
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder, Lease, finish, lease, renew
@@ -24,11 +17,6 @@ from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import Verdict
-from worker.packs.pack import load_pack
-from worker.process.cpu import CpuBudget
-from worker.process.fork_state import LoadFailures, ReadyChildren
-from worker.process.parent import model_of
-from worker.process.shared_weights import SharedBlocks
 from worker.scoring.question import Question
 
 if TYPE_CHECKING:
@@ -36,86 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Nobody waits for a child, and a scored text is worth more than a quick error.
-_STORE_PATIENCE = 15
 # Often enough that a cancel need not wait for the longest lease.
 _RENEW_S = 0.5
-_PR_SET_PDEATHSIG = 1
-
-
-class ChildStarter:
-    """Loads the model in each child after its fork, and passes it the wake-ups."""
-
-    _child: Child
-    _weights: SharedBlocks
-
-    def __init__(  # noqa: PLR0913  the wiring passes each of them once
-        self,
-        settings: Settings,
-        *,
-        budget: CpuBudget,
-        concurrency: int,
-        worker: str,
-        failures: LoadFailures,
-        ready: ReadyChildren,
-    ) -> None:
-        self._settings = settings
-        self._budget = budget
-        self._concurrency = concurrency
-        self._threads = max(1, budget.count // concurrency)
-        self._worker = worker
-        self._failures = failures
-        self._ready = ready
-
-    def prepare(self) -> None:
-        """Make what the children share; the parent calls this before it forks."""
-        self._weights = SharedBlocks(enabled=self._settings.shared_weights)
-
-    def start(self) -> None:
-        """Load the model; Celery would swallow an error here and leave a child that fails every job."""
-        _die_with_parent()
-        slot = current_process().index
-        self._ready.begin(slot)
-        started = time.monotonic()
-        try:
-            self._child = self._load(slot)
-        except Exception as error:
-            known = isinstance(error, SentiqError)
-            logger.critical("a child cannot load the model: %s", error, exc_info=not known)
-            self._failures.add(str(error))
-            sys.exit(os.EX_SOFTWARE)
-        self._failures.clear()
-        self._ready.add(slot)
-        logger.info("child ready after %.2f s", time.monotonic() - started)
-
-    def work(self, queue_class: QueueClass) -> None:
-        """Have the child of this process answer a wake-up."""
-        self._child.work(queue_class)
-
-    def _load(self, slot: int) -> Child:
-        # Not at the top: the parent must run nothing of these before it forks.
-        from worker.engines.factory import build_engine  # noqa: PLC0415
-        from worker.engines.metered import MeteredEngine  # noqa: PLC0415
-        from worker.scoring.classifier import Classifier  # noqa: PLC0415
-
-        settings = self._settings
-        # A forward that moves between cores loses its caches.
-        os.sched_setaffinity(0, self._budget.of_child(slot, self._threads))
-        pack = load_pack(settings.pack)
-        with self._weights.shared():
-            engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
-        counters = LocalCounters()
-        classifier = Classifier(
-            pack,
-            MeteredEngine(engine, counters),
-            batch_tokens=settings.batch_tokens or engine.batch_tokens,
-            cache_rows=settings.cache_rows,
-        )
-        classifier.warm_up()
-        counters.take()
-        store = JobStore.connect(settings, patience=_STORE_PATIENCE)
-        holder = Holder(self._worker, os.getpid(), self._concurrency)
-        return Child(classifier, store, holder, model_of(pack, settings), counters)
 
 
 class Child:
@@ -241,9 +151,3 @@ def _log(held: Lease, seconds: float) -> None:
     jobs = ",".join(dict.fromkeys(ref.job_id for ref in held.refs))
     requests = ",".join(dict.fromkeys(leased.request_id for leased in held.chunks if leased.request_id))
     logger.info("scored %d items of %s in %.3f s (requests %s)", items, jobs, seconds, requests)
-
-
-def _die_with_parent() -> None:
-    """Have Linux kill this child when its parent is killed: its wake-ups would never be acknowledged."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

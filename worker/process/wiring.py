@@ -12,7 +12,7 @@ from celery.signals import after_setup_logger, worker_init, worker_process_init
 from tasks import score
 from tasks.broker.celery_app import build_celery
 from tasks.settings import Settings
-from worker.process.child import ChildStarter
+from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
 from worker.process.fork_state import LoadFailures, ReadyChildren
 from worker.process.parent import Parent, add_upkeep
