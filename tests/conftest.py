@@ -24,6 +24,9 @@ from tasks.store.jobs import JobStore
 
 T = TypeVar("T")
 
+# Without VNNI a processor adds int8 products in 16 bits, which saturate: probabilities then differ a little.
+INT8_TOLERANCE = 0.0 if "vnni" in Path("/proc/cpuinfo").read_text("utf-8") else 0.03
+
 
 def eventually(look: Callable[[], T], *, within_s: float = 30) -> T:
     """Look again and again until what is seen is true; fail with what was seen last."""

@@ -20,7 +20,8 @@ from worker.scoring.classifier import Classifier
 _MAX_GROWTH = (
     1.3  # since the warm-up: a processor without VNNI needs larger kernels for each shape, and more than this
 )
-_MAX_LATER_GROWTH = 1.1  # in the second half, when every shape has been met: anything more is a leak
+# In the second half, when every shape has been met: anything more is a leak.
+_MAX_LATER_GROWTH = 1.1
 _MIB = 2**20
 _TABLE_ROWS = 20
 _SAMPLE_EVERY = 25  # batches

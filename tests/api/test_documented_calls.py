@@ -10,12 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from local.processes import ROOT
+from tests.conftest import INT8_TOLERANCE
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")
 CALL = re.compile(r"```sh\n(curl .*?)\n```\n```\w* ?(\d+)\n(.*?)```", re.DOTALL)
 ANYTHING = "…"
+ROW = re.compile(r"index,|\d+,")  # of CSV
 
 
 @dataclass
@@ -61,16 +64,20 @@ def alike(printed: Any, real: Any) -> bool:
         return same and all(map(alike, first, real))
     if isinstance(printed, str) and isinstance(real, str):
         return re.fullmatch(".*".join(map(re.escape, printed.split(ANYTHING))), real) is not None
+    if isinstance(printed, float) and isinstance(real, float):
+        return printed == pytest.approx(real, abs=2 * INT8_TOLERANCE, rel=0)
     return bool(printed == real)
 
 
 def read(text: str) -> Any:
-    """JSON, or the lines of anything else, each read by itself."""
+    """JSON, or the lines of anything else, each read by itself, rows of CSV cell by cell."""
     try:
         return json.loads(text)
     except ValueError:
         lines = text.strip().splitlines()
-        return text.strip() if len(lines) <= 1 else [read(line) for line in lines]
+        if len(lines) > 1:
+            return [read(line) for line in lines]
+        return [read(cell) for cell in text.split(",")] if ROW.match(text) else text.strip()
 
 
 def test_answers_are_those_that_are_printed(http: httpx2.Client) -> None:

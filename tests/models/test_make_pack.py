@@ -13,6 +13,7 @@ pytest.importorskip("nncf")
 
 from safetensors.torch import save_file  # noqa: E402
 
+from tests.conftest import INT8_TOLERANCE  # noqa: E402
 from tests.models.sources import CONFIG, SHAPE, TEXTS, set_json, weights, write_source  # noqa: E402
 from worker.engines.factory import build_engine  # noqa: E402
 from worker.packing.__main__ import main  # noqa: E402
@@ -44,7 +45,7 @@ def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
     assert loaded.precision == "int8"
     assert "int8 agrees with fp32 on" in loaded.reason
     assert loaded.measured["texts"] == len(TEXTS)
-    assert loaded.measured["max_probability_drift"] < 0.05
+    assert loaded.measured["max_probability_drift"] < 0.05 + INT8_TOLERANCE
     assert loaded.measured["batch_invariant"] is True
     assert loaded.measured["int8_bytes"] == sum(
         loaded.path(name).stat().st_size for name in ("model.xml", "model.bin")
