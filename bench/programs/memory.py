@@ -17,9 +17,8 @@ from worker.packs.pack import Pack, load_pack
 from worker.process.shared_weights import SharedBlocks
 from worker.scoring.classifier import Classifier
 
-_MAX_GROWTH = (
-    1.3  # since the warm-up: a processor without VNNI needs larger kernels for each shape, and more than this
-)
+# Since the warm-up. A processor without VNNI needs larger kernels for each shape, and more than this.
+_MAX_GROWTH = 1.3
 # In the second half, when every shape has been met: anything more is a leak.
 _MAX_LATER_GROWTH = 1.1
 _MIB = 2**20
