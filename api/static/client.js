@@ -1,4 +1,4 @@
-// Talks to the service: one call, and the life of a job from its first answer to its results. Knows no page.
+// Calls the API: submits a job, polls it and reads its results. Knows nothing of the page.
 
 const INLINE_RESULTS = 100; // a job carries its results inside itself up to this many items
 const KEY = "api-key"; // asked for when the service wants one; forgotten with the tab
@@ -10,7 +10,7 @@ const sleep = (ms, signal) => new Promise((done) => {
   signal.addEventListener("abort", done, { once: true });
 });
 
-/** What went wrong, as problem+json tells it; status 0 when nothing answered at all. */
+/** A failed call, from its problem+json; status 0 when there was no answer. */
 export class ApiError extends Error {
   constructor(status, problem, retryAfter) {
     super(problem.detail ?? problem.title ?? "");
@@ -50,7 +50,7 @@ export const jobUrl = (job) => jobPath(job, job.counts.total <= INLINE_RESULTS ?
 
 export const isOver = (job) => TERMINAL.has(job.status);
 
-/** Polls until the job is over or `signal` says stop; a hiccup of the network or a full service ends nothing. */
+/** Polls until the job is finished or `signal` aborts. A network error or a full service does not end it. */
 export async function follow(job, signal, onUpdate) {
   for (let misses = 0; !isOver(job) && !signal.aborted;) {
     onUpdate(job);

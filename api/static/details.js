@@ -1,4 +1,4 @@
-// What options add to a verdict: clauses marked by their pull, sentences with verdicts of their own, doubts.
+// What options add to a verdict: clauses marked by their weight, sentences with verdicts, doubts.
 
 import { el, percent } from "./dom.js";
 import { VERDICTS } from "./words.js";
@@ -7,7 +7,7 @@ const TOLD = 0.05; // a smaller share of the pull is marked, but its number is l
 
 export const uncertainBadge = () => el("span", "badge", "把握不大 ", Object.assign(el("span", "", "Uncertain"), { lang: "en" }));
 
-/** What of a text was not read, in a sentence; null when all was. */
+/** Says in a sentence which part of a text was not read; null when all of it was. */
 export function unread({ truncated, tokens, text_tokens: all }) {
   return truncated ? `只读了前 ${tokens} / ${all} 个词元。Truncated: read ${tokens} of ${all} tokens.` : null;
 }
@@ -16,7 +16,7 @@ function mark(text, weight) {
   const kind = weight < 0 ? "negative" : "positive";
   const share = Math.round(Math.abs(weight) * 100);
   const node = el("mark", kind, text);
-  // A stroke and a sign tell the side, a number the strength: colour only repeats them.
+  // Stroke and sign show the side, a number the strength: colour only repeats them.
   if (Math.abs(weight) >= TOLD) {
     const number = el("sup", "", `${weight < 0 ? "−" : "+"}${share}`);
     number.setAttribute("aria-hidden", "true");
@@ -50,7 +50,7 @@ function sentence(points, item, one) {
       one.uncertain ? uncertainBadge() : null, one.truncated ? el("small", "", unread(one)) : null));
 }
 
-/** The text as its options explain it; null when there is nothing to explain. */
+/** Renders what the options add to the verdict; null when they add nothing. */
 export function details(item, text) {
   if (!item.sentences && !item.highlights) return null;
   const points = [...text]; // offsets count code points
@@ -60,7 +60,7 @@ export function details(item, text) {
   return el("div", "details", shown);
 }
 
-/** How to read the marks. */
+/** Renders the legend of the marks. */
 export function legend() {
   return el("p", "legend", el("mark", "positive", "实线 +"), " 拉向正面，", el("mark", "negative", "虚线 −"),
     " 拉向负面，数字是占全部影响的百分比。", Object.assign(el("span", "", "Each clause’s share of the pull."), { lang: "en" }));

@@ -1,4 +1,4 @@
-// Making nodes: whatever a user or the service wrote reaches the page as text nodes only.
+// Makes nodes. Text of users and of the service reaches the page as text nodes only.
 
 export function el(tag, className, ...children) {
   const node = document.createElement(tag);
@@ -7,5 +7,5 @@ export function el(tag, className, ...children) {
   return node;
 }
 
-// Never 0 % or 100 %: only rounding is that sure.
+// Never 0 % or 100 %: only rounding could give these.
 export const percent = (p) => `${Math.min(99.9, Math.max(0.1, p * 100)).toFixed(1)}%`;

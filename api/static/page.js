@@ -1,4 +1,4 @@
-// The first page: takes texts, follows their job and shows the verdicts.
+// The page: submits texts, follows their job and shows the verdicts.
 
 import { ApiError, bodyOf, call, follow, isOver, jobUrl, resultsOf } from "./client.js";
 import { details, legend, uncertainBadge, unread } from "./details.js";

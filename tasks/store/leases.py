@@ -48,7 +48,7 @@ class LeasedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A child's right to some chunks for a time; the fencing `token` shuts out whoever held them before."""
+    """A child's right to some chunks for a time; its fencing `token` shuts out earlier holders."""
 
     queue_class: QueueClass
     worker: str

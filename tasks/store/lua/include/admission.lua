@@ -18,7 +18,7 @@ local WALK_IN_SHARE = 0.5 -- of the target wait, for arrivals without a reservat
 local RESERVED_SHARE = 0.7 -- of the target wait: a reservation is for the time at which the wait is down to this
 local PACE = 0.8 -- of the drain rate, at which reservations follow one another
 local GRACE_MS = 30000 -- how long a reservation outlives its time
-local UNKNOWN_S = 5 -- the wait that is told while no rate is known
+local UNKNOWN_S = 5 -- the wait in refusals while no rate is known
 
 -- Returns whether items of this cost fit, and how long they would wait where that is known.
 function admission.fits(read, request, items, cost, reserved)
