@@ -1,4 +1,4 @@
-"""What README and docs/ name is there: make targets, commands with their words, settings, files."""
+"""What documents name is there: make targets, commands with their words, settings, files, anchors, code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,25 @@ import pytest
 
 from local.processes import ROOT
 
+README, CHINESE, INDEX = ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "index.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CARD = ROOT / "models" / "embedded" / "CARD.md"
-DOCUMENTS = [ROOT / "README.md", CARD, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(README, CHINESE, CONTRIBUTING, ROOT / "CHANGELOG.md", CARD),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXTS = {path: path.read_text("utf-8") for path in DOCUMENTS}
+# Documents whose lines are short enough to be read in a diff; a row of a table cannot be broken.
+SHORT_LINED = [
+    README,
+    CHINESE,
+    CONTRIBUTING,
+    ROOT / "CHANGELOG.md",
+    INDEX,
+    ROOT / "docs" / "commands.md",
+    ROOT / "docs" / "benchmarks.md",
+]
+LINK = re.compile(r"(?:\]\(|src=\")(?!https?://)([^)\"#\s]*)(?:#([^)\"\s]+))?[)\"]")
 
 
 def named(pattern: str) -> set[str]:
@@ -51,9 +67,68 @@ def test_every_setting_is_one_that_is_read() -> None:
     assert named(r"(SENTIMENT_[A-Z0-9_]*[A-Z0-9])") - known == set()
 
 
-def test_every_link_leads_to_a_file() -> None:
-    def dead(path: Path) -> list[str]:
-        links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", TEXTS[path])
-        return [link for link in links if not (path.parent / link).exists()]
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
-    assert {path.name: dead(path) for path in DOCUMENTS if dead(path)} == {}
+
+def dead_links(path: Path) -> list[str]:
+    """Return the links of a document that lead to no file, or to no heading of it."""
+    dead = []
+    for name, anchor in LINK.findall(TEXTS[path]):
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(f"{name}#{anchor}")
+    return dead
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+    assert dead_links(path) == []
+
+
+@pytest.mark.parametrize(
+    "link", ["[a](docs/none.md)", "[a](docs/jobs.md#none)", "[a](#none)", '<img src="none">']
+)
+def test_a_dead_link_is_found(link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TEXTS, README, f"[jobs](docs/jobs.md#results) {link}")
+    assert len(dead_links(README)) == 1
+
+
+def test_the_index_lists_every_document() -> None:
+    listed = {name for name, _ in LINK.findall(TEXTS[INDEX])}
+    assert {path.name for path in INDEX.parent.iterdir() if path.is_file()} - {INDEX.name} - listed == set()
+
+
+def test_the_readme_fits_on_two_screens_and_links_its_translation() -> None:
+    assert len(TEXTS[README].splitlines()) <= 90
+    assert "(README.zh-CN.md)" in TEXTS[README]
+    assert "(README.md)" in TEXTS[CHINESE]
+
+
+def test_the_readme_names_every_folder() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
+    assert folders - {"build"} - set(re.findall(r"`(\w+)/`", TEXTS[README])) == set()
+
+
+@pytest.mark.parametrize("path", SHORT_LINED, ids=lambda path: path.name)
+def test_lines_outside_tables_have_at_most_140_characters(path: Path) -> None:
+    assert [line for line in TEXTS[path].splitlines() if len(line) > 140 and not line.startswith("|")] == []
+
+
+def test_the_code_that_contributing_points_to_is_there() -> None:
+    rows = re.findall(r"^\| (.+) \| (.*\]\(.*) \|$", TEXTS[CONTRIBUTING], re.MULTILINE)
+    assert len(rows) >= 16
+    for question, answer in rows:
+        code = "".join((ROOT / name).read_text("utf-8") for name, _ in LINK.findall(answer))
+        names = re.findall(r"`(\w+)`", answer)
+        assert [name for name in names if not re.search(rf"\b{name}\b", code)] == [], question
+
+
+def test_the_notice_names_every_file_of_weights() -> None:
+    notice = (ROOT / "NOTICE").read_text("utf-8")
+    kept = (path for path in (ROOT / "models").glob("*/*") if path.parent.name != "sources")
+    files = [path.relative_to(ROOT) for path in kept if path.suffix not in {".json", ".md"}]
+    assert len(files) >= 5
+    assert [str(path) for path in files if str(path) not in notice] == []
