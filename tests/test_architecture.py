@@ -28,9 +28,9 @@ SAME_THING = {
     "items",
     "results",
     "deliveries",
-    "webhooks",
-    "idempotency",
+    "problems",
     "status",
+    "webhooks",
 }
 
 Graph = Mapping[str, set[str]]
@@ -125,9 +125,25 @@ FORBIDDEN = {
     "api.routes": {"redis", "celery"},
     "api.schemas": {"redis", "celery", "flask", "tasks.store"},
     "api.output": {"redis", "celery", "api.routes"},
-    "api.intake.submission": {"flask", "werkzeug", "api.http", "api.routes"},
+    "api.intake": {"flask", "werkzeug", "api.http", "api.routes"},
     "worker.packs": {"worker.packing", "worker.scoring", "celery"},
     "worker.scoring": {"worker.packing", "worker.process", "celery", "redis"},
+}
+
+# Which rooms of its program a room may import; the rest of `api`, `tasks` and `worker` is free of cycles only.
+BELOW = {
+    "api.schemas": set(),
+    "api.waiting": set(),
+    "api.intake": {"api.schemas"},
+    "api.output": {"api.schemas", "api.waiting"},
+    "api.http": {"api.schemas", "api.intake"},
+    "api.auth": {"api.http"},
+    "api.openapi": {"api.schemas", "api.auth", "api.http"},
+    "tasks.vocabulary": set(),
+    "tasks.store": {"tasks.vocabulary", "tasks.settings", "tasks.errors"},
+    "worker.packs": set(),
+    "worker.engines": {"worker.packs"},
+    "worker.scoring": {"worker.packs", "worker.engines"},
 }
 
 
@@ -173,6 +189,22 @@ def test_no_two_tools_import_one_another() -> None:
     for module, imported in graph.items():
         tools[module.split(".")[0]] |= {name.split(".")[0] for name in imported} - {module.split(".")[0]}
     assert cycle_in(tools) == ""
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_only_those_below_it(room: str) -> None:
+    program = room.split(".", maxsplit=1)[0]
+    assert {name for name in rooms_of(GRAPH)[room] if name.startswith(f"{program}.")} <= BELOW[room]
+
+
+def test_only_routes_and_the_app_know_the_services() -> None:
+    users = {module for module, names in GRAPH.items() if "api.routes.context" in names}
+    assert {module for module in users if not module.startswith("api.routes.")} == {"api.app"}
+
+
+def test_routes_do_not_reach_through_the_store() -> None:
+    routes = {module: source for module, source in SOURCES.items() if module.startswith("api.routes.")}
+    assert [module for module, source in routes.items() if ".redis" in source] == []
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
