@@ -130,7 +130,7 @@ FORBIDDEN = {
     "worker.scoring": {"worker.packing", "worker.process", "celery", "redis"},
 }
 
-# Which rooms of its program a room may import; the rest of `api`, `tasks` and `worker` is free of cycles only.
+# Which rooms of its program a room may import. Other rooms must be free of cycles, and no more.
 BELOW = {
     "api.schemas": set(),
     "api.waiting": set(),
