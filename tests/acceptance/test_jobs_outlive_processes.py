@@ -68,7 +68,7 @@ def test_an_upload_whose_api_process_was_killed_ends_with_what_arrived(tmp_path:
             sent.result(timeout=60)
         record = f"sentiq:job:{job_id.decode()}"
         eventually(lambda: int(store.hget(record, "succeeded") or 0) == int(store.hget(record, "total") or 1))
-        assert store.hget(record, "growing") == b"1", "a minute of silence has not passed"
+        assert store.hget(record, "uploading") == b"1", "a minute of silence has not passed"
         (key,) = store.scan_iter("sentiq:idempotency:*")
         assert 0 < store.pttl(key) <= 60_000, "the key is free again then, too"
         store.zadd("sentiq:uploads", {job_id: 1})
