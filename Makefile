@@ -21,9 +21,9 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 	test test-browser test-k8s test-models test-monitoring model lint format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run Redis, API, worker, webhooks and Flower until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL= REDIS_SERVER=
+up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_URL= REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
@@ -141,7 +141,8 @@ $(STOCK)/.made: requirements/parity.lock requirements/torch.txt $(VENV)/.made
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Sentiq needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing). Choose another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		echo "Sentiq needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." \
+			"Choose another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
 		exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear $(VENV)

@@ -36,9 +36,9 @@ def packages(role: str) -> set[str]:
 def test_an_image_holds_the_packages_of_its_role_and_no_others(
     role: str, has: set[str], lacks: set[str]
 ) -> None:
-    found = packages(role)
-    assert has <= found
-    assert not lacks & found
+    installed = packages(role)
+    assert has <= installed
+    assert not lacks & installed
 
 
 @pytest.mark.parametrize(("role", "rooms"), [("api", "api tasks"), ("worker", "tasks worker")])
