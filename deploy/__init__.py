@@ -1,1 +1,1 @@
-"""Running Sentiq in containers and clusters: images, nginx, Redis, Flower, monitoring, Kubernetes."""
+"""Runs Sentiq in containers and clusters: nginx, Redis, Flower, monitoring, Kubernetes, settings, checks."""

@@ -1,8 +1,10 @@
-"""`make check-locks`: whether each lock file installs from wheels alone, without a compiler.
+"""`make check-locks`: check that each lock file installs from wheels, without a compiler.
 
 It reads the pages of the package index that pip is configured with, and downloads no package.
-The hashes in a lock file decide which files of a page count.
+Of a page, only the files whose hashes are in the lock file count.
 """
+
+from __future__ import annotations
 
 import os
 import re
@@ -38,7 +40,7 @@ class NoIndexError(Exception):
 
 @dataclass(frozen=True)
 class Platform:
-    """A system: the values of its markers, and the platform tags of the wheels that it takes."""
+    """A system: the values of its markers, and the platform tags of the wheels that pip installs on it."""
 
     name: str
     markers: tuple[tuple[str, str], ...]
@@ -47,32 +49,32 @@ class Platform:
 
 @dataclass(frozen=True)
 class Target:
-    """A CPython on a platform."""
+    """A CPython version on a platform."""
 
     python: str
     platform: Platform
 
     def __str__(self) -> str:
-        """Name both."""
+        """Return both names."""
         return f"Python {self.python} on {self.platform.name}"
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A line of a lock file; without hashes any file of its version counts."""
+    """A requirement of a lock file; without hashes, any file of its version counts."""
 
     requirement: Requirement
     hashes: frozenset[str]
 
     @property
     def name(self) -> str:
-        """The name of the distribution as an index spells it."""
+        """Return the name of the distribution as an index spells it."""
         return canonicalize_name(self.requirement.name)
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel on a page of the index."""
+    """A wheel that a page of the index lists."""
 
     version: str
     tags: frozenset[Tag]
@@ -87,9 +89,9 @@ def _linux(name: str, machine: str, glibc_minors: range) -> Platform:
 
 
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-# glibc 2.28 is that of Debian 10 and RHEL 8: numpy and the Valkey server have no wheels for an older one.
+# Debian 10 and RHEL 8 have glibc 2.28: numpy and the Valkey server have no wheels for an older one.
 LINUX_X86 = _linux("Linux x86-64", "x86_64", range(28, 4, -1))
-# glibc 2.35 is that of Ubuntu 22.04: openvino has no wheels for an older one.
+# Ubuntu 22.04 has glibc 2.35: openvino has no wheels for an older one.
 LINUX_ARM = _linux("Linux arm64", "aarch64", range(35, 16, -1))
 MAC = Platform(
     "macOS arm64",
@@ -97,8 +99,8 @@ MAC = Platform(
     tuple(mac_platforms((14, 0), "arm64")),
 )
 _LINUX = (LINUX_X86, LINUX_ARM)
-# What a user installs: make up, make test, make up MODEL= (with what torch itself requires left out).
-# browser, contract, parity and plot are left out: their make targets are for developers.
+# Installed by users: make up, make test, make up MODEL=. The requirements of torch itself are not checked.
+# browser, contract, parity and plot are not checked: their make targets are for developers.
 _USERS = {
     "local.lock": (*_LINUX, MAC),
     "dev.lock": _LINUX,
@@ -112,30 +114,30 @@ _IMAGES = {
     "webhooks.lock": "Dockerfile.webhooks",
     "flower.lock": "Dockerfile.flower",
 }
-# What has no wheel (distribution, Python, platform), and why that is accepted.
+# (distribution, Python, platform) without a wheel, and why that is accepted.
 _KNOWN = {
     ("gevent", "3.11", "macOS arm64"): (
-        "gevent has no macOS wheels for Python 3.11: take Python 3.12 or newer there, or have a compiler"
+        "gevent has no macOS wheels for Python 3.11: use Python 3.12 or newer there, or install a compiler"
     ),
 }
 
 
 def main() -> int:
-    """Print a table and what has no wheel; 0, 1 if anything is missing, 3 if there is no index."""
+    """Print a table and the missing wheels; return 0, 1 if any is missing, 3 if the index does not answer."""
     plan = _plan()
     locks = {name: pins(_REQUIREMENTS / name) for name in plan}
     try:
-        found = wheels_of({pin.name for lock in locks.values() for pin in lock}, _index_url())
+        wheels = wheels_of({pin.name for lock in locks.values() for pin in lock}, _index_url())
     except NoIndexError as error:
-        print(f"left out: make check-locks, the package index does not answer: {error}")
+        print(f"skipped: make check-locks, the package index does not answer: {error}")
         return _NO_INDEX
-    lacking = {(name, target): missing(locks[name], target, found) for name in plan for target in plan[name]}
+    lacking = {(name, target): missing(locks[name], target, wheels) for name in plan for target in plan[name]}
     _print_table(lacking)
     return _MISSING if _print_reasons(lacking) else 0
 
 
 def _plan() -> dict[str, list[Target]]:
-    """Return where each lock file is installed: with any Python by a user, with its own in an image."""
+    """Return the targets of each lock file: users have any Python, an image has one."""
     plan = {
         name: [Target(python, system) for system in systems for python in _PYTHONS]
         for name, systems in _USERS.items()
@@ -158,23 +160,23 @@ def pins(path: Path) -> list[Pin]:
     ]
 
 
-def missing(lock: Sequence[Pin], target: Target, found: Mapping[str, Sequence[Wheel]]) -> list[Pin]:
-    """Return the pins of a lock file that count on a target and have no wheel for it."""
+def missing(lock: Sequence[Pin], target: Target, wheels: Mapping[str, Sequence[Wheel]]) -> list[Pin]:
+    """Return the pins of a lock file that apply to a target and have no wheel for it."""
     return [
         pin
         for pin in lock
-        if _counts(pin, target) and not any(_installs(wheel, pin, target) for wheel in found[pin.name])
+        if _applies(pin, target) and not any(_installs(wheel, pin, target) for wheel in wheels[pin.name])
     ]
 
 
-def _counts(pin: Pin, target: Target) -> bool:
+def _applies(pin: Pin, target: Target) -> bool:
     marker = pin.requirement.marker
     values = {
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
         "os_name": "posix",
         "python_version": target.python,
-        # The first release: it needs what later ones need, and backports such as async-timeout as well.
+        # The first release: it needs backports such as async-timeout that later releases do not.
         "python_full_version": f"{target.python}.0",
         **dict(target.platform.markers),
     }
@@ -192,14 +194,14 @@ def _installs(wheel: Wheel, pin: Pin, target: Target) -> bool:
 
 @cache
 def _tags(target: Target) -> frozenset[Tag]:
-    """Return the tags of the wheels that pip takes on a target."""
+    """Return the tags of the wheels that pip installs on a target."""
     version = tuple(int(part) for part in target.python.split("."))
     abi, platforms = f"cp{target.python.replace('.', '')}", target.platform.tags
     return frozenset([*cpython_tags(version, [abi], platforms), *compatible_tags(version, abi, platforms)])
 
 
 def wheels_of(names: set[str], index: str) -> dict[str, list[Wheel]]:
-    """Return the wheels an index has of each distribution; raise `NoIndexError` if it does not answer."""
+    """Return the wheels of each distribution on an index. Raises NoIndexError."""
     ordered = sorted(names)
     with httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=True) as client:
         with ThreadPoolExecutor(_CONNECTIONS) as threads:
@@ -208,18 +210,18 @@ def wheels_of(names: set[str], index: str) -> dict[str, list[Wheel]]:
 
 
 def _index_url() -> str:
-    """Return the URL of the index that pip is configured with, as pip's help shows it."""
+    """Return the URL of the index that pip is configured with, from pip's help. Raises NoIndexError."""
     command = [sys.executable, "-m", "pip", "install", "--help"]
     wide = os.environ | {"COLUMNS": "1000"}
     text = subprocess.run(command, env=wide, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"--index-url <url>.*\(default (\S+)\)", text)
-    if not found:
-        raise NoIndexError("pip's help names none")
-    return found[1].rstrip("/")
+    match = re.search(r"--index-url <url>.*\(default (\S+)\)", text)
+    if not match:
+        raise NoIndexError("pip's help shows no index")
+    return match[1].rstrip("/")
 
 
 def _read_page(client: httpx2.Client, url: str) -> list[Wheel]:
-    """Return the wheels on a distribution's page; none if the index does not have the distribution."""
+    """Return the wheels on a distribution's page; none if the index has no such page."""
     try:
         response = client.get(url, headers={"Accept": "text/html"})
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -240,7 +242,7 @@ class _Page(HTMLParser):
         self.wheels: list[Wheel] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a link that leads to a wheel."""
+        """Add the wheel that a link leads to, if it is one."""
         link = {name: value or "" for name, value in attrs}
         if tag != "a" or "href" not in link:
             return
@@ -257,30 +259,30 @@ Lacking = Mapping[tuple[str, Target], Sequence[Pin]]
 
 
 def _print_table(lacking: Lacking) -> None:
-    """Print a row for each lock file and platform, a column for each Python."""
+    """Print a row for each lock file and platform, with a column for each Python."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    for (lock, target), without in lacking.items():
+    for (lock, target), pins_without in lacking.items():
         row = cells.setdefault((lock, target.platform.name), {})
-        row[target.python] = f"{len(without)} lack" if without else "wheels"
+        row[target.python] = f"{len(pins_without)} lack" if pins_without else "wheels"
     print(f"{'lock file':14}{'platform':14}" + "".join(f"{python:8}" for python in _PYTHONS).rstrip())
     for (lock, platform), row in cells.items():
         print(f"{lock:14}{platform:14}" + "".join(f"{row.get(python, ''):8}" for python in _PYTHONS).rstrip())
 
 
 def _print_reasons(lacking: Lacking) -> bool:
-    """Print what has no wheel where, and the exceptions nothing needs; return whether there is any."""
-    wrong, used = False, set()
-    for (lock, target), without in lacking.items():
-        for pin in without:
+    """Print missing wheels and unused exceptions; return whether any of them fails the check."""
+    failed, used = False, set()
+    for (lock, target), pins_without in lacking.items():
+        for pin in pins_without:
             key = (pin.name, target.python, target.platform.name)
             used.add(key)
-            wrong |= key not in _KNOWN
+            failed |= key not in _KNOWN
             print(f"no wheel: {pin.name}{pin.requirement.specifier} of {lock}, {target}", end="")
             print(f" (accepted: {_KNOWN[key]})" if key in _KNOWN else "")
     for key in _KNOWN.keys() - used:
-        wrong = True
-        print(f"accepted without need: {', '.join(key)}")
-    return wrong
+        failed = True
+        print(f"exception that is not needed: {', '.join(key)}")
+    return failed
 
 
 if __name__ == "__main__":

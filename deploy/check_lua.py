@@ -1,4 +1,4 @@
-"""`python -m deploy.check_lua`: run luacheck on each Lua script behind what it includes, as Redis gets it."""
+"""`python -m deploy.check_lua`: run luacheck on each Lua script with its includes, as Redis runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tasks.store.scripts import LUA, source
 
-# The names that every script gets, whether it uses them or not; and what Redis offers.
+# The globals of Redis, and names that every script defines, used or not.
 _OPTIONS = [
     *("--std", "lua51", "--globals", "redis", "cjson", "KEYS", "ARGV"),
     *("--ignore", "211/payload", "211/keys", "--max-line-length", "120", "--no-color", "--quiet"),
@@ -18,9 +18,9 @@ _OPTIONS = [
 
 
 def main() -> int:
-    """Return 0 when luacheck has nothing to say, or is not installed: then a line says so."""
+    """Return the exit code of luacheck; 0, and print a line, if it is not installed."""
     if not shutil.which("luacheck"):
-        print("left out: the Lua scripts, there is no luacheck on PATH (Debian: lua-check)")
+        print("skipped: the check of Lua scripts, luacheck is not on PATH (Debian package lua-check)")
         return 0
     with TemporaryDirectory() as folder:
         for path in LUA.glob("*.lua"):

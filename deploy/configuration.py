@@ -1,4 +1,4 @@
-"""`python -m deploy.configuration`: writes every list of settings from `tasks/settings.py`.
+"""`python -m deploy.configuration`: write every list of settings from `tasks/settings.py`.
 
 The lists are docs/configuration.md, .env.example and the block `x-settings` of docker-compose.yml.
 deploy/env.example.in explains the variables of compose itself; docker-compose.yml has their defaults.
@@ -66,7 +66,7 @@ def _page() -> str:
 
 
 def _compose() -> str:
-    """Return docker-compose.yml with the block between the markers written anew."""
+    """Return docker-compose.yml with a new block between the markers."""
     head, rest = _COMPOSE.read_text("utf-8").split(_BEGIN)
     _, tail = rest.split(_END)
     passed_on = [f"  {Settings.variables()[name]}:\n" for name in Settings.model_fields if _reaches_all(name)]
@@ -78,7 +78,7 @@ def _env_example() -> str:
     defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", _COMPOSE.read_text("utf-8")))
     names = {variable: name for name, variable in Settings.variables().items()}
     text = _TEMPLATE.read_text("utf-8").replace("@settings\n", _env_settings())
-    text = re.sub(r"^@(\w+)$", lambda found: _env_lines(names[found[1]]), text, flags=re.MULTILINE)
+    text = re.sub(r"^@(\w+)$", lambda match: _env_lines(names[match[1]]), text, flags=re.MULTILINE)
 
     def with_compose_default(line: re.Match[str]) -> str:
         return f"#{line[1]}={defaults.get(line[1], line[2])}"
@@ -87,7 +87,7 @@ def _env_example() -> str:
 
 
 def _env_settings() -> str:
-    """Return the settings that reach every service, a part for each group."""
+    """Return the settings that compose gives to every service, with a heading for each group."""
     parts = []
     for heading, fields in _groups():
         lines = [f"# --- {heading} ".ljust(_ENV_WIDTH, "-"), *map(_env_lines, filter(_reaches_all, fields))]
@@ -96,7 +96,7 @@ def _env_settings() -> str:
 
 
 def _env_lines(name: str) -> str:
-    """Return a setting's description as comments, and its default."""
+    """Return the description of a setting as comments, then its variable with the default."""
     field = Settings.model_fields[name]
     comment = textwrap.wrap(str(field.description), _ENV_WIDTH - 2, break_on_hyphens=False)
     return "\n".join([*(f"# {line}" for line in comment), f"#{Settings.variables()[name]}={_default(field)}"])
@@ -108,7 +108,7 @@ def _reaches_all(name: str) -> bool:
 
 
 def _default(field: FieldInfo) -> str:
-    """Return the default as the environment would spell it; empty without one."""
+    """Return the default as a value of the environment; empty if there is none."""
     value = field.default
     if isinstance(value, SecretStr):
         return value.get_secret_value()

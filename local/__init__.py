@@ -1,1 +1,1 @@
-"""Runs Sentiq on one machine: Redis, API, worker and Flower as one stack that starts and ends together."""
+"""Runs Sentiq on one machine: Redis, API, worker, webhooks and Flower start and stop together."""

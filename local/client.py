@@ -1,4 +1,6 @@
-"""What a client of the HTTP API does, as small as it gets: submit texts, follow the job, read the results."""
+"""A minimal client of the HTTP API: submit texts, follow the job, read the results."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -6,22 +8,20 @@ from typing import Any, Self
 
 import httpx2
 
-_PAGE = 1000
-_LONGEST_WAIT_S = 30
+_PAGE_ITEMS = 1000
+_MAX_WAIT_S = 30
 
 
 class Client:
-    """A caller of one Sentiq; not shared between threads."""
+    """A client of one Sentiq service; one thread uses it at a time."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        """Without a key it reaches what runs with AUTH=none."""
+        """Send `key` with every request; a service with AUTH=none needs none."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx2.Client(
-            base_url=url, headers=headers, timeout=_LONGEST_WAIT_S + 10, trust_env=False
-        )
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=_MAX_WAIT_S + 10, trust_env=False)
 
     def __enter__(self) -> Self:
-        """Open the client."""
+        """Return the client."""
         return self
 
     def __exit__(
@@ -30,42 +30,42 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.__exit__(kind, error, traceback)
 
     def ready(self) -> bool:
-        """Whether the API is up and reaches Redis."""
+        """Return whether the API is up and reaches Redis."""
         try:
             return self._http.get("/readyz", timeout=3).is_success
         except httpx2.TransportError:
             return False
 
     def info(self) -> dict[str, Any]:
-        """What the service says of its model and its limits."""
+        """Return the model and the limits of the service."""
         return self._json(self._http.get("/v1/info"))
 
     def queue(self) -> dict[str, Any]:
-        """What waits, and who works on it."""
+        """Return the backlog and the number of workers."""
         return self._json(self._http.get("/v1/queue"))
 
     def submit(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Send texts as one job."""
+        """Submit texts as one job and return it."""
         return self._json(self._http.post("/v1/jobs", json={"items": [{"text": text} for text in texts]}))
 
     def job(self, job_id: str, wait_s: int = 0) -> dict[str, Any]:
-        """The job's state, once it has finished or `wait_s` (30 at most) are over."""
+        """Return the job when it has finished, or as it is after `wait_s` seconds (at most 30)."""
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
         return self._json(self._http.get(f"/v1/jobs/{job_id}", headers=headers))
 
     def results(self, job_id: str) -> list[dict[str, Any]]:
-        """All results of a finished job, page after page."""
-        found: list[dict[str, Any]] = []
-        params: dict[str, str | int] = {"limit": _PAGE}
+        """Return all results of a finished job, in the order of its items."""
+        items: list[dict[str, Any]] = []
+        params: dict[str, str | int] = {"limit": _PAGE_ITEMS}
         while True:
             page = self._json(self._http.get(f"/v1/jobs/{job_id}/results", params=params))
-            found += page["data"]
+            items += page["data"]
             if not page["next_cursor"]:
-                return found
+                return items
             params["cursor"] = page["next_cursor"]
 
     @staticmethod

@@ -1,4 +1,6 @@
-"""`make demo`: the stack on free ports, the shipped reviews through it, and what came of them."""
+"""`make demo`: start the stack on free ports, score the shipped reviews and print the verdicts."""
+
+from __future__ import annotations
 
 import itertools
 import sys
@@ -21,11 +23,11 @@ from samples.shipped import Review, read_reviews
 
 _LOG = ROOT / ".run" / "demo.log"
 _ROWS = 20
-_OTHER_COLUMNS = 30  # their width in the table of verdicts
+_OTHER_COLUMNS = 30  # width of all columns but the text
 
 
 def main() -> int:
-    """Run the demo; 0 when every review has a verdict."""
+    """Run the demo; return 0 if every review has a verdict, 1 if not, 130 on Ctrl-C."""
     interrupt_on_signals()
     console = Console()
     _LOG.parent.mkdir(exist_ok=True)
@@ -35,12 +37,13 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except (RedisUnavailableError, ProcessDiedError, StackError) as error:
-        print(f"\n{error}\nThe whole log: {_LOG.relative_to(ROOT)}", file=sys.stderr)
+        print(f"\n{error}\nFull log: {_LOG.relative_to(ROOT)}", file=sys.stderr)
         return 1
     return 1 if failed else 0
 
 
 def _demo(stack: Stack, console: Console) -> int:
+    """Score the reviews and print the tables; return how many have no verdict."""
     reviews = read_reviews()
     with Client(stack.url) as client:
         with console.status("starting Redis, API and worker"):
@@ -51,7 +54,7 @@ def _demo(stack: Stack, console: Console) -> int:
         took = time.monotonic() - start
     console.print(_verdicts(reviews, items, console.width), "", _totals(reviews, items), "", sep="\n")
     console.print(
-        "These reviews speak in hints, irony and contrast on purpose: a hard test for a small model."
+        "These reviews use hints, irony and contrast on purpose: they are a hard test for a small model."
     )
     failed = sum(1 for item in items if item["error"])
     rate = f"{len(items)} reviews in {took:.1f} s: {len(items) / took:.0f} a second"
@@ -73,7 +76,7 @@ def _score(stack: Stack, client: Client, texts: list[str], console: Console) -> 
 
 
 def _verdicts(reviews: list[Review], items: list[dict[str, Any]], width: int) -> Table:
-    """Some of the verdicts, evenly spaced; ✗ where the file says otherwise."""
+    """Return a table of some verdicts, evenly spaced; ✗ marks those that differ from the file."""
     table = Table(box=None, pad_edge=False)
     for name in ("", "verdict", "conf.", "file", "text"):
         table.add_column(name, no_wrap=True)
@@ -93,15 +96,16 @@ def _cells(review: Review, item: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _totals(reviews: list[Review], items: list[dict[str, Any]]) -> Table:
+    """Return a table of the verdicts by domain, with the share that agrees with the file."""
     table = Table(box=None, pad_edge=False)
-    for name in ("domain", "reviews", "positive", "negative", "as in file"):
+    for name in ("domain", "reviews", "positive", "negative", "agree"):
         table.add_column(name, justify="left" if name == "domain" else "right")
     labels = [item.get("label") for item in items]
     for domain in [*dict.fromkeys(review.domain for review in reviews), "all"]:
         pairs = [pair for pair in zip(reviews, labels, strict=True) if domain in ("all", pair[0].domain)]
-        found = [label for _, label in pairs]
+        given = [label for _, label in pairs]
         agree = sum(review.label == label for review, label in pairs) / len(pairs)
-        counts = (str(len(pairs)), str(found.count("positive")), str(found.count("negative")))
+        counts = (str(len(pairs)), str(given.count("positive")), str(given.count("negative")))
         table.add_row(domain, *counts, f"{agree:.0%}")
     return table
 

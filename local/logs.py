@@ -1,4 +1,6 @@
-"""The stack's log: one stream, each line with the time and the name of the process that wrote it."""
+"""The log of a stack: one stream, each line with its time and the name of its process."""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -11,7 +13,7 @@ _WIDTH = max(len(name) for name in _COLOURS)
 
 
 class Log:
-    """Writes whole lines from several threads; colours their prefix on a terminal unless NO_COLOR is set."""
+    """Writes whole lines from several threads. Colours prefixes on a terminal unless NO_COLOR is set."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -23,6 +25,6 @@ class Log:
         prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} │"
         if self._coloured:
             prefix = f"\033[{_COLOURS.get(name, 1)}m{prefix}\033[0m"
-        # A terminal that is gone must not hold up the processes whose output is read here.
+        # A closed terminal must not block the threads that read the output of the processes.
         with self._lock, contextlib.suppress(OSError):
             print(prefix, text, file=self._stream, flush=True)

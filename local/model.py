@@ -1,7 +1,9 @@
-"""The pack that `make up MODEL=` serves: a pack as it is, or one made once and kept in `.run/packs`.
+"""The pack that `make up MODEL=` serves: an existing pack, or one made once and kept in `.run/packs`.
 
-Run as a module this ends with 0 when nothing has to be made, with 3 when a pack has.
+`python -m local.model` ends with 0 if the pack exists, with 3 if it must be made, with 1 on an error.
 """
+
+from __future__ import annotations
 
 import os
 import subprocess
@@ -14,43 +16,48 @@ from local.processes import ROOT
 from worker.packing.origin import Origin, find_origin
 from worker.packs.pack import PACK_FILE, PackError, load_pack
 
-TO_BE_MADE = 3
-_KEPT = ROOT / ".run" / "packs"
+MUST_BE_MADE = 3
+_PACKS = ROOT / ".run" / "packs"
 
 
 class ModelError(Exception):
-    """What MODEL and REVISION ask for cannot be served; the message says why."""
+    """MODEL and REVISION name nothing that can be served; the message says why."""
 
 
 class Model:
-    """A model that somebody asked for, and the directory of its pack."""
+    """A model and the directory of its pack; `origin` is None for a pack that was given."""
 
     def __init__(self, origin: Origin | None, pack: Path) -> None:
         self.pack = pack
         self._origin = origin
 
     @classmethod
-    def asked_for(cls, env: Mapping[str, str]) -> Self | None:
-        """What MODEL (a pack, a directory or a ModelScope id) and REVISION name. Raises ModelError."""
+    def from_env(cls, env: Mapping[str, str]) -> Self | None:
+        """Return the model that MODEL and REVISION name, or None if MODEL is unset. Raises ModelError.
+
+        MODEL is a pack, a directory with a checkpoint, or a ModelScope id.
+        """
         name, revision = env.get("MODEL"), env.get("REVISION")
         if not name:
             return None
         if env.get("SENTIMENT_PACK"):
-            raise ModelError(f"MODEL={name} and SENTIMENT_PACK={env['SENTIMENT_PACK']}: set one of them")
+            raise ModelError(f"MODEL={name} and SENTIMENT_PACK={env['SENTIMENT_PACK']}: set only one of them")
         directory = Path(name).expanduser()
         if revision and directory.is_dir():
-            raise ModelError(f"REVISION={revision}: for ModelScope ids only, and MODEL={name} is a directory")
+            raise ModelError(
+                f"REVISION={revision}: only ModelScope ids have revisions, and MODEL={name} is a directory"
+            )
         if (directory / PACK_FILE).is_file():
             return cls(None, directory.resolve())
         try:
             origin = find_origin(name, revision)
         except PackError as error:
             raise ModelError(f"MODEL={error}") from error
-        return cls(origin, _KEPT / _as_name(origin.id) / _as_name(origin.revision))
+        return cls(origin, _PACKS / _folder_name(origin.id) / _folder_name(origin.revision))
 
     @property
     def made(self) -> bool:
-        """Whether its pack is there, whole."""
+        """Return whether the pack exists and is intact."""
         if self._origin is None:
             return True
         try:
@@ -60,7 +67,7 @@ class Model:
         return True
 
     def make(self) -> None:
-        """Make its pack. Ends this program when that fails: the reason has been printed by then."""
+        """Make the pack. Ends this program if that fails, after the reason was printed."""
         if self._origin is None:
             return
         source = self._origin.directory.resolve() if self._origin.directory else self._origin.id
@@ -75,31 +82,31 @@ class Model:
             str(self.pack),
         ]
         options = ["--id", self._origin.id, "--revision", self._origin.revision]
-        # Out of reach of Ctrl-C: one signal unwinds it, a second would interrupt its tidying up.
-        making = subprocess.Popen([*command, *options], cwd=ROOT, process_group=0)
+        # In a group of its own: a second Ctrl-C would interrupt the cleanup that the first one starts.
+        maker = subprocess.Popen([*command, *options], cwd=ROOT, process_group=0)
         try:
-            code = making.wait()
+            code = maker.wait()
         except KeyboardInterrupt:
-            making.terminate()
-            making.wait()
+            maker.terminate()
+            maker.wait()
             raise
         if code:
             sys.exit(code)
 
 
-def _as_name(text: str) -> str:
-    """As one folder's name."""
+def _folder_name(text: str) -> str:
+    """Return the text as the name of one folder."""
     return text.replace("/", "--")
 
 
 def main() -> int:
-    """Tell whether a pack has to be made."""
+    """Return the exit code that says whether a pack must be made."""
     try:
-        model = Model.asked_for(os.environ)
+        model = Model.from_env(os.environ)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0 if model is None or model.made else TO_BE_MADE
+    return 0 if model is None or model.made else MUST_BE_MADE
 
 
 if __name__ == "__main__":

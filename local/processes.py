@@ -1,4 +1,6 @@
-"""Processes that end with the program that started them, however that program ends."""
+"""Child processes that end with this program, however it ends."""
+
+from __future__ import annotations
 
 import collections
 import signal
@@ -19,9 +21,9 @@ _POLL_S = 0.05
 
 
 class Group:
-    """A process group under a guard: when this program leaves the context, or dies, all in it is killed.
+    """A process group with a guard, which kills the group when the context or this program ends.
 
-    It is not the foreground group of the terminal: Ctrl-C reaches this program alone, and it stops the
+    It is not the foreground group of the terminal: Ctrl-C reaches only this program, which stops the
     others in the right order.
     """
 
@@ -33,7 +35,7 @@ class Group:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill what still runs."""
+        """Kill every process of the group that still runs."""
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         self._guard.wait()
@@ -41,7 +43,7 @@ class Group:
     def popen(
         self, command: Sequence[str], env: Mapping[str, str] | None, keep_open: Iterable[int] = ()
     ) -> subprocess.Popen[bytes]:
-        """Start a command in the repository's root, its output in one pipe."""
+        """Start a command in the root of the repository, with stdout and stderr in one pipe."""
         return subprocess.Popen(
             command,
             env=env,
@@ -55,11 +57,11 @@ class Group:
 
 
 class ProcessDiedError(Exception):
-    """A process ended that should have gone on; the message carries its last lines."""
+    """A process ended that should still run; the message has its last lines."""
 
 
 class Process:
-    """A named process whose output goes to a log, the last lines kept."""
+    """A named process; a thread copies its output to the log and keeps the last lines."""
 
     def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log | None = None) -> None:
         self.name = name
@@ -79,30 +81,30 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether the process is still there."""
+        """Return whether the process still runs."""
         return self._popen.poll() is None
 
     def check(self) -> None:
-        """Raise `ProcessDiedError` if the process has ended."""
+        """Raise ProcessDiedError if the process has ended."""
         code = self._popen.poll()
         if code is None:
             return
         self._reader.join(timeout=1)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        said = "\n".join(f"    {line}" for line in self._tail) or "    (nothing)"
-        raise ProcessDiedError(f"{self.name} {how}. The last it said:\n{said}")
+        output = "\n".join(f"    {line}" for line in self._tail) or "    (nothing)"
+        raise ProcessDiedError(f"{self.name} {how}. Its last output:\n{output}")
 
     def terminate(self) -> None:
-        """Ask the process to end."""
+        """Send SIGTERM."""
         self._popen.terminate()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Send SIGKILL."""
         self._popen.kill()
 
 
 def stop(processes: Iterable[Process], grace_s: float) -> None:
-    """Ask all to end, wait, and kill those that still run after the grace period."""
+    """Send SIGTERM to all, and SIGKILL to those that still run after the grace period."""
     running = list(processes)
     for process in running:
         process.terminate()

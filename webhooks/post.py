@@ -1,4 +1,4 @@
-"""One attempt at a delivery: resolve once, check, connect to what was checked, post, take the status."""
+"""One attempt at a delivery: resolve the name once, check its addresses, connect to one of them, post."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ import httpcore2
 from tasks.store.deliveries import AttemptOutcome
 from tasks.vocabulary.destinations import Address, AddressRules
 
-# A name server that stalls must hold up nothing but the deliveries that ask it.
-_NAMES = ThreadPoolExecutor(64, "names")
+# Enough for a slow name server to delay only the deliveries that need it.
+_RESOLVER_THREADS = 64
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
 class NotReachedError(Exception):
-    """There is nobody to post to; the message is the code that the log shows."""
+    """No connection to the receiver; the message is the error code of the attempt."""
 
 
 class Poster:
-    """Posts by the rules of a deployment. No proxy is used, and no redirect followed."""
+    """Posts to the addresses that the rules allow. It uses no proxy and follows no redirect."""
 
     def __init__(self, rules: AddressRules, timeout_s: float, resolve: Resolve | None = None) -> None:
-        self._backend = _Checked(rules, resolve or _resolve, timeout_s / 3)
+        self._backend = _CheckedNetwork(rules, resolve or _Resolver(), timeout_s / 3)
         self._timeout_s = timeout_s
         self._trusted = ssl.create_default_context()
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> AttemptOutcome:
-        """Make one attempt; the time for all of it is bounded, however slowly bytes come."""
+        """Make one attempt, which takes at most `timeout_s`, however slowly the receiver sends bytes."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 return AttemptOutcome(await self._status(url, headers, content))
@@ -49,7 +49,7 @@ class Poster:
             return AttemptOutcome(error="connection_lost")
 
     async def _status(self, url: str, headers: Mapping[str, str], content: bytes) -> int:
-        """Return the status; the body is not read, whatever its size."""
+        """Return the status code; the body of the response is not read."""
         lines = [(name.encode(), value.encode()) for name, value in headers.items()]
         async with (
             httpcore2.AsyncConnectionPool(self._trusted, network_backend=self._backend) as pool,
@@ -58,8 +58,8 @@ class Poster:
             return int(response.status)
 
 
-class _Checked(httpcore2.AsyncNetworkBackend):
-    """Connects to the very addresses that were checked; TLS is verified against the name all the same."""
+class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
+    """Connects to the addresses that it has checked; TLS certificates are verified against the name."""
 
     def __init__(self, rules: AddressRules, resolve: Resolve, connect_s: float) -> None:
         self._rules = rules
@@ -76,7 +76,7 @@ class _Checked(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,  # noqa: ARG002
     ) -> httpcore2.AsyncNetworkStream:
         addresses = await self._resolve(host.strip("[]"), port)
-        # One refused address is enough: a name that is half private means harm.
+        # One refused address is enough: a name with public and private addresses is an attack.
         if not all(self._rules.allow_address(host, address) for address in addresses):
             raise NotReachedError("address_refused")
         for address in map(str, addresses):
@@ -85,11 +85,17 @@ class _Checked(httpcore2.AsyncNetworkBackend):
         raise NotReachedError("not_connected")
 
 
-async def _resolve(host: str, port: int) -> Sequence[Address]:
-    try:
-        found = await asyncio.get_running_loop().run_in_executor(
-            _NAMES, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        )
-    except OSError as error:
-        raise NotReachedError("name_not_resolved") from error
-    return [ip_address(address[0]) for *_, address in found]
+class _Resolver:
+    """Resolves names with the system's resolver, in threads of its own."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, "resolver")
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        """Return the addresses of a host. Raises NotReachedError."""
+        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, lookup)
+        except OSError as error:
+            raise NotReachedError("name_not_resolved") from error
+        return [ip_address(address[0]) for *_, address in results]

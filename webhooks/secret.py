@@ -1,4 +1,4 @@
-"""What signs deliveries."""
+"""The secrets that sign deliveries."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ _BYTES = 32
 
 
 def signing_secrets(store: JobStore) -> list[str]:
-    """Return what signs deliveries: those of the settings, or one made once and kept beside the jobs."""
+    """Return the secrets of the settings, or the one that is generated once and stored in Redis.
+
+    Raises StoreUnavailableError.
+    """
     if store.settings.webhook_secret:
         return store.settings.webhook_secret.get_secret_value().split()
-    made = "whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+    generated = "whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
     with store_errors():
-        store.redis.set(WEBHOOK_SECRET, made, nx=True)
+        store.redis.set(WEBHOOK_SECRET, generated, nx=True)
         return [store.redis.get(WEBHOOK_SECRET).decode()]

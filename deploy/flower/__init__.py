@@ -1,1 +1,1 @@
-"""Flower as it runs in a container."""
+"""Flower in its container."""

@@ -1,4 +1,6 @@
-"""Flower's Celery app: our queues and our transport, and no task. Entry point of the container `flower`."""
+"""Entry point of the container `flower`: a Celery app with our queues and without tasks."""
+
+from __future__ import annotations
 
 import sys
 
@@ -10,8 +12,8 @@ try:
     app = build_celery(Settings.read())
 except ConfigurationError as error:
     sys.exit(f"flower: {error}")
-# What workers have not acknowledged is none of its business: it may read events and the lengths of queues.
+# Flower's user of Redis may not write the keys of unacknowledged messages: they get names of its own.
 unacked = {name: f"celeryev.{name}" for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")}
 app.conf.broker_transport_options |= unacked
-# Celery's own, which Flower knows how to ask for the lengths of queues; ours mends what only workers do.
+# Celery's own transport: Flower reads the lengths of queues only from that. Ours corrects a fault of workers.
 app.conf.broker_transport = "redis"

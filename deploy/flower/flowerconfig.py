@@ -1,10 +1,12 @@
-"""Flower's own settings."""
+"""The settings of Flower."""
+
+from __future__ import annotations
 
 import os
 import secrets
 import sys
 
-# No login of everybody's: without one of yours, one is made that only this start and its log know.
+# There is no default password: without FLOWER_LOGIN, each start generates one and logs it.
 _login = os.environ.get("FLOWER_LOGIN")
 if not _login:
     _login = f"sentiq:{secrets.token_urlsafe(12)}"
@@ -12,11 +14,11 @@ if not _login:
 
 basic_auth = [_login]
 url_prefix = "flower"
-# Neither its page nor its API can stop a worker or revoke a task; nginx lets nothing through that could.
+# The page and the API can neither stop a worker nor revoke a task; nginx blocks such requests too.
 read_only = True
 persistent = True
 db = "/data/flower"
 state_save_interval = 30_000
 max_tasks = 10_000
-# Workers are containers: each start is a new name.
+# A worker in a container has a new name after each start.
 purge_offline_workers = 300

@@ -1,11 +1,13 @@
-"""`python -m deploy.flower.health`: 0 when Flower answers; it asks for a login, and 401 is an answer."""
+"""`python -m deploy.flower.health`: the probe of Flower. It has no login, so 401 is healthy too."""
+
+from __future__ import annotations
 
 import sys
 from http.client import HTTPConnection, HTTPException
 
 
 def main() -> int:
-    """Ask once."""
+    """Return 0 if Flower answers, else 1."""
     try:
         connection = HTTPConnection("127.0.0.1", 5555, timeout=4)
         connection.request("GET", "/flower/")

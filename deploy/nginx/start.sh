@@ -1,6 +1,6 @@
 #!/bin/sh
-# TLS when a certificate is mounted at /etc/nginx/tls, plain HTTP otherwise. A certificate or key that is missing
-# or cannot be read ends nginx with a line that names the file: nothing is served in the clear by mistake.
+# Serve TLS if a certificate or a key is mounted at /etc/nginx/tls, else plain HTTP. If one of the two is missing or
+# cannot be read, nginx ends and names the file, so it never serves plain HTTP by mistake.
 set -eu
 tls=/etc/nginx/tls
 if [ -e $tls/fullchain.pem ] || [ -e $tls/privkey.pem ]; then mode=tls; else mode=plain; fi

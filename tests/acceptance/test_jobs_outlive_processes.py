@@ -1,4 +1,4 @@
-"""Jobs that were canceled, or still came in, when the process that cared for them was not there."""
+"""Jobs that are canceled without a worker, or whose API process is killed during the upload."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 
 
 @pytest.mark.timeout(200)
-def test_a_cancel_without_workers_holds_when_one_comes(tmp_path: Path) -> None:
+def test_a_job_canceled_without_workers_stays_canceled_when_one_starts(tmp_path: Path) -> None:
     with redis_server() as url:
         with started_stack(tmp_path, redis_url=url) as stack, httpx2.Client(base_url=stack.url) as http:
             worker = worker_of(stack)
@@ -32,7 +32,7 @@ def test_a_cancel_without_workers_holds_when_one_comes(tmp_path: Path) -> None:
             canceled, kept = (http.post("/v1/jobs", json={"items": items}).json() for _ in range(2))
             answer = http.post(f"/v1/jobs/{canceled['id']}/cancel")
             assert (answer.status_code, answer.json()["status"]) == (202, "canceled"), (
-                "nobody holds any of it"
+                "no child holds a lease"
             )
         with started_stack(tmp_path, redis_url=url) as stack, httpx2.Client(base_url=stack.url) as http:
             path = f"/v1/jobs/{kept['id']}"
@@ -68,9 +68,9 @@ def test_an_upload_whose_api_process_was_killed_ends_with_what_arrived(tmp_path:
             sent.result(timeout=60)
         record = f"sentiq:job:{job_id.decode()}"
         eventually(lambda: int(store.hget(record, "succeeded") or 0) == int(store.hget(record, "total") or 1))
-        assert store.hget(record, "uploading") == b"1", "a minute of silence has not passed"
+        assert store.hget(record, "uploading") == b"1", "it has not been idle for a minute yet"
         (key,) = store.scan_iter("sentiq:idempotency:*")
-        assert 0 < store.pttl(key) <= 60_000, "the key is free again then, too"
+        assert 0 < store.pttl(key) <= 60_000, "the key can be used again then, too"
         store.zadd("sentiq:uploads", {job_id: 1})
         eventually(lambda: store.hget(record, "status") == b"succeeded")
         assert store.hget(record, "error") == b"upload_incomplete"

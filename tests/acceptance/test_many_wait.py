@@ -1,4 +1,4 @@
-"""A crowd at one API process: all are woken soon, and nobody else waits for it."""
+"""Many waiting requests at one API process: all are woken soon, and delay no other request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.load.long_polls import measure_wake_up
 from tests.conftest import started_stack, worker_of
 
 
-def test_a_crowd_is_woken_soon_and_other_requests_are_answered_meanwhile(tmp_path: Path) -> None:
+def test_many_waiting_requests_are_woken_soon_and_delay_no_others(tmp_path: Path) -> None:
     with started_stack(tmp_path) as stack:
         worker = worker_of(stack)
         processes = [*worker.children(), worker]
@@ -19,6 +19,6 @@ def test_a_crowd_is_woken_soon_and_other_requests_are_answered_meanwhile(tmp_pat
             for process in processes:
                 process.resume()
 
-        seen = measure_wake_up(stack, 200, 100, resume)
-        assert seen["woken_after_s"]["last"] < 1
-        assert seen["other_requests_ms"]["median"] < 50
+        measured = measure_wake_up(stack, 200, 100, resume)
+        assert measured["woken_after_s"]["last"] < 1
+        assert measured["other_requests_ms"]["median"] < 50

@@ -1,4 +1,4 @@
-"""Redis away: every path says so soon, and nothing needs a restart when it is back."""
+"""Redis stopped or killed: every path answers 503 soon, and no process needs a restart afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from local.processes import Group
 from local.redis_server import start_redis
 from tests.conftest import eventually, started_stack
 
-# /metrics tells that Redis is away: Prometheus would take nothing from an answer of 503.
+# /metrics reports that Redis is down: Prometheus would ignore the body of a 503.
 NEEDS_NO_REDIS = {"/", "/livez", "/metrics", "/openapi.json", "/docs", "/static/<path:filename>"}
 BODIES: dict[str, Any] = {
     "/v1/jobs": {"text": "好"},
@@ -28,8 +28,8 @@ BODIES: dict[str, Any] = {
 
 
 def calls(job_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every path of the app, each method of it, and the waits and streams beside."""
-    from api.app import create_app  # noqa: PLC0415  the stack's settings are not ours
+    """Yield a call of each path and method, and of waits and streams."""
+    from api.app import create_app  # noqa: PLC0415  imported late, as the stack has other settings
     from tasks.settings import Settings  # noqa: PLC0415
 
     bodies = BODIES | {"/v1/jobs/lookup": {"ids": [job_id]}}
@@ -47,7 +47,7 @@ def calls(job_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "GET", f"/v1/jobs/{job_id}/results?follow=true", {"headers": {"accept": "application/x-ndjson"}}
 
 
-def unavailable(http: httpx2.Client, job_id: str) -> None:
+def assert_unavailable(http: httpx2.Client, job_id: str) -> None:
     for method, path, options in calls(job_id):
         started = time.monotonic()
         answer = http.request(method, path, **options)
@@ -60,7 +60,7 @@ def unavailable(http: httpx2.Client, job_id: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_every_path_says_soon_that_redis_is_away_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_every_path_answers_503_soon_without_redis_and_works_again_with_it(tmp_path: Path) -> None:
     data = tmp_path / "redis"
     with Group() as group:
         server, url = start_redis(group, data_dir=data)
@@ -72,7 +72,7 @@ def test_every_path_says_soon_that_redis_is_away_and_goes_on_when_it_is_back(tmp
             before = http.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"Prefer": "wait=20"}).json()
             os.kill(server.pid, signal.SIGSTOP)
             try:
-                unavailable(http, before["id"])
+                assert_unavailable(http, before["id"])
             finally:
                 os.kill(server.pid, signal.SIGCONT)
             eventually(lambda: http.get("/readyz").status_code == 200)
@@ -80,7 +80,7 @@ def test_every_path_says_soon_that_redis_is_away_and_goes_on_when_it_is_back(tmp
             assert held.result(timeout=20).status_code == 200
             os.kill(server.pid, signal.SIGKILL)
             eventually(lambda: http.get("/readyz").status_code == 503)
-            unavailable(http, before["id"])
+            assert_unavailable(http, before["id"])
             start_redis(group, data_dir=data, port=int(url.rsplit(":", 1)[1].split("/")[0]))
             eventually(lambda: http.get("/readyz").status_code == 200)
             assert http.get(f"/v1/jobs/{before['id']}").json()["status"] == "succeeded"

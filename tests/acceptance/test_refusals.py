@@ -1,4 +1,4 @@
-"""A worker that cannot do its work says why and ends; it never looks healthy meanwhile."""
+"""A worker that cannot score prints the cause and ends; it never looks healthy."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.conftest import eventually, started_stack, worker_of
 
 
 @pytest.mark.parametrize(
-    ("damage", "complaint"),
+    ("damage", "message"),
     [
         ("change", r"model\.bin: changed since the pack was made"),
         ("remove", r"vocab\.txt: missing"),
         ("empty", r"pack\.json: missing"),
     ],
 )
-def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
-    tmp_path: Path, redis_url: str, damage: str, complaint: str
+def test_a_worker_refuses_a_damaged_pack_and_names_the_file(
+    tmp_path: Path, redis_url: str, damage: str, message: str
 ) -> None:
     pack = tmp_path / "pack"
     if damage == "empty":
@@ -41,7 +41,7 @@ def test_a_worker_refuses_a_damaged_pack_and_says_which_file(
         (pack / "vocab.txt").unlink()
     done = run_worker(redis_url, SENTIMENT_PACK=str(pack))
     assert done.returncode != 0
-    assert re.search(complaint, done.stderr), done.stderr
+    assert re.search(message, done.stderr), done.stderr
 
 
 def test_a_worker_whose_new_children_cannot_load_ends_instead_of_looking_healthy(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What must hold when it matters: much work, and processes that die in the middle of it."""
+"""Promises under load: many texts, and processes that are killed while they work."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ JOBS, ITEMS = 10, 1000
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack of this test's own, to be hurt."""
+    """Run a stack for one test, which may damage it."""
     with started_stack(tmp_path) as stack:
         yield stack
 
 
 def many_texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
-    """A thousand texts that are mostly distinct."""
+    """Return a thousand texts, most of them distinct."""
     rng = random.Random(seed)
     parts = [part for review in reviews for part in review["text"].split("，")]
     return ["，".join(rng.choices(parts, k=rng.randint(1, 6))) for _ in range(ITEMS)]
 
 
 def done(client: Client, job_ids: list[str]) -> list[dict[str, Any]]:
-    """Wait for all jobs and return them as they ended."""
+    """Wait until all jobs have finished, and return them."""
 
     def look() -> list[dict[str, Any]]:
         jobs = [client.job(job_id, wait_s=5) for job_id in job_ids]
@@ -57,7 +57,7 @@ def succeeded(client: Client, job_ids: list[str]) -> int:
 
 
 def labels(client: Client, job_id: str) -> list[tuple[str, float]]:
-    """The verdicts of a job; fails unless there is exactly one for each item, in order."""
+    """Return the verdicts of a job; check that there is exactly one for each item, in order."""
     items = client.results(job_id)
     assert [item["index"] for item in items] == list(range(ITEMS))
     return [(item["label"], item["confidence"]) for item in items]
@@ -104,15 +104,15 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, s
             children = worker.children()
             worker.kill()
             psutil.wait_procs([worker, *children], timeout=10)
-            assert not any(child.is_running() for child in children), "children go with their parent"
-        # The next worker knows that its predecessor is gone: it need not wait for a lease of ten minutes.
+            assert not any(child.is_running() for child in children), "children end with their parent"
+        # The next worker notices that its predecessor died, so it does not wait for the lease to end.
         with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
             assert done(client, [job_id])[0]["status"] == "succeeded"
             labels(client, job_id)
 
 
 @pytest.mark.timeout(200)
-def test_a_killed_redis_comes_back_with_every_job(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
+def test_a_restarted_redis_has_every_job(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     data = tmp_path / "redis"
     with Group() as group:
         server, url = start_redis(group, data_dir=data)
@@ -124,7 +124,7 @@ def test_a_killed_redis_comes_back_with_every_job(tmp_path: Path, reviews: list[
             refused = httpx2.post(f"{stack.url}/v1/jobs", json={"text": "好"})
             assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
             assert httpx2.get(f"{stack.url}/v1/jobs/{job_ids[0]}").status_code == 503, (
-                "not 404: nothing is known"
+                "not 404: without Redis nothing is known"
             )
             start_redis(group, data_dir=data, port=int(url.rsplit(":", 1)[1].split("/")[0]))
             eventually(client.ready)
@@ -135,7 +135,7 @@ def test_a_killed_redis_comes_back_with_every_job(tmp_path: Path, reviews: list[
             stack.check()
 
 
-def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> None:
+def test_a_call_that_takes_too_long_is_504_and_its_job_continues(tmp_path: Path) -> None:
     with started_stack(tmp_path, SENTIMENT_MAX_WAIT_S="0.5") as stack, Client(stack.url) as client:
         worker = worker_of(stack)
         worker.suspend()
@@ -146,7 +146,7 @@ def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> Non
             call = partial(http.post, f"{stack.url}/predict", json={"text": "好"})
             answer, *others = callers.map(lambda _: call(), range(200))
         assert (answer.status_code, answer.json()["code"]) == (504, "not_finished_in_time")
-        assert {other.status_code for other in others} == {504}, "however many wait"
+        assert {other.status_code for other in others} == {504}, "for all 200 callers"
         for child in worker.children():
             child.resume()
         worker.resume()
@@ -154,7 +154,7 @@ def test_what_takes_too_long_is_a_504_and_its_job_goes_on(tmp_path: Path) -> Non
         assert done(client, [job_id])[0]["status"] == "succeeded"
 
 
-def test_a_stop_answers_those_who_wait_with_what_they_can_ask_for_later(tmp_path: Path) -> None:
+def test_a_stop_answers_waiting_requests_with_the_location_of_their_job(tmp_path: Path) -> None:
     with started_stack(tmp_path) as stack, ThreadPoolExecutor() as caller:
         worker = worker_of(stack)
         worker.suspend()
@@ -172,7 +172,7 @@ def test_a_stop_answers_those_who_wait_with_what_they_can_ask_for_later(tmp_path
             process.resume()
 
 
-def test_a_pickled_message_is_refused_and_the_worker_goes_on(stack: Stack) -> None:
+def test_a_pickled_message_is_refused_and_the_worker_continues(stack: Stack) -> None:
     url = worker_of(stack).environ()["REDIS_URL"]
     evil = {
         "body": base64.b64encode(pickle.dumps(([], {}, {}))).decode(),

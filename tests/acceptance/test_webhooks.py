@@ -1,4 +1,4 @@
-"""Webhooks through the whole system: accepted over HTTP, ended by a worker, sent by the sender."""
+"""Webhooks through the whole system: submitted over HTTP, finished by a worker, sent by the sender."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = {"SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1", "SENTIMENT_WEBHOOK_RETRIES_S": "
 
 
 def submit(stack: Stack, url: str, **options: Any) -> dict[str, Any]:
-    """A job that is over, with a webhook."""
+    """Submit a job with a webhook; return it when it has finished."""
     body = {"items": [{"text": "服务很贴心"}, {"text": ""}], "webhook": {"url": url, **options}}
     answer = httpx2.post(f"{stack.url}/v1/jobs", json=body, headers={"Prefer": "wait=30"}, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -26,17 +26,17 @@ def submit(stack: Stack, url: str, **options: Any) -> dict[str, Any]:
 
 
 def delivery(stack: Stack, job: dict[str, Any]) -> dict[str, Any]:
-    """The job's delivery, when nothing more will happen to it."""
+    """Return the delivery of the job when it is no longer pending."""
 
     def look() -> list[dict[str, Any]]:
         data: list[dict[str, Any]] = httpx2.get(stack.url + job["links"]["deliveries"]).json()["data"]
         return [each for each in data if each["status"] != "pending"]
 
-    (settled,) = eventually(look)
-    return settled
+    (completed,) = eventually(look)
+    return completed
 
 
-def test_the_end_of_a_job_is_told_and_the_log_says_how(tmp_path: Path) -> None:
+def test_a_finished_job_is_delivered_and_the_log_shows_the_attempts(tmp_path: Path) -> None:
     with started_stack(tmp_path, **HERE) as stack, receiving(Receiver([503, 204])) as receiver:
         job = submit(stack, receiver.url)
         seen = delivery(stack, job)
@@ -46,9 +46,9 @@ def test_the_end_of_a_job_is_told_and_the_log_says_how(tmp_path: Path) -> None:
         assert (first["number"], first["status_code"], second["status_code"]) == (1, 503, 204)
         assert job["finished_at"] <= first["at"] < second["at"]
         assert {each.headers["webhook-id"] for each in receiver.received} == {seen["id"]}
-        told = receiver.received[-1].json
-        assert (told["type"], told["timestamp"]) == ("job.partial", job["finished_at"])
-        assert told["data"]["counts"] == {
+        payload = receiver.received[-1].json
+        assert (payload["type"], payload["timestamp"]) == ("job.partial", job["finished_at"])
+        assert payload["data"]["counts"] == {
             "total": 2,
             "succeeded": 1,
             "failed": 1,
@@ -60,7 +60,7 @@ def test_the_end_of_a_job_is_told_and_the_log_says_how(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_what_ended_while_no_sender_ran_is_told_after_a_restart(tmp_path: Path) -> None:
+def test_a_job_that_finished_without_a_sender_is_delivered_after_a_restart(tmp_path: Path) -> None:
     with redis_server() as url, receiving(Receiver()) as receiver:
         with started_stack(tmp_path, redis_url=url, **HERE) as stack:
             next(psutil.Process(each.pid) for each in stack.processes if each.name == "webhooks").kill()

@@ -29,7 +29,7 @@ from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tests.api.test_access import running_api
 from tests.conftest import eventually, worker_of
-from tests.webhooks.jobs import BAD, GOOD, end
+from tests.webhooks.jobs import BAD, GOOD, finish
 
 COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
 SETTINGS = Settings()
@@ -131,7 +131,7 @@ def over(services: Services) -> str:
 def ended_badly(services: Services) -> str:
     """A job whose item failed, on the service without a worker."""
     job_id = made(services.idle, priority="bulk")
-    end(services.idle_store, [BAD])
+    finish(services.idle_store, [BAD])
     return job_id
 
 
@@ -140,7 +140,7 @@ def while_it_waits(services: Services, begin: Callable[[], httpx2.Response]) -> 
     with ThreadPoolExecutor() as caller:
         answer = caller.submit(begin)
         eventually(lambda: services.idle_store.redis.zcard("sentiq:pending:bulk"))
-        end(services.idle_store, [GOOD])
+        finish(services.idle_store, [GOOD])
         return answer.result()
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint of StructBERT-base's shape, written without torch, which these tests need not have."""
+"""A checkpoint with the shape of StructBERT-base, written without torch, which may not be installed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CONFIG = {
     "intermediate_size": INNER,
     "id2label": {"0": "negative", "1": "positive"},
 }
-# Beyond what random weights make of any text: so int8 gives the labels of fp32, and is served.
-CERTAIN = 2.0
+# A larger bias than random weights produce logits: int8 then gives the labels of fp32, and is served.
+BIAS = 2.0
 
 Shape = tuple[int, ...]
 
 
 def write_base(directory: Path, vocabulary: Path) -> Path:
-    """Random weights of base's shape under this vocabulary."""
+    """Write random weights for this vocabulary; return the directory."""
     directory.mkdir()
     shutil.copyfile(vocabulary, directory / "vocab.txt")
     (directory / "config.json").write_text(json.dumps(CONFIG), "utf-8")
@@ -35,7 +35,7 @@ def write_base(directory: Path, vocabulary: Path) -> Path:
 
 
 def shapes(tokens: int) -> Iterator[tuple[str, Shape]]:
-    """The names and shapes of all tensors."""
+    """Yield the name and shape of every tensor."""
     for name, rows in (("word", tokens), ("position", POSITIONS), ("token_type", 2)):
         yield f"bert.embeddings.{name}_embeddings.weight", (rows, WIDTH)
     yield from norm("bert.embeddings")
@@ -63,26 +63,26 @@ def norm(name: str) -> Iterator[tuple[str, Shape]]:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Shape]) -> None:
-    """The format: the length of a header in JSON, the header, the tensors one after the other."""
+    """Write the format: the length of the JSON header, the header, then the tensors."""
     ends = np.cumsum([4 * np.prod(shape, dtype=int) for shape in tensors.values()]).tolist()
-    places = zip(tensors.items(), [0, *ends], ends, strict=False)
+    tensor_offsets = zip(tensors.items(), [0, *ends], ends, strict=False)
     header = json.dumps(
         {
             name: {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
-            for (name, shape), begin, end in places
+            for (name, shape), begin, end in tensor_offsets
         }
     ).encode()
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         for name, shape in tensors.items():
-            file.write(values(name, shape, chance).astype("<f4").tobytes())
+            file.write(values(name, shape, rng).astype("<f4").tobytes())
 
 
-def values(name: str, shape: Shape, chance: np.random.Generator) -> np.ndarray:
-    """As BERT is initialised, but for the classifier's bias."""
+def values(name: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """Return weights as BERT initialises them, except for the bias of the classifier."""
     if name == "classifier.bias":
-        return np.array([-CERTAIN, CERTAIN])
+        return np.array([-BIAS, BIAS])
     if name.endswith("bias"):
         return np.zeros(shape)
-    return np.ones(shape) if "LayerNorm" in name else chance.normal(0, 0.02, shape)
+    return np.ones(shape) if "LayerNorm" in name else rng.normal(0, 0.02, shape)

@@ -1,6 +1,6 @@
-"""The images, built once, and one stack of them with two workers, which goes through everything.
+"""The images, built once, and one stack with two workers for all tests.
 
-Without an engine these tests are skipped, unless one was promised: CONTAINERS=required.
+Without a Docker engine these tests are skipped; with CONTAINERS=required they fail.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ WORKERS = 2
 @pytest.fixture(scope="session", autouse=True)
 def _engine() -> None:
     if reason := missing():
-        give_up = pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip
-        give_up(reason)
+        stop = pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip
+        stop(reason)
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Settings of its own: free ports, passwords of this run."""
+    """Return a project with free ports and passwords of its own."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "env").touch()
     roles = ("ADMIN", "API", "WORKER", "WEBHOOKS", "FLOWER")
     env = {f"REDIS_{role}_PASSWORD": secrets.token_urlsafe(18) for role in roles}
     ports = {f"{name}PORT": str(free_port()) for name in ("", "TLS_", "PROMETHEUS_", "GRAFANA_")}
     env |= ports | {"TAG": TAG, "FLOWER_LOGIN": ":".join(LOGIN), "WORKER_CPUS": "1"}
-    env |= {"TLS_DIR": str(_certificates(folder / "tls", given=False)), "SENTIMENT_CACHE_ROWS": "0"}
+    env |= {"TLS_DIR": str(_certificates(folder / "tls", with_files=False)), "SENTIMENT_CACHE_ROWS": "0"}
     return Project(f"sentiq-test-{os.getpid()}", folder / "env", env)
 
 
-def _certificates(folder: Path, *, given: bool) -> Path:
+def _certificates(folder: Path, *, with_files: bool) -> Path:
     folder.mkdir()
     folder.chmod(0o755)
-    if given:
+    if with_files:
         authority = trustme.CA()
         server = authority.issue_cert("localhost", "127.0.0.1")
         (folder / "authority.pem").write_bytes(authority.cert_pem.bytes())
@@ -67,7 +67,7 @@ def _certificates(folder: Path, *, given: bool) -> Path:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _certificates(tmp_path_factory.mktemp("certificates") / "tls", given=True)
+    return _certificates(tmp_path_factory.mktemp("certificates") / "tls", with_files=True)
 
 
 @pytest.fixture(scope="session")
@@ -78,15 +78,15 @@ def images(project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def stack(images: Project) -> Iterator[Project]:
-    """Everything but monitoring, with two workers; afterwards nothing of it may be left."""
+    """Run all services but monitoring, with two workers; check that nothing is left afterwards."""
     start(images)
     yield images
     images.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "20")
-    assert images.left() == []
+    assert images.leftovers() == []
 
 
 def start(project: Project) -> None:
-    """Bring up what is down, and wait until it scores."""
+    """Start the services that are down, and wait until the stack is ready."""
     project.compose("up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", *SERVICES)
     eventually(lambda: project.healthy("worker") == WORKERS, within_s=120)
     with Client(url(project)) as client:
@@ -99,7 +99,7 @@ def url(project: Project) -> str:
 
 @pytest.fixture(params=["plain", "tls"], scope="module")
 def site(request: pytest.FixtureRequest, stack: Project, certificates: Path) -> Iterator[httpx2.Client]:
-    """A client of nginx, without TLS and with it."""
+    """Return a client of nginx, once without TLS and once with it."""
     again = ("up", "--detach", "--no-build", "--no-deps", "nginx")
     if request.param == "plain":
         client = httpx2.Client(base_url=url(stack), timeout=60, trust_env=False)
@@ -118,7 +118,7 @@ def site(request: pytest.FixtureRequest, stack: Project, certificates: Path) -> 
 
 
 class Caller:
-    """A client that calls from a thread of its own until the context ends; `_run` is what it does."""
+    """A client that runs `_run` in a thread until the context ends."""
 
     def __init__(self, project: Project) -> None:
         self._http = httpx2.Client(base_url=url(project), timeout=60, trust_env=False)
@@ -138,8 +138,8 @@ class Caller:
         raise NotImplementedError
 
 
-class Asker(Caller):
-    """Asks again and again for verdicts on a few texts at once; keeps what was not answered well."""
+class ScoringCaller(Caller):
+    """Scores the same 16 texts repeatedly; counts the models and keeps failed responses."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
@@ -161,9 +161,9 @@ class Asker(Caller):
 def running(
     role: str, network: str, variables: Mapping[str, str], *options: str, tag: str = TAG
 ) -> Iterator[str]:
-    """A container of an image, hardened as compose has it; its id."""
-    given = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
-    hardened = (
+    """Run a container with the restrictions of docker-compose.yml; give its id."""
+    env_options = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    restrictions = (
         "--read-only",
         "--tmpfs",
         "/tmp",  # noqa: S108  in a container
@@ -173,7 +173,7 @@ def running(
         "no-new-privileges:true",
     )
     image = f"sentiq-{role}:{tag}"
-    container = docker("run", "--detach", "--network", network, *hardened, *given, *options, image)
+    container = docker("run", "--detach", "--network", network, *restrictions, *env_options, *options, image)
     try:
         yield container
     finally:

@@ -1,4 +1,4 @@
-"""What is in the images, and what is not."""
+"""The contents of the images."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def packages(role: str) -> set[str]:
 def test_an_image_holds_the_packages_of_its_role_and_no_others(
     role: str, has: set[str], lacks: set[str]
 ) -> None:
-    found = packages(role)
-    assert has <= found
-    assert not lacks & found
+    installed = packages(role)
+    assert has <= installed
+    assert not lacks & installed
 
 
 @pytest.mark.parametrize(("role", "rooms"), [("api", "api tasks"), ("worker", "tasks worker")])
@@ -53,14 +53,14 @@ def test_an_image_holds_the_code_of_its_role_and_no_compiler(role: str, rooms: s
 @pytest.mark.parametrize("role", [*OURS, "nginx"])
 def test_no_secret_is_in_an_image(images: Project, role: str) -> None:
     image = f"sentiq-{role}:{TAG}"
-    told = docker("history", "--no-trunc", image) + docker("inspect", image)
-    assert not [name for name, value in images.env.items() if "PASSWORD" in name and value in told]
-    assert not re.search(r"(?i)(password|secret|token|login)=", told)
+    text = docker("history", "--no-trunc", image) + docker("inspect", image)
+    assert not [name for name, value in images.env.items() if "PASSWORD" in name and value in text]
+    assert not re.search(r"(?i)(password|secret|token|login)=", text)
 
 
 @pytest.mark.parametrize("role", [*OURS, "nginx"])
 @pytest.mark.usefixtures("images")
-def test_images_run_in_exec_form_as_nobody_with_a_probe_and_a_stop_signal(role: str) -> None:
+def test_images_run_in_exec_form_without_root_with_a_probe_and_a_stop_signal(role: str) -> None:
     (image,) = json.loads(docker("inspect", f"sentiq-{role}:{TAG}"))
     config = image["Config"]
     assert config["User"] in ("10001:10001", "101:101")
@@ -69,7 +69,7 @@ def test_images_run_in_exec_form_as_nobody_with_a_probe_and_a_stop_signal(role: 
     assert config["StopSignal"] in ("SIGTERM", "SIGQUIT")
 
 
-def test_what_runs_can_write_nowhere_and_gain_nothing(stack: Project) -> None:
+def test_containers_cannot_write_to_their_root_or_gain_rights(stack: Project) -> None:
     for service in SERVICES:
         for container in stack.inspect(service):
             host = container["HostConfig"]
@@ -80,8 +80,8 @@ def test_what_runs_can_write_nowhere_and_gain_nothing(stack: Project) -> None:
             assert "root" not in processes, service
 
 
-def test_a_worker_takes_as_many_children_as_its_quota_pays_for(stack: Project) -> None:
-    """WORKER_CPUS is 1 here, whatever the machine has."""
+def test_a_worker_has_one_child_a_core_of_its_quota(stack: Project) -> None:
+    """WORKER_CPUS is 1 here."""
     for container in stack.containers("worker"):
         commands = docker("top", container, "-eo", "pid,args").splitlines()[1:]
         assert len([line for line in commands if "worker.main" in line]) == 2, "a parent and one child"

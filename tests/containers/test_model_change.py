@@ -1,4 +1,4 @@
-"""An image with the pack of a larger model, made while it was built, and the change to it under load."""
+"""A worker image with the pack of a larger model, made during the build, and the change to it under load."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from deploy.containers import Project, docker
 from local.processes import ROOT
 from tests.conftest import eventually
 from tests.containers.checkpoints import write_base
-from tests.containers.conftest import TAG, WORKERS, Asker, start, url
+from tests.containers.conftest import TAG, WORKERS, ScoringCaller, start, url
 from tests.models.hub import MODEL, running_hub
 
 REVISION = "v1"
 IMAGE = f"sentiq-worker:{TAG}"
 FORMER = f"{IMAGE}-former"
-# A stop may take as long as a task.
+# A stop takes at most as long as a task.
 GRACE_S = "90"
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
 def other(stack: Project, tmp_path: Path) -> Iterator[str]:
-    """Build the worker with a model of base's shape from a stand-in of ModelScope; what it will serve."""
+    """Build the worker with a model of base size from a local ModelScope; give the name of the model."""
     assert stack.containers("worker")
     docker("tag", IMAGE, FORMER)
     with running_hub(write_base(tmp_path / "base", ROOT / "models" / "embedded" / "vocab.txt")) as hub:
@@ -35,12 +35,12 @@ def other(stack: Project, tmp_path: Path) -> Iterator[str]:
     yield f"{MODEL}@{REVISION}"
     docker("tag", FORMER, IMAGE)
     stack.compose("rm", "--force", "--stop", "worker")
-    start(stack)  # the tests that follow know the embedded pack
+    start(stack)  # later tests expect the embedded pack
 
 
-def test_a_model_is_changed_under_load_and_each_verdict_names_its_own(stack: Project, other: str) -> None:
+def test_a_model_is_changed_under_load_and_each_verdict_names_its_model(stack: Project, other: str) -> None:
     before = stack.containers("worker")
-    with Asker(stack) as caller:
+    with ScoringCaller(stack) as caller:
         eventually(lambda: sum(caller.models.values()) >= 160, within_s=60)
         (former,) = caller.models
         more = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale")
@@ -55,7 +55,7 @@ def test_a_model_is_changed_under_load_and_each_verdict_names_its_own(stack: Pro
     assert caller.failed == []
     assert (set(caller.models), caller.models[former]) == ({former, other}, last)
     with httpx2.Client(base_url=url(stack), trust_env=False) as http:
-        found = eventually(
+        models = eventually(
             lambda: m if len(m := http.get("/v1/info").json()["models"]) == 1 else [], within_s=60
         )
-    assert f"{found[0]['id']}@{found[0]['revision']}" == other
+    assert f"{models[0]['id']}@{models[0]['revision']}" == other

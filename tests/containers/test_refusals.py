@@ -1,4 +1,4 @@
-"""What is set up wrongly says so: it ends or tries again with growing pauses, and never idles silently."""
+"""A container with a wrong setting names it, and ends or tries again with growing pauses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.conftest import eventually
 from tests.containers.conftest import running
 
 
-def said(container: str) -> str:
+def log_of(container: str) -> str:
     done = run(["docker", "logs", container])
     return done.stdout + done.stderr
 
 
-def ended(container: str) -> int | None:
-    """Its exit code; None while it runs."""
+def exit_code(container: str) -> int | None:
+    """Return the exit code; None while the container runs."""
     state, code = docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container).split()
     return int(code) if state == "exited" else None
 
@@ -31,8 +31,8 @@ PROBES = {
 }
 
 
-def probed(container: str, role: str) -> int:
-    """What the probe of the image says, asked at once."""
+def probe(container: str, role: str) -> int:
+    """Return the exit code of the probe of the image, run now."""
     return run(["docker", "exec", container, *PROBES[role]], check=False).returncode
 
 
@@ -45,34 +45,34 @@ def probed(container: str, role: str) -> int:
     ],
     ids=["wrong password", "unreachable"],
 )
-def test_a_redis_that_lets_nobody_in_is_named_and_asked_again(
+def test_a_redis_that_refuses_a_role_is_named_and_tried_again(
     stack: Project, role: str, address: str, reason: tuple[str, ...]
 ) -> None:
     variables = {"REDIS_URL": address.format(role=role), "AUTH": "none"}
     with running(role, f"{stack.name}_back", variables) as container:
 
         def complaints() -> int:
-            lines = said(container).splitlines()
+            lines = log_of(container).splitlines()
             return sum(any(word in line for word in reason) for line in lines)
 
-        if role == "api":  # It says so to whoever asks.
-            eventually(lambda: "Booting worker" in said(container))
-            assert {probed(container, role) for _ in range(2)} == {1}
+        if role == "api":  # The API connects only when it is asked.
+            eventually(lambda: "Booting worker" in log_of(container))
+            assert {probe(container, role) for _ in range(2)} == {1}
         eventually(lambda: complaints() >= 2, within_s=60)
-        assert ended(container) is None
+        assert exit_code(container) is None
         if role in PROBES:
-            assert probed(container, role) != 0
-        assert "wrong@" not in said(container), "the log shows no password"
+            assert probe(container, role) != 0
+        assert "wrong@" not in log_of(container), "the log shows no password"
 
 
-def test_a_worker_without_its_pack_ends_and_names_it(stack: Project) -> None:
+def test_a_worker_without_its_pack_names_it_and_ends(stack: Project) -> None:
     variables = {"REDIS_URL": f"redis://worker:{stack.env['REDIS_WORKER_PASSWORD']}@redis:6379/0"}
     with running("worker", f"{stack.name}_back", variables | {"SENTIMENT_PACK": "/nowhere"}) as container:
-        assert eventually(lambda: ended(container), within_s=60) == 1
-        assert said(container).splitlines()[-1].startswith("worker: cannot serve /nowhere: pack.json")
+        assert eventually(lambda: exit_code(container), within_s=60) == 1
+        assert log_of(container).splitlines()[-1].startswith("worker: cannot serve /nowhere: pack.json")
 
 
-def test_nginx_without_a_key_that_it_can_read_ends_and_names_it(
+def test_nginx_without_a_readable_key_names_it_and_ends(
     stack: Project, certificates: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tls"
@@ -81,13 +81,13 @@ def test_nginx_without_a_key_that_it_can_read_ends_and_names_it(
     (folder / "fullchain.pem").write_bytes((certificates / "fullchain.pem").read_bytes())
     mount = f"{folder}:/etc/nginx/tls:ro"
     with running("nginx", f"{stack.name}_front", {}, "--volume", mount) as container:
-        assert eventually(lambda: ended(container), within_s=30) == 1
-        assert "/etc/nginx/tls/privkey.pem" in said(container)
+        assert eventually(lambda: exit_code(container), within_s=30) == 1
+        assert "/etc/nginx/tls/privkey.pem" in log_of(container)
     (folder / "privkey.pem").write_bytes((certificates / "privkey.pem").read_bytes())
     (folder / "privkey.pem").chmod(0o600)
     with running("nginx", f"{stack.name}_front", {}, "--volume", mount, "--user", "4711") as container:
-        assert eventually(lambda: ended(container), within_s=30) == 1
-        last = said(container).splitlines()[-1]
+        assert eventually(lambda: exit_code(container), within_s=30) == 1
+        last = log_of(container).splitlines()[-1]
         assert "privkey.pem" in last
         assert "Permission denied" in last
 
@@ -99,16 +99,16 @@ def test_a_port_that_is_taken_is_named(images: Project) -> None:
         port = str(holder.getsockname()[1])
         other = replace(images, name=f"{images.name}-port", env={**images.env, "PORT": port, "TLS_PORT": "0"})
         done = other.compose("up", "--detach", "--no-build", "--no-deps", "nginx", check=False)
-        told = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         other.compose("down", "--volumes")
     assert done.returncode != 0
-    assert port in told
-    assert "already" in told or "in use" in told
-    assert other.left() == []
+    assert port in output
+    assert "already" in output or "in use" in output
+    assert other.leftovers() == []
 
 
 @pytest.mark.parametrize("role", ["api", "worker", "webhooks", "flower"])
-def test_an_unknown_setting_ends_the_start_and_is_named(stack: Project, role: str) -> None:
+def test_an_unknown_setting_is_named_and_ends_the_start(stack: Project, role: str) -> None:
     with running(role, f"{stack.name}_back", {"SENTIMENT_LOG_LEVELS": "debug"}) as container:
-        assert eventually(lambda: ended(container), within_s=60) == 1
-        assert "did you mean SENTIMENT_LOG_LEVEL?" in said(container)
+        assert eventually(lambda: exit_code(container), within_s=60) == 1
+        assert "did you mean SENTIMENT_LOG_LEVEL?" in log_of(container)

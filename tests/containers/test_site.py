@@ -22,14 +22,14 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 def bulk(site: httpx2.Client, count: int, seed: int) -> str:
-    """A job that keeps two children busy for a while."""
+    """Submit a job that keeps two children busy for a while; return its path."""
     items = [{"text": text * 4} for text in composed_texts(count, seed)]
     answer = site.post("/v1/jobs", json={"items": items})
     assert answer.status_code == 202, answer.text
     return str(answer.headers["location"])
 
 
-def test_the_page_comes_with_all_its_parts(site: httpx2.Client) -> None:
+def test_the_page_and_all_its_files_are_served(site: httpx2.Client) -> None:
     page = site.get("/")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "default-src 'self'" in page.headers["content-security-policy"]
@@ -41,7 +41,7 @@ def test_the_page_comes_with_all_its_parts(site: httpx2.Client) -> None:
     assert "javascript" in site.get("/static/page.js").headers["content-type"]
 
 
-def test_a_wait_is_held_and_answered_with_the_verdict(site: httpx2.Client) -> None:
+def test_a_waiting_request_is_held_and_answered_with_the_verdict(site: httpx2.Client) -> None:
     answer = site.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"Prefer": "wait=20"})
     assert (answer.status_code, answer.json()["results"][0]["label"]) == (200, "positive")
     path = bulk(site, 400, seed=1)
@@ -51,7 +51,7 @@ def test_a_wait_is_held_and_answered_with_the_verdict(site: httpx2.Client) -> No
     site.post(f"{path}/cancel")
 
 
-def test_results_are_followed_as_they_come(site: httpx2.Client) -> None:
+def test_results_are_streamed_as_items_finish(site: httpx2.Client) -> None:
     path = bulk(site, 400, seed=2)
     with site.stream("GET", f"{path}/results?follow=true", headers=LINES) as answer:
         lines = (json.loads(line) for line in answer.iter_lines() if line)
@@ -74,14 +74,14 @@ def test_events_arrive_one_by_one(site: httpx2.Client) -> None:
     assert (names[0], names[-1]) == ("progress", "done")
 
 
-def test_an_upload_of_50_megabytes_is_worked_on_while_it_comes_in(site: httpx2.Client) -> None:
+def test_an_upload_of_50_megabytes_is_scored_while_it_arrives(site: httpx2.Client) -> None:
     mark = f"upload-{time.time_ns()}"
     seen: list[int] = []
     line = json.dumps({"text": "送得很快，" + "\u3000" * 9_900}, ensure_ascii=False).encode() + b"\n"
     count = UPLOAD_BYTES // len(line) + 1
 
     def accepted() -> int:
-        """Items that the service has of it, asked while more is on its way."""
+        """Return how many items of the upload are accepted so far."""
         jobs = site.get("/v1/jobs", params={"metadata.mark": mark}).json()["data"]
         return int(jobs[0]["counts"]["total"]) if jobs else 0
 
@@ -101,7 +101,7 @@ def test_an_upload_of_50_megabytes_is_worked_on_while_it_comes_in(site: httpx2.C
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v1/jobs/lookup"])
-def test_a_body_that_is_too_large_is_told_the_limit(site: httpx2.Client, path: str) -> None:
+def test_a_body_that_is_too_large_is_refused_with_the_limit(site: httpx2.Client, path: str) -> None:
     answer = site.post(path, content=b"x" * (5 * MIB + 1), headers={"Content-Type": "application/json"})
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["code"]) == (413, 413, "body_too_large")
@@ -118,11 +118,11 @@ def test_a_flood_is_refused_with_a_problem_that_says_when_to_come_back(site: htt
     eventually(lambda: site.get("/flower/").status_code == 401)
 
 
-def test_figures_are_not_for_the_public(site: httpx2.Client) -> None:
+def test_metrics_are_not_public(site: httpx2.Client) -> None:
     assert site.get("/metrics").status_code == 404
 
 
-def test_the_plain_port_serves_or_with_tls_only_leads_to_it(site: httpx2.Client, stack: Project) -> None:
+def test_the_plain_port_serves_or_redirects_to_tls(site: httpx2.Client, stack: Project) -> None:
     with httpx2.Client(base_url=url(stack), trust_env=False) as plain:
         answer = plain.get("/v1/info?x=1")
         if site.base_url.scheme == "http":
@@ -130,4 +130,4 @@ def test_the_plain_port_serves_or_with_tls_only_leads_to_it(site: httpx2.Client,
             return
         assert answer.status_code == 308
         assert answer.headers["location"] == f"https://127.0.0.1:{stack.env['TLS_PORT']}/v1/info?x=1"
-        assert plain.get("/readyz").status_code == 403, "a probe of the container's own"
+        assert plain.get("/readyz").status_code == 403, "only the probe of the container may read it"

@@ -1,4 +1,6 @@
-"""The checker of lock files, against an index of our own over HTTP."""
+"""The check of lock files, with a real package index over HTTP."""
+
+from __future__ import annotations
 
 import os
 import subprocess
@@ -20,7 +22,7 @@ HASH = "a" * 64
 
 @contextmanager
 def index(pages: dict[str, str]) -> Iterator[str]:
-    """Serve pages by name, 404 for any other, and give the URL of the index."""
+    """Serve these pages, and 404 for any other; give the URL of the index."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -31,7 +33,7 @@ def index(pages: dict[str, str]) -> Iterator[str]:
             self.wfile.write((page or "").encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
@@ -67,19 +69,19 @@ def link(file: str, sha256: str = HASH, python: str = "") -> str:
         (link("thing-1.0.tar.gz") + link("thing-1.0-py3-none-any.whl"), "3.12", MAC, True),
     ],
 )
-def test_a_pin_installs_if_its_page_has_a_wheel_that_pip_takes(
+def test_a_pin_installs_if_its_page_has_a_wheel_that_pip_accepts(
     page: str, python: str, platform: Platform, *, installs: bool, tmp_path: Path
 ) -> None:
     lock = tmp_path / "thing.lock"
     lock.write_text(f"thing==1.0 \\\n    --hash=sha256:{HASH}\n    # via nothing\n", "utf-8")
     with index({"thing": page}) as url:
-        found = wheels_of({"thing"}, url)
-    assert [pin.name for pin in missing(pins(lock), Target(python, platform), found)] == ["thing"] * (
+        wheels = wheels_of({"thing"}, url)
+    assert [pin.name for pin in missing(pins(lock), Target(python, platform), wheels)] == ["thing"] * (
         not installs
     )
 
 
-def test_a_line_counts_where_its_marker_holds(tmp_path: Path) -> None:
+def test_a_line_applies_where_its_marker_holds(tmp_path: Path) -> None:
     lock = tmp_path / "thing.lock"
     lock.write_text(
         "# a comment\n"
@@ -113,8 +115,8 @@ def test_an_index_without_a_wheel_fails_the_check_by_name() -> None:
     assert "no wheel: gevent==26.9.0 of local.lock, Python 3.11 on macOS arm64 (accepted: " in done.stdout
 
 
-def test_without_an_index_the_check_is_left_out() -> None:
+def test_without_an_index_the_check_is_skipped() -> None:
     done = check(f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 3, done.stderr
-    assert done.stdout.startswith("left out: make check-locks, the package index does not answer: http://127")
+    assert done.stdout.startswith("skipped: make check-locks, the package index does not answer: http://127")
     assert done.stdout.count("\n") == 1

@@ -13,8 +13,8 @@ from tasks.settings import PER_SERVICE, Settings
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 EXPLAINED = set(re.findall(r"^#(\w+)=", EXAMPLE, re.MULTILINE))
-COMPOSE_OWN = {"COMPOSE_PROFILES"}  # what compose itself reads
-# What the images and the file itself decide.
+COMPOSE_OWN = {"COMPOSE_PROFILES"}  # read by compose itself
+# Set by the images or by docker-compose.yml.
 FIXED = {"REDIS_URL", "PORT", "SENTIMENT_HOST", "SENTIMENT_PROXIES", "SENTIMENT_PACK", "DEVICE"}
 
 
@@ -24,12 +24,12 @@ def test_every_setting_can_be_set_and_is_explained() -> None:
     assert {name for name in settable if name in COMPOSE} == settable
 
 
-def test_every_variable_of_the_file_is_explained_and_none_else() -> None:
+def test_exactly_the_variables_of_the_file_are_explained() -> None:
     passed_on = set(re.findall(r"^ +([A-Z]\w+):$", COMPOSE, re.MULTILINE))
     assert set(re.findall(r"\$\{(\w+)", COMPOSE)) | passed_on == EXPLAINED - COMPOSE_OWN
 
 
-def test_services_that_take_settings_take_all_but_those_that_are_set_per_service() -> None:
+def test_services_with_settings_get_all_but_those_that_are_set_per_service() -> None:
     file = yaml.safe_load(COMPOSE)
     common = {
         variable
@@ -49,15 +49,15 @@ def test_a_variable_is_explained_once_and_has_one_default() -> None:
     assert {name: explained[name] for name, _ in defaults} == dict(defaults)
 
 
-def test_defaults_of_settings_are_values_that_programs_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_explained_defaults_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     explained = dict(re.findall(r"^#(\w+)=(.+)$", EXAMPLE, re.MULTILINE))
-    own = {"AUTH"}  # compose publishes to this machine only, so that its API needs no keys
+    own = {"AUTH"}  # compose publishes to this machine only, so its API needs no keys
     for variable in Settings.variables().values():
         monkeypatch.delenv(variable, raising=False)
-    usual = Settings.read()
+    defaults = Settings.read()
     for variable in set(Settings.variables().values()) & set(explained) - own:
         monkeypatch.setenv(variable, explained[variable])
-    assert Settings.read() == usual
+    assert Settings.read() == defaults
 
 
 @pytest.mark.parametrize("role", ["api", "worker", "webhooks", "flower"])

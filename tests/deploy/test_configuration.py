@@ -1,4 +1,4 @@
-"""docs/configuration.md, .env.example and docker-compose.yml are what `make configuration` writes."""
+"""docs/configuration.md, .env.example and docker-compose.yml match the output of `make configuration`."""
 
 from __future__ import annotations
 

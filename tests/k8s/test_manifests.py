@@ -1,4 +1,4 @@
-"""The overlays as kustomize makes them, against the schemas and against what the project promises."""
+"""The overlays as kustomize renders them, against the schemas and the promises of the project."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLES = {"api", "worker", "webhooks", "flower"}
 
 @cache
 def rendered(overlay: str) -> list[dict[str, Any]]:
-    """What kubectl's own kustomize makes of an overlay; no cluster is asked."""
+    """Return the objects that kubectl's kustomize renders; no cluster is needed."""
     done = subprocess.run(
         ["kubectl", "kustomize", f"deploy/k8s/overlays/{overlay}"],
         cwd=ROOT,
@@ -45,20 +45,20 @@ def workloads(overlay: str) -> dict[str, dict[str, Any]]:
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = workload["spec"]["template"]["spec"]
-    return found
+    spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_object_is_what_its_schema_asks_for(overlay: str) -> None:
+def test_every_object_matches_its_schema(overlay: str) -> None:
     own = [each for each in rendered(overlay) if each["apiVersion"] != "keda.sh/v1alpha1"]
     assert len(own) > 15
     for each in own:
         kubernetes_validate.validate(each, VERSION, strict=True)
 
 
-def test_what_the_schema_does_not_know_is_refused() -> None:
-    """The validator is worth its name: a typo does not pass."""
+def test_a_field_that_the_schema_does_not_have_is_refused() -> None:
+    """Without this, the test above could not fail on a typo."""
     api = json.loads(json.dumps(workloads("single")["api"]))
     pod(api)["terminationGracePeriodSecond"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -66,7 +66,7 @@ def test_what_the_schema_does_not_know_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("change", "passes"), [({}, True), ({"maxReplicaCount": "many"}, False)])
-def test_the_scaled_object_is_what_kedas_schema_asks_for(change: dict[str, str], *, passes: bool) -> None:
+def test_the_scaled_object_matches_kedas_schema(change: dict[str, str], *, passes: bool) -> None:
     scaled = of_kind("scaled", "ScaledObject")["worker"]
     objects = [scaled | {"spec": scaled["spec"] | change}]
     done = subprocess.run(
@@ -81,18 +81,18 @@ def test_the_scaled_object_is_what_kedas_schema_asks_for(change: dict[str, str],
     assert (done.returncode == 0) is passes, done.stderr
 
 
-def test_workers_are_scaled_by_a_figure_that_the_api_tells_and_by_nothing_else() -> None:
+def test_workers_are_scaled_only_by_metrics_that_the_api_exports() -> None:
     scaled = of_kind("scaled", "ScaledObject")["worker"]
     assert scaled["spec"]["scaleTargetRef"]["name"] in workloads("scaled")
     assert "replicas" not in workloads("scaled")["worker"]["spec"], "an apply would undo what KEDA did"
-    source = (ROOT / "api" / "routes" / "metrics.py").read_text("utf-8")
+    source = (ROOT / "api" / "output" / "store_collector.py").read_text("utf-8")
     for trigger in scaled["spec"]["triggers"]:
         (name,) = re.findall(r"sentiq_\w+", trigger["metadata"]["query"])
         assert f'"{name}"' in source
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nobody_is_root_writes_to_the_root_or_has_capabilities(overlay: str) -> None:
+def test_no_container_is_root_writes_to_its_root_or_has_capabilities(overlay: str) -> None:
     assert set(workloads(overlay)) == ROLES | ({"redis"} if overlay == "single" else set())
     for workload in workloads(overlay).values():
         spec = pod(workload)
@@ -107,11 +107,11 @@ def test_nobody_is_root_writes_to_the_root_or_has_capabilities(overlay: str) -> 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_everything_is_probed_bounded_and_spared(overlay: str) -> None:
+def test_every_container_has_probes_limits_and_a_disruption_budget(overlay: str) -> None:
     budgets = of_kind(overlay, "PodDisruptionBudget").values()
-    spared = {each["spec"]["selector"]["matchLabels"]["app"] for each in budgets}
+    protected = {each["spec"]["selector"]["matchLabels"]["app"] for each in budgets}
     for name, workload in workloads(overlay).items():
-        assert name in spared or name == "flower", "only Flower may be away at any time"
+        assert name in protected or name == "flower", "only Flower may be evicted at any time"
         for container in pod(workload)["containers"]:
             assert {"livenessProbe", "readinessProbe"} <= set(container)
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
@@ -119,7 +119,7 @@ def test_everything_is_probed_bounded_and_spared(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_stop_waits_longer_than_what_is_under_way_may_take(overlay: str) -> None:
+def test_the_grace_period_is_longer_than_the_longest_work(overlay: str) -> None:
     limits = Settings.model_fields
     grace = {name: pod(each)["terminationGracePeriodSeconds"] for name, each in workloads(overlay).items()}
     assert grace["worker"] > limits["task_time_limit_s"].default
@@ -127,7 +127,7 @@ def test_a_stop_waits_longer_than_what_is_under_way_may_take(overlay: str) -> No
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_setting_is_one_that_there_is(overlay: str) -> None:
+def test_every_setting_exists(overlay: str) -> None:
     known = set(Settings.variables().values()) | {"FLOWER_LOGIN"}
     named = set(of_kind(overlay, "ConfigMap")["settings"]["data"])
     for name in ROLES:
@@ -137,17 +137,17 @@ def test_every_setting_is_one_that_there_is(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nothing_reaches_anything_that_is_not_named(overlay: str) -> None:
+def test_only_named_connections_are_allowed(overlay: str) -> None:
     policies = of_kind(overlay, "NetworkPolicy")
     assert policies["deny-all"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert set(policies["to-redis"]["spec"]["podSelector"]["matchExpressions"][0]["values"]) == ROLES
     for policy in policies.values():
         for rule in policy["spec"].get("ingress", ()):
-            assert rule["from"], "an empty rule lets everybody in"
+            assert rule["from"], "an empty rule allows all sources"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_services_and_claims_lead_somewhere(overlay: str) -> None:
+def test_services_claims_and_config_maps_refer_to_existing_objects(overlay: str) -> None:
     apps = {each["spec"]["selector"]["matchLabels"]["app"] for each in workloads(overlay).values()}
     services = of_kind(overlay, "Service")
     assert {each["spec"]["selector"]["app"] for each in services.values()} <= apps
@@ -156,4 +156,4 @@ def test_services_and_claims_lead_somewhere(overlay: str) -> None:
             if claim := volume.get("persistentVolumeClaim"):
                 assert claim["claimName"] in of_kind(overlay, "PersistentVolumeClaim")
             if config := volume.get("configMap"):
-                assert config["name"] in of_kind(overlay, "ConfigMap"), "its name holds its hash"
+                assert config["name"] in of_kind(overlay, "ConfigMap"), "its name contains its hash"

@@ -1,4 +1,4 @@
-"""`python -m bench`: the runner, and one benchmark in small."""
+"""`python -m bench`: the runner, and one small run of a benchmark."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def test_composed_texts_are_the_same_for_a_seed_mostly_distinct_and_of_usual_len
     texts = composed_texts(5000, seed=1)
     assert texts == composed_texts(5000, seed=1)
     assert texts != composed_texts(5000, seed=2)
-    found = statistics_of(texts)
-    assert 45 < found["mean"] < 65
-    assert 140 < found["p95"] < 200
-    assert found["repeated"] < 0.02
+    statistics = statistics_of(texts)
+    assert 45 < statistics["mean"] < 65
+    assert 140 < statistics["p95"] < 200
+    assert statistics["repeated"] < 0.02
 
 
 def test_a_file_gives_its_lines_up_to_the_count(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The demo as a person starts it."""
+"""`make demo`, run as a user runs it."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def test_a_demo_that_cannot_start_names_its_log(tmp_path: Path) -> None:
     result = run("local.demo", SENTIMENT_PACK=str(tmp_path))
     assert result.returncode == 1
     assert "pack.json: missing from" in result.stderr
-    log = ROOT / result.stderr.rpartition("The whole log: ")[2].strip()
+    log = ROOT / result.stderr.rpartition("Full log: ")[2].strip()
     assert "pack.json: missing from" in log.read_text("utf-8")

@@ -1,4 +1,6 @@
-"""MODEL= names what `make up` serves; a pack that is there needs nothing installed and nothing made."""
+"""MODEL= names the model that `make up` serves; for an existing pack nothing is installed or made."""
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -8,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from local.model import TO_BE_MADE, Model, ModelError
+from local.model import MUST_BE_MADE, Model, ModelError
 from local.processes import ROOT
 
 EMBEDDED = ROOT / "models" / "embedded"
 
 
-def ask(**env: str) -> Model:
-    model = Model.asked_for(env)
+def model_of(**env: str) -> Model:
+    model = Model.from_env(env)
     assert model is not None
     return model
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A directory with the files of a source, of which only the names and the contents matter here."""
+    """Return a directory with the files of a checkpoint; the contents are not valid."""
     folder = tmp_path / "my-model"
     folder.mkdir()
     for name in ("config.json", "vocab.txt", "model.safetensors"):
@@ -30,29 +32,29 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_without_model_nothing_is_asked_for() -> None:
-    assert Model.asked_for({}) is None
-    assert Model.asked_for({"MODEL": "", "REVISION": ""}) is None
+def test_without_model_the_default_pack_is_served() -> None:
+    assert Model.from_env({}) is None
+    assert Model.from_env({"MODEL": "", "REVISION": ""}) is None
 
 
 def test_a_pack_is_served_where_it_lies() -> None:
-    assert ask(MODEL=str(EMBEDDED)).pack == EMBEDDED
-    assert ask(MODEL=str(EMBEDDED)).made
+    assert model_of(MODEL=str(EMBEDDED)).pack == EMBEDDED
+    assert model_of(MODEL=str(EMBEDDED)).made
 
 
 def test_an_id_is_kept_by_id_and_revision() -> None:
     kept = ROOT / ".run" / "packs" / "iic--nlp_structbert"
-    assert ask(MODEL="iic/nlp_structbert").pack == kept / "master"
-    assert ask(MODEL="iic/nlp_structbert", REVISION="v1/2").pack == kept / "v1--2"
-    assert not ask(MODEL="iic/nlp_structbert").made
+    assert model_of(MODEL="iic/nlp_structbert").pack == kept / "master"
+    assert model_of(MODEL="iic/nlp_structbert", REVISION="v1/2").pack == kept / "v1--2"
+    assert not model_of(MODEL="iic/nlp_structbert").made
 
 
 def test_a_directory_is_kept_by_its_contents(source: Path) -> None:
-    before = ask(MODEL=str(source)).pack
+    before = model_of(MODEL=str(source)).pack
     (source / "README.md").write_text("no weight", "utf-8")
-    assert ask(MODEL=str(source)).pack == before
+    assert model_of(MODEL=str(source)).pack == before
     (source / "model.safetensors").write_text("changed", "utf-8")
-    after = ask(MODEL=str(source)).pack
+    after = model_of(MODEL=str(source)).pack
     assert after != before
     assert after.parent == before.parent == ROOT / ".run" / "packs" / "my-model"
 
@@ -60,8 +62,8 @@ def test_a_directory_is_kept_by_its_contents(source: Path) -> None:
 def test_a_kept_pack_that_was_damaged_has_to_be_made_again(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.model._KEPT", source.parent / "packs")
-    model = ask(MODEL=str(source))
+    monkeypatch.setattr("local.model._PACKS", source.parent / "packs")
+    model = model_of(MODEL=str(source))
     shutil.copytree(EMBEDDED, model.pack)
     assert model.made
     (model.pack / "vocab.txt").write_text("cut off", "utf-8")
@@ -73,23 +75,23 @@ def test_a_kept_pack_that_was_damaged_has_to_be_made_again(
     [
         ({"MODEL": "./nowhere"}, r"MODEL=\./nowhere: neither a directory nor a ModelScope id"),
         ({"MODEL": "nowhere"}, "MODEL=nowhere: neither"),
-        ({"MODEL": str(EMBEDDED), "REVISION": "v1"}, "REVISION=v1: for ModelScope ids only"),
-        ({"MODEL": "a/b", "SENTIMENT_PACK": "x"}, "set one of them"),
+        ({"MODEL": str(EMBEDDED), "REVISION": "v1"}, "REVISION=v1: only ModelScope ids have revisions"),
+        ({"MODEL": "a/b", "SENTIMENT_PACK": "x"}, "set only one of them"),
     ],
 )
-def test_what_cannot_be_served_is_told(env: dict[str, str], cause: str) -> None:
+def test_a_model_that_cannot_be_served_is_refused_with_the_cause(env: dict[str, str], cause: str) -> None:
     with pytest.raises(ModelError, match=cause):
-        Model.asked_for(env)
+        Model.from_env(env)
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [(str(EMBEDDED), 0), ("iic/not-made-yet", TO_BE_MADE), ("nowhere", 1)]
+    ("name", "code"), [(str(EMBEDDED), 0), ("iic/not-made-yet", MUST_BE_MADE), ("nowhere", 1)]
 )
-def test_the_makefile_is_told_whether_more_must_be_installed(name: str, code: int) -> None:
-    asked = subprocess.run(
+def test_the_exit_code_says_whether_more_must_be_installed(name: str, code: int) -> None:
+    done = subprocess.run(
         [sys.executable, "-m", "local.model"], cwd=ROOT, env=os.environ | {"MODEL": name}, check=False
     )
-    assert asked.returncode == code
+    assert done.returncode == code
 
 
 def test_looking_for_a_pack_loads_no_model_library() -> None:

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
@@ -12,7 +14,7 @@ from local.ports import free_port
 from local.processes import ROOT, Group, ProcessDiedError
 from local.redis_server import RedisUnavailableError, find_server, redis_server, start_redis
 
-_HOLDER = """
+_PROGRAM = """
 import time
 from local.redis_server import redis_server
 with redis_server() as url:
@@ -55,7 +57,7 @@ def test_data_in_a_directory_survives_the_server(tmp_path: Path) -> None:
 def test_two_servers_never_share_a_directory(tmp_path: Path) -> None:
     with redis_server(data_dir=tmp_path) as url:
         with (
-            pytest.raises(RedisUnavailableError, match="another Redis is running"),
+            pytest.raises(RedisUnavailableError, match="another Redis uses"),
             redis_server(data_dir=tmp_path),
         ):
             pass
@@ -82,12 +84,12 @@ def test_a_given_server_that_does_not_answer_is_reported_without_its_password() 
     assert "hush" not in str(caught.value)
 
 
-def test_a_server_that_cannot_start_is_reported_with_what_it_said(tmp_path: Path) -> None:
-    (tmp_path / "appendonly.aof").write_text("no such thing", "utf-8")
-    (tmp_path / "appendonlydir").write_text("newer servers want a folder here", "utf-8")
+def test_a_server_that_cannot_start_is_reported_with_its_output(tmp_path: Path) -> None:
+    (tmp_path / "appendonly.aof").write_text("not a log", "utf-8")
+    (tmp_path / "appendonlydir").write_text("newer servers need a directory here", "utf-8")
     with (
         Group() as group,
-        pytest.raises(ProcessDiedError, match=r"redis ended with exit code 1\. The last it said"),
+        pytest.raises(ProcessDiedError, match=r"redis ended with exit code 1\. Its last output"),
     ):
         start_redis(group, data_dir=tmp_path)
 
@@ -101,13 +103,13 @@ def program(path: Path, *, mode: int = 0o755) -> Path:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No variable names a server and PATH has one empty folder, which is returned."""
+    """Unset REDIS_SERVER and set PATH to one folder that does not exist yet; return that folder."""
     monkeypatch.delenv("REDIS_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path / "bin"
 
 
-def test_without_any_other_the_server_of_the_package_runs(bare: Path) -> None:
+def test_the_server_of_the_package_runs_if_there_is_no_other(bare: Path) -> None:
     assert Path(find_server()).name == "valkey-server"
     with redis_server() as url, connect(url) as connection:
         assert connection.info("server")["server_name"] == "valkey"
@@ -147,14 +149,16 @@ def test_without_any_server_the_error_names_what_was_tried(
         find_server()
 
 
-def test_a_server_goes_when_the_program_that_started_it_is_killed() -> None:
-    holder = subprocess.Popen([sys.executable, "-c", _HOLDER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout
-    url = holder.stdout.readline().strip()
+def test_a_server_ends_when_the_program_that_started_it_is_killed() -> None:
+    program_with_server = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert program_with_server.stdout
+    url = program_with_server.stdout.readline().strip()
     assert answers(url)
-    family = psutil.Process(holder.pid).children(recursive=True)
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
+    family = psutil.Process(program_with_server.pid).children(recursive=True)
+    os.kill(program_with_server.pid, signal.SIGKILL)
+    program_with_server.communicate()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert family
     assert not alive

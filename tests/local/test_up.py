@@ -1,5 +1,7 @@
 """The whole stack as `make up` starts it: real Redis, API, worker and Flower on free ports."""
 
+from __future__ import annotations
+
 import os
 import re
 import shlex
@@ -25,13 +27,13 @@ pytestmark = pytest.mark.timeout(150)
 
 
 class Up:
-    """A running `local.up` and what it prints."""
+    """A running `local.up` and its output."""
 
     def __init__(self, output: Path, **variables: str) -> None:
         self.output = output
         ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
         command = [sys.executable, "-m", "local.up"]
-        # A shell has what it runs in the background ignore Ctrl-C, and so would what we start.
+        # A shell lets background processes ignore SIGINT, and their children inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with output.open("wb") as file:
             self.process = subprocess.Popen(
@@ -59,7 +61,7 @@ def await_true(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def up(tmp_path: Path, **variables: str) -> Iterator[Up]:
-    """Runs on a Redis of its own: the data of somebody's `make up` are not touched."""
+    """Run `local.up` on a Redis of its own, so that the data in `.run` are not touched."""
     with redis_server() as url:
         running = Up(tmp_path / "output", **{"REDIS_URL": url} | variables)
         try:
@@ -98,14 +100,14 @@ def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         assert_gone(family)
 
 
-def test_all_stop_when_one_dies_and_its_name_is_the_last_word(tmp_path: Path) -> None:
+def test_all_stop_when_one_dies_and_the_last_message_names_it(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         running.await_verdict()
         family = running.family()
         api = next(process for process in family if "gunicorn" in process.cmdline())
         api.kill()
         assert running.process.wait(timeout=30) == 1
-        assert "api was killed by SIGKILL. The last it said:" in running.printed[-2500:]
+        assert "api was killed by SIGKILL. Its last output:" in running.printed[-2500:]
         assert_gone(family)
 
 

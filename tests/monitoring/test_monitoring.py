@@ -1,4 +1,4 @@
-"""Rules and dashboard against a real Prometheus that scrapes a real stack. Needs Debian's `prometheus`."""
+"""Rules, dashboard and runbook with a real Prometheus and a real stack. Needs Debian's `prometheus`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def prometheus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A Prometheus with our configuration, only that it looks here, and each second."""
+    """Run a Prometheus with our configuration, except for its targets and its interval of 1 s."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     shutil.copy(PROMETHEUS / "alerts.yml", folder)
     api, own = CONFIG["scrape_configs"]
@@ -86,11 +86,11 @@ def answers(client: httpx2.Client) -> bool:
 def query(client: httpx2.Client, expression: str) -> list[dict[str, Any]]:
     answer = client.get("/api/v1/query", params={"query": expression}).json()
     assert answer["status"] == "success", (expression, answer)
-    found: list[dict[str, Any]] = answer["data"]["result"]
-    return found
+    samples: list[dict[str, Any]] = answer["data"]["result"]
+    return samples
 
 
-def test_the_rules_fire_on_what_they_are_for_and_are_silent_beside_it() -> None:
+def test_each_rule_fires_in_its_case_and_is_silent_otherwise() -> None:
     done = promtool("test", "rules", "tests/monitoring/alerts.test.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     tested = (ROOT / "tests/monitoring/alerts.test.yml").read_text("utf-8")
@@ -112,18 +112,18 @@ def test_the_runbook_has_a_heading_where_each_alert_points_to(rule: dict[str, An
     assert rule["alert"] in headings
 
 
-def test_every_metric_that_is_named_is_exposed_and_every_one_that_is_exposed_is_named(stack: Stack) -> None:
+def test_every_metric_that_is_named_is_exposed_and_the_other_way_round(stack: Stack) -> None:
     text = httpx2.get(f"{stack.url}/metrics").text
     exposed = set(re.findall(r"^(sentiq_\w+)", text, re.MULTILINE))
     named = {name for expression in expressions() for name in re.findall(r"sentiq_\w+", expression)}
-    assert named <= exposed, "a name that does not exist is an alert that never fires"
+    assert named <= exposed, "an alert on a metric that does not exist never fires"
     bare = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in exposed}
     page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     assert bare == set(re.findall(r"`(sentiq_\w+)`", page))
     assert bare == {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in named}
 
 
-def test_prometheus_takes_every_expression_and_no_alert_fires_on_a_stack_that_is_well(
+def test_prometheus_accepts_every_expression_and_no_alert_fires_on_a_healthy_stack(
     prometheus: httpx2.Client,
 ) -> None:
     eventually(lambda: query(prometheus, "sentiq_ready > 0"))
@@ -134,7 +134,7 @@ def test_prometheus_takes_every_expression_and_no_alert_fires_on_a_stack_that_is
     assert not query(prometheus, 'ALERTS{alertstate="firing"}')
 
 
-def test_the_panels_that_tell_whether_it_is_well_have_something_to_tell(prometheus: httpx2.Client) -> None:
+def test_every_panel_with_a_single_value_has_one(prometheus: httpx2.Client) -> None:
     stats = [panel for panel in DASHBOARD["panels"] if panel["type"] == "stat"]
     assert len(stats) >= 6
     for panel in stats:
@@ -148,7 +148,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_runbook_does_what_it_should(stack: Stack, command: str) -> None:
+def test_every_command_of_the_runbook_works(stack: Stack, command: str) -> None:
     variables = {"API": stack.url, "REDIS_URL": stack.redis_url}
     python = f'python() {{ "{sys.executable}" "$@"; }}; set -euo pipefail; '
     done = subprocess.run(

@@ -22,7 +22,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def start_sender(redis_url: str) -> Iterator[StartSender]:
-    """Start real senders, which may deliver to this machine and try again soon."""
+    """Return a function that starts a real sender, allowed to deliver to this machine, with short delays."""
     with ExitStack() as stack:
 
         def start(**variables: str) -> subprocess.Popen[bytes]:

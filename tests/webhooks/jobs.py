@@ -1,4 +1,4 @@
-"""Jobs with a webhook that end, without an API or a worker."""
+"""Jobs with a webhook, finished without an API or a worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOLDER = leases.Holder("worker", 11, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
-def record(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = tuple(Event)) -> str:
+def create(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = tuple(Event)) -> str:
     job_id = store.ids.issue()
     chunk = Chunk(job_id, 0, [Item.accept("服务很贴心", 99)] * items)
     webhook = Webhook(url, urlsplit(url).hostname or "", events)
@@ -27,14 +27,14 @@ def record(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = 
     return job_id
 
 
-def end(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
-    """End the oldest job."""
+def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
+    """Finish the oldest job with these outcomes."""
     held = leases.lease(store, QueueClass.BULK, HOLDER, 10**9)
     assert held is not None
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
 
-def ended(store: JobStore, url: str, events: Sequence[Event] = tuple(Event)) -> str:
-    job_id = record(store, url, events=events)
-    end(store)
+def finished(store: JobStore, url: str, events: Sequence[Event] = tuple(Event)) -> str:
+    job_id = create(store, url, events=events)
+    finish(store)
     return job_id

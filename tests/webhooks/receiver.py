@@ -1,4 +1,4 @@
-"""A real receiver of webhooks, which answers as a test tells it to."""
+"""A real receiver of webhooks, which answers with the status codes that a test sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Received:
 
 
 class Receiver:
-    """Answers with the statuses in turn, the last one for ever; 0 is to stall, dripping bytes."""
+    """Answers with the statuses in turn, then always with the last. For 0 it sends headers without end."""
 
     def __init__(self, statuses: Sequence[int] = (204,), location: str = "") -> None:
         self.statuses = list(statuses)
@@ -53,7 +53,7 @@ class Receiver:
 
     @staticmethod
     def _stall(request: BaseHTTPRequestHandler) -> None:
-        """Never let a single read of the other side time out."""
+        """Send a header every 50 ms, so that no single read of the client times out."""
         request.wfile.write(b"HTTP/1.1 200 OK\r\n")
         try:
             while True:

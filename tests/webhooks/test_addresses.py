@@ -25,7 +25,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", REFUSED)
-def test_all_others_are_refused_by_url_and_by_name(address: str) -> None:
+def test_other_addresses_are_refused_in_a_url_and_behind_a_name(address: str) -> None:
     rules = AddressRules([])
     assert not rules.allow_address("example.com", ip_address(address))
     assert not rules.allow_host(f"[{address}]" if ":" in address else address)
@@ -34,11 +34,11 @@ def test_all_others_are_refused_by_url_and_by_name(address: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST.", "a.localhost", "redis", "printer.local", "metadata.google.internal"]
 )
-def test_local_names_are_refused_unresolved(host: str) -> None:
+def test_local_names_are_refused_without_resolving_them(host: str) -> None:
     assert not AddressRules([]).allow_host(host)
 
 
-def test_what_the_operator_lists_is_allowed_and_no_more() -> None:
+def test_only_what_the_operator_lists_is_allowed_beside_public_addresses() -> None:
     rules = AddressRules(["10.1.0.0/16", "::1", "Hooks.internal"])
     assert rules.allow_host("10.1.2.3")
     assert rules.allow_host("[::1]")

@@ -9,13 +9,13 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERIES, job_key
 from tasks.store.retry import retry_terms
 from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
-from tests.webhooks.jobs import BAD, GOOD, end, ended, record
+from tests.webhooks.jobs import BAD, GOOD, create, finish, finished
 
 URL = "https://example.com/hook"
 
 
 def due_now(store: JobStore) -> None:
-    """Let whatever is waited for be over."""
+    """Make every delivery due, and end every lease."""
     for job_id in store.redis.zrange(DELIVERIES, 0, -1):
         store.redis.zadd(DELIVERIES, {job_id: 1})
 
@@ -28,12 +28,12 @@ def due_now(store: JobStore) -> None:
         ((BAD, BAD), Event.FAILED),
     ],
 )
-def test_the_step_that_ends_a_job_records_its_delivery(
+def test_the_step_that_finishes_a_job_records_its_delivery(
     store: JobStore, outcomes: tuple[object, ...], event: Event
 ) -> None:
-    job_id = record(store, URL, items=2)
+    job_id = create(store, URL, items=2)
     assert deliveries.lease_due(store, 9, []) == []
-    end(store, outcomes)  # type: ignore[arg-type]
+    finish(store, outcomes)  # type: ignore[arg-type]
     (delivery,) = deliveries.lease_due(store, 9, [])
     assert (delivery.job_id, delivery.event, delivery.attempt) == (job_id, event, 1)
     assert (delivery.url, delivery.host) == (URL, "example.com")
@@ -41,14 +41,14 @@ def test_the_step_that_ends_a_job_records_its_delivery(
     assert delivery.ended_ms == store.job(job_id).finished_ms
 
 
-def test_an_end_that_was_not_asked_for_is_not_told(store: JobStore) -> None:
-    job_id = ended(store, URL, events=[Event.FAILED, Event.TIMED_OUT])
+def test_an_event_that_the_job_does_not_select_has_no_delivery(store: JobStore) -> None:
+    job_id = finished(store, URL, events=[Event.FAILED, Event.TIMED_OUT])
     assert deliveries.lease_due(store, 9, []) == []
     assert deliveries.read_log(store, job_id) is None
 
 
-def test_what_one_sender_holds_no_other_gets_until_the_lease_is_over(store: JobStore) -> None:
-    job_id = ended(store, URL)
+def test_a_leased_delivery_is_given_to_no_other_sender_until_the_lease_ends(store: JobStore) -> None:
+    job_id = finished(store, URL)
     (first,) = deliveries.lease_due(store, 9, [])
     assert deliveries.lease_due(store, 9, []) == []
     due_now(store)
@@ -60,7 +60,7 @@ def test_what_one_sender_holds_no_other_gets_until_the_lease_is_over(store: JobS
 
 
 def test_a_late_outcome_is_logged_and_changes_nothing(store: JobStore) -> None:
-    job_id = ended(store, URL)
+    job_id = finished(store, URL)
     (first,) = deliveries.lease_due(store, 9, [])
     due_now(store)
     (second,) = deliveries.lease_due(store, 9, [])
@@ -73,30 +73,30 @@ def test_a_late_outcome_is_logged_and_changes_nothing(store: JobStore) -> None:
 
 
 def test_attempts_are_bounded_even_if_each_kills_its_sender(store: JobStore) -> None:
-    job_id = ended(store, URL)
-    most = 1 + len(store.settings.webhook_retries_s)
-    for number in range(1, most + 1):
+    job_id = finished(store, URL)
+    max_attempts = 1 + len(store.settings.webhook_retries_s)
+    for number in range(1, max_attempts + 1):
         (delivery,) = deliveries.lease_due(store, 9, [])
         assert delivery.attempt == number
         due_now(store)
     assert deliveries.lease_due(store, 9, []) == []
     log = deliveries.read_log(store, job_id)
     assert log is not None
-    assert (log.status, len(log.attempts), log.next_ms) == (DeliveryStatus.EXHAUSTED, most, None)
+    assert (log.status, len(log.attempts), log.next_ms) == (DeliveryStatus.EXHAUSTED, max_attempts, None)
     assert not store.redis.zcard(DELIVERIES)
 
 
-def test_a_crowded_host_makes_no_other_wait(store: JobStore) -> None:
-    ended(store, "https://slow.example.com/")
-    quick = ended(store, URL)
+def test_a_busy_host_does_not_delay_others(store: JobStore) -> None:
+    finished(store, "https://slow.example.com/")
+    quick = finished(store, URL)
     (delivery,) = deliveries.lease_due(store, 1, ["slow.example.com"]) or deliveries.lease_due(
         store, 1, ["slow.example.com"]
     )
     assert delivery.job_id == quick
 
 
-def test_the_log_goes_with_the_job_even_if_that_is_gone_before(store: JobStore) -> None:
-    job_id = ended(store, URL)
+def test_the_log_is_deleted_with_the_job_even_if_the_job_went_first(store: JobStore) -> None:
+    job_id = finished(store, URL)
     (delivery,) = deliveries.lease_due(store, 9, [])
     assert 0 < store.redis.pttl(job_key(job_id, "delivery")) <= 604_800_000
     deliveries.record_attempt(store, delivery, AttemptOutcome(503), DeliveryStatus.PENDING, 5)
@@ -107,30 +107,30 @@ def test_the_log_goes_with_the_job_even_if_that_is_gone_before(store: JobStore) 
     assert not store.redis.keys(job_key(job_id, "*delivery*"))
 
 
-def test_a_settled_log_lives_as_long_as_the_job(store: JobStore) -> None:
-    job_id = ended(store, URL)
+def test_the_log_of_a_completed_delivery_lives_as_long_as_the_job(store: JobStore) -> None:
+    job_id = finished(store, URL)
     (delivery,) = deliveries.lease_due(store, 9, [])
     deliveries.record_attempt(store, delivery, AttemptOutcome(410), DeliveryStatus.GONE)
     left_ms = store.redis.pttl(job_key(job_id))
     assert store.redis.pttl(job_key(job_id, "delivery")) == pytest.approx(left_ms, abs=1000)
 
 
-def test_a_canceled_job_is_told_of(store: JobStore) -> None:
-    job_id = record(store, URL, items=2)
+def test_a_canceled_job_has_a_delivery(store: JobStore) -> None:
+    job_id = create(store, URL, items=2)
     cancellation.cancel_job(store, job_id)
     (delivery,) = deliveries.lease_due(store, 9, [])
     assert (delivery.job_id, delivery.event, delivery.counts.canceled) == (job_id, Event.CANCELED, 2)
 
 
-def test_a_deleted_jobs_delivery_goes_on_and_leaves_nothing(store: JobStore) -> None:
-    job_id = ended(store, URL)
+def test_the_delivery_of_a_deleted_job_is_sent_and_leaves_nothing(store: JobStore) -> None:
+    job_id = finished(store, URL)
     cancellation.delete_job(store, job_id, "")
     (delivery,) = deliveries.lease_due(store, 9, [])
     deliveries.record_attempt(store, delivery, AttemptOutcome(200), DeliveryStatus.DELIVERED)
     assert not store.redis.exists(job_key(job_id, "delivery"))
 
 
-def test_a_retry_tells_of_its_end_too(store: JobStore) -> None:
-    job_id = record(store, URL, events=[Event.FAILED])
+def test_a_retry_keeps_the_webhook_of_its_job(store: JobStore) -> None:
+    job_id = create(store, URL, events=[Event.FAILED])
     terms = retry_terms(store.job(job_id))
     assert terms.webhook == Webhook(URL, "example.com", [Event.FAILED])

@@ -1,4 +1,4 @@
-"""Where an attempt connects to, whatever names say."""
+"""An attempt connects only to addresses that were checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = AddressRules(["127.0.0.1"])
 
 
 class Names:
-    """A name server that gives each answer once, the last one for ever."""
+    """A resolver that gives each answer once, then always the last."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self._answers = list(answers)
@@ -39,7 +39,7 @@ def post(poster: Poster, url: str) -> AttemptOutcome:
 
 
 def test_the_address_that_was_checked_is_the_one_connected_to(receiver: Receiver) -> None:
-    """The name would be another address when asked again: nobody asks again."""
+    """The name has another address when it is resolved again, so it must not be resolved again."""
     names = Names(["127.0.0.1"], ["127.0.0.2"])
     poster = Poster(HERE, 5, names)
     assert post(poster, f"http://rebound.example:{receiver.port}/") == AttemptOutcome(204)
@@ -77,7 +77,7 @@ def test_no_proxy_of_the_environment_is_used(receiver: Receiver, monkeypatch: py
     assert not proxy.received
 
 
-def test_why_nobody_answered_is_told(receiver: Receiver) -> None:
+def test_a_failed_connection_has_an_error_code_for_its_cause(receiver: Receiver) -> None:
     poster = Poster(HERE, 5, Names([]))
     assert post(poster, "http://nowhere.example/") == AttemptOutcome(error="name_not_resolved")
     assert post(Poster(HERE, 5), "http://127.0.0.1:1/") == AttemptOutcome(error="not_connected")

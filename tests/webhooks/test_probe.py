@@ -1,4 +1,4 @@
-"""What a container's probe asks of the sender."""
+"""The probe of the webhooks container."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_probe_tells_a_sender_that_works_from_one_that_does_not(
+def test_a_probe_succeeds_while_a_sender_works_and_fails_otherwise(
     redis_url: str, start_sender: StartSender
 ) -> None:
     before = check(redis_url)
-    assert (before.returncode, before.stderr) == (1, "webhooks: the sender does not report\n")
+    assert (before.returncode, before.stderr) == (
+        1,
+        "webhooks: the sender of this host writes no heartbeat\n",
+    )
     sender = start_sender()
     eventually(lambda: check(redis_url).returncode == 0)
     sender.kill()

@@ -1,4 +1,4 @@
-"""Real senders, in processes of their own, and a real receiver."""
+"""Real senders, each in a process, and a real receiver."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tasks.store.keys import DELIVERIES
 from tasks.vocabulary.webhooks import DeliveryStatus
 from tests.conftest import eventually
 from tests.webhooks.conftest import StartSender
-from tests.webhooks.jobs import ended
+from tests.webhooks.jobs import finished
 from tests.webhooks.receiver import Receiver, receiving
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
 
 
-def settled(store: JobStore, job_id: str) -> DeliveryLog:
-    """Wait until nothing more will happen to a delivery."""
+def completed(store: JobStore, job_id: str) -> DeliveryLog:
+    """Wait until a delivery is no longer pending; return its log."""
 
     def look() -> DeliveryLog | None:
         log = deliveries.read_log(store, job_id)
@@ -46,25 +46,31 @@ def test_a_delivery_is_thin_and_signed(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
     start_sender(SENTIMENT_WEBHOOK_SECRET=SECRET)
-    job_id = ended(store, receiver.url)
-    assert settled(store, job_id).status is DeliveryStatus.DELIVERED
+    job_id = finished(store, receiver.url)
+    assert completed(store, job_id).status is DeliveryStatus.DELIVERED
     (received,) = receiver.received
-    told = Verifier(SECRET).verify(received.body, received.headers)
-    assert (told["type"], told["data"]["id"], told["data"]["status"]) == (
+    payload = Verifier(SECRET).verify(received.body, received.headers)
+    assert (payload["type"], payload["data"]["id"], payload["data"]["status"]) == (
         *("job.succeeded", job_id, "succeeded"),
     )
-    assert told["data"]["counts"] == {"total": 1, "succeeded": 1, "failed": 0, "timed_out": 0, "canceled": 0}
-    assert told["data"]["links"]["results"] == f"/v1/jobs/{job_id}/results"
+    assert payload["data"]["counts"] == {
+        "total": 1,
+        "succeeded": 1,
+        "failed": 0,
+        "timed_out": 0,
+        "canceled": 0,
+    }
+    assert payload["data"]["links"]["results"] == f"/v1/jobs/{job_id}/results"
     assert "服务" not in received.body.decode()
     with pytest.raises(WebhookVerificationError):
         Verifier(SECRET).verify(received.body.replace(b"succeeded", b"failed"), received.headers)
 
 
-def test_the_signature_is_what_the_standard_says(
+def test_the_signature_follows_the_standard(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
     start_sender(SENTIMENT_WEBHOOK_SECRET=f"{SECRET} {NEXT_SECRET}")
-    settled(store, ended(store, receiver.url))
+    completed(store, finished(store, receiver.url))
     (received,) = receiver.received
     signed = f"{received.headers['webhook-id']}.{received.headers['webhook-timestamp']}.".encode()
     assert received.headers["webhook-signature"].split(" ") == [
@@ -73,11 +79,11 @@ def test_the_signature_is_what_the_standard_says(
     ]
 
 
-def test_a_secret_is_made_once_and_shown(
+def test_a_secret_is_generated_once_and_printed(
     store: JobStore, redis_url: str, receiver: Receiver, start_sender: StartSender
 ) -> None:
     start_sender()
-    settled(store, ended(store, receiver.url))
+    completed(store, finished(store, receiver.url))
     shown = subprocess.run(
         *([sys.executable, "-m", "webhooks", "secret"],),
         cwd=ROOT, env=os.environ | {"REDIS_URL": redis_url}, capture_output=True, text=True, check=True,
@@ -86,12 +92,12 @@ def test_a_secret_is_made_once_and_shown(
     Verifier(shown).verify(received.body, received.headers)
 
 
-def test_a_receiver_that_is_down_is_tried_again_later_and_later(
+def test_a_receiver_that_is_down_is_tried_again_with_growing_delays(
     store: JobStore, start_sender: StartSender
 ) -> None:
     with receiving(Receiver([503, 500, 404, 200])) as receiver:
         start_sender()
-        log = settled(store, ended(store, receiver.url))
+        log = completed(store, finished(store, receiver.url))
     assert log.status is DeliveryStatus.DELIVERED
     assert [attempt.status_code for attempt in log.attempts] == [503, 500, 404, 200]
     assert len({received.headers["webhook-id"] for received in receiver.received}) == 1
@@ -100,31 +106,31 @@ def test_a_receiver_that_is_down_is_tried_again_later_and_later(
     assert all(wait >= delay for wait, delay in zip(waits, (0.2, 0.4, 0.8), strict=True))
 
 
-def test_attempts_end(store: JobStore, start_sender: StartSender) -> None:
+def test_the_number_of_attempts_is_bounded(store: JobStore, start_sender: StartSender) -> None:
     with receiving(Receiver([500])) as receiver:
         start_sender()
-        log = settled(store, ended(store, receiver.url))
+        log = completed(store, finished(store, receiver.url))
     assert (log.status, len(log.attempts), len(receiver.received)) == (DeliveryStatus.EXHAUSTED, 4, 4)
     assert not store.redis.zcard(DELIVERIES)
 
 
-def test_a_receiver_that_is_gone_is_asked_once(store: JobStore, start_sender: StartSender) -> None:
+def test_a_receiver_that_answers_410_is_tried_once(store: JobStore, start_sender: StartSender) -> None:
     with receiving(Receiver([410])) as receiver:
         start_sender()
-        log = settled(store, ended(store, receiver.url))
+        log = completed(store, finished(store, receiver.url))
     assert (log.status, len(receiver.received)) == (DeliveryStatus.GONE, 1)
 
 
 def test_a_redirect_is_not_followed(store: JobStore, receiver: Receiver, start_sender: StartSender) -> None:
     with receiving(Receiver([302, 307, 301, 308], location=receiver.url)) as elsewhere:
         start_sender()
-        log = settled(store, ended(store, elsewhere.url))
+        log = completed(store, finished(store, elsewhere.url))
     assert [attempt.status_code for attempt in log.attempts] == [302, 307, 301, 308]
     assert log.status is DeliveryStatus.EXHAUSTED
     assert not receiver.received
 
 
-def test_a_receiver_that_stalls_costs_the_time_allowed_and_holds_up_no_other(
+def test_a_receiver_that_stalls_times_out_and_delays_no_other(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
     with receiving(Receiver([0])) as stalling:
@@ -133,13 +139,13 @@ def test_a_receiver_that_stalls_costs_the_time_allowed_and_holds_up_no_other(
             SENTIMENT_WEBHOOK_RETRIES_S="",
             SENTIMENT_WEBHOOK_ALLOW="127.0.0.1,localhost",
         )
-        slow = [ended(store, stalling.url) for _ in range(40)]
-        quick = ended(store, receiver.url.replace("127.0.0.1", "localhost"))
-        assert settled(store, quick).status is DeliveryStatus.DELIVERED
+        slow = [finished(store, stalling.url) for _ in range(40)]
+        quick = finished(store, receiver.url.replace("127.0.0.1", "localhost"))
+        assert completed(store, quick).status is DeliveryStatus.DELIVERED
         behind = deliveries.read_log(store, slow[-1])
-        log = settled(store, slow[0])
+        log = completed(store, slow[0])
     assert behind is not None
-    assert not behind.attempts, "quick was due last, and slow receivers are waited for a few at a time"
+    assert not behind.attempts, "quick was due last; a slow host has few attempts at a time"
     assert [attempt.error for attempt in log.attempts] == ["timed_out"]
     assert 1500 <= (log.attempts[0].duration_ms or 0) < 4000
 
@@ -147,22 +153,22 @@ def test_a_receiver_that_stalls_costs_the_time_allowed_and_holds_up_no_other(
 def test_a_killed_sender_loses_nothing(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
-    """What it had not begun is sent by the next; what it held is due again when its lease is over."""
+    """The next sender sends what was waiting at once, and what was leased when the lease ends."""
     with receiving(Receiver([0])) as stalling:
         sender = start_sender()
-        held = ended(store, stalling.url)
+        held = finished(store, stalling.url)
         eventually(lambda: stalling.received)
         sender.kill()
         sender.wait()
         stalling.statuses = [204]
-        waiting = ended(store, receiver.url)
+        waiting = finished(store, receiver.url)
         start_sender()
-        assert settled(store, waiting).status is DeliveryStatus.DELIVERED
+        assert completed(store, waiting).status is DeliveryStatus.DELIVERED
         log = deliveries.read_log(store, held)
         assert log is not None
         assert log.status is DeliveryStatus.PENDING
-        store.redis.zadd(DELIVERIES, {held: 1})  # the lease is over
-        log = settled(store, held)
+        store.redis.zadd(DELIVERIES, {held: 1})  # end the lease
+        log = completed(store, held)
     assert [(each.status_code, each.error) for each in log.attempts] == [(None, "interrupted"), (204, None)]
     assert len({each.headers["webhook-id"] for each in stalling.received}) == 1
 
@@ -172,16 +178,16 @@ def test_two_senders_send_each_delivery_once(
 ) -> None:
     start_sender()
     start_sender()
-    job_ids = [ended(store, receiver.url) for _ in range(100)]
+    job_ids = [finished(store, receiver.url) for _ in range(100)]
     for job_id in job_ids:
-        assert settled(store, job_id).status is DeliveryStatus.DELIVERED
+        assert completed(store, job_id).status is DeliveryStatus.DELIVERED
     assert sorted(each.json["data"]["id"] for each in receiver.received) == sorted(job_ids)
 
 
-def test_a_stop_lets_what_has_begun_end(store: JobStore, start_sender: StartSender) -> None:
+def test_a_stop_waits_for_attempts_in_progress(store: JobStore, start_sender: StartSender) -> None:
     with receiving(Receiver([0])) as stalling:
         sender = start_sender(SENTIMENT_WEBHOOK_TIMEOUT_S="2")
-        job_id = ended(store, stalling.url)
+        job_id = finished(store, stalling.url)
         eventually(lambda: stalling.received)
         sender.send_signal(signal.SIGTERM)
         assert sender.wait(10) == 0
@@ -190,14 +196,14 @@ def test_a_stop_lets_what_has_begun_end(store: JobStore, start_sender: StartSend
     assert [attempt.error for attempt in log.attempts] == ["timed_out"]
 
 
-def test_a_stopped_redis_is_waited_for(
+def test_a_sender_waits_while_redis_is_stopped(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
     sender = start_sender()
-    settled(store, ended(store, receiver.url))
+    completed(store, finished(store, receiver.url))
     pid = store.redis.info("server")["process_id"]
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(subprocess.TimeoutExpired):
         sender.wait(4)
     os.kill(pid, signal.SIGCONT)
-    assert settled(store, ended(store, receiver.url)).status is DeliveryStatus.DELIVERED
+    assert completed(store, finished(store, receiver.url)).status is DeliveryStatus.DELIVERED

@@ -1,4 +1,4 @@
-"""What is counted adds up to what was accepted, whatever is killed in between."""
+"""The counts of finished items add up to the accepted ones, even if children are killed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.conftest import eventually, started_stack, worker_of
 JOBS, ITEMS = 6, 500
 
 
-def told(url: str) -> dict[str, float]:
-    """Read every sample, named as Prometheus writes it without quotes."""
+def read_metrics(url: str) -> dict[str, float]:
+    """Return every sample, by its name and labels without quotes."""
     return {
         sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
         for family in text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=30).text)
@@ -31,32 +31,30 @@ def told(url: str) -> dict[str, float]:
     }
 
 
-def outcomes(found: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in found.items() if name.startswith("sentiq_finished_items_total")}
+def outcomes(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith("sentiq_finished_items_total")}
 
 
-def fewer_wait(url: str, items: float) -> bool:
-    return told(url)["sentiq_pending_items{class=bulk}"] < items
+def fewer_pending(url: str, items: float) -> bool:
+    return read_metrics(url)["sentiq_pending_items{class=bulk}"] < items
 
 
 def texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
-    found = [f"{seed}-{i}，{reviews[i % len(reviews)]['text']}" for i in range(ITEMS)]
-    found[7] = " "
-    return found
+    batch = [f"{seed}-{i}，{reviews[i % len(reviews)]['text']}" for i in range(ITEMS)]
+    batch[7] = " "
+    return batch
 
 
 @pytest.mark.timeout(300)
-def test_no_count_is_lost_or_made_twice_when_children_are_killed(
-    tmp_path: Path, reviews: list[dict[str, str]]
-) -> None:
+def test_counts_are_exact_when_children_are_killed(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     with started_stack(tmp_path) as stack, Client(stack.url) as client:
-        before = told(stack.url)
+        before = read_metrics(stack.url)
         worker = worker_of(stack)
         jobs = [client.submit(texts(reviews, seed))["id"] for seed in range(JOBS)]
         killed: list[int] = []
         for share in (0.1, 0.4, 0.7):
-            eventually(partial(fewer_wait, stack.url, (1 - share) * JOBS * ITEMS), within_s=100)
-            # The oldest that lives: one killed before may not be buried yet, one in its place not have begun.
+            eventually(partial(fewer_pending, stack.url, (1 - share) * JOBS * ITEMS), within_s=100)
+            # The oldest live child: a killed one may still be listed, and its successor may not have started.
             living = [child for child in worker.children() if child.pid not in killed]
             killed.append(min(living, key=lambda child: child.create_time()).pid)
             os.kill(killed[-1], signal.SIGKILL)
@@ -64,9 +62,10 @@ def test_no_count_is_lost_or_made_twice_when_children_are_killed(
             lambda: not any(client.job(job, wait_s=5)["counts"]["pending"] for job in jobs), within_s=150
         )
         children = len(worker.children())
-        # A child that was killed is back when its place is.
+        # Wait until every killed child has a successor.
         after = eventually(
-            lambda: found if (found := told(stack.url))["sentiq_ready"] == children else {}, within_s=60
+            lambda: metrics if (metrics := read_metrics(stack.url))["sentiq_ready"] == children else {},
+            within_s=60,
         )
         grown = Counter(after)
         grown.subtract(before)
@@ -83,50 +82,54 @@ def test_no_count_is_lost_or_made_twice_when_children_are_killed(
         assert grown["sentiq_batch_rows_count"] == grown["sentiq_forward_seconds_count"] > 0
 
 
-def test_buckets_hold_what_they_say_and_each_holds_those_before_it(
+def test_buckets_are_cumulative_and_count_the_job_in_the_right_one(
     tmp_path: Path, reviews: list[dict[str, str]]
 ) -> None:
     with started_stack(tmp_path) as stack, Client(stack.url) as client:
         job = client.submit(texts(reviews, 1))["id"]
         eventually(lambda: not client.job(job, wait_s=5)["counts"]["pending"])
-        found = told(stack.url)
+        metrics = read_metrics(stack.url)
         for name in ("sentiq_job_seconds", "sentiq_queue_seconds"):
             buckets = [
-                value for key, value in found.items() if key.startswith(f"{name}_bucket") and "bulk" in key
+                value for key, value in metrics.items() if key.startswith(f"{name}_bucket") and "bulk" in key
             ]
             assert buckets == sorted(buckets)
-            assert buckets[-1] == found[f"{name}_count{{class=bulk}}"] > 0
+            assert buckets[-1] == metrics[f"{name}_count{{class=bulk}}"] > 0
         view = client.job(job)
-        seconds = found["sentiq_job_seconds_sum{class=bulk}"]
-        below = {
+        seconds = metrics["sentiq_job_seconds_sum{class=bulk}"]
+        counts_by_bound = {
             float(key.split("le=")[1].strip("}")): value
-            for key, value in found.items()
+            for key, value in metrics.items()
             if key.startswith("sentiq_job_seconds_bucket{class=bulk}")
         }
         assert view["status"] == "partial", "one of its texts is empty"
-        assert {count for bound, count in below.items() if bound >= seconds} == {1}
-        assert {count for bound, count in below.items() if bound < seconds} == {0}
+        assert {count for bound, count in counts_by_bound.items() if bound >= seconds} == {1}
+        assert {count for bound, count in counts_by_bound.items() if bound < seconds} == {0}
 
 
-def test_a_deleted_job_is_counted_out_and_a_canceled_one_by_its_code(
+def test_items_of_deleted_and_canceled_jobs_are_counted_by_their_code(
     tmp_path: Path, reviews: list[dict[str, str]]
 ) -> None:
     with started_stack(tmp_path) as stack, Client(stack.url) as client:
         worker = worker_of(stack)
-        eventually(lambda: not told(stack.url)["sentiq_pending_items{class=interactive}"])
-        before = told(stack.url)
-        halted = [worker, *worker.children()]
-        for process in halted:
+        eventually(lambda: not read_metrics(stack.url)["sentiq_pending_items{class=interactive}"])
+        before = read_metrics(stack.url)
+        processes = [worker, *worker.children()]
+        for process in processes:
             process.suspend()
         deleted, canceled = (client.submit(texts(reviews, seed))["id"] for seed in (1, 2))
-        eventually(lambda: told(stack.url)["sentiq_oldest_seconds{class=bulk}"] > 0)
+        eventually(lambda: read_metrics(stack.url)["sentiq_oldest_seconds{class=bulk}"] > 0)
         httpx2.delete(f"{stack.url}/v1/jobs/{deleted}")
         httpx2.post(f"{stack.url}/v1/jobs/{canceled}/cancel")
-        for process in halted:
+        for process in processes:
             process.resume()
         eventually(lambda: client.job(canceled, wait_s=5)["status"] == "canceled")
         after = eventually(
-            lambda: found if not (found := told(stack.url))["sentiq_pending_items{class=bulk}"] else {}
+            lambda: (
+                metrics
+                if not (metrics := read_metrics(stack.url))["sentiq_pending_items{class=bulk}"]
+                else {}
+            )
         )
         grown = Counter(outcomes(after))
         grown.subtract(outcomes(before))
@@ -136,10 +139,10 @@ def test_a_deleted_job_is_counted_out_and_a_canceled_one_by_its_code(
         assert counts["canceled"] == grown["sentiq_finished_items_total{code=canceled}"]
 
 
-def test_without_redis_metrics_tell_that_and_nothing_else(tmp_path: Path) -> None:
+def test_without_redis_there_is_only_one_metric(tmp_path: Path) -> None:
     with Group() as group:
         server, url = start_redis(group, port=free_port())
         with started_stack(tmp_path, redis_url=url) as stack:
-            assert told(stack.url)["sentiq_store_up"] == 1
+            assert read_metrics(stack.url)["sentiq_store_up"] == 1
             psutil.Process(server.pid).kill()
-            eventually(lambda: told(stack.url) == {"sentiq_store_up": 0})
+            eventually(lambda: read_metrics(stack.url) == {"sentiq_store_up": 0})
