@@ -88,7 +88,7 @@ def check_job(http: httpx2.Client, number: str, job_id: str) -> None:
         job: dict[str, Any] = http.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"}).json()
         return job if job["finished_at"] else None
 
-    job = eventually(finished, within_s=120)
+    job = eventually(finished, within_s=300)  # the first waits for most of the backlog
     assert job is not None
     assert (job["status"], job["counts"]["succeeded"]) == ("succeeded", JOB_ITEMS)
     items = http.get(f"/v1/jobs/{job_id}/results", params={"limit": 1000}).json()["data"]
