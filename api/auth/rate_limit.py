@@ -9,7 +9,7 @@ import time
 from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from api.auth.scopes import Caller
 from api.http.problems import Problem
@@ -41,9 +41,9 @@ class RateLimiter:
                 if self._limiter.hit(self._limit, caller.identity):
                     return
             except ResponseError as error:
-                if "OOM" not in str(error):
+                if not _out_of_memory(error):
                     raise
-                return  # Redis is out of memory: it can write nothing more, but what is there may be read
+                return  # Redis can write nothing more, but what is there may be read
             reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
         increment(self._store, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
@@ -54,3 +54,8 @@ class RateLimiter:
         # The random part keeps callers from coming back at the same moment.
         retry_after_s = math.ceil(max(0.0, reset_s) + random.uniform(0, 2))  # noqa: S311  no secret
         raise Problem(429, "rate_limited", detail, retry_after_s=max(1, retry_after_s))
+
+
+def _out_of_memory(error: ResponseError) -> bool:
+    """Return whether Redis lacks memory for a script's write; Redis 6.2 says so in the message only."""
+    return isinstance(error, OutOfMemoryError) or "OOM" in str(error)

@@ -112,7 +112,8 @@ def test_a_redis_without_memory_is_503_before_writes_fail(
         assert (refused.status_code, refused.json()["code"]) == (503, "store_full")
         assert int(refused.headers["retry-after"]) >= 10
         store.redis.config_set("maxmemory", 1000)
-        assert api.get(job["links"]["self"]).json()["status"] == "queued", "reading needs no memory"
+        answer = api.get(job["links"]["self"])
+        assert answer.json()["status"] == "queued", f"reading needs no memory: {answer.text}"
 
 
 def test_the_id_of_a_request_is_in_the_workers_log(live: Stack, http: httpx2.Client) -> None:
