@@ -1,4 +1,4 @@
-"""One tree of errors. `code` is public and stable; HTTP status codes belong to `api/http/problems.py`."""
+"""One tree of errors. `code` is public and stable; `api/http/problems.py` maps errors to HTTP statuses."""
 
 from __future__ import annotations
 

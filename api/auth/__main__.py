@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(_run(options, ApiKeys(JobStore.connect(Settings.read()))))
     except ApiKeyNotFoundError as error:
-        print(f"keys: no key has the id {error}; `list` shows them", file=sys.stderr)
+        print(f"api.auth: no key has the id {error}; `list` shows them", file=sys.stderr)
     except StoreUnavailableError as error:
-        print(f"keys: Redis does not answer: {error}", file=sys.stderr)
+        print(f"api.auth: Redis does not answer: {error}", file=sys.stderr)
     except ConfigurationError as error:
-        print(f"keys: {error}", file=sys.stderr)
+        print(f"api.auth: {error}", file=sys.stderr)
     else:
         return 0
     return 1

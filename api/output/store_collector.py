@@ -58,7 +58,7 @@ _WEBHOOK_METRICS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
 }
 _SUMS = {
     "republished": "Wake-ups that were lost and published again",
-    "lost": "Requests for jobs whose record was lost",
+    "lost": "Jobs whose record was lost",
     "restarted": "Worker children that replaced one that died",
 }
 # All label values are exported from the start: `increase` misses the first event of a new series.
@@ -95,7 +95,7 @@ _HISTOGRAMS = {
     "queue_s": ("queue_seconds", "Time from the arrival of a chunk until a child leased it", [*QueueClass]),
     "job_s": ("job_seconds", "Time from the arrival of a job until it finished", [*QueueClass]),
     "forward_s": ("forward_seconds", "Duration of one pass through the model", [""]),
-    "batch_items": ("batch_rows", "Rows in one pass through the model", [""]),
+    "batch_rows": ("batch_rows", "Rows in one pass through the model", [""]),
     "batch_tokens": ("batch_tokens", "Tokens in one pass through the model", [""]),
 }
 

@@ -33,7 +33,7 @@ HISTOGRAMS = {
     "queue_s": Histogram(-9, 12, _SECONDS),  # 2 ms to 68 minutes
     "job_s": Histogram(-7, 16, _SECONDS),  # 8 ms to 18 hours
     "forward_s": Histogram(-11, 5, _SECONDS),  # half a millisecond to 32 s
-    "batch_items": Histogram(0, 8),  # a forward takes at most 256 rows
+    "batch_rows": Histogram(0, 8),  # a forward takes at most 256 rows
     "batch_tokens": Histogram(4, 14),  # 16 to 16,384 tokens, padding left out
 }
 

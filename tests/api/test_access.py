@@ -217,7 +217,7 @@ def test_the_command_lists_keys_without_secrets_and_knows_unknown_ids(redis_url:
         done = keys(redis_url, *command)
         assert done.returncode == 1
         assert "0000" in done.stderr
-    assert keys("redis://127.0.0.1:1/0", "list").stderr.startswith("keys: Redis does not answer")
+    assert keys("redis://127.0.0.1:1/0", "list").stderr.startswith("api.auth: Redis does not answer")
 
 
 def test_secrets_are_neither_in_redis_nor_in_logs_or_answers(

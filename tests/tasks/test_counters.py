@@ -75,10 +75,10 @@ def test_a_value_is_in_the_bucket_of_the_smallest_power_of_two_that_is_not_below
 
 
 def test_buckets_add_up_and_the_last_holds_all(store: JobStore) -> None:
-    counts = {"batch_items:0": 3, "batch_items:8": 2, "batch_items:12": 1, "batch_items:sum": 99}
+    counts = {"batch_rows:0": 3, "batch_rows:8": 2, "batch_rows:12": 1, "batch_rows:sum": 99}
     store.redis.hset(COUNTERS, mapping=counts)
-    buckets, total = Counters.read(store).histogram("batch_items")
-    shape = HISTOGRAMS["batch_items"]
+    buckets, total = Counters.read(store).histogram("batch_rows")
+    shape = HISTOGRAMS["batch_rows"]
     bounds = [2.0**end for end in range(shape.lowest, shape.highest + 1)]
     assert [bound for bound, _ in buckets] == [*bounds, math.inf]
     assert [count for _, count in buckets] == [3] * 8 + [5, 6]
@@ -88,12 +88,12 @@ def test_buckets_add_up_and_the_last_holds_all(store: JobStore) -> None:
 def test_what_is_written_is_counted_once_however_often_it_is_told(store: JobStore) -> None:
     record(store)
     held = take(store)
-    first = leases.finish(store, held, results(held), MODEL, {"batch_items:1": 1})
-    again = leases.finish(store, held, results(held), MODEL, {"batch_items:1": 1})
+    first = leases.finish(store, held, results(held), MODEL, {"batch_rows:1": 1})
+    again = leases.finish(store, held, results(held), MODEL, {"batch_rows:1": 1})
     assert (first, again) == (1, 0)
     found = counted(store)
     assert found["admitted:bulk"] == found["items:succeeded"] == found["attempts:1"] == 3
-    assert found["batch_items:1"] == 1
+    assert found["batch_rows:1"] == 1
 
 
 def test_recording_a_job_twice_admits_it_once(store: JobStore) -> None:

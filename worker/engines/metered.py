@@ -23,6 +23,6 @@ class MeteredEngine:
         started = time.perf_counter()
         logits = self._engine.logits(ids, mask)
         self._counters.observe("forward_s", time.perf_counter() - started)
-        self._counters.observe("batch_items", int(mask[:, 0].sum()))
+        self._counters.observe("batch_rows", int(mask[:, 0].sum()))
         self._counters.observe("batch_tokens", int(mask.sum()))
         return logits

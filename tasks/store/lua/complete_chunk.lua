@@ -3,8 +3,7 @@
 -- args: job_id, class, worker, ref, guard, token, chunk {start, items, cost, counters}, counts (items by outcome),
 --       model (JSON, if one scored); payloads: results, texts worth a retry or ''
 -- `guard` says why the caller may write: `token` (it holds the lease), `lapsed` (the lease has ended), `dead` (its
--- child
--- has died).
+-- child has died).
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
 local job, start = keys.job .. args.job_id, args.chunk.start
 local leased, leases = keys.leased .. args.class, keys.leases .. args.worker

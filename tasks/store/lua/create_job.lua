@@ -4,7 +4,7 @@
 --       (a request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
 --       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key)
 -- Returns {created, ticket}; or what the idempotency key holds when another job has it; or {reason, ms} when
---       refused.
+-- refused.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
 
 local function write_record()

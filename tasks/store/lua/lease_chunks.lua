@@ -21,8 +21,7 @@ local function return_unanswered()
 end
 
 -- Returns the oldest chunks that are to be scored, and their cost. Drops chunks that are done, and those of jobs
---       that
--- are overdue, canceled or deleted.
+-- that are overdue, canceled or deleted.
 local function oldest()
   local open, cost = {}, 0
   for _, text in ipairs(redis.call('ZRANGE', pending, 0, WINDOW - 1)) do

@@ -2,8 +2,7 @@
 -- include: clock backlog admission
 -- args: classes {class, admission (a request, see admission.lua)}
 -- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for
---       how
--- many ms the oldest pending chunk has waited.
+-- how many ms the oldest pending chunk has waited.
 local answer = {}
 for _, each in ipairs(args.classes) do
   local read = backlog.read(each.class)

@@ -1,13 +1,10 @@
 -- Admission control with reservations.
 --
 -- A class accepts what it should finish within its target wait: what waits, divided by the measured drain rate.
--- Under
--- lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just arrive,
--- and
--- loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time and then
--- gets
--- in up to the whole target, while new arrivals get in only up to a share of it as long as any reservation is open.
--- Reservations are handed out one behind the other, a little slower than the class drains.
+-- Under lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just
+-- arrive, and loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time
+-- and then gets in up to the whole target, while new arrivals get in only up to a share of it as long as any
+-- reservation is open. Reservations are handed out one behind the other, a little slower than the class drains.
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items (accepted while no rate is known), max_reservation_s, and quota where the owner has one.

@@ -1,12 +1,12 @@
 -- What waits in a queue class and how fast it drains, in the hash `sentiq:backlog:{class}`:
 --
---   items, cost          items and code points that wait or are leased
---   left                 items that have left the backlog since it began; tickets are compared with it
---   finished_at          ms: when a child last finished items
---   drained_items,       items, code points and seconds, fading exponentially, of the moments in which more waited
---   drained_cost,        than the children had leased: their ratios are the drain rate
---   drained_s
---   reserved_until       ms: until when room is reserved for refused callers, see admission.lua
+--   items, cost       items and code points that wait or are leased
+--   left              items that have left the backlog since it began; tickets are compared with it
+--   finished_at       ms: when a child last finished items
+--   drained_items, drained_cost, drained_s
+--                     items, code points and seconds of the moments in which chunks waited that no child had
+--                     leased, fading exponentially: their ratios are the drain rate
+--   reserved_until    ms: until when room is reserved for refused callers, see admission.lua
 --
 -- include: clock counters
 local backlog = {}
@@ -16,8 +16,7 @@ local FIELDS = {
 }
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
---       finished,
--- nor when nothing was finished for STALL_S although something waited.
+-- finished, nor when nothing was finished for STALL_S although something waited.
 function backlog.read(class)
   local raw, read = redis.call('HMGET', keys.backlog .. class, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
@@ -53,8 +52,8 @@ function backlog.join(job, class, owner, items, cost)
   return ticket
 end
 
--- Learns the drain rate from items that a child finished, while others waited that no child had leased:
--- at any other time it would learn the rate at which work arrives.
+-- Learns the drain rate from items that a child finished, while others waited that no child had leased: at any
+-- other time it would learn the rate at which work arrives.
 local function learn(class, items, cost)
   local read, key = backlog.read(class), keys.backlog .. class
   local seconds = (now - read.finished_at) / 1000

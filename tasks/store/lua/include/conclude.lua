@@ -1,6 +1,6 @@
 -- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
--- the
--- delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something changed.
+-- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
+-- changed.
 -- include: clock counters
 local WEBHOOK_TTL_MS = 604800000
 

@@ -1,5 +1,5 @@
--- Counts events in the step that causes them, so that no crash loses a count or makes it twice.
--- Names and histogram buckets: tasks/store/counters.py.
+-- Counts events in the step that causes them, so that no crash loses a count or makes it twice. Names and histogram
+-- buckets: tasks/store/counters.py.
 local counters = {}
 
 function counters.increment(name, by)
