@@ -21,6 +21,24 @@ _BOM = b"\xef\xbb\xbf"
 _LINE: TypeAdapter[str | ItemIn] = TypeAdapter(str | ItemIn)
 
 
+class _Arriving:
+    """A body for GzipFile: a large read returns what has arrived instead of waiting for all of it."""
+
+    def __init__(self, received: Any) -> None:
+        self._received = received
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes; exactly as many of a gzip header or trailer, which are small."""
+        read = self._received.read1 if size >= io.DEFAULT_BUFFER_SIZE else self._received.read
+        block: bytes = read(size)
+        return block
+
+
+def _gunzipped(received: Any) -> gzip.GzipFile:
+    arriving: Any = _Arriving(received)
+    return gzip.GzipFile(fileobj=arriving)
+
+
 class DecodedBody(io.RawIOBase):
     """A body, decompressed, added to a hash and held to `max_bytes`.
 
@@ -32,7 +50,8 @@ class DecodedBody(io.RawIOBase):
         if encoding not in ("gzip", "identity"):
             raise UnsupportedEncodingError
         received = io.BufferedReader(body)
-        self._source = gzip.GzipFile(fileobj=received) if encoding == "gzip" else received
+        gzipped = encoding == "gzip"
+        self._source: Any = _gunzipped(received) if gzipped else received
         self._max_bytes = self._left = max_bytes
         self._digest = digest
 

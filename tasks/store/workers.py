@@ -59,10 +59,8 @@ def heartbeat(  # noqa: PLR0913  a heartbeat has these fields
 
 
 def known_workers(store: JobStore) -> list[WorkerStatus]:
-    """Return every worker whose last heartbeat is kept, alive or not."""
-    with store_errors():
-        raw: dict[bytes, bytes] = store.redis.hgetall(WORKERS)
-    return [WorkerStatus(name.decode(), **from_json(status)) for name, status in raw.items()]
+    """Return every worker whose last heartbeat is kept and can be read, alive or not."""
+    return [worker for worker in _heartbeats(store).values() if worker]
 
 
 def live_workers(store: JobStore) -> list[WorkerStatus]:
@@ -85,6 +83,21 @@ def forget(store: JobStore, *names: str) -> None:
 
 
 def forget_silent(store: JobStore, now_ms: int) -> None:
-    """Drop the heartbeats of workers that have been silent for long."""
-    silent = [worker.name for worker in known_workers(store) if worker.alive_until_ms < now_ms - _FORGET_MS]
-    forget(store, *silent)
+    """Drop heartbeats that are long past, or that cannot be read."""
+    oldest_ms = now_ms - _FORGET_MS
+    beats = _heartbeats(store).items()
+    forget(store, *(name for name, worker in beats if worker is None or worker.alive_until_ms < oldest_ms))
+
+
+def _heartbeats(store: JobStore) -> dict[str, WorkerStatus | None]:
+    """Return the heartbeats by worker; None for one that a program of another version wrote."""
+    with store_errors():
+        raw: dict[bytes, bytes] = store.redis.hgetall(WORKERS)
+    return {name.decode(): _decode(name.decode(), status) for name, status in raw.items()}
+
+
+def _decode(name: str, status: bytes) -> WorkerStatus | None:
+    try:
+        return WorkerStatus(name, **from_json(status))
+    except (TypeError, ValueError):
+        return None

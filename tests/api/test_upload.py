@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import json
+import random
 import socket
 import threading
 import time
@@ -15,6 +18,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from api.intake.ndjson import DecodedBody
+from tasks.errors import UploadIncompleteError
 from tests.api.test_jobs import finished
 from tests.conftest import eventually
 
@@ -232,3 +237,36 @@ def test_an_upload_whose_job_is_canceled_or_deleted_meanwhile_is_told(http: http
     assert (refused.status_code, refused.json()["code"]) == (409, "job_closed")
     done = finished(http, job["id"])
     assert (done["status"], done["error"]["code"]) == ("canceled", "upload_incomplete")
+
+
+class Trickle(io.RawIOBase):
+    """A body that arrives in small parts, counts them, and breaks off after the last."""
+
+    def __init__(self, body: bytes, size: int = 1_000) -> None:
+        self.given = 0
+        self._parts = [body[i : i + size] for i in range(0, len(body), size)]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._parts:
+            raise UploadIncompleteError("cut")
+        part = self._parts.pop(0)
+        self.given += len(part)
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_gzip_is_read_as_it_arrives_and_what_came_before_a_cut_is_kept() -> None:
+    chance = random.Random(1)
+    texts = [json.dumps(chance.randbytes(40).hex()).encode() + b"\n" for _ in range(3_000)]
+    arriving = Trickle(gzip.compress(b"".join(texts))[:60_000])
+    stream = io.BufferedReader(DecodedBody(arriving, "gzip", 10**9, hashlib.sha256()))
+    assert stream.readline() == texts[0]
+    assert arriving.given <= 20_000, "not the whole of a large read"
+    lines: list[bytes] = []
+    with pytest.raises(UploadIncompleteError):
+        lines.extend(iter(stream.readline, b""))
+    assert lines == texts[1 : 1 + len(lines)]
+    assert len(lines) > 500

@@ -49,3 +49,14 @@ def test_a_worker_that_is_gone_can_be_forgotten(store: JobStore) -> None:
     workers.forget(store, "host/1/a")
     workers.forget(store)
     assert workers.known_workers(store) == []
+
+
+def test_a_heartbeat_of_another_version_is_skipped_and_dropped(store: JobStore) -> None:
+    store.redis.hset(
+        WORKERS, mapping={"host/9/old": '{"until_ms": 9999999999999, "model": {}}', "host/8/x": "no JSON"}
+    )
+    beat(store, "host/1/a")
+    assert [worker.pid for worker in workers.known_workers(store)] == [1]
+    assert workers.live_models(store) == [MODEL]
+    workers.forget_silent(store, store.now_ms())
+    assert store.redis.hkeys(WORKERS) == [b"host/1/a"]
