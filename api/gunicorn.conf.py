@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from tasks.errors import ConfigurationError
+from tasks.log_format import LineFormatter
 from tasks.settings import Settings
 
 try:
@@ -25,6 +26,12 @@ keepalive = 5
 # Longer than the longest wait, so that waiting requests are answered before a stop.
 graceful_timeout = int(_settings.max_wait_s) + 5
 timeout = 60
+
+
+def on_starting(server: Any) -> None:
+    """Write gunicorn's own records like ours: a request that it refuses is quoted in them."""
+    for handler in server.log.error_log.handlers:
+        handler.setFormatter(LineFormatter(server.log.error_fmt, server.log.datefmt))
 
 
 def post_worker_init(worker: Any) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from api.app import create_app
 from tasks.errors import ConfigurationError
+from tasks.log_format import start_logging
 from tasks.settings import Settings
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
 _APP_LOAD_ERROR = 4
 
 settings = Settings.read()
-logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+start_logging(settings.log_level)
 app = create_app(settings)
 try:
     app.extensions["sentiq"].guard.require_keys()

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import TextIO
 
+from tasks.log_format import one_line
+
 _COLOURS = {"redis": 35, "api": 36, "worker": 32, "flower": 33}
 _WIDTH = max(len(name) for name in _COLOURS)
 
@@ -21,10 +23,10 @@ class Log:
         self._lock = threading.Lock()
 
     def line(self, name: str, text: str) -> None:
-        """Write one line of the process `name`."""
+        """Write one line of the process `name`, without control characters."""
         prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} │"
         if self._coloured:
             prefix = f"\033[{_COLOURS.get(name, 1)}m{prefix}\033[0m"
         # A closed terminal must not block the threads that read the output of the processes.
         with self._lock, contextlib.suppress(OSError):
-            print(prefix, text, file=self._stream, flush=True)
+            print(prefix, one_line(text), file=self._stream, flush=True)

@@ -14,6 +14,7 @@ from typing import IO, Self
 
 from local import guard
 from local.logs import Log
+from tasks.log_format import one_line
 
 ROOT = Path(__file__).resolve().parent.parent
 _TAIL_LINES = 20
@@ -73,7 +74,7 @@ class Process:
 
     def _read(self, output: IO[bytes], log: Log | None) -> None:
         for raw in output:
-            text = raw.decode(errors="replace").rstrip()
+            text = one_line(raw.decode(errors="replace").rstrip())
             if text:
                 self._tail.append(text)
                 if log:

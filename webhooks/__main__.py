@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import socket
 import sys
 
 from tasks.errors import SentiqError
+from tasks.log_format import start_logging
 from tasks.settings import Settings
 from tasks.store.deliveries import is_alive
 from tasks.store.jobs import JobStore
@@ -32,7 +32,7 @@ def main() -> int:
     action = parser.parse_args().action
     try:
         settings = Settings.read()
-        logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
+        start_logging(settings.log_level)
         store = JobStore.connect(settings, patience=_PATIENCE)
         if action == "secret":
             print("\n".join(signing_secrets(store)))

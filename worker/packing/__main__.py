@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from tasks.errors import SentiqError
+from tasks.log_format import start_logging
 from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
 from worker.packing.origin import Origin, find_origin
@@ -100,7 +101,7 @@ def _download(origin: Origin) -> Path:
 
 def _prepare_terminal() -> None:
     """Log each step as a line on standard error, and show progress bars only on a terminal."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    start_logging("warning", "%(message)s")
     logging.getLogger("worker.packing").setLevel(logging.INFO)
     quiet = not sys.stderr.isatty()
     if quiet:

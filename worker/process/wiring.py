@@ -7,15 +7,18 @@ import logging
 from typing import Any
 
 from celery import Celery
-from celery.signals import after_setup_logger, worker_init, worker_process_init
+from celery.signals import after_setup_logger, after_setup_task_logger, worker_init, worker_process_init
 
 from tasks import score
 from tasks.broker.celery_app import build_celery
+from tasks.log_format import LineFormatter
 from tasks.settings import Settings
 from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
 from worker.process.fork_state import LoadFailures, ReadyChildren
 from worker.process.parent import Parent, add_upkeep
+
+_LOG_FORMAT = "%(levelname)s %(processName)s %(message)s"
 
 
 def build_worker(settings: Settings) -> Celery:
@@ -33,7 +36,6 @@ def build_worker(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=settings.task_events,
         worker_redirect_stdouts=False,
-        worker_log_format="%(levelname)s %(processName)s %(message)s",
     )
     failures, ready = LoadFailures(), ReadyChildren(concurrency)
     parent = Parent(settings, failures, ready)
@@ -55,6 +57,10 @@ def _connect_signals(settings: Settings, parent: Parent, starter: ChildStarter) 
     def start_child(**_: Any) -> None:
         starter.start()
 
+    def set_format(logger: logging.Logger, **_: Any) -> None:
+        for handler in logger.handlers:
+            handler.setFormatter(LineFormatter(_LOG_FORMAT))
+
     def set_log_levels(**_: Any) -> None:
         # Celery's two lines a message are left out: the child logs in one line what it scored.
         logging.getLogger().setLevel(settings.log_level.upper())
@@ -63,4 +69,6 @@ def _connect_signals(settings: Settings, parent: Parent, starter: ChildStarter) 
 
     worker_init.connect(start_parent, weak=False)
     worker_process_init.connect(start_child, weak=False)
+    after_setup_logger.connect(set_format, weak=False)
+    after_setup_task_logger.connect(set_format, weak=False)
     after_setup_logger.connect(set_log_levels, weak=False)
