@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Never
 
 import redis
 
 from api.waiting.subscription import FRESH_S, JobWatch, Subscription
 from tasks.errors import StoreUnavailableError
+from tasks.store.connection import connect_apart
 from tasks.store.jobs import JobStore
 from tasks.store.keys import FINISHED_CHANNEL, PROGRESS_CHANNEL
 from tasks.vocabulary.jobs import Job
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 # How often a waiting request reads its job, should a message be lost; FRESH_S without a subscriber.
 _REREAD_S = 15.0
 _RECONNECT_S = 0.5
+# The subscriber sends a PING whenever it heard nothing for a second. A connection without an answer for
+# _DEAF_S is dead, though nobody closed it: with connecting anew no wait is deaf for more than 5 seconds.
+_PING_S = 1.0
+_DEAF_S = 2.5
 
 
 class WaitHub:
@@ -99,10 +104,9 @@ class WaitHub:
     def _listen(self) -> None:
         while True:
             try:
-                with self._store.redis.pubsub() as pubsub:
+                with connect_apart(self._store.redis) as client, client.pubsub() as pubsub:
                     pubsub.subscribe(PROGRESS_CHANNEL, FINISHED_CHANNEL)
-                    while True:
-                        self._relay(pubsub.get_message(timeout=1))
+                    self._relay_all(pubsub)
             except (redis.RedisError, OSError) as error:
                 logger.warning("no messages about jobs until Redis is back; waits poll instead: %s", error)
             except Exception:
@@ -110,9 +114,22 @@ class WaitHub:
             self._subscribed.clear()
             time.sleep(_RECONNECT_S)
 
-    def _relay(self, message: dict[str, Any] | None) -> None:
-        if message is None:
-            return
+    def _relay_all(self, pubsub: Any) -> Never:
+        """Relay messages until the connection fails. Raises redis.ConnectionError when it is deaf."""
+        heard_at = time.monotonic()
+        while True:
+            message = pubsub.get_message(timeout=_PING_S)
+            if message is not None:
+                heard_at = time.monotonic()
+                self._relay(message)
+            elif time.monotonic() - heard_at > _DEAF_S:
+                # Idle connections of that age may be dead too: those who are woken next must not meet one.
+                self._store.redis.connection_pool.disconnect(inuse_connections=False)
+                raise redis.ConnectionError(f"no answer to a PING for {_DEAF_S:g} s")
+            else:
+                pubsub.ping()
+
+    def _relay(self, message: dict[str, Any]) -> None:
         finished = message["channel"] == FINISHED_CHANNEL.encode()
         if message["type"] == "message":
             watch = self._watches.get(message["data"].decode())

@@ -47,6 +47,17 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
+def connect_apart(client: redis.Redis) -> redis.Redis:
+    """Return a client with new connections of its own, for one that waits for messages.
+
+    The pool of `client` may hold connections that died without being closed.
+    """
+    pool = client.connection_pool
+    return redis.Redis.from_pool(
+        redis.ConnectionPool(connection_class=pool.connection_class, **pool.connection_kwargs)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RedisInfo:
     """The state of a Redis server. `limit_bytes` 0 means no limit."""
