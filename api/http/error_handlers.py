@@ -32,7 +32,7 @@ def _render(problem: Problem) -> Response:
         "title": TITLES.get(problem.status, "The request failed"),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": request.path,
+        "instance": request.script_root + request.path,
         "code": problem.code,
         "request_id": request_id(),
         **problem.extensions,

@@ -27,6 +27,12 @@ _HEADERS = {
     "Preference-Applied": ("The wait that was applied.", {"type": "string"}),
     "Idempotent-Replayed": ("An earlier request with this key made the job.", {"const": "true"}),
     "WWW-Authenticate": ("How to authenticate, or the scope that is missing.", {"type": "string"}),
+    "X-Complete": (
+        "Of lines and rows: whether these are all items of the job. Absent with `follow`.",
+        {"enum": ["true", "false"]},
+    ),
+    "X-Next-Cursor": ("Of lines and rows: the `cursor` of the rest.", {"type": "string"}),
+    "Content-Disposition": ("Of rows: a file name.", {"type": "string"}),
     "X-Request-Id": ("The request's own X-Request-Id, or a new one.", {"type": "string"}),
 }
 _PROBLEM_HEADERS = {

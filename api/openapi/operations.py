@@ -109,7 +109,10 @@ ends.""",
     "get_results": Operation(
         query=ResultsQuery,
         responses={
-            200: ResponseSpec("A page, or a stream", {JSON: jobs.ResultsPage, NDJSON: str, "text/csv": str})
+            200: ResponseSpec(
+                *("A page, or a stream", {JSON: jobs.ResultsPage, NDJSON: str, "text/csv": str}),
+                ("X-Complete", "X-Next-Cursor", "Content-Disposition"),
+            )
         },
         problems=_JOB_PROBLEMS,
         description="""`Accept` selects the format. The last line of an NDJSON stream has `"object": "end"`,

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import time
 from collections.abc import Iterator, Sequence
 
 from pydantic_core import to_json
 
-from api.output.readers import HEARTBEAT_S, ItemReader, Walk
+from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
 from api.output.serializers import ITEM_COLUMNS, item_row, item_view
 from api.schemas.jobs import ResultsPage
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
 
-# A page whose filter matches little ends after that many items.
-_MAX_SCANNED_ITEMS = 20_000
 _LINE_BATCH = 64
+# A spreadsheet takes a text that begins so for a formula, or skips the first character to find one.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_CONTROLS = {
+    code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\r\n"
+}
 
 
 def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> ResultsPage:
     """Return up to `limit` items of a walk, and the cursor of the next page."""
-    items: list[ItemResult] = []
-    for number, item in enumerate(walk, 1):
-        if status in (None, item.status):
-            items.append(item)
-        if len(items) == limit or number == _MAX_SCANNED_ITEMS:
-            break
+    items = read_ahead(walk, limit, status)
     return {
         "object": "list",
         "job_id": walk.job.id,
@@ -55,16 +54,31 @@ def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None
 
 
 def csv_rows(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:
-    """Yield a header and a row for each item. An error ends the response early, which HTTP clients notice."""
+    """Yield a header and a row for each item.
+
+    Rows have no end line. When they end before they should, the connection is closed without the last
+    chunk, which HTTP clients notice.
+    """
     yield _csv([ITEM_COLUMNS])
     for batch in _batches(items, limit, status):
         yield _csv([item_row(item) for item in batch]) or b"\r\n"
+    if items.cut:
+        # gunicorn closes the connection on this error without a traceback in its log.
+        raise BrokenPipeError(errno.EPIPE, "the rows end before the job does")
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """Return a value as a spreadsheet may open it: no control characters, and no text as a formula."""
+    if not isinstance(value, str):
+        return value
+    text = value.translate(_CONTROLS)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _batches(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[list[ItemResult]]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Never, Protocol
 
 from api.waiting.hub import WaitHub
+from tasks.errors import JobLostError
 from tasks.store.jobs import JobStore, Page
-from tasks.vocabulary.items import ItemResult
+from tasks.vocabulary.items import ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job
 
 # A follower of a silent job yields None that often, so that its writer can tell whether the client is there.
 HEARTBEAT_S = 10.0
 _ITEM_BATCH = 256
+# What is read before the answer begins ends after that many items, even if its filter matched little.
+_MAX_SCANNED_ITEMS = 20_000
 _CHUNK_BATCH = 16
 
 
@@ -20,6 +23,8 @@ class ItemReader(Protocol):
     """Yields items of a job; None stands for nothing more at the moment."""
 
     job: Job
+    # Whether the reader stopped for a reason of the service, with more to come.
+    cut: bool
 
     def __iter__(self) -> Iterator[ItemResult | None]:
         """Continue behind the last item that was read."""
@@ -35,6 +40,8 @@ class ItemReader(Protocol):
 class Walk:
     """Finished items in input order, up to the first that is not finished."""
 
+    cut = False
+
     def __init__(
         self, store: JobStore, job: Job, start: int, skip: int, item_batch: int = _ITEM_BATCH
     ) -> None:
@@ -44,16 +51,27 @@ class Walk:
         self._item_batch = item_batch
         self._page = Page([], [start])
         self._next = start + skip
+        self._end, self._bounded = job.counts.total, False
+
+    def bound(self) -> str | None:
+        """Read only what is finished now; return the cursor that the walk will have at its end."""
+        self._end, self._bounded = self._store.finished_until(self.job), True
+        if self._next >= self._end:
+            return self.cursor
+        whole = self._end == self.job.counts.total and not self.job.uploading
+        return None if whole else f"{self._end}.0"
 
     def __iter__(self) -> Iterator[ItemResult]:
         """Continue behind the last item that was read."""
-        while self._next < self.job.counts.total:
+        while self._next < self._end:
             chunk = self._page.chunk_of(self._next)
             skip = self._next - chunk
             self._page = self._store.results(self.job.id, chunk, skip + self._item_batch)
             if len(self._page.items) <= skip:
+                if self._bounded:
+                    self._explain_gap()
                 return
-            for item in self._page.items[skip:]:
+            for item in self._page.items[skip : skip + self._end - self._next]:
                 self._next = item.index + 1
                 yield item
 
@@ -69,9 +87,45 @@ class Walk:
         """Read the job again, so that `cursor` is up to date."""
         self.job = self._store.job(self.job.id, self.job.terms.owner)
 
+    def _explain_gap(self) -> Never:
+        """Raise the reason why results that were there are gone."""
+        self.refresh()
+        raise JobLostError(self.job.id)
+
+
+def read_ahead(walk: Walk, limit: int, status: ItemStatus | None) -> list[ItemResult]:
+    """Return up to `limit` items of a walk that have the status."""
+    items: list[ItemResult] = []
+    for number, item in enumerate(walk, 1):
+        if status in (None, item.status):
+            items.append(item)
+        if len(items) == limit or number == _MAX_SCANNED_ITEMS:
+            break
+    return items
+
+
+class Excerpt:
+    """A limited number of items of a walk. They are read at once, so the cursor is known beforehand."""
+
+    cut = False
+
+    def __init__(self, walk: Walk, limit: int, status: ItemStatus | None) -> None:
+        self.job = walk.job
+        self._items = read_ahead(walk, limit, status)
+        self.cursor = walk.cursor
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        """Yield the items."""
+        yield from self._items
+
+    def refresh(self) -> None:
+        """Do nothing: the items are as they were."""
+
 
 class Following:
     """Items in the order in which their chunks finish, until the job is finished."""
+
+    cut = False
 
     def __init__(self, store: JobStore, hub: WaitHub, job: Job, position: int, skip: int) -> None:
         """Begin at the `skip`th item of the chunk that was the `position`th to finish."""
@@ -89,6 +143,7 @@ class Following:
                 self.job = subscription.job()
                 yield from self._finished_items()
                 if full or self.job.status.terminal or self._hub.stopping:
+                    self.cut = not self.job.status.terminal
                     return
                 yield None
                 wake.changed.wait(min(self._hub.reread_s, HEARTBEAT_S))

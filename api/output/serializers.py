@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, overload
 
+from flask import request
+
 from api.schemas import deliveries, items, jobs, status
 from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
@@ -27,7 +29,7 @@ _DIGITS = 6
 
 def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
     """Return the body of a job; `position` is None if it is finished."""
-    counts, path = job.counts, f"/v1/jobs/{job.id}"
+    counts, path = job.counts, f"{request.script_root}/v1/jobs/{job.id}"
     return {
         "id": job.id,
         "object": "job",

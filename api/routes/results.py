@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from flask import Blueprint, Response, request, stream_with_context
+from werkzeug.datastructures import MIMEAccept
 
 from api.http.problems import bad_query
 from api.http.request import owner, read_query
 from api.http.response import json_response
 from api.output.formats import csv_rows, json_page, ndjson_lines
-from api.output.readers import Following, ItemReader, Walk
+from api.output.readers import Excerpt, Following, ItemReader, Walk
 from api.routes.context import services
 from api.schemas.queries import MAX_PAGE_ITEMS, ResultsQuery, ResultsStreamQuery
 from tasks.vocabulary.jobs import Job
@@ -16,19 +19,28 @@ from tasks.vocabulary.jobs import Job
 blueprint = Blueprint("results", __name__)
 
 _JSON, _NDJSON, _CSV = "application/json", "application/x-ndjson", "text/csv"
+_BOM = "\ufeff".encode()
 
 
 @blueprint.get("/v1/jobs/<job_id>/results")
 def get_results(job_id: str) -> Response:
     """Get results in input order up to the first unfinished item, or with `follow` as they finish."""
-    media_type = request.accept_mimetypes.best_match([_JSON, _NDJSON, _CSV], _JSON)
+    media_type = _accepted_type()
     query = read_query(ResultsQuery if media_type == _JSON else ResultsStreamQuery, services().settings)
     if query.follow and media_type == _JSON:
         raise bad_query("follow", f"only a stream can follow: ask for {_NDJSON} or {_CSV}")
+    if query.bom and media_type != _CSV:
+        raise bad_query("bom", f"only {_CSV} begins with a byte order mark")
     job = services().store.job(job_id, owner())
     if sum(query.position) > job.counts.total:
         raise bad_query("cursor", "it is behind the last item of this job")
     return _page(job, query) if media_type == _JSON else _stream(job, query, media_type)
+
+
+def _accepted_type() -> str:
+    """Return the format that the caller prefers. Parameters such as `charset` make no difference."""
+    ranges = [(media.partition(";")[0].strip(), quality) for media, quality in request.accept_mimetypes]
+    return MIMEAccept(ranges).best_match([_JSON, _NDJSON, _CSV], _JSON)
 
 
 def _page(job: Job, query: ResultsQuery) -> Response:
@@ -39,11 +51,26 @@ def _page(job: Job, query: ResultsQuery) -> Response:
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
-    items: ItemReader
-    if query.follow:
-        items = Following(services().store, services().wait_hub, job, *query.position)
+    items, headers = _reader(job, query)
+    if media_type == _NDJSON:
+        lines = ndjson_lines(items, query.limit, query.status)
     else:
-        items = Walk(services().store, job, *query.position)
-    write = ndjson_lines if media_type == _NDJSON else csv_rows
-    lines = write(items, query.limit, query.status)
-    return Response(stream_with_context(lines), content_type=f"{media_type}; charset=utf-8")
+        lines = chain([_BOM] if query.bom else [], csv_rows(items, query.limit, query.status))
+        headers["Content-Disposition"] = f'attachment; filename="{job.id}.csv"'
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(stream_with_context(lines), headers=headers, content_type=content_type)
+
+
+def _reader(job: Job, query: ResultsQuery) -> tuple[ItemReader, dict[str, str]]:
+    """Return the items, and the headers that say whether these are all; a follower has none."""
+    if query.follow:
+        return Following(services().store, services().wait_hub, job, *query.position), {}
+    walk = Walk(services().store, job, *query.position)
+    if query.limit:
+        excerpt = Excerpt(walk, query.limit, query.status)
+        return excerpt, _completeness(excerpt.cursor)
+    return walk, _completeness(walk.bound())
+
+
+def _completeness(cursor: str | None) -> dict[str, str]:
+    return {"X-Complete": "true"} if cursor is None else {"X-Complete": "false", "X-Next-Cursor": cursor}

@@ -113,6 +113,7 @@ class ResultsQuery(Query):
     )
     status: ItemStatus | None = Field(None, description="Only items with this status.")
     follow: Flag = Field(default=False, description="Stream items as they finish, until the job is finished.")
+    bom: Flag = Field(default=False, description="Begin CSV with a byte order mark, which Excel needs.")
 
     @property
     def position(self) -> tuple[int, int]:

@@ -141,6 +141,15 @@ class JobStore:
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
+    def finished_until(self, job: Job) -> int:
+        """Return the index of the first item, in input order, that is not finished; the total if all are.
+
+        It is the first of a chunk.
+        """
+        with store_errors():
+            unfinished = self.redis.hkeys(job_key(job.id, "chunks"))
+        return min([job.counts.total, *map(int, unfinished)])
+
     def results_by_completion(self, job_id: str, position: int, limit: int) -> list[list[ItemResult]]:
         """Read up to `limit` completed chunks in the order of their completion, from a position in it on."""
         args = {"job_id": job_id, "position": position, "limit": limit}

@@ -64,8 +64,8 @@ def everything_in(redis_url: str) -> str:
 
 
 @contextmanager
-def running_api(redis_url: str, log: Path, **variables: str) -> Iterator[str]:
-    """An API without a worker: gunicorn as it runs in production."""
+def running_api(redis_url: str, log: Path, prefix: str = "", **variables: str) -> Iterator[str]:
+    """An API without a worker: gunicorn as it runs in production; `prefix` is the path of its mount."""
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AUTH", raising=False)
@@ -74,7 +74,7 @@ def running_api(redis_url: str, log: Path, **variables: str) -> Iterator[str]:
         with log.open("w", encoding="utf-8") as file, Group() as group:
             command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"]
             api = Process("api", group.popen(command, None), Log(file))
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{port}{prefix}"
             eventually(lambda: answers(url, api))
             yield url
 

@@ -40,6 +40,8 @@ def map_case(_context: Any, case: Any) -> Any:
         case.query = {name: value for name, value in query.items() if name == "strict"}
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
+    if query.get("bom") == "true" and case.path.endswith("/results"):
+        case.headers["Accept"] = "text/csv"
     return case
 
 

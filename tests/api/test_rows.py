@@ -1,0 +1,216 @@
+"""CSV and lines: what they hold, how they say whether they are complete, and links below a mount."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from local.redis_server import redis_server
+from tasks.settings import Settings
+from tasks.store import leases
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.chunks import ChunkResult
+from tasks.vocabulary.jobs import QueueClass
+from tests.api.test_access import running_api
+from tests.conftest import eventually
+from tests.webhooks.jobs import GOOD, HOLDER, MODEL
+
+LINES, ROWS = {"accept": "application/x-ndjson"}, {"accept": "text/csv"}
+
+
+@pytest.fixture(scope="module")
+def unserved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, JobStore]]:
+    """An API below /mount without a worker, and its job store; a chunk has two items."""
+    with redis_server() as redis_url:
+        settings = {"AUTH": "none", "SENTIMENT_CHUNK_ITEMS": "2", "SCRIPT_NAME": "/mount"}
+        log = tmp_path_factory.mktemp("rows") / "api.log"
+        with running_api(redis_url, log, prefix="/mount", **settings) as url:
+            yield url, JobStore.connect(Settings(redis_url=redis_url))
+
+
+@pytest.fixture
+def store(unserved: tuple[str, JobStore]) -> JobStore:
+    return unserved[1]
+
+
+@pytest.fixture
+def http(unserved: tuple[str, JobStore]) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=unserved[0], timeout=60, trust_env=False) as client:
+        yield client
+
+
+def submit(http: httpx2.Client, *ids: str | None) -> str:
+    items = [{"text": "好", "id": item_id} for item_id in ids]
+    job: dict[str, Any] = (
+        http.post("/v1/jobs", json={"items": items, "priority": "bulk"}).raise_for_status().json()
+    )
+    return str(job["id"])
+
+
+def finish_chunks(store: JobStore, count: int) -> None:
+    """Finish the oldest chunks, of which a lease takes one at a time."""
+    for _ in range(count):
+        held = leases.lease(store, QueueClass.BULK, HOLDER, 1)
+        assert held
+        results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
+        leases.finish(store, held, results, MODEL)
+
+
+def results(http: httpx2.Client, job_id: str, headers: dict[str, str], **query: str) -> httpx2.Response:
+    return http.get(f"/v1/jobs/{job_id}/results", headers=headers, params=query).raise_for_status()
+
+
+def indexes(answer: httpx2.Response) -> list[int]:
+    if answer.headers["content-type"].startswith("text/csv"):
+        return [int(row["index"]) for row in csv.DictReader(io.StringIO(answer.text))]
+    return [
+        line["index"] for line in map(json.loads, filter(None, answer.text.split("\n"))) if "index" in line
+    ]
+
+
+def cursor_of(answer: httpx2.Response) -> str | None:
+    """Return the header's cursor; assert that all parts of the answer agree with it."""
+    cursor = answer.headers.get("x-next-cursor")
+    assert answer.headers["x-complete"] == ("true" if cursor is None else "false")
+    if answer.headers["content-type"].startswith("application/x-ndjson"):
+        end = json.loads(answer.text.strip().split("\n")[-1])
+        assert (end["next_cursor"], end["complete"]) == (cursor, cursor is None)
+    return cursor
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("text/csv; charset=utf-8", "text/csv"),
+        ("text/csv;charset=UTF-8;header=present", "text/csv"),
+        ("application/x-ndjson;charset=utf-8", "application/x-ndjson"),
+        ("application/json; charset=utf-8, text/csv;q=0.5", "application/json"),
+        ("application/json;q=0.5, text/csv; charset=utf-8; q=0.9", "text/csv"),
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+    ],
+)
+def test_parameters_in_accept_make_no_difference(
+    http: httpx2.Client, store: JobStore, accept: str, media_type: str
+) -> None:
+    job_id = submit(http, None)
+    finish_chunks(store, 1)
+    answer = results(http, job_id, {"accept": accept})
+    assert answer.headers["content-type"].split(";")[0] == media_type
+
+
+@pytest.mark.parametrize("headers", [LINES, ROWS])
+def test_a_stream_says_whether_it_is_complete_and_where_the_rest_begins(
+    http: httpx2.Client, store: JobStore, headers: dict[str, str]
+) -> None:
+    job_id = submit(http, *["x"] * 7)
+    assert cursor_of(results(http, job_id, headers)) == "0.0"
+    finish_chunks(store, 2)
+    running = results(http, job_id, headers)
+    assert (indexes(running), cursor_of(running)) == ([0, 1, 2, 3], "4.0")
+    behind = results(http, job_id, headers, cursor="4.0")
+    assert (indexes(behind), cursor_of(behind)) == ([], "4.0")
+    part = results(http, job_id, headers, limit="3")
+    assert (indexes(part), cursor_of(part)) == ([0, 1, 2], "2.1")
+    finish_chunks(store, 2)
+    rest = results(http, job_id, headers, cursor="2.1")
+    assert (indexes(rest), cursor_of(rest)) == ([3, 4, 5, 6], None)
+    for limit, seen in (("6", list(range(6))), ("7", list(range(7))), ("8", list(range(7)))):
+        limited = results(http, job_id, headers, limit=limit)
+        assert (indexes(limited), cursor_of(limited)) == (seen, "6.0" if limit == "6" else None)
+    assert cursor_of(results(http, job_id, headers, status="failed")) is None
+    whole = results(http, job_id, headers)
+    assert (indexes(whole), cursor_of(whole)) == (list(range(7)), None)
+
+
+def test_rows_that_end_before_their_job_are_cut_off(http: httpx2.Client, store: JobStore) -> None:
+    job_id = submit(http, *["x"] * 4)
+    finish_chunks(store, 1)
+    seen: list[bytes] = []
+
+    def follow() -> None:
+        path, query = f"/v1/jobs/{job_id}/results", {"follow": "true"}
+        with (
+            httpx2.Client(base_url=str(http.base_url), timeout=60, trust_env=False) as client,
+            pytest.raises(httpx2.RemoteProtocolError),
+            client.stream("GET", path, params=query, headers=ROWS) as answer,
+        ):
+            seen.extend(answer.iter_raw())
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    eventually(lambda: b"\n1,x,succeeded" in b"".join(seen))
+    http.delete(f"/v1/jobs/{job_id}")
+    follower.join(30)
+    assert not follower.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+1", "'+1"),
+        ("-5", "'-5"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\n=1", "'\n=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\x00b\x9bc\x7f", r"a\x00b\x9bc\x7f"),
+        ('a,"b"\nc', 'a,"b"\nc'),
+        ("r-1", "r-1"),
+        ("编号", "编号"),
+    ],
+)
+def test_no_id_is_a_formula_or_a_control_character(
+    http: httpx2.Client, store: JobStore, given: str, written: str
+) -> None:
+    job_id = submit(http, given)
+    finish_chunks(store, 1)
+    answer = results(http, job_id, ROWS)
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert row["id"] == written
+    assert float(row["score"]) == 0.5
+    assert json.loads(results(http, job_id, LINES).text.split("\n")[0])["id"] == given, "lines are exact"
+
+
+def test_rows_are_a_file_with_a_byte_order_mark_on_request(http: httpx2.Client, store: JobStore) -> None:
+    job_id = submit(http, "r1")
+    finish_chunks(store, 1)
+    plain, marked = results(http, job_id, ROWS), results(http, job_id, ROWS, bom="true")
+    assert plain.headers["content-disposition"] == f'attachment; filename="{job_id}.csv"'
+    assert plain.content.startswith(b"index,")
+    assert marked.content == codecs.BOM_UTF8 + plain.content
+    assert "content-disposition" not in results(http, job_id, LINES).headers
+    for headers in (LINES, {"accept": "application/json"}):
+        refused = http.get(f"/v1/jobs/{job_id}/results?bom=true", headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "?bom")
+
+
+def test_every_link_of_a_mounted_api_begins_with_its_mount(http: httpx2.Client) -> None:
+    answer = http.post("/v1/jobs", json={"text": "好"})
+    job = answer.json()
+    assert answer.headers["location"] == f"/mount/v1/jobs/{job['id']}" == job["links"]["self"]
+    assert {link.startswith(job["links"]["self"]) for link in job["links"].values()} == {True}
+    origin = httpx2.URL(str(http.base_url)).copy_with(path="/")
+    assert http.get(str(origin.join(job["links"]["deliveries"]))).status_code == 200
+    listed = http.get("/v1/jobs?limit=1").json()["data"][0]["links"]
+    event = json.loads(
+        next(line for line in stream(http, job["links"]["events"]) if line.startswith("data: "))[6:]
+    )
+    assert {listed["self"], event["links"]["self"]} == {job["links"]["self"]}
+    assert http.get("/v1/jobs/nope").json()["instance"] == "/mount/v1/jobs/nope"
+
+
+def stream(http: httpx2.Client, link: str) -> Iterator[str]:
+    with http.stream("GET", link.removeprefix("/mount")) as answer:
+        yield from answer.iter_lines()
