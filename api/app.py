@@ -8,6 +8,7 @@ from werkzeug.routing import BaseConverter
 
 from api.auth.api_keys import ApiKeys
 from api.auth.guard import Guard
+from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
 from api.http import error_handlers, response
 from api.intake.submission import Submission
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> Flask:
         guard=guard,
     )
     error_handlers.register(app)
+    Origins(settings).register(app)
     guard.register(app)
     response.register(app)
     app.url_map.converters["default"] = _JobId

@@ -8,13 +8,14 @@ from typing import Any
 from tasks.errors import ConfigurationError
 from tasks.log_format import LineFormatter
 from tasks.settings import Settings
+from tasks.vocabulary.hosts import in_url
 
 try:
     _settings = Settings.read()
 except ConfigurationError as error:
     sys.exit(f"api: {error}")
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = f"{in_url(_settings.host)}:{_settings.port}"
 workers = _settings.api_processes
 # Handlers only wait for Redis, so each request gets a greenlet, which is cheaper than a thread.
 worker_class = "gevent"

@@ -21,13 +21,12 @@ from local.client import Client
 from local.logs import Log
 from local.processes import Group, Process, stop
 from local.redis_server import require_answer, start_redis
+from tasks.vocabulary.hosts import in_url, is_loopback, is_unspecified
 
 _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
 _STOP_WITHOUT_REDIS_S = 2  # without Redis no result can be recorded, so nothing is worth a wait
 _POLL_S = 0.05
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")  # only programs on this machine reach these: no keys needed
-_ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class StackError(Exception):
@@ -61,8 +60,10 @@ class Stack:
     @property
     def url(self) -> str:
         """Return the URL at which this machine reaches the API."""
-        host = "127.0.0.1" if self._plan.host in _ANY_HOST else self._plan.host
-        return f"http://{host}:{self._plan.port}"
+        host = self._plan.host
+        if is_unspecified(host):
+            host = "::1" if ":" in host else "127.0.0.1"
+        return f"http://{in_url(host)}:{self._plan.port}"
 
     def start(self) -> None:
         """Start Redis, worker, API and webhooks; when this returns, only Redis is known to answer."""
@@ -87,7 +88,8 @@ class Stack:
             "REDIS_URL": self._redis_url,
             "BROKER_URL": self._redis_url,  # read by Flower; on its command line a password would be visible
             "SENTIMENT_HOST": self._plan.host,
-            **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
+            # Only programs on this machine reach a loopback address: no keys needed.
+            **({"AUTH": os.environ.get("AUTH", "none")} if is_loopback(self._plan.host) else {}),
             "PORT": str(self._plan.port),
         }
         popen = self._group.popen([sys.executable, "-m", *command], env)

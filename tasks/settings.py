@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -33,6 +34,7 @@ MAX_DEADLINE_S = 604_800
 # The record of a delivery is kept for seven days; its last attempt has to come well before that.
 _MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
+_ORIGIN = re.compile(r"https?://[^/\s*A-Z]+")
 # Marks a setting that docker-compose.yml or an image sets service by service; all others reach every service.
 PER_SERVICE = "per service"
 # Headings of the generated lists, each with the field that it stands before.
@@ -96,6 +98,15 @@ class Settings(BaseSettings):
         "keys",
         validation_alias="AUTH",
         description="`keys`: calls need an API key. `none`: everyone who reaches the port may call.",
+    )
+    hosts: PerService[Listed[str]] = Field(
+        (),
+        description="Host names of the API besides `localhost`, loopback addresses and `SENTIMENT_HOST`: "
+        "`sentiq.example.com,api`. With `AUTH=none`, requests for other names are 421 `unknown_host`.",
+    )
+    cors_origins: Listed[str] = Field(
+        (),
+        description="Origins of other sites whose pages may call the API: `https://shop.example.com`.",
     )
     id_secret: PerService[SecretStr | None] = Field(
         None,
@@ -236,6 +247,15 @@ class Settings(BaseSettings):
             message = "expected redis://[:password@]host[:port]/db, or rediss:// for TLS"
             raise ValueError(message)
         return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                message = f"expected http(s)://host[:port], in small letters and without a path, not {origin}"
+                raise ValueError(message)
+        return origins
 
     @field_validator("webhook_secret")
     @classmethod

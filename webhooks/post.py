@@ -14,7 +14,8 @@ from ipaddress import ip_address
 import httpcore2
 
 from tasks.store.deliveries import AttemptOutcome
-from tasks.vocabulary.destinations import Address, AddressRules
+from tasks.vocabulary.destinations import AddressRules
+from tasks.vocabulary.hosts import Address
 
 # Enough for a slow name server to delay only the deliveries that need it.
 _RESOLVER_THREADS = 64

@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 from werkzeug.routing import Rule
 
 from api.auth.guard import scope_of
+from api.auth.origins import has_any_host
 from api.http.problems import TITLES
 from api.openapi.operations import OPERATIONS, Header, Operation, ResponseSpec
 from api.schemas.problems import Problem
@@ -127,7 +128,12 @@ def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: 
     view = app.view_functions[rule.endpoint]
     scope = scope_of(view, _method(rule).upper())
     statuses = sorted(
-        {*operation.problems, *((401, 403, 429) if scope else ()), *((503,) if operation.store else ())}
+        {
+            *operation.problems,
+            *((401, 403, 429) if scope else ()),
+            *(() if has_any_host(view) else (421,)),
+            *((503,) if operation.store else ()),
+        }
     )
     described: dict[str, Any] = {
         "operationId": operation_id(rule),

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.registry import Collector
 
 from api.auth.guard import public
+from api.auth.origins import any_host
 from api.output.store_collector import StoreCollector, StoreDown
 from api.routes.context import services
 from tasks.errors import StoreUnavailableError
@@ -19,6 +20,7 @@ blueprint = Blueprint("metrics", __name__)
 
 @blueprint.get("/metrics")
 @public
+@any_host
 def get_metrics() -> Response:
     """Get the metrics of backlog, throughput, workers and faults in the format of Prometheus."""
     registry = CollectorRegistry()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
-Address = IPv4Address | IPv6Address
+from tasks.vocabulary.hosts import Address, address_of, bare
+
 Network = IPv4Network | IPv6Network
 
 # Names of this machine or this network, wherever they are resolved.
@@ -26,14 +27,14 @@ class AddressRules:
         for entry in allowed:
             network = _network(entry)
             if network is None:
-                self._hosts.add(_bare(entry))
+                self._hosts.add(bare(entry))
             else:
                 self._networks.append(network)
 
     def allow_host(self, host: str) -> bool:
         """Return whether a URL's host, not resolved yet, may receive webhooks."""
-        host = _bare(host)
-        address = _address(host)
+        host = bare(host)
+        address = address_of(host)
         if address is not None:
             return self.allow_address(host, address)
         local = "." not in host or f".{host}".endswith(_LOCAL_SUFFIXES)
@@ -41,7 +42,7 @@ class AddressRules:
 
     def allow_address(self, host: str, address: Address) -> bool:
         """Return whether deliveries to a host may connect to this address of it."""
-        listed = _bare(host) in self._hosts or any(address in network for network in self._networks)
+        listed = bare(host) in self._hosts or any(address in network for network in self._networks)
         return listed or _is_public(address)
 
 
@@ -51,17 +52,6 @@ def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _REFUSED_V4)
     return address in _PUBLIC_V6 and not any(address in network for network in _REFUSED_V6)
-
-
-def _bare(host: str) -> str:
-    return host.strip("[]").rstrip(".").lower()
-
-
-def _address(host: str) -> Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 def _network(entry: str) -> Network | None:

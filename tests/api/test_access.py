@@ -23,6 +23,7 @@ from local.processes import Group, Process
 from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.hosts import in_url
 from tests.conftest import eventually
 
 JOB = {"text": "服务很贴心"}
@@ -64,19 +65,25 @@ def everything_in(redis_url: str) -> str:
 
 
 @contextmanager
-def running_api(redis_url: str, log: Path, prefix: str = "", **variables: str) -> Iterator[str]:
+def running_api(
+    redis_url: str, log: Path, host: str = "127.0.0.1", prefix: str = "", **variables: str
+) -> Iterator[str]:
     """An API without a worker: gunicorn as it runs in production; `prefix` is the path of its mount."""
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AUTH", raising=False)
-        for name, value in {"REDIS_URL": redis_url, "PORT": str(port), **variables}.items():
+        for name, value in (_at(redis_url, host, port) | variables).items():
             patch.setenv(name, value)
         with log.open("w", encoding="utf-8") as file, Group() as group:
             command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"]
             api = Process("api", group.popen(command, None), Log(file))
-            url = f"http://127.0.0.1:{port}{prefix}"
+            url = f"http://{in_url(host)}:{port}{prefix}"
             eventually(lambda: answers(url, api))
             yield url
+
+
+def _at(redis_url: str, host: str, port: int) -> dict[str, str]:
+    return {"REDIS_URL": redis_url, "SENTIMENT_HOST": host, "PORT": str(port)}
 
 
 def answers(url: str, api: Process) -> bool:

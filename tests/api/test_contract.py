@@ -206,6 +206,7 @@ ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     410: lambda name, its: call(its.serving, name, its.serving_store.ids.issue("")),
     413: too_large,
     415: lambda name, its: call(its.serving, name, content=b"x", headers={"content-type": "text/plain"}),
+    421: lambda name, its: call(its.idle, name, headers={"host": "elsewhere.example"}),
     422: invalid,
     429: lambda name, its: until(429, lambda: call(its.guarded, name, headers=its.key)),
     503: lambda name, its: call(its.dead, name),

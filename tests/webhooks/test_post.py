@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from tasks.store.deliveries import AttemptOutcome
-from tasks.vocabulary.destinations import Address, AddressRules
+from tasks.vocabulary.destinations import AddressRules
+from tasks.vocabulary.hosts import Address
 from tests.webhooks.receiver import Receiver, receiving
 from webhooks.post import NotReachedError, Poster
 
