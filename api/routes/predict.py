@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
 
 from api.http.problems import Problem
 from api.http.request import owner, read_json, request_id
@@ -46,6 +46,15 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
     job = services().wait_hub.wait_or_last_known(accepted.job, wait_s)
     if not job.status.terminal:
-        detail = f"No verdict within {wait_s:g} s. The job continues: see /v1/jobs/{job.id}."
-        raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
+        raise _unfinished(job.id, wait_s)
     return services().store.results(job.id, 0, len(texts)).items
+
+
+def _unfinished(job_id: str, wait_s: float) -> Problem:
+    """Return the 504 of a wait that took too long; the 503 of one that ended because this process stops."""
+    continues = f"The job continues: see {url_for('jobs.get_job', job_id=job_id)}."
+    if services().wait_hub.stopping:
+        detail = f"The service stops, and waits for no verdict any more. {continues}"
+        return Problem(503, "service_stopping", detail, job_id=job_id, retry_after_s=1)
+    detail = f"No verdict within {wait_s:g} s. {continues}"
+    return Problem(504, "not_finished_in_time", detail, job_id=job_id, retry_after_s=5)
