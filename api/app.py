@@ -12,10 +12,12 @@ from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
 from api.http import error_handlers, response
 from api.intake.submission import Submission
+from api.output.store_collector import exposition
 from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status
 from api.routes.context import EXTENSION, Services
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
+from api.waiting.shared_reading import SharedReading
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
@@ -42,6 +44,8 @@ def create_app(settings: Settings) -> Flask:
         submission=Submission(store, build_publisher(settings), settings),
         wait_hub=WaitHub(store),
         backlog_cache=BacklogCache(store),
+        readiness=SharedReading(store.check),
+        metrics=SharedReading(lambda: exposition(store)),
         guard=guard,
     )
     error_handlers.register(app)

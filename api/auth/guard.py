@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -95,11 +96,18 @@ class Guard:
             return Caller("", frozenset(Scope), address)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
+            self._count_stranger(address)
             raise _with_challenge(401, "key_missing", "Send an API key as `Authorization: Bearer …`.", "")
         key = self._api_keys.find(token.strip())
         if key is None:
+            self._count_stranger(address)
             raise _with_challenge(401, "key_unknown", "This API key is not known.", 'error="invalid_token"')
         return Caller(key.id, key.scopes, address)
+
+    def _count_stranger(self, address: str) -> None:
+        """Count a request without a valid key. Raises the 429 if its address sent too many of them."""
+        with contextlib.suppress(StoreUnavailableError):
+            self._limiter.count(Caller("", frozenset(), address))
 
 
 def _with_challenge(status: int, code: str, detail: str, error: str) -> Problem:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError, StoreUnavailableError
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
@@ -20,6 +21,8 @@ from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.webhooks import DeliveryStatus
+
+logger = logging.getLogger(__name__)
 
 _CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
     "sentiq_pending_items": ("Items that are waiting or leased", lambda backlog: backlog.items),
@@ -149,6 +152,17 @@ class StoreDown(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield the one metric."""
         yield _store_up(up=False)
+
+
+def exposition(store: JobStore) -> bytes:
+    """Return the metrics in the format of Prometheus; without Redis, only that it is down."""
+    registry = CollectorRegistry()
+    try:
+        registry.register(StoreCollector(store))
+    except StoreUnavailableError as error:
+        logger.warning("metrics show only that the job store is down: %s", error)
+        registry.register(StoreDown())
+    return generate_latest(registry)
 
 
 def _store_up(*, up: bool) -> Metric:

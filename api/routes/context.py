@@ -11,6 +11,7 @@ from api.auth.guard import Guard
 from api.intake.submission import Submission
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
+from api.waiting.shared_reading import SharedReading
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 
@@ -26,6 +27,8 @@ class Services:
     submission: Submission
     wait_hub: WaitHub
     backlog_cache: BacklogCache
+    readiness: SharedReading[None]
+    metrics: SharedReading[bytes]
     guard: Guard
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, current_app, render_template
 from pydantic_core import to_json
@@ -13,6 +13,7 @@ from api.routes.context import services
 
 blueprint = Blueprint("docs", __name__)
 
+_EXTENSION = "openapi"
 _COUNTS = {
     "minLength": "≥ {} characters",
     "maxLength": "≤ {} characters",
@@ -22,19 +23,23 @@ _COUNTS = {
 _BOUNDS = _COUNTS | {"minimum": "≥ {}", "maximum": "≤ {}", "default": "default {}"}
 
 
+class _Rendered(NamedTuple):
+    document: bytes
+    page: bytes
+
+
 @blueprint.get("/openapi.json")
 @public
 def get_document() -> Response:
     """Get the OpenAPI document."""
-    return Response(to_json(_document(), indent=1), content_type="application/json")
+    return Response(_rendered().document, content_type="application/json")
 
 
 @blueprint.get("/docs")
 @public
 def show_docs() -> Response:
     """Show the OpenAPI document as a page."""
-    body = render_template("docs.html", document=_document(), kind=kind, bounds=bounds)
-    return Response(body)
+    return Response(_rendered().page)
 
 
 def kind(schema: dict[str, Any]) -> list[str]:
@@ -59,9 +64,11 @@ def bounds(schema: dict[str, Any]) -> str:
     return ", ".join(text.format(limited[name]) for name, text in _BOUNDS.items() if name in limited)
 
 
-def _document() -> dict[str, Any]:
-    """Return the document; it is built once in each process."""
-    built: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
-    if not built:
-        built |= document(current_app, services().settings)
-    return built
+def _rendered() -> _Rendered:
+    """Return both forms of the document; they are made once in each process."""
+    made: _Rendered | None = current_app.extensions.get(_EXTENSION)
+    if made is None:
+        built = document(current_app, services().settings)
+        page = render_template("docs.html", document=built, kind=kind, bounds=bounds)
+        made = current_app.extensions[_EXTENSION] = _Rendered(to_json(built, indent=1), page.encode())
+    return made

@@ -59,7 +59,7 @@ def livez() -> Response:
 @any_host
 def readyz() -> Response:
     """Check that Redis accepts writes. Workers do not matter: jobs can be polled without them."""
-    services().store.check()
+    services().readiness.get()
     return json_response(status.State(status="ready"))
 
 

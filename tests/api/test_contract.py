@@ -200,7 +200,7 @@ ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     200: success,
     204: success,
     400: broken,
-    401: lambda name, its: call(its.guarded, name),
+    401: lambda name, its: until(401, lambda: call(its.guarded, name)),
     403: lambda name, its: until(403, lambda: call(its.guarded, name, headers=its.powerless_key)),
     404: lambda name, its: call(its.serving, name),
     410: lambda name, its: call(its.serving, name, its.serving_store.ids.issue("")),
