@@ -1,16 +1,21 @@
-"""`python -m api.auth`: make, list, rotate and revoke API keys in the Redis that REDIS_URL names."""
+"""`python -m api.auth`: make, list, rotate and revoke API keys in the Redis that REDIS_URL names.
+
+Each change is an entry of the audit log, which `audit` shows.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
 from api.auth.scopes import Scope
 from tasks.errors import ConfigurationError, StoreUnavailableError
+from tasks.log_format import one_line
 from tasks.settings import Settings
+from tasks.store.audit import AuditEntry
 from tasks.store.jobs import JobStore
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
@@ -45,6 +50,7 @@ def _options() -> argparse.ArgumentParser:
         help="what the key may do; repeat it for more; submit, read and cancel if left out",
     )
     commands.add_parser("list", help="show all keys, without secrets")
+    commands.add_parser("audit", help="show who changed which key, and when")
     rotate = commands.add_parser(
         "rotate", help="add a secret and show it, once; the previous one stays valid"
     )
@@ -71,6 +77,8 @@ def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     if options.command == "revoke":
         api_keys.revoke(options.id)
         return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
+    if options.command == "audit":
+        return _audit_table(api_keys.audit())
     return _table(api_keys.all())
 
 
@@ -89,10 +97,23 @@ def _table(keys: Sequence[ApiKey]) -> str:
         return "no keys; `create NAME` makes one"
     width = max(len("name"), *(len(key.name) for key in keys))
     rows = [("id", "name", "created", "secrets", "scopes")]
-    for key in keys:
-        created = datetime.fromtimestamp(key.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        rows.append((key.id, key.name, created, str(len(key.hashes)), _scopes(key)))
-    return "\n".join(f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
+    rows += [
+        (key.id, key.name, _time(key.created_ms)[:16], str(len(key.hashes)), _scopes(key)) for key in keys
+    ]
+    lines = (f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
+    return "\n".join(map(one_line, lines))
+
+
+def _audit_table(entries: Iterable[AuditEntry]) -> str:
+    rows = [("time (UTC)", "action", "key", "by", "detail")]
+    rows += [(_time(each.at_ms), each.action, each.key_id, each.by, each.detail) for each in entries]
+    width = max(len(row[3]) for row in rows)
+    lines = (f"{row[0]:19}  {row[1]:10}  {row[2]:8}  {row[3]:{width}}  {row[4]}" for row in rows)
+    return "\n".join(map(one_line, lines))
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _scopes(key: ApiKey) -> str:

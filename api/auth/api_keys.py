@@ -7,7 +7,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from pydantic_core import from_json, to_json
 
 from api.auth.scopes import Scope
 from tasks.errors import SentiqError, StoreUnavailableError
+from tasks.store import audit
+from tasks.store.audit import AuditEntry
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import API_KEYS, API_KEYS_VERSION
@@ -98,25 +100,30 @@ class ApiKeys:
         """Create a key; return it and its token, which is not stored."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms())
-        self._write(lambda pipe: pipe.hset(API_KEYS, key_id, key.encode()))
+        detail = f"{name}: {' '.join(sorted(key.scopes))}"
+        self._write(lambda pipe: pipe.hset(API_KEYS, key_id, key.encode()), "create", key_id, detail)
         return key, _token(key_id, secret)
 
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
         """Give a key a new secret; the previous one stays valid, older ones do not."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = self._change(key_id, lambda hashes: (*hashes, _hash(secret))[-MAX_SECRETS:])
+        key = self._change("rotate", key_id, lambda hashes: (*hashes, _hash(secret))[-MAX_SECRETS:])
         return key, _token(key_id, secret)
 
     def retire(self, key_id: str) -> ApiKey:
         """Remove all secrets of a key but the newest."""
-        return self._change(key_id, lambda hashes: hashes[-1:])
+        return self._change("revoke_old", key_id, lambda hashes: hashes[-1:])
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
-        self._get(self._store.redis, key_id)
-        self._write(lambda pipe: pipe.hdel(API_KEYS, key_id))
+        name = self._get(self._store.redis, key_id).name
+        self._write(lambda pipe: pipe.hdel(API_KEYS, key_id), "revoke", key_id, name)
 
-    def _change(self, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
+    def audit(self) -> Iterator[AuditEntry]:
+        """Yield the changes of all keys, the oldest first."""
+        return audit.entries(self._store.redis)
+
+    def _change(self, action: str, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
         """Replace the secrets of a key; repeat it if somebody else changed the keys meanwhile."""
 
         def write(pipe: Any) -> ApiKey:
@@ -125,6 +132,7 @@ class ApiKeys:
             pipe.multi()
             pipe.hset(API_KEYS, key_id, changed.encode())
             pipe.incr(API_KEYS_VERSION)
+            audit.append(pipe, action, key_id, key.name)
             return changed
 
         with store_errors():
@@ -138,11 +146,12 @@ class ApiKeys:
             raise ApiKeyNotFoundError(key_id)
         return ApiKey.decode(key_id, raw)
 
-    def _write(self, write: Callable[[Any], Any]) -> None:
+    def _write(self, write: Callable[[Any], Any], action: str, key_id: str, detail: str) -> None:
         with store_errors():
             pipe = self._store.redis.pipeline(transaction=True)
             write(pipe)
             pipe.incr(API_KEYS_VERSION)
+            audit.append(pipe, action, key_id, detail)
             pipe.execute()
 
     def _refresh(self, max_age_s: float) -> None:

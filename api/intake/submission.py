@@ -62,7 +62,8 @@ class Submission:
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
-            "accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, terms.request_id
+            "accepted %s: %d items, %s (%s, request %s)",
+            *(job_id, len(items), queue_class, whose(terms.owner), terms.request_id),
         )
         self._publish(queue_class, chunks)
         return Accepted(job)
@@ -88,7 +89,10 @@ class Submission:
             self._undo(job_id, terms.owner, key)
             raise
         uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
-        logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
+        logger.info(
+            "accepted %s: %d items (%s, request %s)",
+            *(job_id, recorded, whose(terms.owner), terms.request_id),
+        )
         return Accepted(self._store.job(job_id, terms.owner))
 
     def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
@@ -134,6 +138,11 @@ class Submission:
                 chunks[0].job_id,
                 error,
             )
+
+
+def whose(owner: str) -> str:
+    """Return who made a job, for the log: the id of a key is no secret."""
+    return f"key {owner}" if owner else "no key"
 
 
 def cut(

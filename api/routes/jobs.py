@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import threading
 from dataclasses import replace
@@ -23,7 +24,7 @@ from api.http.request import (
 )
 from api.http.response import json_response
 from api.intake.ndjson import MEDIA_TYPE
-from api.intake.submission import Accepted
+from api.intake.submission import Accepted, whose
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
 from api.output.formats import json_page
@@ -39,6 +40,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.retry import retry_terms, retryable_items
 from tasks.vocabulary.jobs import Job
 
+logger = logging.getLogger(__name__)
 blueprint = Blueprint("jobs", __name__)
 
 MAX_INCLUDED_ITEMS = 100
@@ -71,6 +73,7 @@ def cancel_job(job_id: str) -> Response:
     job, canceled = _job(job_id), False
     if not job.status.terminal:
         canceled = cancel.cancel_job(services().store, job_id, _MAX_CANCEL_S)
+        _log("canceled", job_id)
         job = _job(job_id)
     if canceled and not job.status.terminal:
         threading.Thread(target=_finish_canceling, args=(services().store, job_id), daemon=True).start()
@@ -95,7 +98,12 @@ def delete_job(job_id: str) -> Response:
     """Delete a job with its texts and results."""
     read_query(NoQuery)
     cancel.delete_job(services().store, job_id, _job(job_id).terms.owner)
+    _log("deleted", job_id)
     return Response(status=204)
+
+
+def _log(action: str, job_id: str) -> None:
+    logger.info("%s %s (%s, request %s)", action, job_id, whose(owner()), request_id())
 
 
 def _finish_canceling(store: JobStore, job_id: str) -> None:

@@ -123,7 +123,7 @@ class WaitHub:
                 heard_at = time.monotonic()
                 self._relay(message)
             elif time.monotonic() - heard_at > _DEAF_S:
-                # Idle connections of that age may be dead too: those who are woken next must not meet one.
+                # Idle connections of that age may be dead too: the next read of a job must not use one.
                 self._store.redis.connection_pool.disconnect(inuse_connections=False)
                 raise redis.ConnectionError(f"no answer to a PING for {_DEAF_S:g} s")
             else:

@@ -22,6 +22,7 @@ WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
 RATES = PREFIX + "rates"
+AUDIT = PREFIX + "audit"
 
 _JOB = PREFIX + "job:"
 _PENDING = PREFIX + "pending:"

@@ -59,6 +59,7 @@ def everything_in(redis_url: str) -> str:
         b"hash": store.hgetall,
         b"list": lambda key: store.lrange(key, 0, -1),
         b"set": store.smembers,
+        b"stream": store.xrange,
         b"zset": lambda key: store.zrange(key, 0, -1),
     }
     return "".join(f"{key} {read[store.type(key)](key)}" for key in store.scan_iter())
@@ -242,6 +243,22 @@ def test_secrets_are_neither_in_redis_nor_in_logs_or_answers(
     assert hashlib.sha256(secret.encode()).hexdigest() in kept, "the hash is there"
     for place in (log.read_text("utf-8"), refused.text, broken.text, kept):
         assert secret not in place
+
+
+def test_the_log_names_the_key_of_each_job(
+    api: httpx2.Client, guarded: tuple[str, str, Path], make_key: Callable[..., dict[str, str]]
+) -> None:
+    key = make_key("submit", "cancel")
+    key_id = key["Authorization"].split("_")[1]
+    lines = {"content-type": "application/x-ndjson"}
+    bodies: list[dict[str, Any]] = [{"json": JOB}, {"content": b'"\xe5\xa5\xbd"\n', "headers": key | lines}]
+    for body in bodies:
+        job_id = api.post("/v1/jobs", **({"headers": key} | body)).json()["id"]
+        api.post(f"/v1/jobs/{job_id}/cancel", headers=key)
+        api.delete(f"/v1/jobs/{job_id}", headers=key)
+        log = guarded[2].read_text("utf-8")
+        for action in ("accepted", "canceled", "deleted"):
+            assert re.search(rf"{action} {job_id}\b.*\(key {key_id}, request \w+\)", log), action
 
 
 def test_keys_outlive_a_redis_that_is_away_for_a_while(settings: Settings) -> None:

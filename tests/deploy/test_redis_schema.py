@@ -15,7 +15,14 @@ from tests.conftest import eventually
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "redis.md").read_text("utf-8")
-TYPES = {"string": b"string", "strings": b"string", "hash": b"hash", "list": b"list", "sorted set": b"zset"}
+TYPES = {
+    "string": b"string",
+    "strings": b"string",
+    "hash": b"hash",
+    "list": b"list",
+    "sorted set": b"zset",
+    "stream": b"stream",
+}
 # Those of Celery, and of the library that limits rates.
 FOREIGN = re.compile(
     r"_kombu\.binding.*|.*\.celery\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
