@@ -7,6 +7,7 @@ end, and leaves all of them running when it is killed itself.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -76,14 +77,21 @@ class Stack:
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
         self._start("webhooks", "webhooks")
 
-    def start_flower(self, port: int) -> None:
-        """Start Flower and wait until it accepts connections."""
-        options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        self._start("flower", "celery", "flower", *options)
-        self._await("Flower", lambda: _listens(port))
+    def start_flower(self, port: int) -> str:
+        """Start Flower, wait until it accepts connections, and return its URL.
 
-    def _start(self, name: str, *command: str) -> None:
+        It asks for no login and answers to any host name, so its path is a secret: a web page whose name
+        resolves to this machine does not know it.
+        """
+        options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
+        prefix = secrets.token_urlsafe(12)
+        self._start("flower", "celery", "flower", *options, FLOWER_URL_PREFIX=prefix)
+        self._await("Flower", lambda: _listens(port))
+        return f"http://127.0.0.1:{port}/{prefix}/"
+
+    def _start(self, name: str, *command: str, **variables: str) -> None:
         env = os.environ | {
+            **variables,
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self._redis_url,
             "BROKER_URL": self._redis_url,  # read by Flower; on its command line a password would be visible

@@ -91,7 +91,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         item = stack.score(client, _FIRST_TEXT)
         model = client.info()["model"]
     log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
-    stack.start_flower(flower_port)
+    flower_url = stack.start_flower(flower_port)
     redis = "" if os.environ.get("REDIS_URL") else f"REDIS_URL={stack.redis_url} "
     body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
     headers = "-H 'content-type: application/json' -H 'prefer: wait=10'"
@@ -101,7 +101,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
 
   model   {model["id"]} {model["revision"]} ({model["engine"]})
   page    {stack.url}/
-  flower  http://127.0.0.1:{flower_port}/
+  flower  {flower_url}
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
   secret  {redis}{shlex.quote(sys.executable)} -m webhooks secret    (signs webhooks)
   stop    Ctrl-C

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -86,9 +87,19 @@ def test_up_shows_a_verdict_and_a_curl_line_that_works_and_ctrl_c_leaves_nothing
         if shutil.which("curl"):
             answer = subprocess.run(shlex.split(curl.removeprefix("  try ")), capture_output=True, check=True)
             assert '"label":"positive"' in answer.stdout.decode()
+        assert_flower_has_a_secret_path(running.printed)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(timeout=30) == 0
         assert_gone(family)
+
+
+def assert_flower_has_a_secret_path(printed: str) -> None:
+    url = re.search(r"^  flower  (http://127\.0\.0\.1:\d+/)(\S{16,}/)$", printed, re.MULTILINE)
+    assert url
+    assert httpx2.get(url[1] + url[2], trust_env=False).status_code == 200
+    for path in ("", "tasks", "workers", "api/workers", "flower/"):
+        rebound = {"host": "evil.example"}
+        assert httpx2.get(url[1] + path, headers=rebound, trust_env=False).status_code == 404
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
