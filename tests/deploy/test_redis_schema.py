@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "redis.md").read_text("utf-8")
 TYPES = {"string": b"string", "strings": b"string", "hash": b"hash", "list": b"list", "sorted set": b"zset"}
 # Those of Celery, and of the library that limits rates.
 FOREIGN = re.compile(
-    r"_kombu\.binding.*|.*\.celery\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
+    r"_kombu\.binding.*|.*\.sentiq\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
 )
 
 
