@@ -7,6 +7,7 @@ end, and leaves all of them running when it is killed itself.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -68,24 +69,33 @@ class Stack:
         """Start Redis, worker, API and webhooks; when this returns, only Redis is known to answer."""
         redis_url = self._plan.redis_url
         if not redis_url:
-            server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
+            server, redis_url = start_redis(
+                self._group,
+                data_dir=self._plan.data_dir,
+                log=self._log,
+                # Other users of this machine reach the port too.
+                password=secrets.token_urlsafe(24),
+            )
             self.processes.append(server)
         self._redis_url = redis_url
-        self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
+        # Flower shows one of two workers that share a name.
+        name = f"--hostname={secrets.token_hex(4)}@%h"
+        worker = ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
+        self._start("worker", *worker, name)
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
         self._start("webhooks", "webhooks")
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it accepts connections."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        self._start("flower", "celery", "flower", *options)
+        self._start("flower", "celery", "-A", "deploy.flower.app", "flower", *options)
         self._await("Flower", lambda: _listens(port))
 
     def _start(self, name: str, *command: str) -> None:
         env = os.environ | {
             "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",  # as the log reads them
             "REDIS_URL": self._redis_url,
-            "BROKER_URL": self._redis_url,  # read by Flower; on its command line a password would be visible
             "SENTIMENT_HOST": self._plan.host,
             **({"AUTH": os.environ.get("AUTH", "none")} if self._plan.host in _LOOPBACK else {}),
             "PORT": str(self._plan.port),

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
+from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
@@ -153,6 +154,7 @@ def run() -> int:
 
     An event records the signal, because OpenVINO's converter may replace or swallow the KeyboardInterrupt.
     """
+    replace_unencodable()
     stopped = Event()
 
     def stop(*_: object) -> None:
