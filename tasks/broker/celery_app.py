@@ -42,6 +42,15 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "queue_order_strategy": "priority",
 }
 
+# One more try at once: kombu would try for six seconds.
+_IMPATIENT = {
+    "socket_timeout": 1.5,
+    "socket_connect_timeout": 1,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_max": 0,
+}
+
 
 class _Connection(Connection):
     """A connection that tries again every two seconds."""
@@ -94,7 +103,7 @@ def build_publisher(settings: Settings) -> Celery:
     """Return the app of a program that only publishes while a caller waits: it gives up early."""
     app = build_celery(settings)
     app.conf.update(
-        broker_transport_options={**_TRANSPORT_OPTIONS, "socket_timeout": 1.5, "socket_connect_timeout": 1},
+        broker_transport_options={**_TRANSPORT_OPTIONS, **_IMPATIENT},
         broker_pool_limit=8,
         broker_pool_acquire_timeout=1,
         broker_connection_retry=False,
