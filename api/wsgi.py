@@ -8,6 +8,7 @@ from api.app import create_app
 from tasks.errors import ConfigurationError
 from tasks.log_format import start_logging
 from tasks.settings import Settings
+from tasks.store.connection import require_one_redis
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
 _APP_LOAD_ERROR = 4
@@ -16,6 +17,7 @@ settings = Settings.read()
 start_logging(settings.log_level)
 app = create_app(settings)
 try:
+    require_one_redis(app.extensions["sentiq"].store.redis)
     app.extensions["sentiq"].guard.require_keys()
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)

@@ -14,11 +14,13 @@ from types import ModuleType
 import httpx2
 
 from bench import programs
-from bench.program import BenchError, Program, as_json, log_path
+from bench.program import BenchError, Program, as_json
 from local.logs import Log
 from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
+from local.run_directory import RunDirectoryError, open_log
 from local.stack import StackError, interrupt_on_signals
+from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 
 _ERRORS = (BenchError, SentiqError, RedisUnavailableError, ProcessDiedError, StackError, httpx2.HTTPError)
@@ -26,6 +28,7 @@ _ERRORS = (BenchError, SentiqError, RedisUnavailableError, ProcessDiedError, Sta
 
 def main() -> int:
     """Run the benchmark; return 0 if its bounds hold, 1 if one fails or an error ends it, 130 on Ctrl-C."""
+    replace_unencodable()
     name, *arguments = sys.argv[1:] or ["--help"]
     _list_parser().parse_args([name])  # exits on --help and on an unknown name
     interrupt_on_signals()
@@ -64,16 +67,22 @@ def _options(name: str, module: ModuleType, arguments: Sequence[str]) -> argpars
 
 
 def _run(name: str, program: Program, options: argparse.Namespace) -> int:
-    path = log_path(name)
-    path.parent.mkdir(exist_ok=True)
+    try:
+        if options.json:
+            options.json.touch()
+        file = open_log(f"bench-{name}")
+    except (RunDirectoryError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
     known: tuple[type[Exception], ...] = (*_ERRORS, *program.errors)
     try:
-        with path.open("w", encoding="utf-8") as file:
+        with file:
             report = program.run(options, Log(file))
     except KeyboardInterrupt:
         return 130
     except known as error:
         # Not every benchmark starts processes that write to the log.
+        path = Path(file.name)
         log = f"\nThe whole log: {path.relative_to(ROOT)}" if path.stat().st_size else ""
         print(f"\n{error}{log}", file=sys.stderr)
         return 1

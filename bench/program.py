@@ -6,11 +6,9 @@ import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from local.logs import Log
-from local.processes import ROOT
 
 
 class BenchError(Exception):
@@ -37,11 +35,6 @@ class Program:
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace, Log], Report]
     errors: tuple[type[Exception], ...] = ()
-
-
-def log_path(name: str) -> Path:
-    """Return the file that takes the log of the benchmark `name`."""
-    return ROOT / ".run" / f"bench-{name}.log"
 
 
 def as_json(figures: dict[str, Any]) -> str:

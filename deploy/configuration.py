@@ -7,6 +7,7 @@ deploy/env.example.in explains the variables of compose itself; docker-compose.y
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +37,11 @@ _BOUNDS = {"exclusiveMinimum": "above", "minimum": "from", "maximum": "to"}
 
 def main() -> None:
     """Write the three files."""
-    for path, text in generated().items():
-        path.write_text(text, "utf-8")
+    try:
+        for path, text in generated().items():
+            path.write_text(text, "utf-8")
+    except OSError as error:
+        sys.exit(str(error))
 
 
 def generated() -> dict[Path, str]:

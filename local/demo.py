@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,27 +18,33 @@ from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
+from local.run_directory import RunDirectoryError, open_log
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 from local.up import FACES
 from samples.shipped import Review, read_reviews
+from tasks.console import replace_unencodable
 
-_LOG = ROOT / ".run" / "demo.log"
 _ROWS = 20
 _OTHER_COLUMNS = 30  # width of all columns but the text
 
 
 def main() -> int:
     """Run the demo; return 0 if every review has a verdict, 1 if not, 130 on Ctrl-C."""
+    replace_unencodable()
     interrupt_on_signals()
     console = Console()
-    _LOG.parent.mkdir(exist_ok=True)
     try:
-        with _LOG.open("w", encoding="utf-8") as file, running_stack(Plan(free_port()), Log(file)) as stack:
+        file = open_log("demo")
+    except RunDirectoryError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        with file, running_stack(Plan(free_port()), Log(file)) as stack:
             failed = _demo(stack, console)
     except KeyboardInterrupt:
         return 130
     except (RedisUnavailableError, ProcessDiedError, StackError) as error:
-        print(f"\n{error}\nFull log: {_LOG.relative_to(ROOT)}", file=sys.stderr)
+        print(f"\n{error}\nFull log: {Path(file.name).relative_to(ROOT)}", file=sys.stderr)
         return 1
     return 1 if failed else 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from local.processes import ROOT
+from tasks.console import replace_unencodable
 from worker.packing.origin import Origin, find_origin
 from worker.packs.pack import PACK_FILE, PackError, load_pack
 
@@ -101,6 +102,7 @@ def _folder_name(text: str) -> str:
 
 def main() -> int:
     """Return the exit code that says whether a pack must be made."""
+    replace_unencodable()
     try:
         model = Model.from_env(os.environ)
     except ModelError as error:

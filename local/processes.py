@@ -42,14 +42,18 @@ class Group:
         self._guard.wait()
 
     def popen(
-        self, command: Sequence[str], env: Mapping[str, str] | None, keep_open: Iterable[int] = ()
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None,
+        keep_open: Iterable[int] = (),
+        stdin: IO[bytes] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a command in the root of the repository, with stdout and stderr in one pipe."""
         return subprocess.Popen(
             command,
             env=env,
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=self._guard.pid,

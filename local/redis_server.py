@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import IO
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,6 +20,9 @@ from redis.retry import Retry
 from local.logs import Log
 from local.ports import free_port
 from local.processes import Group, Process, stop
+from tasks.errors import ConfigurationError
+from tasks.redis_url import without_login
+from tasks.store.connection import require_one_redis
 
 _NAMES_ON_PATH = ("redis-server", "valkey-server")
 _START_TIMEOUT_S = 20
@@ -48,7 +51,12 @@ def redis_server(url: str | None = None, *, data_dir: Path | None = None) -> Ite
 
 
 def start_redis(
-    group: Group, *, data_dir: Path | None = None, log: Log | None = None, port: int | None = None
+    group: Group,
+    *,
+    data_dir: Path | None = None,
+    log: Log | None = None,
+    port: int | None = None,
+    password: str = "",
 ) -> tuple[Process, str]:
     """Start a server in `group` and return it with its URL when it answers.
 
@@ -56,14 +64,16 @@ def start_redis(
     ProcessDiedError.
     """
     port = port or free_port()
-    command = [find_server(), *_options(port), *_persistence(data_dir)]
+    # "-": the password comes from standard input, because all users can read a command line.
+    command = [find_server(), "-", *_options(port), *_persistence(data_dir)]
     lock = _lock(data_dir) if data_dir else None
     # The server inherits the lock, so the lock is released when the server ends, however it ends.
-    popen = group.popen(command, env=None, keep_open=[lock] if lock else [])
+    with _configuration(password) as configuration:
+        popen = group.popen(command, env=None, keep_open=[lock] if lock else [], stdin=configuration)
     if lock:
         os.close(lock)
     server = Process("redis", popen, log)
-    url = f"redis://127.0.0.1:{port}/0"
+    url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{port}/0"
     _wait_for_pong(url, server.check)
     return server, url
 
@@ -109,10 +119,24 @@ def require_answer(url: str) -> None:
     """Raise RedisUnavailableError unless the server at `url` answers PING."""
     try:
         _ping(url)
+        with redis.Redis.from_url(url) as connection:
+            require_one_redis(connection)
+    except ConfigurationError as error:
+        raise RedisUnavailableError(str(error)) from error
     except (redis.RedisError, ValueError) as error:
         raise RedisUnavailableError(
-            f"REDIS_URL {_without_password(url)} does not answer PING: {error}"
+            f"REDIS_URL {without_login(url)} does not answer PING: {error}"
         ) from error
+
+
+@contextmanager
+def _configuration(password: str) -> Iterator[IO[bytes]]:
+    """Yield a file without a name that holds the password as Redis reads it."""
+    with tempfile.TemporaryFile() as file:
+        if password:
+            file.write(f"requirepass {password}\n".encode())
+            file.seek(0)
+        yield file
 
 
 def _options(port: int) -> list[str]:
@@ -129,8 +153,11 @@ def _persistence(data_dir: Path | None) -> list[str]:
 
 
 def _lock(data_dir: Path) -> int:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise RedisUnavailableError(f"{data_dir} cannot hold the data of Redis: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -150,7 +177,7 @@ def _wait_for_pong(url: str, check: Callable[[], None]) -> None:
         except redis.RedisError as error:
             if time.monotonic() > deadline:
                 raise RedisUnavailableError(
-                    f"the Redis at {url} does not answer after {_START_TIMEOUT_S} s: {error}"
+                    f"the Redis at {without_login(url)} does not answer after {_START_TIMEOUT_S} s: {error}"
                 ) from error
             time.sleep(_POLL_S)
         else:
@@ -162,8 +189,3 @@ def _ping(url: str) -> None:
         url, retry=Retry(NoBackoff(), 0), socket_timeout=3, socket_connect_timeout=3
     ) as connection:
         connection.ping()
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

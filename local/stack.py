@@ -70,31 +70,33 @@ class Stack:
         """Start Redis, worker, API and webhooks; when this returns, only Redis is known to answer."""
         redis_url = self._plan.redis_url
         if not redis_url:
-            server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
+            server, redis_url = start_redis(
+                self._group,
+                data_dir=self._plan.data_dir,
+                log=self._log,
+                # Other users of this machine reach the port too.
+                password=secrets.token_urlsafe(24),
+            )
             self.processes.append(server)
         self._redis_url = redis_url
-        self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
+        # Flower shows one of two workers that share a name.
+        name = f"--hostname={secrets.token_hex(4)}@%h"
+        worker = ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
+        self._start("worker", *worker, name)
         self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
         self._start("webhooks", "webhooks")
 
-    def start_flower(self, port: int) -> str:
-        """Start Flower, wait until it accepts connections, and return its URL.
-
-        It asks for no login and answers to any host name, so its path is a secret: a web page whose name
-        resolves to this machine does not know it.
-        """
+    def start_flower(self, port: int) -> None:
+        """Start Flower and wait until it accepts connections."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        prefix = secrets.token_urlsafe(12)
-        self._start("flower", "celery", "flower", *options, FLOWER_URL_PREFIX=prefix)
+        self._start("flower", "celery", "-A", "local.flower", "flower", *options)
         self._await("Flower", lambda: _listens(port))
-        return f"http://127.0.0.1:{port}/{prefix}/"
 
-    def _start(self, name: str, *command: str, **variables: str) -> None:
+    def _start(self, name: str, *command: str) -> None:
         env = os.environ | {
-            **variables,
             "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",  # as the log reads them
             "REDIS_URL": self._redis_url,
-            "BROKER_URL": self._redis_url,  # read by Flower; on its command line a password would be visible
             "SENTIMENT_HOST": self._plan.host,
             # Only programs on this machine reach a loopback address: no keys needed.
             **({"AUTH": os.environ.get("AUTH", "none")} if is_loopback(self._plan.host) else {}),

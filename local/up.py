@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.client import Client
 from local.logs import Log
@@ -15,7 +16,9 @@ from local.model import Model, ModelError
 from local.ports import PortError, port_from_env, require_free
 from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
+from local.run_directory import RUN, RunDirectoryError, make_run_directory
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
+from tasks.console import replace_unencodable
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 
@@ -26,6 +29,7 @@ _NEXT_TEXT = "服务很贴心"
 
 def main() -> int:
     """Run the stack; return 0 after Ctrl-C, 1 if it cannot start or one of its processes ends."""
+    replace_unencodable()
     interrupt_on_signals()
     try:
         Settings.read()
@@ -41,6 +45,7 @@ def main() -> int:
         ConfigurationError,
         ModelError,
         PortError,
+        RunDirectoryError,
         RedisUnavailableError,
         ProcessDiedError,
         StackError,
@@ -74,7 +79,7 @@ def _plan(port: int) -> Plan:
         port=port,
         host=os.environ.get("SENTIMENT_HOST") or Plan.host,
         redis_url=os.environ.get("REDIS_URL"),
-        data_dir=ROOT / ".run" / "redis",
+        data_dir=make_run_directory() / "redis",
     )
 
 
@@ -91,8 +96,8 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         item = stack.score(client, _FIRST_TEXT)
         model = client.info()["model"]
     log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
-    flower_url = stack.start_flower(flower_port)
-    redis = "" if os.environ.get("REDIS_URL") else f"REDIS_URL={stack.redis_url} "
+    stack.start_flower(flower_port)
+    redis = "" if os.environ.get("REDIS_URL") else f". {_write_redis_url(stack.redis_url)} && "
     body = json.dumps({"text": _NEXT_TEXT}, ensure_ascii=False)
     headers = "-H 'content-type: application/json' -H 'prefer: wait=10'"
     print(
@@ -101,13 +106,22 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
 
   model   {model["id"]} {model["revision"]} ({model["engine"]})
   page    {stack.url}/
-  flower  {flower_url}
+  flower  http://127.0.0.1:{flower_port}/
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
   secret  {redis}{shlex.quote(sys.executable)} -m webhooks secret    (signs webhooks)
   stop    Ctrl-C
 """,
         flush=True,
     )
+
+
+def _write_redis_url(url: str) -> str:
+    """Write the URL to a file that a shell can read, for this user alone; return its path from the root."""
+    path = RUN / "redis.env"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"export REDIS_URL='{url}' REDISCLI_AUTH='{urlsplit(url).password}'\n")
+    return os.path.relpath(path, ROOT)
 
 
 def verdict(item: dict[str, Any]) -> str:

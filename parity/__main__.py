@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from local.run_directory import make_run_directory
 from parity.checkpoints import BASE, LAYOUTS, TINY, Layout, random_checkpoint, write_checkpoint
 from parity.compare import TOLERANCE, Check, check_ids, check_scores, stock_pipeline, stock_scores
 from parity.exact import exact_pack
 from parity.stock import ROOT, StockError
 from parity.texts import id_texts, review_texts
+from tasks.console import replace_unencodable
 from worker.engines.bert import BertShape
 from worker.packing.source import read_source
 
@@ -75,10 +77,11 @@ class Run:
 
 def main() -> int:
     """Print a line for each check. Return the exit code: 1 when a check fails."""
+    replace_unencodable()
     options = _options()
     failed = 0
     print(f"required: probabilities within {TOLERANCE}, equal labels, equal token ids", flush=True)
-    with TemporaryDirectory(dir=ROOT / ".run", prefix="parity-") as folder:
+    with TemporaryDirectory(dir=make_run_directory(), prefix="parity-") as folder:
         run = Run(options.texts, options.id_texts, options.seed, Path(folder))
         try:
             for subject in options.on:

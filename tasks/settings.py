@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
+from tasks.redis_url import check_redis_url
 from tasks.vocabulary.jobs import QueueClass
 
 PREFIX = "SENTIMENT_"
@@ -37,6 +38,8 @@ EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
 _ORIGIN = re.compile(r"https?://[^/\s*A-Z]+")
 # Marks a setting that docker-compose.yml or an image sets service by service; all others reach every service.
 PER_SERVICE = "per service"
+# A secret in the wrong variable: a URL with a password, a signing secret, an API key.
+_SECRET_LOOKS = re.compile(r"://|whsec_|sentiq_")
 # Headings of the generated lists, each with the field that it stands before.
 GROUPS = {
     "All programs": "redis_url",
@@ -75,7 +78,8 @@ class Settings(BaseSettings):
     redis_url: PerService[SecretStr] = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
-        description="Redis database that holds the job store and the queues.",
+        description="Redis database that holds the job store and the queues; `rediss://` for TLS. "
+        "`?ssl_ca_certs=FILE` names an authority of your own; the certificate is always verified.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
@@ -243,9 +247,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _names_a_redis(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            message = "expected redis://[:password@]host[:port]/db, or rediss:// for TLS"
-            raise ValueError(message)
+        check_redis_url(url.get_secret_value())
         return url
 
     @field_validator("cors_origins")
@@ -288,7 +290,8 @@ class Settings(BaseSettings):
     def read(cls) -> Self:
         """Read the environment.
 
-        Raises ConfigurationError naming the variable, its value and what was expected.
+        Raises ConfigurationError naming the variable, its value unless it may be a secret, and what was
+        expected.
         """
         known = cls.variables().values()
         unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
@@ -310,17 +313,27 @@ class Settings(BaseSettings):
     @classmethod
     def _explain(cls, error: ValidationError) -> str:
         lines = []
-        for problem in error.errors(include_url=False):
+        for problem in error.errors(include_url=False, include_input=False):
             name = str(problem["loc"][0])
             variable = cls.variables().get(name, name)
-            secret = "secret" in name or "redis_url" in name
-            value = "(hidden)" if secret else repr(os.environ.get(variable, problem["input"]))
-            lines.append(f"{variable}={value}: {problem['msg']}")
+            value = os.environ.get(variable, "")
+            hidden = variable in cls.secret_variables() or _SECRET_LOOKS.search(value)
+            lines.append(f"{variable}={'(hidden)' if hidden else repr(value)}: {problem['msg']}")
         return "; ".join(lines)
+
+    @classmethod
+    def secret_variables(cls) -> set[str]:
+        """Return the variables whose values are secrets."""
+        return {
+            variable
+            for name, variable in cls.variables().items()
+            if "SecretStr" in str(cls.model_fields[name].annotation)
+        }
 
 
 def _unknown(variable: str, known: list[str]) -> str:
+    """Return the message for a variable that does not exist; its value may be a secret."""
     bare = {name.removeprefix(PREFIX): name for name in known}
     close = difflib.get_close_matches(variable.removeprefix(PREFIX), bare, 1)
     hint = f"; did you mean {bare[close[0]]}?" if close else f"; known: {', '.join(known)}"
-    return f"{variable}={os.environ[variable]!r}: no such setting{hint}"
+    return f"{variable}: no such setting{hint}"

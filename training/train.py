@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
+from tasks.console import replace_unencodable
 from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
@@ -161,12 +163,16 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Prepare the texts and run the chosen stages."""
+    replace_unencodable()
     options = parse_arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     if distributed.is_torchelastic_launched():
         distributed.init_process_group("gloo")
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"--out {options.out}: {error.strerror}")
     train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
     texts, labels = train.texts, train.labels
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
 import socket
 import sys
+from typing import NoReturn
 
+from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from tasks.log_format import start_logging
 from tasks.settings import Settings
+from tasks.store.connection import connect, require_one_redis
 from tasks.store.deliveries import is_alive
 from tasks.store.jobs import JobStore
 from webhooks.secret import signing_secrets
@@ -29,6 +34,7 @@ def main() -> int:
         default="send",
         help="send webhooks until SIGTERM; print the signing secrets; check that this host's sender works",
     )
+    replace_unencodable()
     action = parser.parse_args().action
     try:
         settings = Settings.read()
@@ -39,11 +45,19 @@ def main() -> int:
         elif action == "check":
             return _check(store)
         else:
-            asyncio.run(Sender(store).run())
+            _send(store)
     except SentiqError as error:
         print(f"webhooks: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _send(store: JobStore) -> NoReturn:
+    """Send until SIGTERM, then end this process: a thread that waits for Redis cannot be interrupted."""
+    require_one_redis(connect(store.settings))
+    asyncio.new_event_loop().run_until_complete(Sender(store).run())
+    logging.shutdown()
+    os._exit(os.EX_OK)
 
 
 def _check(store: JobStore) -> int:

@@ -29,6 +29,7 @@ _LEASE_BATCH = 16
 _POLL_S = 0.25
 _STORE_RETRY_S = 1.0
 _STOP_TIMEOUT_S = 5.0
+_STOP_WITHOUT_REDIS_S = 2.0
 _JITTER = 0.2
 
 
@@ -50,14 +51,22 @@ class Sender:
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, self._stopping.set)
         logger.info("sending webhooks")
+        sending, stopping = asyncio.create_task(self._send()), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending}, timeout=_STOP_WITHOUT_REDIS_S)
+        if sending.done():
+            sending.result()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=_STOP_TIMEOUT_S)
+
+    async def _send(self) -> None:
+        """Start attempts until this program has to stop."""
         while not self._stopping.is_set():
             pause_s = await self._start_due()
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             except TimeoutError:
                 continue
-        if self._attempts:
-            await asyncio.wait(self._attempts, timeout=_STOP_TIMEOUT_S)
 
     async def _start_due(self) -> float:
         """Start the attempts that are due; return how many seconds to pause."""

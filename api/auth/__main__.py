@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
 from api.auth.scopes import Scope
+from tasks.console import replace_unencodable
 from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.log_format import one_line
 from tasks.settings import Settings
 from tasks.store.audit import AuditEntry
+from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
@@ -23,9 +25,12 @@ _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
+    replace_unencodable()
     options = _options().parse_args(arguments)
     try:
-        print(_run(options, ApiKeys(JobStore.connect(Settings.read()))))
+        store = JobStore.connect(Settings.read())
+        require_one_redis(store.redis)
+        print(_run(options, ApiKeys(store)))
     except ApiKeyNotFoundError as error:
         print(f"api.auth: no key has the id {error}; `list` shows them", file=sys.stderr)
     except StoreUnavailableError as error:

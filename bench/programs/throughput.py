@@ -17,13 +17,14 @@ import psutil
 from bench.load.end_to_end import JOB_ITEMS, Run, run_jobs
 from bench.load.offline import Offline
 from bench.load.open_loop import LOAD_TEST_SETTINGS
-from bench.program import Program, Report, log_path
+from bench.program import Program, Report
 from bench.report import environment, heading, spread
 from bench.texts import add_text_arguments, statistics_of, texts_name, texts_of_round
 from bench.usage import CpuMeter, parts_of, peak_mb
 from local.client import Client
 from local.logs import Log
 from local.ports import free_port
+from local.run_directory import RUN
 from local.stack import Plan, Stack, running_stack
 from samples.composed import composed_texts
 
@@ -92,7 +93,7 @@ def _rates(pairs: Sequence[tuple[float, Run]]) -> dict[str, Any]:
 
 def _children_ready() -> list[float]:
     """Return the seconds from each child's fork to its warm model, as the worker logged them."""
-    log = log_path("throughput").read_text("utf-8")
+    log = (RUN / "bench-throughput.log").read_text("utf-8")
     return [float(seconds) for seconds in re.findall(r"child ready after ([\d.]+) s", log)]
 
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 
 from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+
+_STOP_TIMEOUT_S = 5
+
+
+def _end_in_time() -> None:
+    """End this process when its main thread has ended: other threads may wait for Redis for minutes."""
+    threading.main_thread().join()
+    time.sleep(_STOP_TIMEOUT_S)
+    os._exit(os.EX_OK)
+
 
 try:
     app = build_celery(Settings.read())
 except ConfigurationError as error:
     sys.exit(f"flower: {error}")
 # Flower's user of Redis may not write the keys of unacknowledged messages: they get names of its own.
-unacked = {name: f"celeryev.{name}" for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")}
+unacked = {name: f"sentiqev.{name}" for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")}
 app.conf.broker_transport_options |= unacked
 # Celery's own transport: Flower reads the lengths of queues only from that. Ours corrects a fault of workers.
 app.conf.broker_transport = "redis"
+threading.Thread(target=_end_in_time, daemon=True).start()

@@ -7,13 +7,13 @@ umask 077
 hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
 store='~sentiq:* &sentiq:*'
 queues='~sentiq.interactive* ~sentiq.bulk* ~_kombu.*'
-flower_keys='%R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.* ~celeryev* ~*.celery.pidbox*'
-celery_channels='&/0.celery.pidbox &/0.celeryev/* &/0.celeryev/worker.*'
+flower_keys='%R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.* ~sentiqev* ~*.sentiq.pidbox*'
+celery_channels='&/0.sentiq.pidbox &/0.sentiqev/* &/0.sentiqev/worker.*'
 commands='+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin +info +time -script|flush -script|kill'
 cat > /tmp/users.acl <<ACL
 user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
 user api on #$(hash "$REDIS_API_PASSWORD") $store $queues $commands -@blocking -psubscribe
-user worker on #$(hash "$REDIS_WORKER_PASSWORD") $store $queues ~*.celery.pidbox* $celery_channels $commands
+user worker on #$(hash "$REDIS_WORKER_PASSWORD") $store $queues ~*.sentiq.pidbox* $celery_channels $commands
 user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $store $commands -@blocking -@pubsub +publish
 user flower on #$(hash "$REDIS_FLOWER_PASSWORD") $flower_keys $celery_channels $commands
 ACL

@@ -6,15 +6,24 @@ for each task, and could turn a scored text into a failure because its result wa
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
+from tasks.redis_url import tls_options, without_query
 from tasks.settings import Settings
 from tasks.store.keys import UNACKED
 from tasks.vocabulary.jobs import QueueClass
 
+logger = logging.getLogger(__name__)
+
+# Celery's own pauses grow to 32 s: workers would be idle for that long after Redis is back.
+_RECONNECT_S = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
 _TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 3,
@@ -33,12 +42,36 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "queue_order_strategy": "priority",
 }
 
+# One more try at once: kombu would try for six seconds.
+_IMPATIENT = {
+    "socket_timeout": 1.5,
+    "socket_connect_timeout": 1,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_max": 0,
+}
+
+
+class _Connection(Connection):
+    """A connection that tries again every two seconds."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **_RECONNECT_S | options)  # type: ignore[no-untyped-call]
+
+
+class _Amqp(AMQP):  # type: ignore[misc]  # Celery has no types
+    Connection = _Connection
+
 
 def build_celery(settings: Settings) -> Celery:
     """Return the app that publishes and consumes wake-ups; it knows the queues and no task."""
-    app = Celery("sentiq", set_as_current=False)
+    _ignore_environment()
+    url = settings.redis_url.get_secret_value()
+    app = Celery("sentiq", amqp=_Amqp, set_as_current=False)
     app.conf.update(
-        broker_url=settings.redis_url.get_secret_value(),
+        broker_url=without_query(url),
+        # The name of our transport hides the scheme from kombu, which would not verify `rediss://` either.
+        broker_use_ssl=tls_options(url),
         broker_transport="tasks.broker.transport:Transport",
         broker_transport_options=_TRANSPORT_OPTIONS,
         broker_connection_timeout=3,
@@ -56,6 +89,10 @@ def build_celery(settings: Settings) -> Celery:
             for name in (queue_class.celery_queue for queue_class in QueueClass)
         ],
         task_create_missing_queues=False,
+        # Names of our own: `control shutdown` of another Celery app on this Redis would stop our workers.
+        control_exchange="sentiq",
+        event_exchange="sentiqev",
+        event_queue_prefix="sentiqev",
         task_default_queue=QueueClass.BULK.celery_queue,
         enable_utc=True,
     )
@@ -66,10 +103,19 @@ def build_publisher(settings: Settings) -> Celery:
     """Return the app of a program that only publishes while a caller waits: it gives up early."""
     app = build_celery(settings)
     app.conf.update(
-        broker_transport_options={**_TRANSPORT_OPTIONS, "socket_timeout": 1.5, "socket_connect_timeout": 1},
+        broker_transport_options={**_TRANSPORT_OPTIONS, **_IMPATIENT},
         broker_pool_limit=8,
         broker_pool_acquire_timeout=1,
         broker_connection_retry=False,
         task_publish_retry=False,
     )
     return app
+
+
+def _ignore_environment() -> None:
+    """Remove Celery's own variables from this process: they would overrule the settings of the app."""
+    names = sorted(name for name in os.environ if name.startswith("CELERY_"))
+    for name in names:
+        del os.environ[name]
+    if names:
+        logger.warning("%s: ignored, REDIS_URL names the only broker", ", ".join(names))

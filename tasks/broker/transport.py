@@ -1,26 +1,103 @@
-"""Kombu's Redis transport with one fix.
+"""Kombu's Redis transport with two fixes.
 
 After a hard restart of Redis, Celery 5.7 closes the connection and then acks or restores on the old channel,
 which builds a client from a connection that is gone: an AttributeError, which nobody takes for a connection
 error, so the whole worker exits. Here that is a connection error, and the worker reconnects.
+
+A message that kombu or Celery cannot read ends the worker too. Here only wake-ups leave our queues, and all
+other messages are dropped with a warning.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
+import logging
+from queue import Empty
 from typing import Any
 
 import redis
 from kombu.transport import redis as kombu_redis
 
+from tasks import score
+from tasks.vocabulary.jobs import QueueClass
+
+logger = logging.getLogger(__name__)
+
+_SHOWN_BYTES = 100
+_CLASSES = [queue_class.value for queue_class in QueueClass]
+_QUEUES = {queue_class.celery_queue.encode() for queue_class in QueueClass}
+_UNUSED_HEADERS = ("eta", "expires", "group", "stamps")
+
+
+def is_wakeup(raw: bytes) -> bool:
+    """Return whether a message is a call of our task as we publish it, so that Celery can read it."""
+    try:
+        message = json.loads(raw)
+        headers, properties, delivery = _parts(message)
+        args, kwargs, _ = json.loads(base64.b64decode(message["body"], validate=True))
+        return bool(
+            (headers["task"], message["content-type"]) == (score.NAME, "application/json")
+            and (message["content-encoding"], properties["body_encoding"]) == ("utf-8", "base64")
+            and _are_strings(headers["id"], properties["delivery_tag"], *delivery)
+            and not any(headers.get(name) for name in _UNUSED_HEADERS)
+            and len(args) == 1
+            and args[0] in _CLASSES
+            and kwargs == {}
+            # Kombu would build an object of that type.
+            and b"__type__" not in raw
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, binascii.Error):
+        return False
+
+
+def _parts(message: Any) -> tuple[dict[str, Any], dict[str, Any], tuple[Any, Any]]:
+    properties = message["properties"]
+    delivery = properties["delivery_info"]
+    return message["headers"], properties, (delivery["exchange"], delivery["routing_key"])
+
+
+def _are_strings(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _holds_wakeups(key: bytes) -> bool:
+    """Return whether a list in Redis is one of our queues, and not one for replies to a control command."""
+    return key.split(kombu_redis.Channel.sep.encode())[0] in _QUEUES
+
+
+class _Client(redis.Redis):
+    """A client that gives nothing but wake-ups from our queues to kombu, which pops them with BRPOP."""
+
+    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        if command_name == "BRPOP" and reply and _holds_wakeups(reply[0]) and not is_wakeup(reply[1]):
+            logger.warning("dropped a message that is no wake-up: %r", reply[1][:_SHOWN_BYTES])
+            return None
+        return reply
+
 
 class Channel(kombu_redis.Channel):
-    """A channel that knows when its connection is gone."""
+    """A channel that knows when its connection is gone, and delivers no message that nobody can read."""
 
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  kombu's signature
         if self.connection is None or self.connection.client is None:
             message = "the channel's connection is closed"
             raise redis.ConnectionError(message)
         return super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+
+    def _get_client(self) -> type[redis.Redis]:
+        return _Client
+
+    def _receive_one(self, c: Any) -> Any:
+        try:
+            return super()._receive_one(c)  # type: ignore[no-untyped-call]
+        except (OSError, redis.RedisError, Empty):
+            raise
+        except Exception as error:  # noqa: BLE001  it depends on the message
+            logger.warning("dropped a message of the control channel: %r", error)
+            return True
 
 
 class Transport(kombu_redis.Transport):

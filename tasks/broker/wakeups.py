@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from celery import Celery
-from kombu.exceptions import KombuError
-from redis import RedisError
 
 from tasks import score
 from tasks.vocabulary.jobs import QueueClass
@@ -29,5 +27,6 @@ def publish_wakeups(app: Celery, queue_class: QueueClass, count: int) -> None:
                     retry=False,
                     ignore_result=True,
                 )
-    except (KombuError, RedisError, OSError) as error:
-        raise NotPublishedError(str(error)) from error
+    except Exception as error:
+        # Whatever it is, the job is recorded: an error here would make the client send it again.
+        raise NotPublishedError(f"{type(error).__name__}: {error}") from error

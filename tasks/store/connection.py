@@ -12,7 +12,7 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from tasks.errors import StoreUnavailableError
+from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
 
 SOCKET_TIMEOUT_S = 1.5
@@ -74,6 +74,18 @@ def redis_info(client: Any) -> RedisInfo:
         info: dict[str, Any] = client.info()
     persisting = bool(info["aof_enabled"]) and info["aof_last_write_status"] == "ok"
     return RedisInfo(info["used_memory"], info["maxmemory"], persisting, info["connected_clients"])
+
+
+def require_one_redis(client: redis.Redis) -> None:
+    """Raise ConfigurationError if the server is a node of a cluster; do nothing if it does not answer."""
+    try:
+        info: Any = client.info("cluster")
+    except (redis.RedisError, OSError):
+        return
+    if info.get("cluster_enabled"):
+        raise ConfigurationError(
+            "REDIS_URL names a node in cluster mode; Sentiq needs one Redis, or a primary with replicas"
+        )
 
 
 def _broken(patience: int) -> tuple[type[Exception], ...]:

@@ -15,6 +15,7 @@ from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT
 from local.redis_server import redis_server
+from local.run_directory import open_log
 from local.stack import Plan, interrupt_on_signals, running_stack
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
@@ -35,9 +36,7 @@ _ENVIRONMENT = {
 def main() -> int:
     """Return 0 if nothing failed in at least `_MIN_CASES` cases."""
     interrupt_on_signals()
-    log_path = ROOT / ".run" / "contract.log"
-    log_path.parent.mkdir(exist_ok=True)
-    with redis_server() as redis_url, log_path.open("w", encoding="utf-8") as log:
+    with redis_server() as redis_url, open_log("contract") as log:
         os.environ |= _ENVIRONMENT | {"REDIS_URL": redis_url}
         _, token = ApiKeys(JobStore.connect(Settings.read())).create("contract", list(Scope))
         plan = Plan(port=free_port(), redis_url=redis_url)

@@ -25,7 +25,7 @@ TYPES = {
 }
 # Those of Celery, and of the library that limits rates.
 FOREIGN = re.compile(
-    r"_kombu\.binding.*|.*\.celery\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
+    r"_kombu\.binding.*|.*\.sentiq\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
 )
 
 

@@ -16,8 +16,11 @@ pytestmark = pytest.mark.timeout(150)
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *arguments]
-    env = os.environ | {"COLUMNS": "80"} | variables
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    # A terminal of that encoding cannot show the faces.
+    env = os.environ | {"COLUMNS": "80", "PYTHONIOENCODING": "gbk"} | variables
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, encoding="gbk", check=False
+    )
 
 
 def test_the_demo_scores_every_shipped_review_and_fits_80_columns() -> None:

@@ -77,7 +77,7 @@ def test_a_given_server_is_used_and_left_as_it_is() -> None:
 def test_a_given_server_that_does_not_answer_is_reported_without_its_password() -> None:
     url = f"redis://:hush@127.0.0.1:{free_port()}/0"
     with (
-        pytest.raises(RedisUnavailableError, match=r"REDIS_URL redis://:\*\*\*@127") as caught,
+        pytest.raises(RedisUnavailableError, match=r"REDIS_URL redis://127") as caught,
         redis_server(url),
     ):
         pass

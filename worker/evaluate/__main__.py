@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from tasks.vocabulary.verdicts import Verdict
 from worker.engines.factory import build_engine
@@ -92,6 +93,7 @@ def _by(scored: Scored, labelled: LabelledTexts) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the measures. Return the exit code: 1 when the file or the pack cannot be used."""
+    replace_unencodable()
     try:
         measures = evaluate(parse(arguments))
     except (SentiqError, OSError) as error:

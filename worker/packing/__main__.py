@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
+from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from tasks.log_format import start_logging
 from worker.evaluate.labelled import read_labelled
@@ -154,6 +155,7 @@ def run() -> int:
 
     An event records the signal, because OpenVINO's converter may replace or swallow the KeyboardInterrupt.
     """
+    replace_unencodable()
     stopped = Event()
 
     def stop(*_: object) -> None:

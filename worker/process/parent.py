@@ -13,9 +13,10 @@ from celery.worker import state
 
 from tasks.broker.celery_app import build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import SentiqError, StoreUnavailableError
+from tasks.errors import ConfigurationError, SentiqError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store import workers
+from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
 from tasks.store.reconciler import TICK_S, Reconciler
 from worker.packs.pack import Pack, load_pack
@@ -44,8 +45,11 @@ class Parent:
         # numpy would start a thread for each core, and threads do not survive the fork of a child.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
+            require_one_redis(self._store.redis)
             pack = load_pack(self._settings.pack)
             _preload(self._settings)
+        except ConfigurationError as error:
+            sys.exit(f"worker: {error}")
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
         traits = {

@@ -7,7 +7,13 @@ import logging
 from typing import Any
 
 from celery import Celery
-from celery.signals import after_setup_logger, after_setup_task_logger, worker_init, worker_process_init
+from celery.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
+    worker_init,
+    worker_process_init,
+    worker_shutting_down,
+)
 
 from tasks import score
 from tasks.broker.celery_app import build_celery
@@ -17,6 +23,7 @@ from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
 from worker.process.fork_state import LoadFailures, ReadyChildren
 from worker.process.parent import Parent, add_upkeep
+from worker.process.stopping import StopWatch
 
 _LOG_FORMAT = "%(levelname)s %(processName)s %(message)s"
 
@@ -72,3 +79,4 @@ def _connect_signals(settings: Settings, parent: Parent, starter: ChildStarter) 
     after_setup_logger.connect(set_format, weak=False)
     after_setup_task_logger.connect(set_format, weak=False)
     after_setup_logger.connect(set_log_levels, weak=False)
+    worker_shutting_down.connect(StopWatch(settings).start, weak=False)

@@ -1,0 +1,89 @@
+"""The broker's connection: REDIS_URL alone names it, and it is soon back after Redis."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from celery import Celery
+
+from api.app import create_app
+from local.ports import free_port
+from local.processes import ROOT
+from tasks.broker.celery_app import build_celery, build_publisher
+from tasks.broker.wakeups import NotPublishedError, publish_wakeups
+from tasks.settings import Settings
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.jobs import QueueClass
+
+# The command line of Celery reads those without a prefix.
+FOREIGN = {
+    "CELERY_BROKER_URL": "redis://theirs/3",
+    "CELERY_BROKER_READ_URL": "redis://theirs/3",
+    "CELERY_BROKER_WRITE_URL": "redis://theirs/3",
+    "CELERY_RESULT_BACKEND": "db+postgresql://theirs",
+    "CELERY_LOADER": "theirs:Loader",
+    "CELERY_CONFIG_MODULE": "theirs",
+    "CELERY_WORKER_QUEUES": "theirs",
+    "BROKER_URL": "redis://theirs/3",
+    "RESULT_BACKEND": "db+postgresql://theirs",
+}
+
+
+class GaveUpError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("variable", FOREIGN)
+def test_variables_of_celery_have_no_effect(
+    variable: str, store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, FOREIGN[variable])
+    publish_wakeups(build_publisher(settings), QueueClass.BULK, 1)
+    assert store.redis.llen("sentiq.bulk") == 1
+    for url in (app := build_celery(settings)).conf.broker_read_url, app.conf.broker_write_url:
+        assert url == settings.redis_url.get_secret_value()
+
+
+def test_variables_of_celery_have_no_effect_on_its_command_line() -> None:
+    env = os.environ | FOREIGN | {"REDIS_URL": "redis://ours/5"}
+    command = [sys.executable, "-m", "celery", "-A", "worker.main", "report"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "@ours:6379/5" in done.stdout
+    assert "theirs" not in done.stdout
+    assert "CELERY_BROKER_URL" in done.stderr, "a warning names what is ignored"
+
+
+def test_whatever_publishing_raises_a_recorded_job_is_accepted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH", "none")
+    app, publisher = create_app(Settings.read()), build_publisher(settings)
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "no-such-backend")
+    with pytest.raises(NotPublishedError, match="no-such-backend"):
+        publish_wakeups(publisher, QueueClass.BULK, 1)
+    answer = app.test_client().post("/v1/jobs", json={"text": "好"})
+    assert answer.status_code == 202
+
+
+def test_a_lost_connection_is_tried_again_every_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    pauses: list[float] = []
+
+    def note(_error: Exception, pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 3:
+            raise GaveUpError
+
+    with pytest.raises(GaveUpError):
+        build_celery(Settings.read()).connection_for_read().ensure_connection(note)
+    assert max(pauses) <= 2
+
+
+def test_another_app_on_the_same_database_has_other_channels(settings: Settings) -> None:
+    ours, theirs = build_celery(settings), Celery("theirs", set_as_current=False)
+    for name in ("control_exchange", "event_exchange", "event_queue_prefix"):
+        assert ours.conf[name] != theirs.conf[name]
