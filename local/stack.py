@@ -89,7 +89,7 @@ class Stack:
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it accepts connections."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        self._start("flower", "celery", "-A", "local.flower", "flower", *options)
+        self._start("flower", "celery", "-A", "deploy.flower.loopback", "flower", *options)
         self._await("Flower", lambda: _listens(port))
 
     def _start(self, name: str, *command: str) -> None:
