@@ -120,7 +120,9 @@ def _write_redis_url(url: str) -> str:
     path = RUN / "redis.env"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"export REDIS_URL='{url}' REDISCLI_AUTH='{urlsplit(url).password}'\n")
+        parts = urlsplit(url)
+        redis_cli = f"REDIS='-p {parts.port}' REDISCLI_AUTH='{parts.password}'"
+        file.write(f"export REDIS_URL='{url}' {redis_cli}\n")
     return os.path.relpath(path, ROOT)
 
 

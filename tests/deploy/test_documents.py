@@ -67,6 +67,32 @@ def test_every_setting_is_one_that_is_read() -> None:
     assert named(r"(SENTIMENT_[A-Z0-9_]*[A-Z0-9])") - known == set()
 
 
+COMMAND_LINE_SECRETS = re.compile(
+    r"redis-cli [^`\n<]*(?:-u |-a |setuser \S+ [\"']?[<>])"  # a password
+    r"|-H [\"']authorization: "
+    r"|(?:make|docker|python)\b[^`\n]* (?:REDIS_URL|API_KEY|\w*(?:SECRET|PASSWORD))="
+)
+
+
+def test_no_document_puts_a_secret_on_a_command_line() -> None:
+    assert [found[0] for text in TEXTS.values() for found in COMMAND_LINE_SECRETS.finditer(text)] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "redis-cli -u $REDIS_URL ping",
+        "redis-cli acl setuser api '>NEW'",
+        "curl -H 'authorization: Bearer KEY' localhost",
+        "make up SENTIMENT_HOST=0.0.0.0 REDIS_URL=redis://:PW@h/0",
+        "make up API_KEY=sentiq_x",
+        "docker run --env REDIS_PASSWORD=x redis",
+    ],
+)
+def test_a_secret_on_a_command_line_is_found(command: str) -> None:
+    assert COMMAND_LINE_SECRETS.search(command)
+
+
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -149,7 +150,9 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_runbook_works(stack: Stack, command: str) -> None:
-    variables = {"API": stack.url, "REDIS_URL": stack.redis_url}
+    parts = urlsplit(stack.redis_url)
+    redis = {"REDIS": f"-p {parts.port}", "REDISCLI_AUTH": parts.password or ""}
+    variables = {"API": stack.url, "REDIS_URL": stack.redis_url, **redis}
     python = f'python() {{ "{sys.executable}" "$@"; }}; set -euo pipefail; '
     done = subprocess.run(
         ["bash", "-c", python + command],
