@@ -80,7 +80,7 @@ def running_api(
             command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"]
             api = Process("api", group.popen(command, None), Log(file))
             url = f"http://{in_url(host)}:{port}{prefix}"
-            eventually(lambda: answers(url, api))
+            eventually(lambda: answers(url, api), within_s=120)
             yield url
 
 
