@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def running_api(
             command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"]
             api = Process("api", group.popen(command, None), Log(file))
             url = f"http://{in_url(host)}:{port}{prefix}"
-            eventually(lambda: answers(url, api))
+            eventually(lambda: answers(url, api), within_s=120)
             yield url
 
 
@@ -256,9 +257,13 @@ def test_the_log_names_the_key_of_each_job(
         job_id = api.post("/v1/jobs", **({"headers": key} | body)).json()["id"]
         api.post(f"/v1/jobs/{job_id}/cancel", headers=key)
         api.delete(f"/v1/jobs/{job_id}", headers=key)
-        log = guarded[2].read_text("utf-8")
         for action in ("accepted", "canceled", "deleted"):
-            assert re.search(rf"{action} {job_id}\b.*\(key {key_id}, request \w+\)", log), action
+            line = rf"{action} {job_id}\b.*\(key {key_id}, request \w+\)"
+            eventually(partial(is_logged, guarded[2], line), within_s=5)
+
+
+def is_logged(log: Path, pattern: str) -> bool:
+    return re.search(pattern, log.read_text("utf-8")) is not None
 
 
 def test_keys_outlive_a_redis_that_is_away_for_a_while(settings: Settings) -> None:
