@@ -33,6 +33,8 @@ _MMAP_THRESHOLD_AFTERWARDS = 32 * 2**20
 # writes a header right before the data: the bytes skipped, and the size of the rest with the IS_MMAPPED bit.
 # Python aligns to 16 bytes, so none of its blocks has such a header, and none is replaced.
 _SKIPPED, _IS_MMAPPED, _WORD = 48, 2, 8
+# glibc 2.43 and newer counts the last 16 bytes of a mapping out of its block.
+_UNCOUNTED = (0, 16)
 _MAP_FIXED = 0x10
 # A word for each page of this process; the highest bit is set if the page is in memory.
 _PAGEMAP = Path("/proc/self/pagemap")
@@ -149,8 +151,9 @@ def _blocks() -> Iterator[Block]:
         free = start
         for page in pages[headers[pages, 0] == _SKIPPED]:
             address = start + int(page) * _PAGE
-            size = int(headers[page, 1]) - _IS_MMAPPED + _SKIPPED
-            if address >= free and MIN_BLOCK_BYTES <= size <= end - address and size % _PAGE == 0:
+            counted = int(headers[page, 1]) - _IS_MMAPPED + _SKIPPED
+            size = counted + -counted % _PAGE
+            if address >= free and MIN_BLOCK_BYTES <= size <= end - address and size - counted in _UNCOUNTED:
                 yield Block(address, size)
                 free = address + size
 
