@@ -86,6 +86,30 @@ def hold_once(stack: Stack, min_bytes: int) -> bool:
     return enough and together
 
 
+def test_by_default_children_share_nothing(live: Stack) -> None:
+    # Before `sharing` starts: a stack that starts later than it would inherit its variable.
+    children = worker_of(live).children()
+    assert children
+    assert [shared_kib(child.pid)["Size"] for child in children] == [0] * len(children)
+
+
+def test_verdicts_from_shared_weights_equal_those_from_private_weights(
+    sharing: Stack, reviews: list[dict[str, str]]
+) -> None:
+    texts = [review["text"] for review in reviews]
+    pack = load_pack(EMBEDDED)
+    engine = build_engine(pack, "openvino", device="cpu", threads=1)
+    private = Classifier(pack, engine, batch_tokens=engine.batch_tokens).classify(texts)
+    with Client(sharing.url) as client:
+        job = client.submit(texts)
+        while job["counts"]["pending"]:
+            job = client.job(job["id"], wait_s=10)
+        served = client.results(job["id"])
+    assert [item["positive_prob"] for item in served] == pytest.approx(
+        [verdict.positive_prob for verdict in private], abs=1e-6
+    )
+
+
 def script() -> None:
     """Run by the test below in a fresh interpreter, whose heap no other test has touched."""
     shared = SharedBlocks(enabled=True)
@@ -141,26 +165,3 @@ def test_pages_that_nobody_may_read_are_left_alone() -> None:
 def test_children_of_a_worker_hold_their_large_blocks_once(sharing: Stack) -> None:
     # Few matrices of the embedded pack are that large; tests/models makes a pack of large ones.
     eventually(lambda: hold_once(sharing, MIN_BLOCK_BYTES))
-
-
-def test_by_default_children_share_nothing(live: Stack) -> None:
-    children = worker_of(live).children()
-    assert children
-    assert [shared_kib(child.pid)["Size"] for child in children] == [0] * len(children)
-
-
-def test_verdicts_from_shared_weights_equal_those_from_private_weights(
-    sharing: Stack, reviews: list[dict[str, str]]
-) -> None:
-    texts = [review["text"] for review in reviews]
-    pack = load_pack(EMBEDDED)
-    engine = build_engine(pack, "openvino", device="cpu", threads=1)
-    private = Classifier(pack, engine, batch_tokens=engine.batch_tokens).classify(texts)
-    with Client(sharing.url) as client:
-        job = client.submit(texts)
-        while job["counts"]["pending"]:
-            job = client.job(job["id"], wait_s=10)
-        served = client.results(job["id"])
-    assert [item["positive_prob"] for item in served] == pytest.approx(
-        [verdict.positive_prob for verdict in private], abs=1e-6
-    )
