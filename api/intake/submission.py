@@ -22,10 +22,11 @@ from tasks.store import uploads
 from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.store.workers import ServedPacks
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
-from tasks.vocabulary.options import PLAIN, Options
+from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Submission:
         self._store = store
         self._celery = celery
         self._settings = settings
+        self._packs = ServedPacks(store)
 
     def submit(self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None) -> Accepted:
         """Record items as a job, wake workers, and return the job as it was recorded."""
@@ -123,7 +125,8 @@ class Submission:
         return Accepted(self._store.job(known, owner), replayed=True)
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
-        return cut(job_id, items, self._settings.chunk_items, self._settings.chunk_chars, options)
+        max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
+        return cut(job_id, items, max_items, max_cost, options, self._packs.max_tokens)
 
     def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
@@ -136,21 +139,29 @@ class Submission:
             )
 
 
-def cut(
-    job_id: str, items: Iterable[Item], max_items: int, max_cost: int, options: Options = PLAIN
+def cut(  # noqa: PLR0913  a chunk has these limits and these terms
+    job_id: str,
+    items: Iterable[Item],
+    max_items: int,
+    max_cost: int,
+    options: Options = PLAIN,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> Iterator[Chunk]:
-    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own."""
+    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.
+
+    The pack reads `max_tokens` at once.
+    """
     part: list[Item] = []
     start = cost = 0
     for item in items:
-        item_cost = options.cost(len(item.text))
+        item_cost = options.cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
-            yield Chunk(job_id, start, part, options)
+            yield Chunk(job_id, start, part, options, max_tokens)
             start, part, cost = start + len(part), [], 0
         part.append(item)
         cost += item_cost
     if part:
-        yield Chunk(job_id, start, part, options)
+        yield Chunk(job_id, start, part, options, max_tokens)
 
 
 def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
