@@ -126,7 +126,7 @@ class Submission:
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
         max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
-        return cut(job_id, items, max_items, max_cost, options, self._packs.max_tokens)
+        return cut(job_id, items, max_items, max_cost, options, max_tokens=self._packs.max_tokens)
 
     def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
@@ -145,6 +145,7 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     max_items: int,
     max_cost: int,
     options: Options = PLAIN,
+    *,
     max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> Iterator[Chunk]:
     """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.

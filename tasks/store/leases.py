@@ -106,7 +106,7 @@ def finish(
 ) -> int:
     """Write the outcomes of a lease in one round trip; return how many chunks were still its own.
 
-    `counters` are added with the first of its chunks.
+    `counters`, among them what the model read for all of them, are added with the first of its chunks.
     """
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
@@ -131,6 +131,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
+    computed = {"items": result.computed, "cost": _code_points_read(counters)}
     args = {
         "job_id": ref.job_id,
         "class": held.queue_class,
@@ -151,6 +152,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "canceled": counts.canceled,
         },
         "model": to_json(model) if model else None,
+        "computed": computed if guard == "token" else None,
     }
     payloads = [encode_results(result), encode_chunk(retryable) if retryable else b""]
     return store.run("complete_chunk", args, payloads, pipe)
@@ -159,6 +161,11 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
 def _leased_chunk(ref: bytes, payload: bytes, request_id: bytes) -> LeasedChunk:
     parsed = ChunkRef.parse(ref)
     return LeasedChunk(parsed, decode_chunk(parsed.job_id, parsed.start, payload), request_id.decode())
+
+
+def _code_points_read(counters: Mapping[str, int]) -> int:
+    """Return what the model read in the unit of prices: tokens without [CLS] and [SEP]."""
+    return counters.get("batch_tokens:sum", 0) - 2 * counters.get("batch_rows:sum", 0)
 
 
 def _lease_ms(store: JobStore) -> int:

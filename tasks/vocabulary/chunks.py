@@ -85,6 +85,11 @@ class ChunkResult:
         return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
 
     @property
+    def computed(self) -> int:
+        """Return the number of items whose verdicts took the model's work: those that are not cached."""
+        return sum(isinstance(outcome, Verdict) and not outcome.cached for outcome in self.outcomes)
+
+    @property
     def counters(self) -> dict[str, int]:
         """Return what the store counts when it is written: items by code, and by number of attempts."""
         codes = Counter(map(_code, self.outcomes))

@@ -16,7 +16,7 @@ _UNCERTAIN, _CACHED = 1, 2  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, options and other limits than the default where there are any."""
+    """Write the texts of a chunk; ids, errors, options and the pack's limit only if not the default."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],

@@ -16,7 +16,7 @@ MAX_CLAUSES = 32
 # Tokens that a pack reads at once, at most, while no worker has reported its own number.
 DEFAULT_MAX_TOKENS = 512
 
-# Each sentence, clause and gap between clauses that `worker.scoring.segmentation` finds ends with one of these.
+# Each sentence and clause that `worker.scoring.segmentation` finds ends with one of these, but for the last.
 _ENDS = re.compile(r"[。！？；…⋯!?;.，、：,:\s]")
 # [CLS] and [SEP]; and what they and padding cost a further row of a text.
 _SPECIAL, _ROW_COST = 2, 16
@@ -80,7 +80,7 @@ class Options:
         return cost
 
     def _windows(self, chars: int, size: int) -> int:
-        """Return the most windows of `size` tokens that a text is read in, as `worker.scoring.windows` does."""
+        """Return in how many windows of `size` tokens `worker.scoring.windows` reads a text, at most."""
         if self.on_long_text is not OnLongText.WINDOW or chars <= size:
             return 1
         return 1 - (size - chars) // max(1, size * 3 // 4)

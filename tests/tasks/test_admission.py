@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -13,11 +14,10 @@ from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key
-from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.store.uploads import IDLE_TIMEOUT_MS, append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
-from tasks.vocabulary.items import Item
+from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
@@ -26,6 +26,7 @@ CLASS = QueueClass.INTERACTIVE
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
+SCORED = Verdict(0.75, 5, 5)
 
 
 @pytest.fixture
@@ -55,18 +56,22 @@ def admitted(store: JobStore, text: str, items: int = 1) -> bool:
     return True
 
 
-def score(store: JobStore, chunks: int) -> None:
+def score(
+    store: JobStore,
+    chunks: int,
+    outcome: Outcome = SCORED,
+    counters: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Finish so many chunks as a child does."""
     held = leases.lease(store, CLASS, CHILD, chunks * CHARS)
     assert held is not None
-    leases.finish(store, held, verdicts(held), MODEL)
+    results = [ChunkResult(leased.chunk, [outcome] * len(leased.chunk.items), 1) for leased in held.chunks]
+    leases.finish(store, held, results, MODEL, counters)
 
 
-def verdicts(held: Lease) -> list[ChunkResult]:
-    return [
-        ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)] * len(leased.chunk.items), 1)
-        for leased in held.chunks
-    ]
+def after_a_second(store: JobStore) -> None:
+    """Have the class learn as if a second had gone by since it last did."""
+    store.redis.hset(backlog_key(CLASS), "learned_at", store.now_ms() - 1000)
 
 
 def waiting(store: JobStore) -> Backlog:
@@ -79,6 +84,7 @@ def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) 
         "items": items,
         "cost": items * chars,
         "finished_at": store.now_ms(),
+        "learned_at": store.now_ms(),
         "drained_items": items_per_s * 10,
         "drained_cost": items_per_s * chars * 10,
         "drained_s": 10,
@@ -149,6 +155,30 @@ def test_the_rate_is_what_children_finish_while_more_waits(store: JobStore) -> N
     seen = waiting(store)
     assert seen.items_per_s == pytest.approx(1000 * done / (store.now_ms() - started), rel=0.2)
     assert seen.wait_s == pytest.approx(seen.items / (seen.items_per_s or 1), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, Verdict(0.75, 5, 5, cached=True)]
+)
+def test_only_what_was_computed_teaches_a_rate(store: JobStore, outcome: Outcome) -> None:
+    submit(store, 400)
+    for _ in range(3):
+        after_a_second(store)
+        score(store, 100, outcome)
+    assert waiting(store).items_per_s is None
+    after_a_second(store)
+    score(store, 50, counters={"batch_tokens:sum": 600, "batch_rows:sum": 50})
+    score(store, 50, outcome)
+    assert waiting(store).items_per_s == pytest.approx(50, rel=0.1)
+
+
+def test_the_rate_is_of_what_the_model_read_and_not_of_what_it_was_priced(store: JobStore) -> None:
+    submit(store, 400)
+    after_a_second(store)
+    score(store, 100, counters={"batch_tokens:sum": 400, "batch_rows:sum": 100})
+    seen = waiting(store)
+    assert seen.items_per_s == pytest.approx(100, rel=0.1)
+    assert seen.wait_s == pytest.approx(300 * CHARS / 200, rel=0.1), "two code points of each were read"
 
 
 def test_a_quiet_service_learns_no_rate_from_how_little_it_is_asked(store: JobStore) -> None:

@@ -15,7 +15,7 @@ end
 if open > 0 then
   counters.increment('items:deleted', open)
 end
-backlog.leave(job, open, record[2] or 0, false)
+backlog.leave(job, open, record[2] or 0)
 for _, part in ipairs({'', ':chunks', ':results', ':tokens', ':completed', ':retryable'}) do
   redis.call('UNLINK', job .. part)
 end

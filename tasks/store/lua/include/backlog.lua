@@ -1,18 +1,21 @@
 -- What waits in a queue class and how fast it drains, in the hash `sentiq:backlog:{class}`:
 --
---   items, cost       items and code points that wait or are leased
+--   items, cost       items that wait or are leased, and the code points that the model reads of them at most
 --   left              items that have left the backlog since it began; tickets are compared with it
 --   finished_at       ms: when a child last finished items
+--   learned_at        ms: up to when the drain rate is learned
 --   drained_items, drained_cost, drained_s
---                     items, code points and seconds of the moments in which chunks waited that no child had
---                     leased, fading exponentially: their ratios are the drain rate
+--                     items that were computed, code points that the model read, and seconds of the moments in
+--                     which chunks waited that no child had leased, fading exponentially: their ratios are the
+--                     drain rate
 --   reserved_until    ms: until when room is reserved for refused callers, see admission.lua
 --
 -- include: clock counters
 local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
 local FIELDS = {
-  'items', 'cost', 'left', 'finished_at', 'drained_items', 'drained_cost', 'drained_s', 'reserved_until',
+  'items', 'cost', 'left', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
+  'reserved_until',
 }
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
@@ -43,7 +46,7 @@ function backlog.join(job, class, owner, items, cost)
   redis.call('HINCRBY', key, 'cost', cost)
   counters.increment('admitted:' .. class, items)
   if waiting == items then
-    redis.call('HSET', key, 'finished_at', now)
+    redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
   redis.call('HINCRBY', keys.owners, owner, items)
   redis.call('HINCRBY', job, 'cost', cost)
@@ -52,13 +55,18 @@ function backlog.join(job, class, owner, items, cost)
   return ticket
 end
 
--- Learns the drain rate from items that a child finished, while others waited that no child had leased: at any
--- other time it would learn the rate at which work arrives.
+-- Learns the drain rate from what was computed while others waited that no child had leased: at any other time it
+-- would learn the rate at which work arrives. What took no computing (duplicates, cached rows, texts that cannot be
+-- scored) says nothing about what waits; the time that it took counts with what is computed next.
 local function learn(class, items, cost)
   local read, key = backlog.read(class), keys.backlog .. class
-  local seconds = (now - read.finished_at) / 1000
+  local seconds, idle = (now - read.learned_at) / 1000, redis.call('EXISTS', keys.pending .. class) == 0
   redis.call('HSET', key, 'finished_at', now)
-  if redis.call('EXISTS', keys.pending .. class) == 0 then
+  if not idle and items == 0 and cost == 0 then
+    return
+  end
+  redis.call('HSET', key, 'learned_at', now)
+  if idle then
     return
   elseif seconds >= STALL_S then
     redis.call('HDEL', key, 'drained_items', 'drained_cost', 'drained_s')
@@ -70,16 +78,16 @@ local function learn(class, items, cost)
     'drained_s', string.format('%.6f', read.drained_s * fade + FADE_S * (1 - fade)))
 end
 
--- Counts items out; `scored`: a child finished them. (`0 - n`, because Lua writes a negated zero as -0, no
--- integer.)
-function backlog.leave(job, items, cost, scored)
+-- Counts items out; `computed` {items, cost}: what a child computed for them, if one finished them. (`0 - n`,
+-- because Lua writes a negated zero as -0, no integer.)
+function backlog.leave(job, items, cost, computed)
   local record = redis.call('HMGET', job, 'class', 'owner', 'ticket')
   local class, owner = record[1], record[2] or ''
   if not record[3] then
     return
   end
-  if scored then
-    learn(class, items, cost)
+  if computed then
+    learn(class, computed.items, computed.cost)
   end
   redis.call('HINCRBY', keys.backlog .. class, 'items', 0 - items)
   redis.call('HINCRBY', keys.backlog .. class, 'cost', 0 - cost)
