@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         description="A job of at most this many items is interactive, a larger one bulk; "
         "a job may choose its own class.",
     )
+    interactive_chars: PositiveInt = Field(
+        100_000,
+        description="Most code points that the model may have to read for an interactive job "
+        "(docs/verdicts.md); one that costs more is bulk, or 422 if it asks to be interactive.",
+    )
     chunk_items: PositiveInt = Field(
         64, description="Most items in one chunk, the unit that a worker leases and completes."
     )

@@ -30,6 +30,7 @@ from tasks.errors import (
     RefusedError,
     SentiqError,
     ServiceFullError,
+    ShareExceededError,
     StoreFullError,
     StoreUnavailableError,
     UploadClosedError,
@@ -74,6 +75,7 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         "The job store does not answer, so nothing was accepted. Try again.",
     ),
     QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
+    ShareExceededError: (429, "While others call, a key may hold {} of interactive work; wait, or use bulk."),
     ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
+from api.intake.rejections import InvalidRequestError
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import (
     IdempotencyKeyInFlightError,
+    ShareExceededError,
     StoreUnavailableError,
     UploadClosedError,
     UploadIncompleteError,
@@ -56,17 +58,15 @@ class Submission:
         """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
-        small = len(items) <= self._settings.interactive_items
-        queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
         job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
+        job = self._create(job_id, terms, chunks, key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
-            "accepted %s: %d items, %s (request %s)", job_id, len(items), queue_class, terms.request_id
+            "accepted %s: %d items, %s (request %s)", job_id, len(items), job.queue_class, terms.request_id
         )
-        self._publish(queue_class, chunks)
+        self._publish(job.queue_class, chunks)
         return Accepted(job)
 
     def submit_stream(
@@ -93,11 +93,40 @@ class Submission:
         logger.info("accepted %s: %d items (request %s)", job_id, recorded, terms.request_id)
         return Accepted(self._store.job(job_id, terms.owner))
 
+    def _create(self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None) -> Job:
+        """Record a job in the class that it asks for, or in the one that its size calls for."""
+        cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
+        if queue_class is QueueClass.INTERACTIVE:
+            self._refuse_too_costly(cost, "/priority")
+        elif queue_class is None:
+            items = sum(len(chunk.items) for chunk in chunks)
+            small = items <= self._settings.interactive_items and cost <= self._settings.interactive_chars
+            queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
+        try:
+            return self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
+        except ShareExceededError as refusal:
+            if terms.queue_class or refusal.fits_later:
+                raise
+            bulk = replace(terms, queue_class=QueueClass.BULK)
+            return self._store.create(job_id, bulk, chunks, key=key)
+
+    def _refuse_too_costly(self, cost: int, pointer: str) -> None:
+        limit = self._settings.interactive_chars
+        if cost > limit:
+            detail = (
+                f"an interactive job may cost {limit} characters to read (interactive_chars), "
+                f"and this one may cost {cost}; submit it as bulk."
+            )
+            raise InvalidRequestError.at(pointer, "too_costly", detail)
+
     def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         queue_class = terms.queue_class or QueueClass.BULK
         terms = replace(terms, queue_class=queue_class)
-        recorded = 0
+        recorded = cost = 0
         for chunks in _batched(self._cut(job_id, items, terms.options)):
+            cost += sum(chunk.cost for chunk in chunks)
+            if queue_class is QueueClass.INTERACTIVE:
+                self._refuse_too_costly(cost, "?priority")
             if not recorded:
                 self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
             elif not uploads.append_chunks(self._store, chunks, queue_class, key):

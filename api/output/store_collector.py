@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.errors import QuotaExceededError, ServiceFullError, ShareExceededError, StoreFullError
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
@@ -62,7 +62,9 @@ _SUMS = {
     "restarted": "Worker children that replaced one that died",
 }
 # All label values are exported from the start: `increase` misses the first event of a new series.
-_REFUSALS = [error.code for error in (QuotaExceededError, ServiceFullError, StoreFullError)]
+_REFUSALS = [
+    error.code for error in (QuotaExceededError, ShareExceededError, ServiceFullError, StoreFullError)
+]
 _LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
     "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
     "refused": (

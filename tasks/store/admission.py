@@ -10,7 +10,13 @@ from typing import Any
 
 from redis import RedisError
 
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.errors import (
+    QuotaExceededError,
+    RefusedError,
+    ServiceFullError,
+    ShareExceededError,
+    StoreFullError,
+)
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
@@ -18,6 +24,8 @@ from tasks.vocabulary.jobs import QueueClass
 
 # Room is reserved this far ahead at most, so that reservations cannot fill Redis.
 _MAX_RESERVATION_S = 3600
+# Of the interactive drain rate, how much one owner may hold while others call.
+_SHARE_S = 0.5
 # Of Redis's memory; the rest is for the results of what was accepted.
 _FULL_SHARE = 0.9
 _CHECK_S = 1.0
@@ -35,23 +43,32 @@ def admission_request(
     for payload in payloads:
         fingerprint.update(payload)
     target_s = settings.target_wait_s(queue_class)
+    unmeasured_items = target_s * settings.assumed_items_per_s
     request = {
         "owner": owner,
         "fingerprint": fingerprint.hexdigest(),
         "target_s": target_s,
         # Chunks of one lease are completed together: a text may wait for its neighbours.
         "lag_s": settings.lease_work_s,
-        "unmeasured_items": target_s * settings.assumed_items_per_s,
+        "unmeasured_items": unmeasured_items,
+        "unmeasured_cost": unmeasured_items * settings.chunk_chars / settings.chunk_items,
         "max_reservation_s": min(_MAX_RESERVATION_S, settings.deadline_s(queue_class)),
     }
-    # Without keys all callers are one owner, and a quota would be everybody's.
-    return request | ({"quota": settings.quota_items} if owner else {})
+    if not owner:
+        # Without keys all callers are one owner, and a quota would be everybody's.
+        return request
+    if queue_class is QueueClass.INTERACTIVE:
+        least = {"items": settings.chunk_items, "cost": settings.chunk_chars}
+        request["share"] = {"seconds": _SHARE_S, "least": least}
+    return request | {"quota": settings.quota_items}
 
 
-def refusal_error(reason: bytes, wait_ms: int, settings: Settings) -> QuotaExceededError | ServiceFullError:
-    """Return the error for a refusal: `quota` or `full`."""
+def refusal_error(reason: bytes, wait_ms: int, settings: Settings) -> RefusedError:
+    """Return the error for a refusal by `lua/include/admission.lua`."""
     if reason == b"quota":
         return QuotaExceededError(str(settings.quota_items), wait_ms / 1000)
+    if reason in (b"share", b"large"):
+        return ShareExceededError(f"{_SHARE_S:g} s", wait_ms / 1000, fits_later=reason == b"share")
     return ServiceFullError("", wait_ms / 1000)
 
 

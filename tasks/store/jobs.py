@@ -91,8 +91,7 @@ class JobStore:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
         With an idle timeout it is an upload, which stays open for more chunks. Where `key` made a job before,
-        that one is returned. Raises QuotaExceededError, ServiceFullError or StoreFullError when there is no
-        room for it.
+        that one is returned. Raises a RefusedError when there is no room for it.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)

@@ -28,6 +28,8 @@ _PENDING = PREFIX + "pending:"
 _LEASED = PREFIX + "leased:"
 _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
+_SHARES = PREFIX + "shares:"
+_CALLERS = PREFIX + "callers:"
 _RESERVATION = PREFIX + "reservation:"
 _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
@@ -49,6 +51,8 @@ FOR_SCRIPTS = {
     "leased": _LEASED,
     "leases": _LEASES,
     "backlog": _BACKLOG,
+    "shares": _SHARES,
+    "callers": _CALLERS,
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
@@ -82,6 +86,16 @@ def leases_key(worker: str) -> str:
 def backlog_key(queue_class: QueueClass) -> str:
     """Return the key of what waits in a class and how fast it drains."""
     return _BACKLOG + queue_class
+
+
+def shares_key(queue_class: QueueClass) -> str:
+    """Return the key of what each owner has in a class."""
+    return _SHARES + queue_class
+
+
+def callers_key(queue_class: QueueClass) -> str:
+    """Return the key of the owners that submitted to a class lately."""
+    return _CALLERS + queue_class
 
 
 def tombstone_key(job_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -94,6 +95,56 @@ def test_the_quota_of_a_key_is_429_and_concerns_no_other(redis_url: str, tmp_pat
         assert int(refused.headers["retry-after"]) >= 1
         assert "At most 2 items" in refused.json()["detail"]
         assert api.post("/v1/jobs", json=body, headers=second).status_code == 202
+
+
+DEAR = {"on_long_text": "window", "sentences": True, "explain": True}
+DEAR_TEXT = ("屏幕碎了，客服一直不回。" * 900)[:10_000]
+
+
+def test_an_interactive_job_has_a_ceiling_of_cost_however_idle_the_service(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+        limit = api.get("/v1/info").json()["limits"]["interactive_chars"]
+        body = DEAR | {"items": [{"text": DEAR_TEXT}] * 3}
+        refused = api.post("/v1/jobs", json=body | {"priority": "interactive"})
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["pointer"], error["code"]) == (422, "/priority", "too_costly")
+        assert str(limit) in error["detail"]
+        assert "bulk" in error["detail"]
+        lines = "\n".join(json.dumps({"text": DEAR_TEXT}) for _ in range(30))
+        refused = api.post(
+            "/v1/jobs",
+            params={"priority": "interactive", "on_long_text": "window", "explain": "true"},
+            content=lines.encode(),
+            headers={"content-type": "application/x-ndjson"},
+        )
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "?priority")
+        assert api.get("/v1/jobs").json()["data"] == [], "nothing is left of what was refused"
+        assert api.post("/v1/jobs", json=body).json()["priority"] == "bulk"
+        one = DEAR | {"text": DEAR_TEXT, "priority": "interactive"}
+        assert api.post("/v1/jobs", json=one).status_code == 202, "any one text is within it"
+
+
+def test_a_key_that_holds_its_share_is_429_and_its_large_jobs_are_bulk(
+    redis_url: str, tmp_path: Path
+) -> None:
+    first, second = (bearer(made(redis_url)) for _ in range(2))
+    with running_api(redis_url, tmp_path / "api.log") as url, httpx2.Client(base_url=url) as api:
+        small = {"items": [{"text": "屏幕碎了，客服一直不回"}] * 32}
+        codes = [api.post("/v1/jobs", json=small, headers=first).status_code for _ in range(9)]
+        assert codes == [202] * 9, "nobody else calls"
+        assert api.post("/predict_batch", json={"texts": []}, headers=second).status_code == 422
+        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
+        refused = api.post("/v1/jobs", json=small, headers=first)
+        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 20
+        assert "0.5 s" in refused.json()["detail"]
+        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
+        large = {"items": [{"text": "屏幕碎了，客服一直不回" * 30}] * 32}
+        assert api.post("/v1/jobs", json=large, headers=second).json()["priority"] == "bulk"
+        refused = api.post("/v1/jobs", json=large | {"priority": "interactive"}, headers=second)
+        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
 
 
 def test_a_redis_without_memory_is_503_before_writes_fail(

@@ -9,10 +9,12 @@
 --                     which chunks waited that no child had leased, fading exponentially: their ratios are the
 --                     drain rate
 --   reserved_until    ms: until when room is reserved for refused callers, see admission.lua
+--   reserved_by       owner of the last of them
 --
 -- include: clock counters
 local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
+local ITEM_WEIGHT = 16 -- what an item costs beside its code points, in code points
 local FIELDS = {
   'items', 'cost', 'left', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
   'reserved_until',
@@ -39,6 +41,17 @@ function backlog.drain_seconds(read, items, cost)
   return math.max(by_items, cost * read.drained_s / read.drained_cost)
 end
 
+-- Returns items and their cost as one number, of which owners have shares.
+function backlog.weight(items, cost)
+  return ITEM_WEIGHT * items + cost
+end
+
+local function hold(class, owner, weight)
+  if owner ~= '' and redis.call('HINCRBY', keys.shares .. class, owner, weight) <= 0 then
+    redis.call('HDEL', keys.shares .. class, owner)
+  end
+end
+
 -- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
 function backlog.join(job, class, owner, items, cost)
   local key = keys.backlog .. class
@@ -49,6 +62,7 @@ function backlog.join(job, class, owner, items, cost)
     redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
   redis.call('HINCRBY', keys.owners, owner, items)
+  hold(class, owner, backlog.weight(items, cost))
   redis.call('HINCRBY', job, 'cost', cost)
   local ticket = tonumber(redis.call('HGET', key, 'left') or 0) + waiting - items
   redis.call('HSETNX', job, 'ticket', ticket)
@@ -96,4 +110,5 @@ function backlog.leave(job, items, cost, computed)
   if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
     redis.call('HDEL', keys.owners, owner)
   end
+  hold(class, owner, 0 - backlog.weight(items, cost))
 end
