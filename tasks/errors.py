@@ -95,6 +95,12 @@ class QuotaExceededError(RefusedError):
     code = "quota_exceeded"
 
 
+class StorageQuotaExceededError(RefusedError):
+    """The owner keeps as many bytes of texts and results as it may."""
+
+    code = "storage_quota_exceeded"
+
+
 class ShareExceededError(RefusedError):
     """The owner would hold more of a class than its share, and others call.
 

@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     quota_items: PositiveInt = Field(
         1_000_000, description="Open items one key may have at once; more are 429 `quota_exceeded`."
     )
+    quota_bytes: NonNegativeInt = Field(
+        2**32,
+        description="Bytes of texts and results that are kept for one key at most; more are 429 "
+        "`storage_quota_exceeded`; 0: no such quota. Half of Redis's `maxmemory` is the most in any case.",
+    )
     target_wait_interactive_s: PositiveFloat = Field(
         10,
         description="An interactive job is accepted if it should finish within this many seconds; "

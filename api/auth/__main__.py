@@ -1,10 +1,10 @@
-"""`python -m api.auth`: make, list, rotate and revoke API keys in the Redis that REDIS_URL names."""
+"""`python -m api.auth`: API keys in the Redis that REDIS_URL names, and what is kept for each of them."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
@@ -12,6 +12,7 @@ from api.auth.scopes import Scope
 from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.store.kept import kept_bytes, purge
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _options().parse_args(arguments)
     try:
-        print(_run(options, ApiKeys(JobStore.connect(Settings.read()))))
+        print(_run(options, JobStore.connect(Settings.read())))
     except ApiKeyNotFoundError as error:
         print(f"api.auth: no key has the id {error}; `list` shows them", file=sys.stderr)
     except StoreUnavailableError as error:
@@ -50,13 +51,17 @@ def _options() -> argparse.ArgumentParser:
     )
     revoke = commands.add_parser("revoke", help="delete a key")
     revoke.add_argument("--old", action="store_true", help="only the secret from before the last rotation")
-    for command in (rotate, revoke):
+    erase = commands.add_parser("purge", help="delete all jobs of a key, also of one that is revoked")
+    for command in (rotate, revoke, erase):
         command.add_argument("id", help="the key's id, as `list` shows it")
     return parser
 
 
-def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
+def _run(options: argparse.Namespace, store: JobStore) -> str:
     """Run a command; return what to print."""
+    api_keys = ApiKeys(store)
+    if options.command == "purge":
+        return f"{purge(store, options.id)} jobs of key {options.id} are deleted"
     if options.command == "create":
         key, token = api_keys.create(options.name, options.scope or _DEFAULT)
         return _shown_once(key, token)
@@ -71,7 +76,7 @@ def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     if options.command == "revoke":
         api_keys.revoke(options.id)
         return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
-    return _table(api_keys.all())
+    return _table(api_keys.all(), kept_bytes(store))
 
 
 def _shown_once(key: ApiKey, token: str) -> str:
@@ -84,15 +89,20 @@ Only its hash is kept: this is the only time the secret is shown. Send it as
   Authorization: Bearer {token}"""
 
 
-def _table(keys: Sequence[ApiKey]) -> str:
+def _table(keys: Sequence[ApiKey], kept: Mapping[str, int]) -> str:
     if not keys:
         return "no keys; `create NAME` makes one"
-    width = max(len("name"), *(len(key.name) for key in keys))
-    rows = [("id", "name", "created", "secrets", "scopes")]
+    rows = [("id", "name", "created", "secrets", "scopes", "kept bytes")]
     for key in keys:
         created = datetime.fromtimestamp(key.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        rows.append((key.id, key.name, created, str(len(key.hashes)), _scopes(key)))
-    return "\n".join(f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
+        bytes_kept = str(kept.get(key.id, 0))
+        rows.append((key.id, key.name, created, str(len(key.hashes)), _scopes(key), bytes_kept))
+    revoked = sorted(set(kept) - {key.id for key in keys} - {""})
+    rows += [(key_id, "(revoked)", "", "", "", str(kept[key_id])) for key_id in revoked]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _scopes(key: ApiKey) -> str:

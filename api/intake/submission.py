@@ -129,7 +129,7 @@ class Submission:
                 self._refuse_too_costly(cost, "?priority")
             if not recorded:
                 self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
-            elif not uploads.append_chunks(self._store, chunks, queue_class, key):
+            elif not uploads.append_chunks(self._store, chunks, queue_class, key, terms.owner):
                 raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
             self._publish(queue_class, chunks)

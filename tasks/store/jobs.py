@@ -57,7 +57,7 @@ class JobStore:
         # redis-py types every answer as bytes or str or more; here it is what the call documents.
         self.redis: Any = client
         self.settings = settings
-        self.headroom = Headroom(client)
+        self.headroom = Headroom(client, settings)
         self.run = Scripts(client).run
 
     @classmethod
@@ -105,7 +105,7 @@ class JobStore:
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if isinstance(now, bytes):
-            raise refusal_error(now, ticket, self.settings)
+            raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
         return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
 
@@ -185,7 +185,9 @@ class JobStore:
             # Settings and the id say how long results are kept, unless the job has a lifetime of its own.
             "tombstone_ms": None if ttl_ms == default_ttl_ms else tombstone_ms,
             "fields": terms.encode(),
-            "admission": admission_request(self.settings, _class_of(terms), terms.owner, payloads),
+            "admission": admission_request(
+                self.settings, _class_of(terms), terms.owner, payloads, self.headroom.kept_limit(terms.owner)
+            ),
             "chunks": [(ref.start, str(ref)) for ref in refs],
         }
 

@@ -13,6 +13,7 @@ UPLOADS = PREFIX + "uploads"
 DELIVERIES = PREFIX + "deliveries"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
+KEPT = PREFIX + "kept"
 WORKERS = PREFIX + "workers"
 FENCE = PREFIX + "fence"
 RECONCILER = PREFIX + "reconciler"
@@ -30,6 +31,8 @@ _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
 _SHARES = PREFIX + "shares:"
 _CALLERS = PREFIX + "callers:"
+_KEPT_JOBS = PREFIX + "kept_jobs:"
+_KEPT_UNTIL = PREFIX + "kept_until:"
 _RESERVATION = PREFIX + "reservation:"
 _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
@@ -45,6 +48,7 @@ FOR_SCRIPTS = {
     "deliveries": DELIVERIES,
     "counters": COUNTERS,
     "owners": OWNERS,
+    "kept": KEPT,
     "fence": FENCE,
     "job": _JOB,
     "pending": _PENDING,
@@ -53,6 +57,8 @@ FOR_SCRIPTS = {
     "backlog": _BACKLOG,
     "shares": _SHARES,
     "callers": _CALLERS,
+    "kept_jobs": _KEPT_JOBS,
+    "kept_until": _KEPT_UNTIL,
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,

@@ -92,7 +92,8 @@ class ServedPacks:
         if time.monotonic() - self._checked_at >= _FRESH_S:
             self._checked_at = time.monotonic()
             reported = [model.get("max_tokens") for model in live_models(self._store)]
-            self._max_tokens = max((each for each in reported if each), default=DEFAULT_MAX_TOKENS)
+            known = [each for each in reported if isinstance(each, int)]
+            self._max_tokens = max(known, default=DEFAULT_MAX_TOKENS)
         return self._max_tokens
 
 

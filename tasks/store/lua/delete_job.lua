@@ -1,5 +1,5 @@
 -- Erases a job with its texts and results, and leaves a tombstone that says so.
--- include: clock counters backlog
+-- include: clock counters backlog kept
 -- args: job_id, owner, tombstone_ms
 -- Returns 1 when done, 0 when there is no record.
 local job = keys.job .. args.job_id
@@ -23,5 +23,6 @@ redis.call('SET', keys.tombstone .. args.job_id, 'deleted', 'PX', args.tombstone
 redis.call('ZREM', keys.open_jobs, args.job_id)
 redis.call('ZREM', keys.uploads, args.job_id)
 redis.call('ZREM', keys.jobs .. args.owner, args.job_id)
+kept.free(args.owner, args.job_id)
 redis.call('PUBLISH', keys.finished, args.job_id)
 return 1

@@ -11,9 +11,9 @@
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
--- them: quota, share {seconds (of the drain rate), least {items, cost} (what it may hold at any rate)}.
+-- them: quota, kept_limit (bytes that it may keep), share {seconds (of the drain rate), least {items, cost} (what it may hold at any rate)}.
 --
--- include: clock counters backlog
+-- include: clock counters backlog kept
 local admission = {}
 local WALK_IN_SHARE = 0.5 -- of the target wait, for arrivals without a reservation while one is open
 local RESERVED_SHARE = 0.7 -- of the target wait: a reservation is for the time at which the wait is down to this
@@ -101,13 +101,18 @@ local function reserve(read, request, class, items, cost, wait_s)
 end
 
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
--- 'quota', 'share', 'large' (beyond the share by itself), 'full'.
-function admission.refusal(class, request, items, cost)
+-- 'quota', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
+function admission.refusal(class, request, items, cost, bytes)
   local read = backlog.read(class)
   local refused = over_quota(read, request, items)
   if refused then
     counters.increment('refused:quota_exceeded', 1)
     return refused
+  end
+  local ms = kept.ms_until_room(request.owner, bytes, request.kept_limit)
+  if ms then
+    counters.increment('refused:storage_quota_exceeded', 1)
+    return {'kept', ms}
   end
   refused = over_share(read, request, class, items, cost)
   if refused then
