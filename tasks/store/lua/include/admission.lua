@@ -11,7 +11,8 @@
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
--- them: quota, kept_limit (bytes that it may keep), share {seconds (of the drain rate), least {items, cost} (what it may hold at any rate)}.
+-- them: quota, kept_limit (bytes that it may keep), share {seconds (of the drain rate), least {items, cost} (what it
+-- may hold at any rate)}.
 --
 -- include: clock counters backlog kept
 local admission = {}
