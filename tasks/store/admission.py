@@ -46,7 +46,7 @@ def admission_request(
 ) -> dict[str, Any]:
     """Return an owner's request for room in a class; the payloads make its fingerprint.
 
-    The owner may keep `kept_limit` bytes, see `Headroom`. The fields are those of `lua/include/admission.lua`.
+    The owner may keep `kept_limit` bytes. The fields are those of `lua/include/admission.lua`.
     """
     fingerprint = hashlib.blake2b(owner.encode(), digest_size=12)
     for payload in payloads:

@@ -104,6 +104,11 @@ def callers_key(queue_class: QueueClass) -> str:
     return _CALLERS + queue_class
 
 
+def kept_jobs_key(owner: str) -> str:
+    """Return the key of the bytes that are kept of each job of an owner."""
+    return _KEPT_JOBS + owner
+
+
 def tombstone_key(job_id: str) -> str:
     """Return the key that remembers why a record is gone when the id alone cannot say."""
     return _TOMBSTONE + job_id

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.store.connection import store_errors
+from tasks.store.counters import code_points_read
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
@@ -131,7 +132,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
-    computed = {"items": result.computed, "cost": _code_points_read(counters)}
+    computed = {"items": result.computed, "cost": code_points_read(counters)}
     args = {
         "job_id": ref.job_id,
         "class": held.queue_class,
@@ -161,11 +162,6 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
 def _leased_chunk(ref: bytes, payload: bytes, request_id: bytes) -> LeasedChunk:
     parsed = ChunkRef.parse(ref)
     return LeasedChunk(parsed, decode_chunk(parsed.job_id, parsed.start, payload), request_id.decode())
-
-
-def _code_points_read(counters: Mapping[str, int]) -> int:
-    """Return what the model read in the unit of prices: tokens without [CLS] and [SEP]."""
-    return counters.get("batch_tokens:sum", 0) - 2 * counters.get("batch_rows:sum", 0)
 
 
 def _lease_ms(store: JobStore) -> int:

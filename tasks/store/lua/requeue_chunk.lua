@@ -15,8 +15,7 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
 end
 counters.increment('requeued:' .. args.guard, 1)
-local replaced = kept.CHUNK_BYTES + redis.call('HSTRLEN', job .. ':chunks', args.start)
-kept.change(redis.call('HGET', job, 'owner') or '', args.job_id, kept.of_chunks(#args.parts) - replaced)
+kept.replace_chunk(args.job_id, args.start, #args.parts)
 for i, part in ipairs(args.parts) do
   redis.call('HSET', job .. ':chunks', part[1], payload(i))
   -- At the tail: what others wait for does not wait for a second attempt.

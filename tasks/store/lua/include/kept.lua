@@ -6,12 +6,12 @@
 --   kept_until:{owner}  job -> ms at which its record expires, which happens in silence: `free_expired` looks
 --
 -- include: clock
-local kept = {CHUNK_BYTES = 200}
-local RECORD_BYTES = 1500
+local kept = {}
+local RECORD_BYTES, CHUNK_BYTES = 1500, 200
 
 -- Returns the bytes of `count` chunks whose texts are the first payloads.
 function kept.of_chunks(count)
-  local bytes = count * kept.CHUNK_BYTES
+  local bytes = count * CHUNK_BYTES
   for i = 1, count do
     bytes = bytes + #payload(i)
   end
@@ -30,6 +30,13 @@ end
 function kept.change(owner, id, bytes)
   redis.call('HINCRBY', keys.kept_jobs .. owner, id, bytes)
   redis.call('HINCRBY', keys.kept, owner, bytes)
+end
+
+-- Charges `count` chunks, whose texts are the first payloads, in place of the chunk that they were split from.
+function kept.replace_chunk(id, start, count)
+  local job = keys.job .. id
+  local replaced = CHUNK_BYTES + redis.call('HSTRLEN', job .. ':chunks', start)
+  kept.change(redis.call('HGET', job, 'owner') or '', id, kept.of_chunks(count) - replaced)
 end
 
 -- Notes when a record will expire.
