@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     quota_items: PositiveInt = Field(
         1_000_000, description="Open items one key may have at once; more are 429 `quota_exceeded`."
     )
+    quota_bytes: NonNegativeInt = Field(
+        2**32,
+        description="Bytes of texts and results that are kept for one key at most; more are 429 "
+        "`storage_quota_exceeded`; 0: no such quota. Half of Redis's `maxmemory` is the most in any case.",
+    )
     target_wait_interactive_s: PositiveFloat = Field(
         10,
         description="An interactive job is accepted if it should finish within this many seconds; "
@@ -179,6 +184,11 @@ class Settings(BaseSettings):
         32,
         description="A job of at most this many items is interactive, a larger one bulk; "
         "a job may choose its own class.",
+    )
+    interactive_chars: PositiveInt = Field(
+        100_000,
+        description="Most code points that the model may have to read for an interactive job "
+        "(docs/verdicts.md); one that costs more is bulk, or 422 if it asks to be interactive.",
     )
     chunk_items: PositiveInt = Field(
         64, description="Most items in one chunk, the unit that a worker leases and completes."

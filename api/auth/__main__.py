@@ -1,4 +1,4 @@
-"""`python -m api.auth`: make, list, rotate and revoke API keys in the Redis that REDIS_URL names.
+"""`python -m api.auth`: API keys in the Redis that REDIS_URL names, and what is kept for each of them.
 
 Each change is an entry of the audit log, which `audit` shows.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
@@ -19,6 +19,7 @@ from tasks.settings import Settings
 from tasks.store.audit import AuditEntry
 from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
+from tasks.store.kept import kept_bytes, purge
 
 _DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         store = JobStore.connect(Settings.read())
         require_one_redis(store.redis)
-        print(_run(options, ApiKeys(store)))
+        print(_run(options, store))
     except ApiKeyNotFoundError as error:
         print(f"api.auth: no key has the id {error}; `list` shows them", file=sys.stderr)
     except StoreUnavailableError as error:
@@ -61,13 +62,25 @@ def _options() -> argparse.ArgumentParser:
     )
     revoke = commands.add_parser("revoke", help="delete a key")
     revoke.add_argument("--old", action="store_true", help="only the secret from before the last rotation")
-    for command in (rotate, revoke):
+    erase = commands.add_parser("purge", help="delete all jobs of a key, also of one that is revoked")
+    for command in (rotate, revoke, erase):
         command.add_argument("id", help="the key's id, as `list` shows it")
     return parser
 
 
-def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
+def _run(options: argparse.Namespace, store: JobStore) -> str:
     """Run a command; return what to print."""
+    api_keys = ApiKeys(store)
+    if options.command == "list":
+        return _table(api_keys.all(), kept_bytes(store))
+    if options.command == "audit":
+        return _audit_table(api_keys.audit())
+    if options.command == "purge":
+        return f"{purge(store, options.id)} jobs of key {options.id} are deleted"
+    return _change(options, api_keys)
+
+
+def _change(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     if options.command == "create":
         key, token = api_keys.create(options.name, options.scope or _DEFAULT)
         return _shown_once(key, token)
@@ -76,15 +89,11 @@ def _run(options: argparse.Namespace, api_keys: ApiKeys) -> str:
         shown = _shown_once(key, token)
         old = f"\nThe previous secret stays valid until `revoke --old {key.id}`."
         return shown + (old if len(key.hashes) > 1 else "")
-    if options.command == "revoke" and options.old:
+    if options.old:
         api_keys.retire(options.id)
         return f"key {options.id} has one valid secret; the other stops working within {FRESH_S:g} s"
-    if options.command == "revoke":
-        api_keys.revoke(options.id)
-        return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
-    if options.command == "audit":
-        return _audit_table(api_keys.audit())
-    return _table(api_keys.all())
+    api_keys.revoke(options.id)
+    return f"key {options.id} is revoked; it stops working within {FRESH_S:g} s"
 
 
 def _shown_once(key: ApiKey, token: str) -> str:
@@ -97,24 +106,32 @@ Only its hash is kept: this is the only time the secret is shown. Send it as
   Authorization: Bearer {token}"""
 
 
-def _table(keys: Sequence[ApiKey]) -> str:
+def _table(keys: Sequence[ApiKey], kept: Mapping[str, int]) -> str:
     if not keys:
         return "no keys; `create NAME` makes one"
-    width = max(len("name"), *(len(key.name) for key in keys))
-    rows = [("id", "name", "created", "secrets", "scopes")]
-    rows += [
-        (key.id, key.name, _time(key.created_ms)[:16], str(len(key.hashes)), _scopes(key)) for key in keys
-    ]
-    lines = (f"{row[0]:8}  {row[1]:{width}}  {row[2]:16}  {row[3]:7}  {row[4]}" for row in rows)
-    return "\n".join(map(one_line, lines))
+    rows = [("id", "name", "created", "secrets", "scopes", "kept bytes")]
+    for key in keys:
+        bytes_kept = str(kept.get(key.id, 0))
+        rows.append(
+            (key.id, key.name, _time(key.created_ms)[:16], str(len(key.hashes)), _scopes(key), bytes_kept)
+        )
+    revoked = sorted(set(kept) - {key.id for key in keys} - {""})
+    rows += [(key_id, "(revoked)", "", "", "", str(kept[key_id])) for key_id in revoked]
+    return _aligned(rows)
 
 
 def _audit_table(entries: Iterable[AuditEntry]) -> str:
     rows = [("time (UTC)", "action", "key", "by", "detail")]
     rows += [(_time(each.at_ms), each.action, each.key_id, each.by, each.detail) for each in entries]
-    width = max(len(row[3]) for row in rows)
-    lines = (f"{row[0]:19}  {row[1]:10}  {row[2]:8}  {row[3]:{width}}  {row[4]}" for row in rows)
-    return "\n".join(map(one_line, lines))
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        one_line("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        for row in rows
+    )
 
 
 def _time(ms: int) -> str:

@@ -30,6 +30,8 @@ from tasks.errors import (
     RefusedError,
     SentiqError,
     ServiceFullError,
+    ShareExceededError,
+    StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
     UploadClosedError,
@@ -75,6 +77,11 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         "The job store does not answer, so nothing was accepted. Try again.",
     ),
     QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
+    StorageQuotaExceededError: (
+        429,
+        "At most {} bytes of texts and results are kept for a key; delete jobs, or wait until some expire.",
+    ),
+    ShareExceededError: (429, "While others call, a key may hold {} of interactive work; wait, or use bulk."),
     ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }

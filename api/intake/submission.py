@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
+from api.intake.rejections import InvalidRequestError
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import (
     IdempotencyKeyInFlightError,
+    ShareExceededError,
     StoreUnavailableError,
     UploadClosedError,
     UploadIncompleteError,
@@ -22,10 +24,11 @@ from tasks.store import uploads
 from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.store.workers import ServedPacks
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
-from tasks.vocabulary.options import PLAIN, Options
+from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
 
 logger = logging.getLogger(__name__)
 
@@ -49,23 +52,22 @@ class Submission:
         self._store = store
         self._celery = celery
         self._settings = settings
+        self._packs = ServedPacks(store)
 
     def submit(self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None) -> Accepted:
         """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
-        small = len(items) <= self._settings.interactive_items
-        queue_class = terms.queue_class or (QueueClass.INTERACTIVE if small else QueueClass.BULK)
         job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
+        job = self._create(job_id, terms, chunks, key)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
             "accepted %s: %d items, %s (%s, request %s)",
-            *(job_id, len(items), queue_class, whose(terms.owner), terms.request_id),
+            *(job_id, len(items), job.queue_class, whose(terms.owner), terms.request_id),
         )
-        self._publish(queue_class, chunks)
+        self._publish(job.queue_class, chunks)
         return Accepted(job)
 
     def submit_stream(
@@ -95,14 +97,43 @@ class Submission:
         )
         return Accepted(self._store.job(job_id, terms.owner))
 
+    def _create(self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None) -> Job:
+        """Record a job in the class that it asks for, or in the one that its size calls for."""
+        cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
+        if queue_class is QueueClass.INTERACTIVE:
+            self._refuse_too_costly(cost, "/priority")
+        elif queue_class is None:
+            items = sum(len(chunk.items) for chunk in chunks)
+            small = items <= self._settings.interactive_items and cost <= self._settings.interactive_chars
+            queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
+        try:
+            return self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
+        except ShareExceededError as refusal:
+            if terms.queue_class or refusal.fits_later:
+                raise
+            bulk = replace(terms, queue_class=QueueClass.BULK)
+            return self._store.create(job_id, bulk, chunks, key=key)
+
+    def _refuse_too_costly(self, cost: int, pointer: str) -> None:
+        limit = self._settings.interactive_chars
+        if cost > limit:
+            detail = (
+                f"an interactive job may cost {limit} characters to read (interactive_chars), "
+                f"and this one may cost {cost}; submit it as bulk."
+            )
+            raise InvalidRequestError.at(pointer, "too_costly", detail)
+
     def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         queue_class = terms.queue_class or QueueClass.BULK
         terms = replace(terms, queue_class=queue_class)
-        recorded = 0
+        recorded = cost = 0
         for chunks in _batched(self._cut(job_id, items, terms.options)):
+            cost += sum(chunk.cost for chunk in chunks)
+            if queue_class is QueueClass.INTERACTIVE:
+                self._refuse_too_costly(cost, "?priority")
             if not recorded:
                 self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
-            elif not uploads.append_chunks(self._store, chunks, queue_class, key):
+            elif not uploads.append_chunks(self._store, chunks, queue_class, key, terms.owner):
                 raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
             self._publish(queue_class, chunks)
@@ -127,7 +158,8 @@ class Submission:
         return Accepted(self._store.job(known, owner), replayed=True)
 
     def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
-        return cut(job_id, items, self._settings.chunk_items, self._settings.chunk_chars, options)
+        max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
+        return cut(job_id, items, max_items, max_cost, options, max_tokens=self._packs.max_tokens)
 
     def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
@@ -145,21 +177,30 @@ def whose(owner: str) -> str:
     return f"key {owner}" if owner else "no key"
 
 
-def cut(
-    job_id: str, items: Iterable[Item], max_items: int, max_cost: int, options: Options = PLAIN
+def cut(  # noqa: PLR0913  a chunk has these limits and these terms
+    job_id: str,
+    items: Iterable[Item],
+    max_items: int,
+    max_cost: int,
+    options: Options = PLAIN,
+    *,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> Iterator[Chunk]:
-    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own."""
+    """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.
+
+    The pack reads `max_tokens` at once.
+    """
     part: list[Item] = []
     start = cost = 0
     for item in items:
-        item_cost = options.cost(len(item.text))
+        item_cost = options.cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
-            yield Chunk(job_id, start, part, options)
+            yield Chunk(job_id, start, part, options, max_tokens)
             start, part, cost = start + len(part), [], 0
         part.append(item)
         cost += item_cost
     if part:
-        yield Chunk(job_id, start, part, options)
+        yield Chunk(job_id, start, part, options, max_tokens)
 
 
 def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

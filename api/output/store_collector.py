@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError, StoreUnavailableError
+from tasks.errors import (
+    QuotaExceededError,
+    ServiceFullError,
+    ShareExceededError,
+    StorageQuotaExceededError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
 from tasks.store.deliveries import DueDeliveries, read_due
 from tasks.store.jobs import JobStore
+from tasks.store.kept import kept_bytes
 from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
@@ -59,13 +67,26 @@ _WEBHOOK_METRICS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
     ),
     "sentiq_webhooks_late_seconds": ("How long the earliest delivery is overdue", lambda due: due.late_s),
 }
+_KEPT_METRICS: dict[str, tuple[str, Callable[[Collection[int]], float]]] = {
+    "sentiq_kept_bytes": ("Bytes of texts and results that are kept for all callers", sum),
+    "sentiq_kept_bytes_of_one_key": (
+        "Bytes that are kept for the key that keeps most",
+        lambda kept: max(kept, default=0),
+    ),
+}
 _SUMS = {
     "republished": "Wake-ups that were lost and published again",
     "lost": "Jobs whose record was lost",
     "restarted": "Worker children that replaced one that died",
 }
 # All label values are exported from the start: `increase` misses the first event of a new series.
-_REFUSALS = [error.code for error in (QuotaExceededError, ServiceFullError, StoreFullError)]
+_REFUSALS = [
+    QuotaExceededError.code,
+    ShareExceededError.code,
+    StorageQuotaExceededError.code,
+    ServiceFullError.code,
+    StoreFullError.code,
+]
 _LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
     "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
     "refused": (
@@ -112,6 +133,7 @@ class StoreCollector(Collector):
         self._counters = Counters.read(store)
         self._due = read_due(store)
         self._redis = redis_info(store.redis)
+        self._kept = kept_bytes(store).values()
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics."""
@@ -119,6 +141,7 @@ class StoreCollector(Collector):
         for name, (help_text, read) in _CLASS_METRICS.items():
             yield _by_class(name, help_text, self._backlogs, read)
         yield from _gauges(_REDIS_METRICS, self._redis)
+        yield from _gauges(_KEPT_METRICS, self._kept)
         yield from _gauges(_WEBHOOK_METRICS, self._due)
         yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
         for name in ("children", "ready"):

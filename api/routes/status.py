@@ -23,9 +23,9 @@ blueprint = Blueprint("status", __name__)
 
 _LIMIT_SETTINGS = (
     *("max_text_chars", "max_items", "max_body_bytes", "max_upload_items", "max_upload_bytes"),
-    *("max_line_bytes", "max_wait_s", "interactive_items", "result_ttl_s"),
+    *("max_line_bytes", "max_wait_s", "interactive_items", "interactive_chars", "result_ttl_s"),
     *("deadline_interactive_s", "deadline_bulk_s", "target_wait_interactive_s", "target_wait_bulk_s"),
-    *("rate_per_s", "rate_burst", "quota_items"),
+    *("rate_per_s", "rate_burst", "quota_items", "quota_bytes"),
 )
 _FIXED_LIMITS = {
     "max_deadline_s": MAX_DEADLINE_S,

@@ -10,7 +10,14 @@ from typing import Any
 
 from redis import RedisError
 
-from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
+from tasks.errors import (
+    QuotaExceededError,
+    RefusedError,
+    ServiceFullError,
+    ShareExceededError,
+    StorageQuotaExceededError,
+    StoreFullError,
+)
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
@@ -18,48 +25,75 @@ from tasks.vocabulary.jobs import QueueClass
 
 # Room is reserved this far ahead at most, so that reservations cannot fill Redis.
 _MAX_RESERVATION_S = 3600
+# Of the interactive drain rate, how much one owner may hold while others call.
+_SHARE_S = 0.5
 # Of Redis's memory; the rest is for the results of what was accepted.
 _FULL_SHARE = 0.9
+# Of Redis's memory, what one owner may fill: the rest is a reserve for all others.
+_OWNER_MEMORY_SHARE = 0.5
+# A caller is asked to look again after this time at most: it may have deleted jobs meanwhile.
+_KEPT_RETRY_S = 3600
 _CHECK_S = 1.0
 _STORE_FULL_RETRY_S = 10
 
 
 def admission_request(
-    settings: Settings, queue_class: QueueClass, owner: str, payloads: Iterable[bytes]
+    settings: Settings,
+    queue_class: QueueClass,
+    owner: str,
+    payloads: Iterable[bytes],
+    kept_limit: int | None = None,
 ) -> dict[str, Any]:
     """Return an owner's request for room in a class; the payloads make its fingerprint.
 
-    The fields are those of `lua/include/admission.lua`.
+    The owner may keep `kept_limit` bytes. The fields are those of `lua/include/admission.lua`.
     """
     fingerprint = hashlib.blake2b(owner.encode(), digest_size=12)
     for payload in payloads:
         fingerprint.update(payload)
     target_s = settings.target_wait_s(queue_class)
+    unmeasured_items = target_s * settings.assumed_items_per_s
     request = {
         "owner": owner,
         "fingerprint": fingerprint.hexdigest(),
         "target_s": target_s,
         # Chunks of one lease are completed together: a text may wait for its neighbours.
         "lag_s": settings.lease_work_s,
-        "unmeasured_items": target_s * settings.assumed_items_per_s,
+        "unmeasured_items": unmeasured_items,
+        "unmeasured_cost": unmeasured_items * settings.chunk_chars / settings.chunk_items,
         "max_reservation_s": min(_MAX_RESERVATION_S, settings.deadline_s(queue_class)),
     }
-    # Without keys all callers are one owner, and a quota would be everybody's.
-    return request | ({"quota": settings.quota_items} if owner else {})
+    if not owner:
+        # Without keys all callers are one owner, and a quota would be everybody's.
+        return request
+    if queue_class is QueueClass.INTERACTIVE:
+        least = {"items": settings.chunk_items, "cost": settings.chunk_chars}
+        request["share"] = {"seconds": _SHARE_S, "least": least}
+    if kept_limit:
+        request["kept_limit"] = kept_limit
+    return request | {"quota": settings.quota_items}
 
 
-def refusal_error(reason: bytes, wait_ms: int, settings: Settings) -> QuotaExceededError | ServiceFullError:
-    """Return the error for a refusal: `quota` or `full`."""
+def refusal_error(
+    reason: bytes, wait_ms: int, settings: Settings, kept_limit: int | None = None
+) -> RefusedError:
+    """Return the error for a refusal by `lua/include/admission.lua`."""
+    if reason == b"kept":
+        return StorageQuotaExceededError(str(kept_limit), min(_KEPT_RETRY_S, wait_ms / 1000))
     if reason == b"quota":
         return QuotaExceededError(str(settings.quota_items), wait_ms / 1000)
+    if reason in (b"share", b"large"):
+        return ShareExceededError(f"{_SHARE_S:g} s", wait_ms / 1000, fits_later=reason == b"share")
     return ServiceFullError("", wait_ms / 1000)
 
 
 class Headroom:
-    """Whether Redis has memory for more, checked once a second."""
+    """Whether Redis has memory for more, and what one owner may take of it, checked once a second."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, settings: Settings) -> None:
         self._redis = client
+        self._quota_bytes = settings.quota_bytes
+        self._limit_bytes = 0
         self._checked_at = -_CHECK_S
         self._full = False
 
@@ -68,10 +102,19 @@ class Headroom:
         if time.monotonic() - self._checked_at >= _CHECK_S:
             with store_errors():
                 memory: dict[str, int] = self._redis.info("memory")
-            self._full = 0 < memory["maxmemory"] * _FULL_SHARE < memory["used_memory"]
+            self._limit_bytes = memory["maxmemory"]
+            self._full = 0 < self._limit_bytes * _FULL_SHARE < memory["used_memory"]
             self._checked_at = time.monotonic()
         if self._full:
             # A store that is wholly full refuses this write too.
             with suppress(RedisError):
                 self._redis.hincrby(COUNTERS, "refused:store_full", 1)
             raise StoreFullError("", _STORE_FULL_RETRY_S)
+
+    def kept_limit(self, owner: str) -> int | None:
+        """Return the bytes that an owner may keep, as of the last check; None for no limit."""
+        if not owner:
+            # Without keys all callers are one owner, and the limit would be everybody's.
+            return None
+        limits = (self._quota_bytes, int(self._limit_bytes * _OWNER_MEMORY_SHARE))
+        return min((limit for limit in limits if limit), default=None)

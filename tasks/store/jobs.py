@@ -57,7 +57,7 @@ class JobStore:
         # redis-py types every answer as bytes or str or more; here it is what the call documents.
         self.redis: Any = client
         self.settings = settings
-        self.headroom = Headroom(client)
+        self.headroom = Headroom(client, settings)
         self.run = Scripts(client).run
 
     @classmethod
@@ -91,8 +91,7 @@ class JobStore:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
         With an idle timeout it is an upload, which stays open for more chunks. Where `key` made a job before,
-        that one is returned. Raises QuotaExceededError, ServiceFullError or StoreFullError when there is no
-        room for it.
+        that one is returned. Raises a RefusedError when there is no room for it.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
@@ -106,7 +105,7 @@ class JobStore:
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if isinstance(now, bytes):
-            raise refusal_error(now, ticket, self.settings)
+            raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
         return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
 
@@ -195,7 +194,9 @@ class JobStore:
             # Settings and the id say how long results are kept, unless the job has a lifetime of its own.
             "tombstone_ms": None if ttl_ms == default_ttl_ms else tombstone_ms,
             "fields": terms.encode(),
-            "admission": admission_request(self.settings, _class_of(terms), terms.owner, payloads),
+            "admission": admission_request(
+                self.settings, _class_of(terms), terms.owner, payloads, self.headroom.kept_limit(terms.owner)
+            ),
             "chunks": [(ref.start, str(ref)) for ref in refs],
         }
 

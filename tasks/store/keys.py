@@ -13,6 +13,7 @@ UPLOADS = PREFIX + "uploads"
 DELIVERIES = PREFIX + "deliveries"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
+KEPT = PREFIX + "kept"
 WORKERS = PREFIX + "workers"
 FENCE = PREFIX + "fence"
 RECONCILER = PREFIX + "reconciler"
@@ -29,6 +30,10 @@ _PENDING = PREFIX + "pending:"
 _LEASED = PREFIX + "leased:"
 _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
+_SHARES = PREFIX + "shares:"
+_CALLERS = PREFIX + "callers:"
+_KEPT_JOBS = PREFIX + "kept_jobs:"
+_KEPT_UNTIL = PREFIX + "kept_until:"
 _RESERVATION = PREFIX + "reservation:"
 _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
@@ -44,12 +49,17 @@ FOR_SCRIPTS = {
     "deliveries": DELIVERIES,
     "counters": COUNTERS,
     "owners": OWNERS,
+    "kept": KEPT,
     "fence": FENCE,
     "job": _JOB,
     "pending": _PENDING,
     "leased": _LEASED,
     "leases": _LEASES,
     "backlog": _BACKLOG,
+    "shares": _SHARES,
+    "callers": _CALLERS,
+    "kept_jobs": _KEPT_JOBS,
+    "kept_until": _KEPT_UNTIL,
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
@@ -83,6 +93,21 @@ def leases_key(worker: str) -> str:
 def backlog_key(queue_class: QueueClass) -> str:
     """Return the key of what waits in a class and how fast it drains."""
     return _BACKLOG + queue_class
+
+
+def shares_key(queue_class: QueueClass) -> str:
+    """Return the key of what each owner has in a class."""
+    return _SHARES + queue_class
+
+
+def callers_key(queue_class: QueueClass) -> str:
+    """Return the key of the owners that submitted to a class lately."""
+    return _CALLERS + queue_class
+
+
+def kept_jobs_key(owner: str) -> str:
+    """Return the key of the bytes that are kept of each job of an owner."""
+    return _KEPT_JOBS + owner
 
 
 def tombstone_key(job_id: str) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from tasks.errors import LeaseCanceledError, LeaseLostError
 from tasks.store.connection import store_errors
+from tasks.store.counters import code_points_read
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
@@ -106,7 +107,7 @@ def finish(
 ) -> int:
     """Write the outcomes of a lease in one round trip; return how many chunks were still its own.
 
-    `counters` are added with the first of its chunks.
+    `counters`, among them what the model read for all of them, are added with the first of its chunks.
     """
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
@@ -131,6 +132,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
+    computed = {"items": result.computed, "cost": code_points_read(counters)}
     args = {
         "job_id": ref.job_id,
         "class": held.queue_class,
@@ -151,6 +153,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "canceled": counts.canceled,
         },
         "model": to_json(model) if model else None,
+        "computed": computed if guard == "token" else None,
     }
     payloads = [encode_results(result), encode_chunk(retryable) if retryable else b""]
     return store.run("complete_chunk", args, payloads, pipe)

@@ -60,6 +60,7 @@ class Reconciler:
                     self._republish_lost(queue_class, now)
                 self._close_idle_uploads()
                 self._expire_overdue()
+                self._store.run("free_expired", {"limit": _TICK_BATCH})
                 self._store.run("reset_backlog", {"classes": list(QueueClass)})
                 workers.forget_silent(self._store, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.store.admission import refusal_error
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef
@@ -22,13 +23,19 @@ def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None
 
 
 def append_chunks(
-    store: JobStore, chunks: Sequence[Chunk], queue_class: QueueClass, key: IdempotencyKey | None
+    store: JobStore,
+    chunks: Sequence[Chunk],
+    queue_class: QueueClass,
+    key: IdempotencyKey | None,
+    owner: str = "",
 ) -> bool:
     """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
 
-    What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more.
+    What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more,
+    StorageQuotaExceededError when it keeps as much as it may for the owner.
     """
     store.headroom.check()
+    kept_limit = store.headroom.kept_limit(owner)
     refs = [ChunkRef.of(chunk) for chunk in chunks]
     args = {
         "job_id": chunks[0].job_id,
@@ -38,8 +45,13 @@ def append_chunks(
         "idle_timeout_ms": IDLE_TIMEOUT_MS,
         "chunks": [(ref.start, str(ref)) for ref in refs],
         "key": key.redis_key if key else None,
+        "kept_limit": kept_limit,
     }
-    return bool(store.run("append_chunks", args, [encode_chunk(chunk) for chunk in chunks]))
+    answer = store.run("append_chunks", args, [encode_chunk(chunk) for chunk in chunks])
+    if isinstance(answer, list):
+        reason, wait_ms = answer
+        raise refusal_error(reason, wait_ms, store.settings, kept_limit)
+    return bool(answer)
 
 
 def close(

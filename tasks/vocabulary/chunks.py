@@ -8,32 +8,36 @@ from dataclasses import dataclass, replace
 
 from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
 from tasks.vocabulary.jobs import Counts
-from tasks.vocabulary.options import PLAIN, Options
+from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Neighbouring items of one job. `start` is the index of the first and names the chunk."""
+    """Neighbouring items of one job. `start` is the index of the first and names the chunk.
+
+    `max_tokens` is what the pack reads at once, as it was known when the chunk was priced.
+    """
 
     job_id: str
     start: int
     items: Sequence[Item]
     options: Options = PLAIN
+    max_tokens: int = DEFAULT_MAX_TOKENS
 
     @property
     def cost(self) -> int:
-        """Return the code points to score, repeated readings included: known before tokenisation."""
-        return sum(self.options.cost(len(item.text)) for item in self.items)
+        """Return the code points that the model reads of it at most; see `Options.cost`."""
+        return sum(self.options.cost(item.text, self.max_tokens) for item in self.items)
 
     def split(self) -> list[Chunk]:
         """Return a chunk for each item, so that a text that kills its child does so alone."""
-        return [Chunk(self.job_id, self.start + i, [item], self.options) for i, item in enumerate(self.items)]
+        return [replace(self, start=self.start + i, items=[item]) for i, item in enumerate(self.items)]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef:
-    """A chunk as the queues name it; `cost` counts code points to score, `attempts` its leases."""
+    """A chunk as the queues name it; `cost` counts code points to read, `attempts` its leases."""
 
     job_id: str
     start: int
@@ -79,6 +83,11 @@ class ChunkResult:
         canceled = sum(outcome is ItemError.CANCELED for outcome in self.outcomes)
         total = len(self.outcomes)
         return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
+
+    @property
+    def computed(self) -> int:
+        """Return the number of items whose verdicts took the model's work: those that are not cached."""
+        return sum(isinstance(outcome, Verdict) and not outcome.cached for outcome in self.outcomes)
 
     @property
     def counters(self) -> dict[str, int]:

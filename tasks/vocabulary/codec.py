@@ -9,22 +9,24 @@ from pydantic_core import from_json, to_json
 
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
-from tasks.vocabulary.options import Options
+from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, Options
 from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
 
 _UNCERTAIN, _CACHED = 1, 2  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors and options only where there are any."""
+    """Write the texts of a chunk; ids, errors, options and the pack's limit only if not the default."""
     options = chunk.options.encode()
-    payload = {
+    payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
         "ids": {i: item.id for i, item in enumerate(chunk.items) if item.id is not None},
         "errors": {
             i: (item.error, item.chars) for i, item in enumerate(chunk.items) if item.error is not None
         },
     }
+    if chunk.max_tokens != DEFAULT_MAX_TOKENS:
+        payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
 
 
@@ -36,7 +38,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = Item("", chars, error=ItemError(code))
     for i, caller_id in raw["ids"].items():
         items[int(i)] = items[int(i)]._replace(id=caller_id)
-    return Chunk(job_id, start, items, Options.decode(raw.get("options", {})))
+    max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
+    return Chunk(job_id, start, items, Options.decode(raw.get("options", {})), max_tokens)
 
 
 def encode_results(result: ChunkResult) -> bytes:

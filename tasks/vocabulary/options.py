@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
+from unicodedata import normalize
 
 # Most sentences and clauses of a text: those beyond are joined with their neighbours.
 MAX_SENTENCES = 128
 MAX_CLAUSES = 32
 
-_CLAUSE_CHARS = 10  # the usual length of a clause, in code points
-_READ_CHARS = 512  # about the most that a pack reads at once
+# Tokens that a pack reads at once, at most, while no worker has reported its own number.
+DEFAULT_MAX_TOKENS = 512
+
+# Each sentence and clause that `worker.scoring.segmentation` finds ends with one of these, but for the last.
+_ENDS = re.compile(r"[。！？；…⋯!?;.，、：,:\s]")
+# [CLS] and [SEP]; and what they and padding cost a further row of a text.
+_SPECIAL, _ROW_COST = 2, 16
+# Neighbouring windows overlap: the end of a clause lies in at most this many.
+_WINDOWS_AT_A_POINT = 3
+# Code points that are tokenised in the time in which the model reads one.
+_TOKENISED_PER_READ = 32
 
 
 class OnLongText(StrEnum):
@@ -46,11 +57,33 @@ class Options:
         """Return whether verdicts cover parts of the text too."""
         return self.sentences or self.explain
 
-    def cost(self, chars: int) -> int:
-        """Return about how many code points the model reads for a text of `chars` code points."""
-        clauses = min(MAX_CLAUSES, 1 + chars // _CLAUSE_CHARS)
-        repeated = clauses * min(chars, _READ_CHARS) if self.explain else 0
-        return chars * (2 if self.sentences else 1) + repeated
+    def cost(self, text: str, max_tokens: int = DEFAULT_MAX_TOKENS) -> int:
+        """Return an upper bound of the code points that the model reads of a text, before it is tokenised.
+
+        `max_tokens` is what the pack reads at once. A text that is not scored costs 1: it is recorded and
+        answered like others.
+        """
+        # The tokenizer decomposes characters; then each token has at least one code point.
+        chars, size = len(normalize("NFD", text)), max_tokens - _SPECIAL
+        if chars <= size and not self.detailed:
+            return max(1, chars)
+        row, windows = min(chars, size), self._windows(chars, size)
+        cost = max(1, windows * row) + max(0, chars - size) // _TOKENISED_PER_READ
+        parts = 1 + len(_ENDS.findall(text)) if self.detailed else 0
+        if self.sentences:
+            # Windows overlap: those of one sentence have at most twice its tokens.
+            cost += chars * min(windows, 2) + min(parts, MAX_SENTENCES) * _ROW_COST
+        if self.explain:
+            clauses = min(parts, MAX_CLAUSES)
+            masked = min(windows * clauses, windows + _WINDOWS_AT_A_POINT * clauses)
+            cost += masked * (row + _ROW_COST)
+        return cost
+
+    def _windows(self, chars: int, size: int) -> int:
+        """Return in how many windows of `size` tokens `worker.scoring.windows` reads a text, at most."""
+        if self.on_long_text is not OnLongText.WINDOW or chars <= size:
+            return 1
+        return 1 - (size - chars) // max(1, size * 3 // 4)
 
 
 PLAIN = Options()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from local.stack import Stack
 from tasks.store.jobs import JobStore
-from tests.api.test_access import bearer, made, running_api
+from tests.api.test_access import bearer, keys, made, running_api
 from tests.conftest import eventually, started_stack, worker_of
 
 FIELDS = {"pending_items", "items_per_s", "wait_s", "accepting"}
@@ -94,6 +96,90 @@ def test_the_quota_of_a_key_is_429_and_concerns_no_other(redis_url: str, tmp_pat
         assert int(refused.headers["retry-after"]) >= 1
         assert "At most 2 items" in refused.json()["detail"]
         assert api.post("/v1/jobs", json=body, headers=second).status_code == 202
+
+
+def patient(url: str) -> httpx2.Client:
+    """Return a client that sends much and waits for it."""
+    return httpx2.Client(base_url=url, timeout=60, trust_env=False)
+
+
+DEAR = {"on_long_text": "window", "sentences": True, "explain": True}
+DEAR_TEXT = ("屏幕碎了，客服一直不回。" * 900)[:10_000]
+
+
+def test_an_interactive_job_has_a_ceiling_of_cost_however_idle_the_service(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+        limit = api.get("/v1/info").json()["limits"]["interactive_chars"]
+        body = DEAR | {"items": [{"text": DEAR_TEXT}] * 3}
+        refused = api.post("/v1/jobs", json=body | {"priority": "interactive"})
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["pointer"], error["code"]) == (422, "/priority", "too_costly")
+        assert str(limit) in error["detail"]
+        assert "bulk" in error["detail"]
+        lines = "\n".join(json.dumps({"text": DEAR_TEXT}) for _ in range(30))
+        refused = api.post(
+            "/v1/jobs",
+            params={"priority": "interactive", "on_long_text": "window", "explain": "true"},
+            content=lines.encode(),
+            headers={"content-type": "application/x-ndjson"},
+        )
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "?priority")
+        assert api.get("/v1/jobs").json()["data"] == [], "nothing is left of what was refused"
+        assert api.post("/v1/jobs", json=body).json()["priority"] == "bulk"
+        one = DEAR | {"text": DEAR_TEXT, "priority": "interactive"}
+        assert api.post("/v1/jobs", json=one).status_code == 202, "any one text is within it"
+
+
+def test_a_key_that_holds_its_share_is_429_and_its_large_jobs_are_bulk(
+    redis_url: str, tmp_path: Path
+) -> None:
+    first, second = (bearer(made(redis_url)) for _ in range(2))
+    with running_api(redis_url, tmp_path / "api.log") as url, httpx2.Client(base_url=url) as api:
+        small = {"items": [{"text": "屏幕碎了，客服一直不回"}] * 32}
+        codes = [api.post("/v1/jobs", json=small, headers=first).status_code for _ in range(9)]
+        assert codes == [202] * 9, "nobody else calls"
+        assert api.post("/predict_batch", json={"texts": []}, headers=second).status_code == 422
+        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
+        refused = api.post("/v1/jobs", json=small, headers=first)
+        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 20
+        assert "0.5 s" in refused.json()["detail"]
+        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
+        large = {"items": [{"text": "屏幕碎了，客服一直不回" * 30}] * 32}
+        assert api.post("/v1/jobs", json=large, headers=second).json()["priority"] == "bulk"
+        refused = api.post("/v1/jobs", json=large | {"priority": "interactive"}, headers=second)
+        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
+
+
+def test_what_a_key_keeps_has_a_quota_and_an_operator_can_purge_it(redis_url: str, tmp_path: Path) -> None:
+    tokens = [made(redis_url) for _ in range(2)]
+    (hoarder, other), key_id = map(bearer, tokens), tokens[0].split("_")[1]
+    quota = {"SENTIMENT_QUOTA_BYTES": "1500000"}
+    with running_api(redis_url, tmp_path / "api.log", **quota) as url, patient(url) as api:
+        items = [{"text": "", "id": "𠮷" * 256}] * 1000
+        body = {"items": items, "result_ttl_s": 604_800}
+        codes = [api.post("/v1/jobs", json=body, headers=hoarder).status_code for _ in range(2)]
+        assert codes == [202, 429], "nothing of it can be scored, and it is charged all the same"
+        refused = api.post("/v1/jobs", json=body, headers=hoarder)
+        assert refused.json()["code"] == "storage_quota_exceeded"
+        assert "1500000 bytes" in refused.json()["detail"]
+        assert 1 <= int(refused.headers["retry-after"]) <= 3610
+        (job,) = api.get("/v1/jobs", headers=hoarder).json()["data"]
+        upload = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+        refused = api.post("/v1/jobs", content=gzip.compress(b"\xff\n" * 20_000), headers=hoarder | upload)
+        assert (refused.status_code, refused.json()["code"]) == (429, "storage_quota_exceeded")
+        (left,) = api.get("/v1/jobs", headers=hoarder).json()["data"]
+        assert left["id"] == job["id"], "nothing is left of the upload"
+        assert api.post("/v1/jobs", json=body, headers=other).status_code == 202
+        assert re.search(rf"{key_id} .* 1\d{{6}}$", keys(redis_url, "list").stdout, re.MULTILINE)
+        assert "1 jobs" in keys(redis_url, "purge", key_id).stdout
+        assert api.get(job["links"]["self"], headers=hoarder).json()["code"] == "job_deleted"
+        assert api.post("/v1/jobs", json=body, headers=hoarder).status_code == 202
+        metrics = api.get("/metrics").text
+        assert re.search(r"^sentiq_kept_bytes 2\.\d+e\+06$", metrics, re.MULTILINE)
+        assert 'sentiq_refused_requests_total{reason="storage_quota_exceeded"} 3.0' in metrics
 
 
 def test_a_redis_without_memory_is_503_before_writes_fail(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pytest
 
-from tasks.errors import QuotaExceededError, RefusedError, ServiceFullError, StoreFullError
+from tasks.errors import (
+    QuotaExceededError,
+    RefusedError,
+    ServiceFullError,
+    ShareExceededError,
+    StoreFullError,
+)
 from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key
-from tasks.store.leases import Lease
+from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key, callers_key, pending_key, shares_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.uploads import IDLE_TIMEOUT_MS, append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
-from tasks.vocabulary.items import Item
+from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
@@ -26,6 +32,7 @@ CLASS = QueueClass.INTERACTIVE
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
+SCORED = Verdict(0.75, 5, 5)
 
 
 @pytest.fixture
@@ -55,18 +62,22 @@ def admitted(store: JobStore, text: str, items: int = 1) -> bool:
     return True
 
 
-def score(store: JobStore, chunks: int) -> None:
+def score(
+    store: JobStore,
+    chunks: int,
+    outcome: Outcome = SCORED,
+    counters: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Finish so many chunks as a child does."""
     held = leases.lease(store, CLASS, CHILD, chunks * CHARS)
     assert held is not None
-    leases.finish(store, held, verdicts(held), MODEL)
+    results = [ChunkResult(leased.chunk, [outcome] * len(leased.chunk.items), 1) for leased in held.chunks]
+    leases.finish(store, held, results, MODEL, counters)
 
 
-def verdicts(held: Lease) -> list[ChunkResult]:
-    return [
-        ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)] * len(leased.chunk.items), 1)
-        for leased in held.chunks
-    ]
+def after_a_second(store: JobStore) -> None:
+    """Have the class learn as if a second had gone by since it last did."""
+    store.redis.hset(backlog_key(CLASS), "learned_at", store.now_ms() - 1000)
 
 
 def waiting(store: JobStore) -> Backlog:
@@ -79,6 +90,7 @@ def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) 
         "items": items,
         "cost": items * chars,
         "finished_at": store.now_ms(),
+        "learned_at": store.now_ms(),
         "drained_items": items_per_s * 10,
         "drained_cost": items_per_s * chars * 10,
         "drained_s": 10,
@@ -149,6 +161,33 @@ def test_the_rate_is_what_children_finish_while_more_waits(store: JobStore) -> N
     seen = waiting(store)
     assert seen.items_per_s == pytest.approx(1000 * done / (store.now_ms() - started), rel=0.2)
     assert seen.wait_s == pytest.approx(seen.items / (seen.items_per_s or 1), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, Verdict(0.75, 5, 5, cached=True)]
+)
+def test_only_what_was_computed_teaches_a_rate(store: JobStore, outcome: Outcome) -> None:
+    submit(store, 400)
+    for _ in range(3):
+        after_a_second(store)
+        score(store, 100, outcome)
+    assert waiting(store).items_per_s is None
+    after_a_second(store)
+    score(store, 50, counters={"batch_tokens:sum": 600, "batch_rows:sum": 50})
+    score(store, 50, outcome)
+    assert 10 < (waiting(store).items_per_s or 0) <= 50
+
+
+def test_the_rate_is_of_what_the_model_read_and_not_of_what_it_was_priced(store: JobStore) -> None:
+    submit(store, 400)
+    after_a_second(store)
+    score(store, 100, counters={"batch_tokens:sum": 400, "batch_rows:sum": 100})
+    seen = waiting(store)
+    assert seen.items_per_s is not None
+    assert seen.wait_s is not None
+    assert seen.wait_s * seen.items_per_s == pytest.approx(300 * CHARS / 2, rel=0.02), (
+        "two code points of each were read"
+    )
 
 
 def test_a_quiet_service_learns_no_rate_from_how_little_it_is_asked(store: JobStore) -> None:
@@ -244,6 +283,92 @@ def test_a_quota_is_of_open_items_and_of_one_owner(store_with: Callable[..., Job
     while waiting(store).items:
         score(store, 99)
     submit(store, 2, owner="a")
+
+
+def test_a_key_holds_half_a_second_of_interactive_work_while_others_call(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(chunk_items=1, chunk_chars=CHARS)
+    drains(store, items_per_s=100, items=1)
+    submit(store, 200, owner="a")
+    submit(store, 1, owner="b")
+    with pytest.raises(ShareExceededError) as refusal:
+        submit(store, 1, owner="a")
+    assert refusal.value.fits_later
+    assert 1 <= refusal.value.retry_after_s <= 2.1, "when its own jobs are down to the share"
+    submit(store, 49, owner="b")
+    with pytest.raises(ShareExceededError):
+        submit(store, 1, owner="b")
+    drains(store, items_per_s=100, items=0)
+    store.redis.delete(shares_key(CLASS))
+    submit(store, 50, owner="a")
+    with pytest.raises(ShareExceededError):
+        submit(store, 1, owner="a")
+
+
+def test_a_job_beyond_the_share_has_to_wait_until_nobody_else_calls(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(chunk_items=1, chunk_chars=CHARS)
+    submit(store, 1, owner="b")
+    drains(store, items_per_s=100, items=1)
+    with pytest.raises(ShareExceededError) as refusal:
+        submit(store, 51, owner="a")
+    assert (refusal.value.fits_later, refusal.value.retry_after_s) == (False, 10)
+    store.redis.zadd(callers_key(CLASS), {"b": store.now_ms() - 10_001})
+    submit(store, 51, owner="a")
+
+
+@pytest.mark.parametrize("end", ["scored", "canceled", "deleted"])
+def test_what_a_key_holds_is_free_again_however_it_ends(
+    store_with: Callable[..., JobStore], end: str
+) -> None:
+    store = store_with(chunk_items=1, chunk_chars=CHARS)
+    submit(store, 1, owner="b")
+    drains(store, items_per_s=100, items=1)
+    job_id = submit(store, 50, owner="a")
+    if end == "scored":
+        while store.redis.exists(pending_key(CLASS)):
+            score(store, 99)
+    elif end == "canceled":
+        assert cancel_job(store, job_id)
+    else:
+        delete_job(store, job_id, "a")
+    assert not store.redis.hexists(shares_key(CLASS), "a")
+    submit(store, 50, owner="a")
+
+
+def test_bulk_work_and_callers_without_keys_have_no_shares(store: JobStore) -> None:
+    drains(store, items_per_s=100, items=1)
+    submit(store, 1, owner="b")
+    for _ in range(2):
+        submit(store, 300)
+    job_id = store.ids.issue("a")
+    chunks = [Chunk(job_id, 0, [Item.accept("好", 9)] * 9000)]
+    store.create(job_id, Terms(queue_class=QueueClass.BULK, owner="a"), chunks)
+
+
+def test_reservations_of_a_key_beyond_its_share_are_void_while_others_call(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(chunk_items=1, chunk_chars=CHARS, target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=1)
+    submit(store, 180, owner="a")
+    for number in range(30):
+        with pytest.raises(ServiceFullError) as refusal:
+            submit(store, 20, owner="a", text=f"第{number:09}")
+    assert refusal.value.retry_after_s > 5, "nobody else called, so it may reserve"
+    with pytest.raises(ServiceFullError) as refusal:
+        submit(store, 20, owner="b")
+    assert refusal.value.retry_after_s < 2, "no room is kept for what may not come back"
+
+
+def test_without_a_rate_what_is_accepted_is_limited_by_cost_too(store_with: Callable[..., JobStore]) -> None:
+    store = store_with(assumed_items_per_s=1, target_wait_interactive_s=10)
+    submit(store, 1)
+    with pytest.raises(ServiceFullError):
+        submit(store, 9, text="长" * 99)
+    submit(store, 9)
 
 
 def test_a_store_that_is_nearly_full_refuses_before_writes_fail(store: JobStore) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -96,13 +97,33 @@ def test_a_chunk_and_its_parts_carry_the_options(options: Options) -> None:
 
 
 def test_what_asks_for_more_costs_more_so_that_fewer_are_leased_together() -> None:
-    plain, sentences, explain = (o.cost(50) for o in (PLAIN, Options(sentences=True), Options(explain=True)))
-    assert (plain, sentences, explain) == (50, 100, 350)
-    assert Options(explain=True).cost(10_000) <= 3 * PLAIN.cost(10_000), "no more clauses, however long"
-    items = [Item.accept("字" * 50, 99)] * 40
-    chunks = list(cut("job_x", items, 64, 700, Options(explain=True)))
-    assert [len(chunk.items) for chunk in chunks] == [2] * 20
-    assert {chunk.cost for chunk in chunks} == {700}
+    plain, sentences, explain = (
+        options.cost("屏幕好，" * 12) for options in (PLAIN, Options(sentences=True), Options(explain=True))
+    )
+    assert plain == 48 < sentences < explain
+    items = [Item.accept("屏幕好，" * 10, 99)] * 40
+    chunks = list(cut("job_x", items, 64, 2000, Options(explain=True)))
+    assert 1 < len(chunks) < 40
+    assert all(chunk.cost <= 2000 for chunk in chunks)
+
+
+def test_every_item_has_a_cost_whether_or_not_it_can_be_scored() -> None:
+    options = [PLAIN, Options(OnLongText.WINDOW, sentences=True, explain=True)]
+    assert min(each.cost(text) for each in options for text in ("", "\x00")) >= 1
+    unscorable = [
+        Item.accept(" ", 99),
+        Item.accept("长" * 100, 99),
+        Item("", 0, None, ItemError.INVALID_LINE),
+    ]
+    assert Chunk("job_x", 0, unscorable).cost == 3
+
+
+def test_a_part_of_a_chunk_costs_the_same_after_it_was_stored() -> None:
+    items = [Item.accept("好，" * 500, 9999)] * 3
+    chunk = Chunk("job_x", 0, items, Options(OnLongText.WINDOW), max_tokens=64)
+    read = decode_chunk("job_x", 0, encode_chunk(chunk))
+    assert sum(part.cost for part in read.split()) == read.cost == chunk.cost
+    assert chunk.cost != replace(chunk, max_tokens=512).cost
 
 
 def test_results_must_match_their_items_one_to_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,54 @@ class Counting:
         self.rows += int(mask.any(1).sum())
         total = (ids * mask == 1).sum(1)
         return np.stack([0 * total, total], 1).astype(np.float32)
+
+
+def read_by(tokens: int) -> Classifier:
+    """Return a classifier whose pack reads so many tokens at once, and whose engine computes nothing."""
+    return Classifier(replace(EMBEDDED, max_tokens=tokens), Counting(), batch_tokens=1024)
+
+
+def code_points_read(classifier: Classifier, text: str, options: Options) -> int:
+    """Return the tokens of all rows that a text needs, without [CLS] and [SEP]."""
+    question, rows = Question(text, options), Rows(0, 0)
+    classifier._prepare(question, classifier._encode([question])[0], rows)
+    return sum(len(row) - 2 for row in rows.all())
+
+
+@pytest.mark.parametrize("max_tokens", [3, 8, 32, 256, 512])
+def test_no_text_costs_more_than_its_price(max_tokens: int) -> None:
+    rng, classifier = random.Random(max_tokens), read_by(max_tokens)
+    alphabet = "好坏得。！，、：…\n aB1사란라\u0301İé𠮷😀.?\x00ﬁ가\ud800"
+    texts = [*ODD.values(), "字，" * 5000, "字" * 10_000, ("句" * 77 + "。") * 128, "사라" * 300, "x " * 999]
+    for _ in range(150):
+        weights = [rng.random() ** 4 for _ in alphabet]
+        texts.append("".join(rng.choices(alphabet, weights, k=rng.choice((1, 9, 30, 300, 2000)))))
+    for on_long_text in OnLongText:
+        for sentences, explain in ((False, False), (True, False), (False, True), (True, True)):
+            options = Options(on_long_text, sentences, explain)
+            for text in texts[:: 1 if max_tokens == EMBEDDED.max_tokens else 7]:
+                read = code_points_read(classifier, text, options)
+                assert read <= options.cost(text, max_tokens), f"{text[:40]!r} {options}"
+
+
+@pytest.mark.parametrize(
+    ("every", "mark", "options", "times"),
+    [
+        (9, "，", Options(OnLongText.WINDOW), 20),
+        (9, "，", Options(explain=True), 10),
+        (78, "。", Options(sentences=True), 10),
+        (78, "。", Options(OnLongText.WINDOW, sentences=True, explain=True), 80),
+    ],
+)
+def test_a_price_follows_what_is_read_and_not_only_the_length(
+    every: int, mark: str, options: Options, times: int
+) -> None:
+    letters = random.Random(1).choices("好坏差太很不屏幕客服菜味道的了人", k=10_000)
+    text = "".join(mark if i % every == 0 else letter for i, letter in enumerate(letters, 1))
+    price, plain = options.cost(text, EMBEDDED.max_tokens), PLAIN.cost(text, EMBEDDED.max_tokens)
+    assert price > times * plain
+    read = code_points_read(read_by(EMBEDDED.max_tokens), text, options)
+    assert price < 2.5 * read, "nor is it out of proportion"
 
 
 def test_options_for_long_texts_do_not_change_a_text_that_fits(

@@ -1,15 +1,23 @@
 -- Adds chunks to a job whose upload is still open.
--- include: clock backlog
+-- include: clock counters backlog kept
 -- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
---       key of the idempotency key, if any)
--- Returns 1, or 0 when the upload is open no more: closed, canceled, overdue or deleted.
+--       key of the idempotency key, if any), kept_limit (bytes that the owner may keep, if any)
+-- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
+-- room} when the owner may keep no more.
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner')
 if not record[1] or tonumber(record[2]) <= now then
   return 0
 end
+local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks)
+local ms = kept.ms_until_room(owner, bytes, args.kept_limit)
+if ms then
+  counters.increment('refused:storage_quota_exceeded', 1)
+  return {'kept', ms}
+end
+kept.change(owner, args.job_id, bytes)
 redis.call('HINCRBY', job, 'total', args.items)
-backlog.join(job, args.class, record[3] or '', args.items, args.cost)
+backlog.join(job, args.class, owner, args.items, args.cost)
 for i, chunk in ipairs(args.chunks) do
   redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
   redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])

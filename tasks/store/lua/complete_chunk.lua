@@ -1,7 +1,8 @@
 -- Writes the outcomes of a chunk and counts them; finishes the job with its last chunk. The first writer wins.
 -- include: clock backlog conclude outcome
 -- args: job_id, class, worker, ref, guard, token, chunk {start, items, cost, counters}, counts (items by outcome),
---       model (JSON, if one scored); payloads: results, texts worth a retry or ''
+--       model (JSON, if one scored), computed {items, cost} (if the holder of the lease finished it); payloads:
+--       results, texts worth a retry or ''
 -- `guard` says why the caller may write: `token` (it holds the lease), `lapsed` (the lease has ended), `dead` (its
 -- child has died).
 -- Returns 1 when written, 0 when the chunk was no longer the caller's.
@@ -25,7 +26,7 @@ if redis.call('HEXISTS', job .. ':chunks', start) == 0 then
   redis.call('HDEL', job .. ':tokens', start)
   return 0
 end
-backlog.leave(job, args.chunk.items, args.chunk.cost, args.guard == 'token')
+backlog.leave(job, args.chunk.items, args.chunk.cost, args.computed)
 write_outcome(job, args.chunk, payload(1), payload(2))
 if args.model then
   redis.call('HSETNX', job, 'model', args.model)

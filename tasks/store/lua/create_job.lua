@@ -1,5 +1,5 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock backlog admission
+-- include: clock backlog admission kept
 -- args: job_id, class, owner, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are), admission
 --       (a request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
 --       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key)
@@ -58,7 +58,8 @@ local remembered = key and redis.call('GET', key.name)
 if remembered and not (args.idle_timeout_ms and remembered == mine) then
   return remembered
 end
-local refusal = admission.refusal(args.class, args.admission, args.total, args.cost)
+local bytes = kept.of_record(args.fields) + kept.of_chunks(#args.chunks)
+local refusal = admission.refusal(args.class, args.admission, args.total, args.cost, bytes)
 if refusal then
   return refusal
 end
@@ -68,4 +69,6 @@ end
 write_record()
 write_chunks()
 list_job()
+kept.change(args.owner, args.job_id, bytes)
+kept.expires(args.owner, args.job_id, now + args.deadline_ms + args.ttl_ms)
 return {now, backlog.join(job, args.class, args.owner, args.total, args.cost)}

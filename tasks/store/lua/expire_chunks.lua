@@ -25,7 +25,7 @@ end
 if items == 0 then
   return
 end
-backlog.leave(job, items, cost, false)
+backlog.leave(job, items, cost)
 redis.call('HINCRBY', job, 'failed', failed)
 redis.call('HINCRBY', job, args.status, items - failed)
 conclude(args.job_id)

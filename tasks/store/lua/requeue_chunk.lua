@@ -1,5 +1,5 @@
 -- Makes a chunk whose child is gone pending again, as the chunks of one item that it was split into.
--- include: clock counters
+-- include: clock counters kept
 -- args: job_id, class, worker, start, ref, guard (see complete_chunk.lua), parts (start and ref of each, payloads
 --       follow)
 -- Returns 1 when done, 0 when its child has finished it or still renews its lease.
@@ -15,6 +15,7 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
 end
 counters.increment('requeued:' .. args.guard, 1)
+kept.replace_chunk(args.job_id, args.start, #args.parts)
 for i, part in ipairs(args.parts) do
   redis.call('HSET', job .. ':chunks', part[1], payload(i))
   -- At the tail: what others wait for does not wait for a second attempt.

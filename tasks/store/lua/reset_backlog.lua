@@ -4,5 +4,6 @@ if redis.call('EXISTS', keys.open_jobs) == 0 then
   redis.call('DEL', keys.owners)
   for _, class in ipairs(args.classes) do
     redis.call('HDEL', keys.backlog .. class, 'items', 'cost')
+    redis.call('DEL', keys.shares .. class)
   end
 end

@@ -1,18 +1,23 @@
 -- What waits in a queue class and how fast it drains, in the hash `sentiq:backlog:{class}`:
 --
---   items, cost       items and code points that wait or are leased
+--   items, cost       items that wait or are leased, and the code points that the model reads of them at most
 --   left              items that have left the backlog since it began; tickets are compared with it
 --   finished_at       ms: when a child last finished items
+--   learned_at        ms: up to when the drain rate is learned
 --   drained_items, drained_cost, drained_s
---                     items, code points and seconds of the moments in which chunks waited that no child had
---                     leased, fading exponentially: their ratios are the drain rate
+--                     items that were computed, code points that the model read, and seconds of the moments in
+--                     which chunks waited that no child had leased, fading exponentially: their ratios are the
+--                     drain rate
 --   reserved_until    ms: until when room is reserved for refused callers, see admission.lua
+--   reserved_by       owner of the last of them
 --
 -- include: clock counters
 local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
+local ITEM_WEIGHT = 16 -- what an item costs beside its code points, in code points
 local FIELDS = {
-  'items', 'cost', 'left', 'finished_at', 'drained_items', 'drained_cost', 'drained_s', 'reserved_until',
+  'items', 'cost', 'left', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
+  'reserved_until',
 }
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
@@ -36,6 +41,17 @@ function backlog.drain_seconds(read, items, cost)
   return math.max(by_items, cost * read.drained_s / read.drained_cost)
 end
 
+-- Returns items and their cost as one number, of which owners have shares.
+function backlog.weight(items, cost)
+  return ITEM_WEIGHT * items + cost
+end
+
+local function hold(class, owner, weight)
+  if owner ~= '' and redis.call('HINCRBY', keys.shares .. class, owner, weight) <= 0 then
+    redis.call('HDEL', keys.shares .. class, owner)
+  end
+end
+
 -- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
 function backlog.join(job, class, owner, items, cost)
   local key = keys.backlog .. class
@@ -43,22 +59,28 @@ function backlog.join(job, class, owner, items, cost)
   redis.call('HINCRBY', key, 'cost', cost)
   counters.increment('admitted:' .. class, items)
   if waiting == items then
-    redis.call('HSET', key, 'finished_at', now)
+    redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
   redis.call('HINCRBY', keys.owners, owner, items)
+  hold(class, owner, backlog.weight(items, cost))
   redis.call('HINCRBY', job, 'cost', cost)
   local ticket = tonumber(redis.call('HGET', key, 'left') or 0) + waiting - items
   redis.call('HSETNX', job, 'ticket', ticket)
   return ticket
 end
 
--- Learns the drain rate from items that a child finished, while others waited that no child had leased: at any
--- other time it would learn the rate at which work arrives.
+-- Learns the drain rate from what was computed while others waited that no child had leased: at any other time it
+-- would learn the rate at which work arrives. What took no computing (duplicates, cached rows, texts that cannot be
+-- scored) says nothing about what waits; the time that it took counts with what is computed next.
 local function learn(class, items, cost)
   local read, key = backlog.read(class), keys.backlog .. class
-  local seconds = (now - read.finished_at) / 1000
+  local seconds, idle = (now - read.learned_at) / 1000, redis.call('EXISTS', keys.pending .. class) == 0
   redis.call('HSET', key, 'finished_at', now)
-  if redis.call('EXISTS', keys.pending .. class) == 0 then
+  if not idle and items == 0 and cost == 0 then
+    return
+  end
+  redis.call('HSET', key, 'learned_at', now)
+  if idle then
     return
   elseif seconds >= STALL_S then
     redis.call('HDEL', key, 'drained_items', 'drained_cost', 'drained_s')
@@ -70,16 +92,16 @@ local function learn(class, items, cost)
     'drained_s', string.format('%.6f', read.drained_s * fade + FADE_S * (1 - fade)))
 end
 
--- Counts items out; `scored`: a child finished them. (`0 - n`, because Lua writes a negated zero as -0, no
--- integer.)
-function backlog.leave(job, items, cost, scored)
+-- Counts items out; `computed` {items, cost}: what a child computed for them, if one finished them. (`0 - n`,
+-- because Lua writes a negated zero as -0, no integer.)
+function backlog.leave(job, items, cost, computed)
   local record = redis.call('HMGET', job, 'class', 'owner', 'ticket')
   local class, owner = record[1], record[2] or ''
   if not record[3] then
     return
   end
-  if scored then
-    learn(class, items, cost)
+  if computed then
+    learn(class, computed.items, computed.cost)
   end
   redis.call('HINCRBY', keys.backlog .. class, 'items', 0 - items)
   redis.call('HINCRBY', keys.backlog .. class, 'cost', 0 - cost)
@@ -88,4 +110,5 @@ function backlog.leave(job, items, cost, scored)
   if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
     redis.call('HDEL', keys.owners, owner)
   end
+  hold(class, owner, 0 - backlog.weight(items, cost))
 end

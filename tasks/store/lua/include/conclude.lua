@@ -1,7 +1,7 @@
 -- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
 -- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
 -- changed.
--- include: clock counters
+-- include: clock counters kept
 local WEBHOOK_TTL_MS = 604800000
 
 local function final_status(total, job)
@@ -31,7 +31,7 @@ local function record_delivery(id, job, status)
 end
 
 local function read_job(key)
-  local job, fields = {}, {'uploading', 'cancel', 'error', 'class', 'webhook'}
+  local job, fields = {}, {'uploading', 'cancel', 'error', 'class', 'webhook', 'owner'}
   local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
   for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
     job[fields[i]] = value
@@ -56,6 +56,7 @@ local function conclude(id)
   counters.observe('job_s:' .. job.class, now - job.created)
   redis.call('UNLINK', key .. ':chunks', key .. ':tokens')
   redis.call('PEXPIREAT', key, expires)
+  kept.expires(job.owner or '', id, expires)
   for _, part in ipairs({'results', 'completed', 'retryable'}) do
     redis.call('PEXPIREAT', key .. ':' .. part, expires)
   end

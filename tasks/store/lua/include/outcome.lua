@@ -1,15 +1,17 @@
 -- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry.
--- include: counters
+-- include: counters kept
 local function write_outcome(job, chunk, results, retryable)
   local left = redis.call('PTTL', job)
   local function put(part, command, ...)
     redis.call(command, job .. part, ...)
     redis.call('PEXPIRE', job .. part, left)
   end
+  local texts = redis.call('HSTRLEN', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':tokens', chunk.start)
   put(':results', 'HSET', chunk.start, string.format('%d %s', chunk.items, results))
-  local record = redis.call('HMGET', job, 'total', 'uploading')
+  local record = redis.call('HMGET', job, 'total', 'uploading', 'owner')
+  kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable - texts)
   if record[2] or chunk.items < tonumber(record[1]) then
     -- A job of one chunk needs no list of the order in which its chunks were completed.
     put(':completed', 'RPUSH', chunk.start)
