@@ -11,6 +11,7 @@ from api.auth.guard import Guard
 from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
 from api.http import error_handlers, response
+from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
 from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status
@@ -32,7 +33,6 @@ class _JobId(BaseConverter):
 def create_app(settings: Settings) -> Flask:
     """Build the app. It does not ask Redis for anything before the first request."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     if settings.proxies:
         # Else all callers behind a proxy would share one address, and one rate.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Flask:
         settings=settings,
         store=store,
         submission=Submission(store, build_publisher(settings), settings),
-        wait_hub=WaitHub(store),
+        wait_hub=WaitHub(store, held_requests(settings.max_held)),
         backlog_cache=BacklogCache(store),
         readiness=SharedReading(store.check),
         metrics=SharedReading(lambda: exposition(store)),
