@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from tests.models.sources import TEXTS, write_source  # noqa: E402
-from tests.worker.test_starved_engine import score_starved  # noqa: E402
-from worker.packing.make import Recipe, make_pack  # noqa: E402
+from tests.models.sources import TEXTS, write_source
+from tests.worker.test_starved_engine import score_starved
+from worker.packing.make import Recipe, make_pack
 
 
 @pytest.mark.timeout(400)

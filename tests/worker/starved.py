@@ -68,4 +68,4 @@ def run(engine: str, directory: Path) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))
+    sys.stdout.write(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))

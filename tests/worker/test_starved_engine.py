@@ -71,5 +71,5 @@ def test_whatever_an_engine_raises_is_its_own_failure(error: Exception) -> None:
     engine = Partial()
     checked = CheckedEngine(engine, load_pack(EMBEDDED))
     engine.error = error
-    with pytest.raises(EngineFailedError, match="a forward failed: (no memory|MemoryError|thread)$"):
+    with pytest.raises(EngineFailedError, match=r"a forward failed: (no memory|MemoryError|thread)$"):
         checked.logits(IDS, np.ones_like(IDS))
