@@ -56,6 +56,11 @@ class LocalCounters:
         return taken
 
 
+def code_points_read(counts: Mapping[str, int]) -> int:
+    """Return what a child's model read in the unit of prices: tokens without [CLS] and [SEP]."""
+    return counts.get("batch_tokens:sum", 0) - 2 * counts.get("batch_rows:sum", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """One reading of all counters."""
