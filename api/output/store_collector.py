@@ -25,6 +25,7 @@ from tasks.store.counters import Counters
 from tasks.store.deliveries import DueDeliveries, read_due
 from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes
+from tasks.store.leases import ReturnReason
 from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
@@ -78,6 +79,7 @@ _SUMS = {
     "republished": "Wake-ups that were lost and published again",
     "lost": "Jobs whose record was lost",
     "restarted": "Worker children that replaced one that died",
+    "sick": "Worker children that ended because their engine failed",
 }
 # All label values are exported from the start: `increase` misses the first event of a new series.
 _REFUSALS = [
@@ -107,6 +109,12 @@ _LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
         "reason",
         "Chunks requeued because a child died or a lease lapsed",
         ["dead", "lapsed"],
+    ),
+    "returned": (
+        "returned_chunks",
+        "reason",
+        "Chunks that a child returned because it was sick or ran out of time",
+        [*ReturnReason],
     ),
     "webhooks": (
         "webhook_attempts",

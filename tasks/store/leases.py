@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,12 +17,22 @@ from tasks.store.counters import code_points_read
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
+from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import QueueClass
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
 Guard = Literal["token", "lapsed", "dead"]
 _NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
+# A chunk that so many sick children returned runs item by item, and each lease of it counts.
+_FREE_RETURNS = 2
+
+
+class ReturnReason(StrEnum):
+    """Why a child returns a chunk of its lease. The names are labels of a counter."""
+
+    SICK = "sick"  # its engine failed
+    TIME = "time"  # the lease was longer than it seemed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,38 @@ def finish(
             )
             counters = _NO_COUNTERS
         return sum(pipe.execute())
+
+
+def return_chunk(
+    store: JobStore, held: Lease, leased: LeasedChunk, reason: ReturnReason, *, split: bool = False
+) -> int:
+    """Make a chunk of a lease pending again, uncounted; return how many chunks it became, 0 if it came late.
+
+    `split`: as one chunk for each item. A sick child's chunk is split when it has no further free return; a
+    lease of it counts from then on, and after the last attempt it is given up.
+    """
+    ref, sick = leased.ref, reason is ReturnReason.SICK
+    counted = sick and ref.returns >= _FREE_RETURNS
+    attempts, returns = ref.attempts - (not counted), min(ref.returns + sick, _FREE_RETURNS)
+    if attempts >= store.settings.max_attempts:
+        result = ChunkResult.given_up(leased.chunk, ItemError.INFERENCE_FAILED, attempts)
+        complete_chunk(store, held, ref, result, "token")
+        return 0
+    split = split or returns == _FREE_RETURNS
+    parts = leased.chunk.split() if split else [leased.chunk]
+    args = {
+        "job_id": ref.job_id,
+        "class": held.queue_class,
+        "worker": held.worker,
+        "start": ref.start,
+        "ref": str(ref),
+        "token": held.token,
+        "reason": reason,
+        "ahead": None if counted else True,
+        "parts": [(part.start, str(ChunkRef.of(part, attempts, returns))) for part in parts],
+    }
+    returned = store.run("return_chunk", args, [encode_chunk(part) for part in parts] if split else [])
+    return len(parts) if returned else 0
 
 
 def complete_chunk(  # noqa: PLR0913  the script takes each of them

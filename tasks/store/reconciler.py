@@ -114,7 +114,7 @@ class Reconciler:
             "start": ref.start,
             "ref": str(ref),
             "guard": guard,
-            "parts": [(part.start, str(ChunkRef.of(part, ref.attempts))) for part in parts],
+            "parts": [(part.start, str(ChunkRef.of(part, ref.attempts, ref.returns))) for part in parts],
         }
         if self._store.run("requeue_chunk", args, [encode_chunk(part) for part in parts]):
             logger.warning("requeued %s item by item: its child is gone (%s)", ref, guard)

@@ -37,27 +37,32 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef:
-    """A chunk as the queues name it; `cost` counts code points to read, `attempts` its leases."""
+    """A chunk as the queues name it; `cost` counts code points to read, `attempts` its leases.
+
+    `returns` counts the sick children that returned it. Each was another process, since a sick one ends.
+    """
 
     job_id: str
     start: int
     cost: int
     attempts: int = 0
+    returns: int = 0
 
     @classmethod
-    def of(cls, chunk: Chunk, attempts: int = 0) -> ChunkRef:
+    def of(cls, chunk: Chunk, attempts: int = 0, returns: int = 0) -> ChunkRef:
         """Return the ref of a chunk."""
-        return cls(chunk.job_id, chunk.start, chunk.cost, attempts)
+        return cls(chunk.job_id, chunk.start, chunk.cost, attempts, returns)
 
     @classmethod
     def parse(cls, raw: bytes) -> ChunkRef:
         """Read what `str` wrote."""
-        job_id, start, cost, attempts = raw.decode().split("/")
-        return cls(job_id, int(start), int(cost), int(attempts))
+        job_id, *numbers = raw.decode().split("/")
+        start, cost, attempts, returns = map(int, numbers)
+        return cls(job_id, start, cost, attempts, returns)
 
     def __str__(self) -> str:
         """Write it as the queues hold it."""
-        return f"{self.job_id}/{self.start}/{self.cost}/{self.attempts}"
+        return f"{self.job_id}/{self.start}/{self.cost}/{self.attempts}/{self.returns}"
 
 
 @dataclass(frozen=True, slots=True)

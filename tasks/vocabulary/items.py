@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+
+_LETTER = re.compile(r"[^\W_]")
 
 
 class ItemStatus(StrEnum):
@@ -64,7 +68,7 @@ _STATUS_OF_ERROR = {
     ItemError.CANCELED: ItemStatus.CANCELED,
 }
 _MESSAGES = {
-    ItemError.EMPTY_TEXT: "The text is empty.",
+    ItemError.EMPTY_TEXT: "The text is empty, or has no character that can be read.",
     ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
     ItemError.LINE_TOO_LONG: "The line is longer than the service accepts.",
     ItemError.INVALID_ENCODING: "The line is not UTF-8.",
@@ -79,6 +83,17 @@ _MESSAGES = {
     ItemError.DEADLINE_EXCEEDED: "The job's deadline passed before this text was scored.",
     ItemError.CANCELED: "The job was canceled before this text was scored.",
 }
+
+
+def is_readable(text: str) -> bool:
+    """Return whether a pack reads anything of a text: tokenizers drop controls, lone accents and U+FFFD."""
+    # Nearly every text has a letter or digit. Of the others each character is looked at once.
+    return _LETTER.search(text) is not None or any(map(_is_read, set(text)))
+
+
+def _is_read(char: str) -> bool:
+    category = unicodedata.category(char)
+    return category[0] not in "CZ" and category != "Mn" and char != "\ufffd"
 
 
 class Item(NamedTuple):
@@ -97,7 +112,7 @@ class Item(NamedTuple):
         """Return the item for a text; one that cannot be scored keeps its length and the reason."""
         if len(text) > max_chars:
             return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
-        if not text.strip():
+        if not is_readable(text):
             return cls("", len(text), caller_id, ItemError.EMPTY_TEXT)
         return cls(text, len(text), caller_id)
 

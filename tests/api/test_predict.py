@@ -26,6 +26,7 @@ def test_predict_batch_keeps_the_order(http: httpx2.Client) -> None:
     ("path", "body", "pointer"),
     [
         ("/predict", {"text": ""}, "/text"),
+        ("/predict", {"text": "\u200b\ufeff\x00\u202e\ufe0f\ufffd"}, "/text"),
         ("/predict", {"text": "长" * 10_001}, "/text"),
         ("/predict", {}, "/text"),
         ("/predict", {"text": None}, "/text"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from itertools import product, starmap
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from samples.shipped import read_calibration
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.verdicts import Verdict
 from worker.engines.engine import EngineError
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
@@ -92,6 +94,38 @@ def test_odd_texts_get_a_verdict(classifier: Classifier, text: str) -> None:
     (verdict,) = classifier.classify([text])
     assert 0 <= verdict.positive_prob <= 1
     assert 2 <= verdict.tokens <= 256
+
+
+@pytest.mark.parametrize("text", ["𠮷𠮷", "龘龘", "龘龘！", "👍👍👍", "龘" * 300, "龘龘龘好"])
+def test_a_text_of_unknown_words_is_uncertain(classifier: Classifier, text: str) -> None:
+    assert classifier.classify([text])[0].uncertain
+
+
+def test_an_unknown_word_among_known_ones_casts_no_doubt(classifier: Classifier) -> None:
+    known, mixed = classifier.classify([f"质量很好{word}，非常满意，推荐购买！" for word in ("", "龘")])
+    assert (known.uncertain, mixed.uncertain) == (False, False)
+
+
+def test_a_sentence_of_unknown_words_is_uncertain(classifier: Classifier) -> None:
+    question = Question("质量很好，非常满意，推荐购买！龘龘龘。", Options(sentences=True))
+    (verdict,) = classifier.answer([question])
+    assert isinstance(verdict, Verdict)
+    assert [sentence.verdict.uncertain for sentence in verdict.sentences or ()] == [False, True]
+
+
+def test_what_is_not_reached_in_time_has_no_outcome_and_is_not_cached() -> None:
+    engine = Recording()
+    classifier = Classifier(load_pack(EMBEDDED), engine, batch_tokens=32, cache_rows=100)
+    questions = [Question(text) for text in TEXTS[:20]]
+
+    def wait() -> None:
+        time.sleep(0.02)
+
+    early = classifier.answer_until(questions, time.monotonic() + 0.05, on_batch=wait)
+    assert {type(outcome) for outcome in early} == {Verdict, type(None)}
+    reached = sum(outcome is not None for outcome in early)
+    late = classifier.answer(questions)
+    assert sum(isinstance(each, Verdict) and each.cached for each in late) == reached
 
 
 def test_a_long_text_is_marked_as_truncated(classifier: Classifier) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.process.cpu import CpuBudget, cpu_budget
+from worker.process.cpu import CpuBudget, cpu_budget, pin
 
 OURS = sorted(os.sched_getaffinity(0))
 
@@ -36,3 +36,13 @@ def test_children_are_pinned_apart_only_where_whole_cores_are_ours() -> None:
     whole, paid = CpuBudget([2, 3, 4, 5], 4), CpuBudget([2, 3, 4, 5], 2)
     assert [whole.of_child(index, 2) for index in (0, 1, 2)] == [[2, 3], [4, 5], [2, 3]]
     assert paid.of_child(1, 1) == [2, 3, 4, 5]
+
+
+def test_a_system_without_affinity_masks_counts_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.delattr(os, "sched_setaffinity")
+    cores = os.cpu_count() or 1
+    assert cpu_budget(tmp_path / "none", tmp_path / "none") == CpuBudget(list(range(cores)), cores)
+    pin([0])

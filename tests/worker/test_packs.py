@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from worker.engines.engine import EngineError
+from worker.engines.factory import build_engine
 from worker.packing.__main__ import main
 from worker.packs.pack import PackError, file_sha256, load_pack
 
@@ -71,12 +73,42 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
         ({"uncertain_below": "0.75"}, "uncertain_below"),
         ({"files": {"../model.bin": "0"}}, "outside"),
         ({"surprise": 1}, "malformed"),
+        ({"max_tokens": 10**9}, "max_tokens"),
+        ({"max_tokens": 257}, "max_tokens"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"architecture": {}}, "architecture"),
+        ({"reason": "x" * 2**20}, "malformed"),
     ],
 )
 def test_a_wrong_description_is_refused(copy: Path, fields: dict[str, Any], cause: str) -> None:
     change(copy, **fields)
     with pytest.raises(PackError, match=rf"pack\.json: .*{cause}"):
         load_pack(copy)
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**9, float("nan"), "12", None, True, [12]])
+def test_an_absurd_size_is_refused(copy: Path, value: Any) -> None:
+    architecture = dict(load_pack(copy).architecture)
+    for name in architecture:
+        change(copy, architecture=architecture | {name: value})
+        with pytest.raises(PackError, match=rf"pack\.json: {name} of the architecture"):
+            load_pack(copy)
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000, '{"a":' * 100_000])
+def test_a_description_nested_deep_is_refused(copy: Path, nested: str) -> None:
+    (copy / "pack.json").write_text(nested, "utf-8")
+    with pytest.raises(PackError, match=r"pack\.json: malformed \(nested too deep\)"):
+        load_pack(copy)
+
+
+def test_a_graph_without_a_network_is_refused(copy: Path) -> None:
+    (copy / "model.xml").write_text("<?xml version='1.0'?><nothing/>", "utf-8")
+    digest = file_sha256(copy / "model.xml")
+    change(copy, files={**json.loads((copy / "pack.json").read_text("utf-8"))["files"], "model.xml": digest})
+    with pytest.raises(EngineError, match=r"model\.xml of pack .*: OpenVINO cannot load it"):
+        build_engine(load_pack(copy), "openvino", device="cpu", threads=1)
 
 
 def test_a_description_without_the_vocabulary_is_refused(copy: Path) -> None:

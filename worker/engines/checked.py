@@ -1,4 +1,4 @@
-"""Checks of every forward: no verdict is made from malformed inputs or unusable logits."""
+"""Checks of every forward: no verdict is made from malformed inputs, or from logits of another forward."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import SentiqError
-from worker.engines.engine import Engine, EngineError, InferenceError
+from worker.engines.engine import EngineError, InferenceError
+from worker.engines.failure import EngineFailedError
 from worker.packs.pack import Pack
 
 _PROBE_LENGTH = 2
 
 
-class LoadedEngine(Engine, Protocol):
-    """An engine with the token budget of a forward that suits its device."""
+class LoadedEngine(Protocol):
+    """An engine as its library runs it. `batch_tokens` is the token budget of a forward on its device."""
 
     batch_tokens: int
+
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+        """Write the logits (n, 2) of ids (n, length) into `logits`; `mask` is 0 on padding."""
+        ...
 
 
 class CheckedEngine:
@@ -32,21 +36,24 @@ class CheckedEngine:
         probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
             self.logits(probe, np.ones_like(probe))
-        except SentiqError:
-            raise
-        except Exception as error:
-            cause = (str(error).splitlines() or [type(error).__name__])[0]
-            raise EngineError(f"pack {pack.id} cannot be run: {cause}; make it again") from error
+        except (EngineFailedError, InferenceError) as error:
+            raise EngineError(f"pack {pack.id} cannot be run: {error}; make it again") from error
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the checked logits; see `Engine`. Raises InferenceError."""
+        """Return the checked logits; see `Engine`. Raises InferenceError or EngineFailedError.
+
+        Each forward gets memory of its own, full of NaN: an engine that cannot allocate may raise nothing and
+        write nothing, and what an earlier forward wrote would pass for its logits.
+        """
         self._check_inputs(ids, mask)
-        logits = self._engine.logits(ids, mask)
-        if logits.shape != (len(ids), 2):
-            raise InferenceError(f"the engine returned the shape {logits.shape}, expected ({len(ids)}, 2)")
+        logits = np.full((len(ids), 2), np.nan, np.float32)
+        try:
+            self._engine.forward(ids, mask, logits)
+        except Exception as error:
+            raise EngineFailedError(f"a forward failed: {_first_line(error)}") from error
         # Rows without a token only pad the batch; their logits are never used.
         if not np.isfinite(logits[mask.any(axis=1)]).all():
-            raise InferenceError("the engine returned a logit that is not finite")
+            raise EngineFailedError("a forward left logits unwritten, or wrote some that are not finite")
         return logits
 
     def _check_inputs(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> None:
@@ -58,3 +65,7 @@ class CheckedEngine:
             raise InferenceError(f"rows have {ids.shape[1]} tokens, the pack allows {self._max_tokens}")
         if ids.min() < 0 or ids.max() >= self._vocabulary:
             raise InferenceError(f"an id lies outside the vocabulary of {self._vocabulary:.0f} tokens")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

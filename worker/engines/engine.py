@@ -17,7 +17,7 @@ class EngineError(SentiqError):
 
 
 class InferenceError(Exception):
-    """A forward failed, or yielded no usable logits.
+    """The input of a forward is malformed.
 
     Not a SentiqError: it concerns the texts of one batch, which the worker then scores one by one.
     """

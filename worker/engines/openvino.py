@@ -46,7 +46,7 @@ class OpenVinoEngine:
         if device != "cpu":
             raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the logits; see `Engine`."""
-        outputs = self._request.infer({"ids": ids, "mask": mask}, share_inputs=True)
-        return np.array(outputs["logits"], np.float32)
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+        """Write the logits; see `LoadedEngine`."""
+        self._request.set_tensor("logits", openvino.Tensor(logits, shared_memory=True))
+        self._request.infer({"ids": ids, "mask": mask}, share_inputs=True, share_outputs=True)

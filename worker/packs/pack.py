@@ -16,6 +16,14 @@ LABELS = ("negative", "positive")
 REQUIRED_FILES = ("model.xml", "model.bin", "vocab.txt")
 REFERENCE_FILE = "reference.safetensors"
 PACK_FILE = "pack.json"
+# Far above those of any pack: larger numbers are mistakes, which would otherwise end in an error of memory.
+_MAX_DESCRIPTION_BYTES = 2**20
+_MAX_TEMPERATURE = 100
+_MAX_ARCHITECTURE = 2**24
+_ARCHITECTURE = (
+    "heads", "intermediate", "labels", "layers", "norm_epsilon", "positions", "token_types", "vocabulary",
+    "width",
+)  # fmt: skip
 
 
 class PackError(SentiqError):
@@ -88,10 +96,14 @@ def file_sha256(path: Path) -> str:
 def _parse(directory: Path) -> Pack:
     path = directory / PACK_FILE
     try:
+        if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
+            raise PackError(f"pack.json: malformed (above {_MAX_DESCRIPTION_BYTES} bytes)")
         fields = json.loads(path.read_text("utf-8"))
         pack = Pack(directory=directory, **fields | {"labels": tuple(fields["labels"])})
     except FileNotFoundError:
         raise PackError(f"pack.json: missing from {directory}") from None
+    except RecursionError:
+        raise PackError("pack.json: malformed (nested too deep)") from None
     except (ValueError, TypeError, KeyError) as error:
         raise PackError(f"pack.json: malformed ({error})") from error
     for cause in _faults(pack):
@@ -108,11 +120,17 @@ def _faults(pack: Pack) -> list[str]:
     wrong = [name for name, kind in kinds.items() if type(getattr(pack, name)) is not kind]
     if wrong:
         return [f"{name} is not of type {kinds[name].__name__}" for name in wrong]
+    odd = [name for name in _ARCHITECTURE if not _is_size(pack.architecture.get(name))]
+    if odd:
+        return [f"{name} of the architecture is not within 0 and {_MAX_ARCHITECTURE}" for name in odd]
     checks = {
         f"format {pack.format} is not {FORMAT}": pack.format == FORMAT,
         f"labels {list(pack.labels)} are not {list(LABELS)}": pack.labels == LABELS,
         f"max_tokens {pack.max_tokens} is below 3": pack.max_tokens >= 3,  # noqa: PLR2004  [CLS], one token, [SEP]
-        f"temperature {pack.temperature} is not positive": pack.temperature > 0,
+        f"max_tokens {pack.max_tokens} is above positions": pack.max_tokens <= pack.architecture["positions"],
+        f"temperature {pack.temperature} is not within 0 and {_MAX_TEMPERATURE}": 0
+        < pack.temperature
+        <= _MAX_TEMPERATURE,
         f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the range of confidence
         "a listed file lies outside the pack": all(Path(name).name == name for name in pack.files),
     }
@@ -120,3 +138,7 @@ def _faults(pack: Pack) -> list[str]:
     return [cause for cause, holds in checks.items() if not holds] + [
         f"{name}: not listed" for name in missing
     ]
+
+
+def _is_size(value: object) -> bool:
+    return type(value) in (int, float) and 0 < value <= _MAX_ARCHITECTURE  # type: ignore[operator]

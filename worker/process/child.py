@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks.broker.wakeups import NotPublishedError
 from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
-from tasks.store.counters import LocalCounters
+from tasks.store.counters import LocalCounters, code_points_read
 from tasks.store.jobs import JobStore
-from tasks.store.leases import Holder, Lease, finish, lease, renew
-from tasks.vocabulary.chunks import ChunkResult
+from tasks.store.leases import Holder, Lease, LeasedChunk, ReturnReason, finish, lease, renew, return_chunk
+from tasks.vocabulary.chunks import ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import Verdict
+from worker.engines.failure import EngineFailedError
+from worker.process.fork_state import KnownLogits
 from worker.scoring.question import Question
 
 if TYPE_CHECKING:
@@ -24,97 +28,178 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Publish = Callable[[QueueClass, int], None]
+Outcomes = dict[Question, Outcome]
+
+# Errors after which this process must score nothing more: no text is to blame for them.
+SICK = (EngineFailedError, MemoryError)
 # Often enough that a cancel need not wait for the longest lease.
 _RENEW_S = 0.5
+# Three times the aim: the rate is only known roughly, and what is half scored is scored again elsewhere.
+_LEASE_STRETCH = 3
+# The share of the task's time limit that the first chunk of a lease may take: it is killed at the limit.
+_FIRST_CHUNK_SHARE = 0.5
+_PROBE_S = 30
 
 
 class Child:
     """Scores what the job store leases to it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the starter passes each of them once
         self,
         classifier: Classifier,
         store: JobStore,
         holder: Holder,
         model: dict[str, str],
         counters: LocalCounters,
+        *,
+        known: KnownLogits,
+        publish: Publish,
     ) -> None:
+        """`publish` sends wake-ups for returned chunks; `known` has the logits that known texts must get.
+
+        Raises EngineFailedError when they get others.
+        """
         self._classifier = classifier
         self._store = store
         self._settings = store.settings
         self._holder = holder
         self._model = model
         self._counters = counters
+        self._known = known
+        self._publish = publish
         self._model_name = f"{model['id']}@{model['revision']}"
         self._cost_per_s = store.settings.chunk_chars / store.settings.lease_work_s
+        self._probe()
 
     def work(self, queue_class: QueueClass) -> None:
-        """Lease once and score what was leased; a wake-up whose work others have done finds nothing."""
+        """Lease once and score what was leased; a wake-up whose work others have done finds nothing.
+
+        Raises an error of SICK when the engine failed; the lease is returned then, and this process must end.
+        """
+        if time.monotonic() >= self._probe_at:
+            self._probe()
         budget = int(self._cost_per_s * self._settings.lease_work_s)
         held = lease(self._store, queue_class, self._holder, budget)
         if held is None:
             return
-        started = time.perf_counter()
         try:
-            results = self._score(held)
+            self._answer(held)
         except LeaseCanceledError:
             finish(self._store, held, _canceled(held), self._model)
             logger.info("dropped %d chunks that were canceled", len(held.chunks))
-            return
         except LeaseLostError:
             logger.warning("%d chunks are no longer ours", len(held.chunks))
-            return
+        except SICK:
+            self._return(held, held.chunks, ReturnReason.SICK)
+            raise
+
+    def _answer(self, held: Lease) -> None:
+        """Write the outcomes of a lease; return what is not scored when its time has ended."""
+        started = time.perf_counter()
+        results = self._score(held)
         seconds = time.perf_counter() - started
-        written = finish(self._store, held, results, self._model, self._counters.take())
-        self._learn(held, seconds)
-        _log(held, seconds)
+        done = replace(held, chunks=[leased for leased in held.chunks if leased.ref in results])
+        counters = self._counters.take() if results else {}  # They are written with the outcomes.
+        written = finish(self._store, done, list(results.values()), self._model, counters)
+        self._learn(counters)
+        _log(done, seconds)
         if written < len(results):
             logger.warning(
                 "%d chunks were no longer ours: their outcomes are dropped", len(results) - written
             )
+        rest = [leased for leased in held.chunks if leased.ref not in results]
+        if not results:
+            self._return(held, rest[:1], ReturnReason.TIME, split=True)
+            rest = rest[1:]
+        if rest:
+            self._return(held, rest, ReturnReason.TIME)
 
-    def _score(self, held: Lease) -> list[ChunkResult]:
-        """Score each distinct question of a lease once."""
-        questions = (
-            Question(item.text, leased.chunk.options)
-            for leased in held.chunks
-            for item in leased.chunk.items
-            if item.error is None
-        )
-        unique = list(dict.fromkeys(questions))
-        outcomes = dict(zip(unique, self._classify(unique, _Renewal(self._store, held)), strict=True))
-        return [
-            ChunkResult(
+    def _score(self, held: Lease) -> dict[ChunkRef, ChunkResult]:
+        """Score each distinct question of a lease once; return the results of the chunks that became whole.
+
+        When the lease takes too long, only its first chunk is still scored, and a chunk of one item to its
+        end: so each lease gets something done.
+        """
+        begun, renewal, first = time.monotonic(), _Renewal(self._store, held), held.chunks[0]
+        limit_s = self._settings.task_time_limit_s * _FIRST_CHUNK_SHARE
+        work_s = min(limit_s, self._settings.lease_work_s * _LEASE_STRETCH)
+        outcomes = self._ask(held.chunks, renewal, begun + work_s)
+        if not _whole(first, outcomes):
+            until = begun + limit_s if len(first.chunk.items) > 1 else math.inf
+            outcomes |= self._ask([first], renewal, until)
+        return {
+            leased.ref: ChunkResult(
                 leased.chunk,
                 [_outcome(item, leased.chunk.options, outcomes) for item in leased.chunk.items],
                 leased.attempts,
                 self._model_name,
             )
             for leased in held.chunks
-        ]
+            if _whole(leased, outcomes)
+        }
 
-    def _classify(self, questions: Sequence[Question], renewal: _Renewal) -> Sequence[Outcome]:
+    def _ask(self, chunks: Sequence[LeasedChunk], renewal: _Renewal, until: float) -> Outcomes:
+        """Return the outcomes of the distinct questions of chunks, as far as they were reached in time."""
+        questions = list(dict.fromkeys(question for leased in chunks for question in _questions(leased)))
+        outcomes = self._classify(questions, renewal, until)
+        return {
+            question: outcome
+            for question, outcome in zip(questions, outcomes, strict=True)
+            if outcome is not None
+        }
+
+    def _classify(
+        self, questions: Sequence[Question], renewal: _Renewal, until: float
+    ) -> Sequence[Outcome | None]:
         try:
-            return self._classifier.answer(questions, on_batch=renewal)
-        except SentiqError:
+            return self._classifier.answer_until(questions, until, on_batch=renewal)
+        except (SentiqError, *SICK):
             raise
         except Exception:
             logger.exception("a batch failed: scoring its %d texts one by one", len(questions))
-            return [self._classify_alone(question, renewal) for question in questions]
+            return [self._classify_alone(question, renewal, until) for question in questions]
 
-    def _classify_alone(self, question: Question, renewal: _Renewal) -> Outcome:
+    def _classify_alone(self, question: Question, renewal: _Renewal, until: float) -> Outcome | None:
         try:
-            return self._classifier.answer([question], on_batch=renewal)[0]
-        except SentiqError:
+            return self._classifier.answer_until([question], until, on_batch=renewal)[0]
+        except (SentiqError, *SICK):
             raise
         except Exception:
             logger.exception("a text of %d characters cannot be scored", len(question.text))
             return ItemError.INFERENCE_FAILED
 
-    def _learn(self, held: Lease, seconds: float) -> None:
-        """Follow the rate, so that a lease holds the same time of work whatever the model and machine."""
-        cost = sum(ref.cost for ref in held.refs)
-        self._cost_per_s += (cost / max(seconds, 1e-3) - self._cost_per_s) * min(1.0, seconds)
+    def _return(
+        self, held: Lease, chunks: Sequence[LeasedChunk], reason: ReturnReason, *, split: bool = False
+    ) -> None:
+        """Give chunks back to the store and wake others up for them.
+
+        What fails here is left to the reconciler, which misses the child, the lease or the wake-ups.
+        """
+        logger.warning("returning %d chunks of %d: %s", len(chunks), len(held.chunks), reason)
+        try:
+            pending = sum(return_chunk(self._store, held, leased, reason, split=split) for leased in chunks)
+            self._publish(held.queue_class, pending)
+        except (SentiqError, NotPublishedError, MemoryError) as error:
+            logger.warning("not all was returned: %s", error)
+
+    def _probe(self) -> None:
+        """Raise EngineFailedError when known texts get other logits than the first child gave them."""
+        agreed = self._known.agree(self._classifier.known_logits())
+        self._counters.take()  # Metrics and the rate are about work for callers.
+        if not agreed:
+            message = "known texts get other logits than before"
+            raise EngineFailedError(message)
+        self._probe_at = time.monotonic() + _PROBE_S
+
+    def _learn(self, counters: Mapping[str, int]) -> None:
+        """Follow the model's rate, so that a lease holds the same time of work on any machine.
+
+        Only what was computed teaches: what is cached, equal to another text or not scored says nothing.
+        """
+        read, seconds = code_points_read(counters), counters.get("forward_s:sum", 0) / 1000
+        if read and seconds:
+            self._cost_per_s += (read / seconds - self._cost_per_s) * min(1.0, seconds)
 
 
 class _Renewal:
@@ -135,7 +220,16 @@ def _canceled(held: Lease) -> list[ChunkResult]:
     return [ChunkResult.given_up(leased.chunk, ItemError.CANCELED, leased.attempts) for leased in held.chunks]
 
 
-def _outcome(item: Item, options: Options, outcomes: dict[Question, Outcome]) -> Outcome:
+def _questions(leased: LeasedChunk) -> Iterator[Question]:
+    chunk = leased.chunk
+    return (Question(item.text, chunk.options) for item in chunk.items if item.error is None)
+
+
+def _whole(leased: LeasedChunk, outcomes: Outcomes) -> bool:
+    return all(question in outcomes for question in _questions(leased))
+
+
+def _outcome(item: Item, options: Options, outcomes: Outcomes) -> Outcome:
     """Return the outcome of an item; the next equal question of this lease gets it marked as cached."""
     if item.error is not None:
         return item.error

@@ -8,19 +8,23 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from typing import NoReturn
 
 from billiard import current_process
 
-from tasks.errors import SentiqError
+from tasks.broker.celery_app import build_publisher
+from tasks.broker.wakeups import publish_wakeups
+from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store.counters import LocalCounters
+from tasks.store.counters import LocalCounters, increment
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder
 from tasks.vocabulary.jobs import QueueClass
 from worker.packs.pack import load_pack
-from worker.process.child import Child
-from worker.process.cpu import CpuBudget
-from worker.process.fork_state import LoadFailures, ReadyChildren
+from worker.process.child import SICK, Child
+from worker.process.cpu import CpuBudget, pin
+from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
 from worker.process.parent import model_of
 from worker.process.shared_weights import SharedBlocks
 
@@ -35,6 +39,7 @@ class ChildStarter:
     """Loads the model in each child after its fork, and passes it the wake-ups."""
 
     _child: Child
+    _store: JobStore
     _weights: SharedBlocks
 
     def __init__(  # noqa: PLR0913  the wiring passes each of them once
@@ -46,6 +51,7 @@ class ChildStarter:
         worker: str,
         failures: LoadFailures,
         ready: ReadyChildren,
+        known: KnownLogits,
     ) -> None:
         self._settings = settings
         self._budget = budget
@@ -54,6 +60,7 @@ class ChildStarter:
         self._worker = worker
         self._failures = failures
         self._ready = ready
+        self._known = known
 
     def prepare(self) -> None:
         """Make what the children share; the parent calls this before it forks."""
@@ -77,8 +84,20 @@ class ChildStarter:
         logger.info("child ready after %.2f s", time.monotonic() - started)
 
     def work(self, queue_class: QueueClass) -> None:
-        """Have the child of this process answer a wake-up."""
-        self._child.work(queue_class)
+        """Have the child of this process answer a wake-up; end the process when its engine fails."""
+        try:
+            self._child.work(queue_class)
+        except SICK as error:
+            self._leave(error)
+
+    def _leave(self, error: Exception) -> NoReturn:
+        """End this sick child: the pool replaces it, and the broker delivers its wake-up again."""
+        self._ready.remove(current_process().index)
+        logger.critical("this child is sick and leaves: %s", str(error) or type(error).__name__)
+        with suppress(StoreUnavailableError, MemoryError):
+            increment(self._store, "sick")
+        # Not sys.exit(): what runs at exit may need memory that the child cannot get.
+        os._exit(os.EX_SOFTWARE)
 
     def _load(self, slot: int) -> Child:
         # Not at the top: the parent must run nothing of these before it forks.
@@ -88,7 +107,7 @@ class ChildStarter:
 
         settings = self._settings
         # A forward that moves between cores loses its caches.
-        os.sched_setaffinity(0, self._budget.of_child(slot, self._threads))
+        pin(self._budget.of_child(slot, self._threads))
         pack = load_pack(settings.pack)
         with self._weights.shared():
             engine = build_engine(pack, settings.engine, device=settings.device, threads=self._threads)
@@ -100,10 +119,16 @@ class ChildStarter:
             cache_rows=settings.cache_rows,
         )
         classifier.warm_up()
-        counters.take()
-        store = JobStore.connect(settings, patience=_STORE_PATIENCE)
-        holder = Holder(self._worker, os.getpid(), self._concurrency)
-        return Child(classifier, store, holder, model_of(pack, settings), counters)
+        self._store = JobStore.connect(settings, patience=_STORE_PATIENCE)
+        return Child(
+            classifier,
+            self._store,
+            Holder(self._worker, os.getpid(), self._concurrency),
+            model_of(pack, settings),
+            counters,
+            known=self._known,
+            publish=lambda *wakeups: publish_wakeups(build_publisher(settings), *wakeups),
+        )
 
 
 def _die_with_parent() -> None:

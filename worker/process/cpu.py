@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,25 @@ class CpuBudget:
 
 
 def cpu_budget(quota: Path = _QUOTA, quota_v1: Path = _QUOTA_V1) -> CpuBudget:
-    """Read the affinity mask and the quota of cgroup v2, or that of v1 where the engine still has it."""
-    cores = sorted(os.sched_getaffinity(0))
+    """Read the affinity mask and the quota of cgroup v2, or that of v1 where the engine still has it.
+
+    A system without affinity masks counts its cores.
+    """
+    cores = _usable_cores()
     paid = _quota_cores(quota) or _quota_cores_v1(quota_v1) or len(cores)
     return CpuBudget(cores, max(1, min(paid, len(cores))))
+
+
+def pin(cores: Iterable[int]) -> None:
+    """Keep this process on these cores, where the system can do that: macOS cannot."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def _usable_cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def _quota_cores(quota: Path) -> int | None:

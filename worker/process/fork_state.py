@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from billiard import Array, Value
 
+KNOWN_TEXTS = 2
 _MAX_LOAD_FAILURES = 3
 _MAX_REASON_BYTES = 1023
 
@@ -38,6 +39,10 @@ class ReadyChildren:
         """Mark the calling child as ready: its model has scored its first rows."""
         self._pids[slot] = os.getpid()
 
+    def remove(self, slot: int) -> None:
+        """Mark the calling child as sick: it scores no more and is about to exit."""
+        self._pids[slot] = 0
+
     @property
     def restarts(self) -> int:
         """Return how many children took the place of another."""
@@ -46,6 +51,25 @@ class ReadyChildren:
     def among(self, pids: Iterable[int]) -> int:
         """Return how many of the running children are ready; the successor of a dead one is not yet."""
         return len(set(self._pids) & set(pids))
+
+
+class KnownLogits:
+    """The logits that a worker's first child gave known texts; those of every child must be close to them."""
+
+    # Children of one worker run the same kernels: what differs more is wrong.
+    _TOLERANCE = 0.05
+
+    def __init__(self) -> None:
+        self._logits = Array("d", KNOWN_TEXTS, lock=False)
+        self._known = Value("b", 0, lock=False)
+
+    def agree(self, logits: Sequence[float]) -> bool:
+        """Return whether these are close to the first child's; the first child's become the standard."""
+        if not self._known.value:
+            self._logits[:] = list(logits)
+            self._known.value = 1
+        pairs = zip(logits, self._logits, strict=True)
+        return all(abs(logit - known) <= self._TOLERANCE for logit, known in pairs)
 
 
 class LoadFailures:

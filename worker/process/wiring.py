@@ -21,7 +21,7 @@ from tasks.log_format import LineFormatter
 from tasks.settings import Settings
 from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
-from worker.process.fork_state import LoadFailures, ReadyChildren
+from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
 from worker.process.parent import Parent, add_upkeep
 from worker.process.stopping import StopWatch
 
@@ -47,7 +47,13 @@ def build_worker(settings: Settings) -> Celery:
     failures, ready = LoadFailures(), ReadyChildren(concurrency)
     parent = Parent(settings, failures, ready)
     starter = ChildStarter(
-        settings, budget=budget, concurrency=concurrency, worker=parent.name, failures=failures, ready=ready
+        settings,
+        budget=budget,
+        concurrency=concurrency,
+        worker=parent.name,
+        failures=failures,
+        ready=ready,
+        known=KnownLogits(),
     )
     add_upkeep(app, parent)
     score.register(app, starter.work)

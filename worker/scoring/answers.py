@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,22 +19,33 @@ from worker.scoring.windows import SPECIAL, Rows, WindowedText, masked_out, wind
 Logits = NDArray[np.float64]
 
 
+# A text is unreadable when this share of its words is unknown to the pack.
+_UNREADABLE = 0.75
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Turns a pack's logits into verdicts."""
+    """Turns a pack's logits into verdicts. `unknown` is the id of [UNK]; `marks` are those of punctuation."""
 
     temperature: float
     uncertain_below: float
+    unknown: int
+    marks: AbstractSet[int]
 
-    def verdict(self, part: WindowedText, text_tokens: int, logits: Logits) -> Verdict:
-        """Return the verdict of `part`, which covers some or all of `text_tokens` tokens.
+    def verdict(self, part: WindowedText, tokens: Sequence[int], logits: Logits) -> Verdict:
+        """Return the verdict of `part`, which covers some or all of `tokens`, special tokens left out.
 
-        Neither count includes the special tokens.
+        It is uncertain if its confidence is low, or if the pack knows hardly a word of what it read.
         """
         # The logistic function in a form that no logit overflows.
         positive = 0.5 + 0.5 * math.tanh(part.logit(logits) / self.temperature / 2)
-        verdict = Verdict(positive, part.end + SPECIAL, text_tokens + SPECIAL)
-        return replace(verdict, uncertain=verdict.confidence < self.uncertain_below)
+        verdict = Verdict(positive, part.end + SPECIAL, len(tokens) + SPECIAL)
+        uncertain = verdict.confidence < self.uncertain_below or self._unreadable(tokens[: part.end])
+        return replace(verdict, uncertain=uncertain)
+
+    def _unreadable(self, tokens: Sequence[int]) -> bool:
+        unknown = tokens.count(self.unknown)
+        return unknown > 0 and unknown >= _UNREADABLE * sum(token not in self.marks for token in tokens)
 
 
 class Answer:
@@ -49,7 +61,7 @@ class Answer:
         self._tokens = tokens
         self._starts = [start for start, _ in offsets]
         self._text = windowed(tokens, rows, max_tokens, question.options.on_long_text)
-        self._sentences: list[tuple[Span, int, WindowedText]] | None = None
+        self._sentences: list[tuple[Span, Sequence[int], WindowedText]] | None = None
         self._clauses: list[tuple[Span, WindowedText]] | None = None
         if question.options.sentences:
             self._sentences = self._split_sentences(question, rows, max_tokens)
@@ -63,7 +75,7 @@ class Answer:
         `known` (n,) marks the rows whose logits came from the cache. The verdict is `cached` when all of
         its rows did.
         """
-        verdict = scale.verdict(self._text, len(self._tokens), logits)
+        verdict = scale.verdict(self._text, self._tokens, logits)
         parts = None
         if self._sentences is not None:
             parts = [
@@ -73,6 +85,10 @@ class Answer:
         cached = all(known[row] for part in self._parts() for row in part.rows)
         return replace(verdict, sentences=parts, highlights=self._attribute(logits), cached=cached)
 
+    def needs(self, rows: Collection[int]) -> bool:
+        """Return whether the verdict needs the logit of one of these rows."""
+        return bool(rows) and any(row in rows for part in self._parts() for row in part.rows)
+
     def _parts(self) -> Iterator[WindowedText]:
         yield self._text
         yield from (sentence for _, _, sentence in self._sentences or ())
@@ -80,13 +96,13 @@ class Answer:
 
     def _split_sentences(
         self, question: Question, rows: Rows, max_tokens: int
-    ) -> list[tuple[Span, int, WindowedText]]:
+    ) -> list[tuple[Span, Sequence[int], WindowedText]]:
         parts = []
         for span in sentences(question.text):
             first, end = self._token_span(span)
             tokens = self._tokens[first:end]
             sentence = windowed(tokens, rows, max_tokens, question.options.on_long_text)
-            parts.append((span, len(tokens), sentence))
+            parts.append((span, tokens, sentence))
         return parts
 
     def _mask_out_clauses(self, text: str, rows: Rows) -> list[tuple[Span, WindowedText]]:

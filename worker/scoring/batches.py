@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -28,13 +30,18 @@ class Batches:
         self._batch_tokens = batch_tokens
         self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
 
-    def logits(self, rows: Sequence[Row], on_batch: Callable[[], None] | None = None) -> NDArray[np.float64]:
+    def logits(
+        self, rows: Sequence[Row], on_batch: Callable[[], None] | None = None, until: float = math.inf
+    ) -> NDArray[np.float64]:
         """Return the logit of positive against negative of each row (n,).
 
-        `on_batch` is called before each forward. Raises InferenceError.
+        No forward begins after `until`, a time of `time.monotonic`: NaN for the rows that were not reached.
+        `on_batch` is called before each forward. Raises InferenceError or EngineFailedError.
         """
-        logits = np.empty(len(rows))
+        logits = np.full(len(rows), np.nan)
         for numbers in self._cut(rows):
+            if time.monotonic() >= until:
+                break
             if on_batch is not None:
                 on_batch()
             logits[numbers] = self._run([rows[number] for number in numbers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -28,18 +29,22 @@ class LogitCache:
         self._logits: OrderedDict[bytes, float] = OrderedDict()
 
     def logits(self, rows: Sequence[Row], score: Score) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the logit of each row (n,) and whether it was cached (n,); `score` computes the others."""
+        """Return the logit of each row (n,) and whether it was cached (n,); `score` computes the others.
+
+        It gives NaN for rows that it did not reach, which are not cached.
+        """
         if not self._size:
             return score(rows), np.zeros(len(rows), bool)
         keys = [blake2b(array("I", row), digest_size=_DIGEST_BYTES).digest() for row in rows]
         known = np.array([key in self._logits for key in keys], bool)
         missing = [number for number, key in enumerate(keys) if key not in self._logits]
         scored = score([rows[number] for number in missing])
-        for number, logit in zip(missing, scored, strict=True):
-            self._logits[keys[number]] = float(logit)
-        for key in keys:
-            self._logits.move_to_end(key)
-        logits = np.array([self._logits[key] for key in keys])
+        logits = np.array([self._logits.get(key, math.nan) for key in keys])
+        logits[missing] = scored
+        for key, logit in zip(keys, logits.tolist(), strict=True):
+            if not math.isnan(logit):
+                self._logits[key] = logit
+                self._logits.move_to_end(key)
         while len(self._logits) > self._size:
             self._logits.popitem(last=False)
         return logits, known

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from tokenizers import Encoding
 
 from tasks.vocabulary.options import OnLongText
@@ -14,8 +16,11 @@ from worker.scoring.answers import Answer, Scale
 from worker.scoring.batches import Batches
 from worker.scoring.cache import LogitCache
 from worker.scoring.question import Question
-from worker.scoring.tokenizer import SURROGATE, load_tokenizer
+from worker.scoring.tokenizer import SURROGATE, UNKNOWN, load_tokenizer, mark_ids
 from worker.scoring.windows import SPECIAL, Rows
+
+# Of different label and length, so that no two forwards in a row agree by chance.
+_KNOWN_TEXTS = ("质量很好，非常满意，推荐购买！", "太差了，再也不买。")
 
 
 class Classifier:
@@ -29,8 +34,9 @@ class Classifier:
         self._batches = Batches(engine, max_tokens=pack.max_tokens, batch_tokens=batch_tokens)
         self._cache = LogitCache(cache_rows)
         self._max_tokens = pack.max_tokens - SPECIAL
-        self._scale = Scale(pack.temperature, pack.uncertain_below)
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"))
+        unknown, marks = self._tokenizer.get_vocab()[UNKNOWN], mark_ids(self._tokenizer)
+        self._scale = Scale(pack.temperature, pack.uncertain_below, unknown, marks)
         self._cls, self._sep = self._tokenizer.encode("").ids
 
     def classify(self, texts: Sequence[str], *, on_batch: Callable[[], None] | None = None) -> list[Verdict]:
@@ -41,9 +47,18 @@ class Classifier:
     def answer(
         self, questions: Sequence[Question], *, on_batch: Callable[[], None] | None = None
     ) -> list[Verdict | TooManyTokens]:
+        """Return the outcome of each question, in order; see `answer_until`."""
+        outcomes = self.answer_until(questions, math.inf, on_batch=on_batch)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def answer_until(
+        self, questions: Sequence[Question], until: float, *, on_batch: Callable[[], None] | None = None
+    ) -> list[Verdict | TooManyTokens | None]:
         """Return the outcome of each question, in order.
 
-        `on_batch` is called before each forward; an exception from it ends the pass. Raises InferenceError.
+        No forward begins after `until`, a time of `time.monotonic`: None for what was not reached. `on_batch`
+        is called before each forward; an exception from it ends the pass. Raises InferenceError or
+        EngineFailedError.
         """
         rows = Rows(self._cls, self._sep)
         prepared = [
@@ -51,12 +66,16 @@ class Classifier:
             for question, encoding in zip(questions, self._encode(questions), strict=True)
         ]
         logits, known = self._cache.logits(
-            rows.all(), lambda missing: self._batches.logits(missing, on_batch)
+            rows.all(), lambda missing: self._batches.logits(missing, on_batch, until)
         )
-        return [
-            each.verdict(logits, known, self._scale) if isinstance(each, Answer) else each
-            for each in prepared
-        ]
+        missed = set(np.flatnonzero(np.isnan(logits)).tolist())
+
+        def outcome(answer: Answer | TooManyTokens) -> Verdict | TooManyTokens | None:
+            if isinstance(answer, TooManyTokens):
+                return answer
+            return None if answer.needs(missed) else answer.verdict(logits, known, self._scale)
+
+        return list(map(outcome, prepared))
 
     def tokenize(self, texts: Iterable[str], *, offsets: bool = False) -> list[Encoding]:
         """Return the token ids of each text with special tokens, and with `offsets` their code points."""
@@ -64,6 +83,11 @@ class Classifier:
         clean = [SURROGATE.sub("\ufffd", text) for text in texts]
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         return list(encode(clean))
+
+    def known_logits(self) -> list[float]:
+        """Return the logits of two known texts, each computed in a forward of its own and not cached."""
+        rows = [encoding.ids[: self._max_tokens] for encoding in self.tokenize(_KNOWN_TEXTS)]
+        return [float(self._batches.logits([row])[0]) for row in rows]
 
     def warm_up(self) -> None:
         """Run one row of every length, so that the first job does not wait for kernels to be compiled."""

@@ -48,6 +48,16 @@ def load_tokenizer(vocabulary: Path) -> Tokenizer:
     return tokenizer
 
 
+def mark_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Return the ids of the pieces that consist of punctuation and symbols."""
+    pieces = tokenizer.get_vocab()
+    return frozenset(number for piece, number in pieces.items() if all(map(_is_mark, piece)))
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char)[0] in "PS"
+
+
 @cache
 def _normalizer() -> normalizers.Normalizer:
     """Return the normalizer that drops control characters and accents and lowers the case.

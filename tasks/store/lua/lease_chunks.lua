@@ -2,7 +2,7 @@
 -- include: clock counters ref
 -- args: class, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker)
 -- Returns the fencing token, then {ref, payload, request id} of each chunk; nothing when no chunk waits.
-local WINDOW, MAX_WINDOWS, LEASES_TTL_MS = 128, 64, 3600000
+local WINDOW, MAX_WINDOWS, LEASES_TTL_MS, MAX_RETURNS = 128, 64, 3600000, 2
 local pending, leased, leases = keys.pending .. args.class, keys.leased .. args.class, keys.leases .. args.worker
 
 -- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got.
@@ -66,8 +66,9 @@ end
 local budget = math.min(args.budget, math.max(args.min_budget, waiting / (2 * args.siblings)))
 local answer, spent = {redis.call('INCR', keys.fence)}, 0
 for _, chunk in ipairs(chunks) do
-  -- A chunk that was started before runs alone, so that a text that kills its child cannot take others along.
-  local alone = chunk.attempts > 0
+  -- A chunk that was started before runs alone, so that a text that kills its child cannot take others along. So
+  -- does one that several sick children returned: it may be what made them sick.
+  local alone = chunk.attempts > 0 or chunk.returns >= MAX_RETURNS
   local fits = #answer == 1 or (not alone and spent + chunk.cost <= budget)
   if fits then
     answer[#answer + 1], spent = lease(chunk, answer[1]), spent + chunk.cost

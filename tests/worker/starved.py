@@ -1,0 +1,71 @@
+"""`python -m tests.worker.starved ENGINE PACK`: score while memory is short, at 100 seeded moments.
+
+Prints how many texts got the right verdict, how many passes were refused, and how many verdicts were wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.engines.factory import build_engine
+from worker.packs.pack import load_pack
+from worker.scoring.classifier import Classifier
+
+MOMENTS = 100
+PARTS = (
+    "菜非常好吃",
+    "服务很贴心",
+    "难吃又贵",
+    "态度恶劣",
+    "再也不来了",
+    "环境也很干净",
+    "一般般吧",
+    "太差了",
+)
+
+
+@contextmanager
+def starved(margin: int) -> Iterator[None]:
+    """Let this process have `margin` bytes more than it has now; a negative margin lets it have nothing."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    limit = pages * resource.getpagesize() + margin
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def run(engine: str, directory: Path) -> Counter[str]:
+    """Score random batches, some while memory is short, and count the outcomes."""
+    pack, chosen, seen = load_pack(directory), random.Random(7), Counter[str]()
+    built = build_engine(pack, engine, device="cpu", threads=1)
+    texts = ["，".join(chosen.choices(PARTS, k=chosen.choice((1, 3, 8, 20, 40)))) for _ in range(60)]
+    exact = Classifier(pack, built, batch_tokens=built.batch_tokens)
+    right = {text: exact.classify([text])[0].positive_prob for text in texts}
+    child = Classifier(pack, built, batch_tokens=built.batch_tokens, cache_rows=30)
+    for _ in range(MOMENTS):
+        batch = chosen.sample(texts, chosen.choice((1, 2, 4, 4, 8)))
+        try:
+            with starved(chosen.choice((-(2**28), -(2**20), 0, 2**20, 2**23))):
+                verdicts = child.classify(batch)
+        except Exception as error:  # noqa: BLE001  whatever it is, no verdict was given
+            seen[type(error).__name__] += 1
+            seen["refused"] += 1
+            continue
+        for text, verdict in zip(batch, verdicts, strict=True):
+            seen["right" if abs(verdict.positive_prob - right[text]) < 1e-5 else "wrong"] += 1
+    for text, verdict in zip(texts, child.classify(texts), strict=True):
+        seen["kept right" if abs(verdict.positive_prob - right[text]) < 1e-5 else "wrong"] += 1
+    return seen
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))

@@ -1,0 +1,75 @@
+"""No verdict comes from another forward than its own, at whatever moment memory is short."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from local.processes import ROOT
+from worker.engines.checked import CheckedEngine
+from worker.engines.failure import EngineFailedError
+from worker.packs.pack import load_pack
+
+EMBEDDED = ROOT / "models" / "embedded"
+IDS = np.full((3, 4), 7, np.int64)
+
+
+def score_starved(engine: str, pack: Path) -> dict[str, int]:
+    """Score in a process of its own, which the lack of memory may kill."""
+    command = [sys.executable, "-m", "tests.worker.starved", engine, str(pack)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    counts: dict[str, int] = json.loads(done.stdout)
+    return counts
+
+
+@pytest.mark.timeout(300)
+def test_openvino_gives_the_right_verdict_or_none_at_100_moments_without_memory() -> None:
+    seen = score_starved("openvino", EMBEDDED)
+    assert seen.get("wrong", 0) == 0
+    assert seen["refused"] > 10
+    assert seen["right"] > 50
+    assert seen["kept right"] == 60, "nothing wrong is left in the cache or the engine"
+
+
+class Partial:
+    """An engine that stops writing at some moment: it leaves rows as they are, or raises."""
+
+    batch_tokens = 64
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.unwritten: slice = slice(0)
+
+    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+        assert ids.shape == mask.shape
+        if self.error:
+            raise self.error
+        kept = logits[self.unwritten].copy()
+        logits[:] = 0.25
+        logits[self.unwritten] = kept
+
+
+@pytest.mark.parametrize("unwritten", [slice(0, 3), slice(0, 1), slice(2, 3)])
+def test_a_row_that_a_forward_does_not_write_is_refused(unwritten: slice) -> None:
+    engine = Partial()
+    checked = CheckedEngine(engine, load_pack(EMBEDDED))
+    assert (checked.logits(IDS, np.ones_like(IDS)) == 0.25).all()
+    engine.unwritten = unwritten
+    with pytest.raises(EngineFailedError, match="unwritten"):
+        checked.logits(IDS, np.ones_like(IDS))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory\nat all"), MemoryError(), OSError("thread")])
+def test_whatever_an_engine_raises_is_its_own_failure(error: Exception) -> None:
+    engine = Partial()
+    checked = CheckedEngine(engine, load_pack(EMBEDDED))
+    engine.error = error
+    with pytest.raises(EngineFailedError, match=r"a forward failed: (no memory|MemoryError|thread)$"):
+        checked.logits(IDS, np.ones_like(IDS))
