@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
+
+from celery.app.control import Control
 
 from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+
+
+class SilentControl(Control):  # type: ignore[misc]
+    """Sends no control message: Flower's user of Redis may not publish, and a refusal would stop its events."""
+
+    def broadcast(self, *_: Any, **__: Any) -> list[Any]:
+        """Return no replies."""
+        return []
+
 
 try:
     app = build_celery(Settings.read())
@@ -17,3 +29,4 @@ unacked = {name: f"celeryev.{name}" for name in ("unacked_key", "unacked_index_k
 app.conf.broker_transport_options |= unacked
 # Celery's own transport: Flower reads the lengths of queues only from that. Ours corrects a fault of workers.
 app.conf.broker_transport = "redis"
+app.control_cls = SilentControl
