@@ -13,7 +13,7 @@ from tasks.settings import Settings
 
 
 class SilentControl(Control):  # type: ignore[misc]
-    """Sends no control message: Flower's user of Redis may not publish, and a refusal would stop its events."""
+    """Sends no control message: Flower's Redis user may not publish, and a refusal would stop its events."""
 
     def broadcast(self, *_: Any, **__: Any) -> list[Any]:
         """Return no replies."""

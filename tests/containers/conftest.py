@@ -1,6 +1,7 @@
 """The images, built once, and one stack with two workers for all tests.
 
-Without a Docker engine or a base image these tests are skipped; with CONTAINERS=required pytest says so and ends.
+Without a Docker engine or a base image these tests are skipped; with CONTAINERS=required pytest ends and says
+which is missing.
 """
 
 from __future__ import annotations

@@ -62,6 +62,29 @@ def test_the_explained_defaults_are_those_of_the_settings(monkeypatch: pytest.Mo
     assert Settings.read() == defaults
 
 
+def test_a_worker_has_no_way_out_and_redis_no_way_in() -> None:
+    file = yaml.safe_load(COMPOSE)
+    assert file["networks"]["back"] == {"internal": True}
+    assert file["services"]["worker"]["networks"] == file["services"]["redis"]["networks"] == ["back"]
+    assert {name for name, service in file["services"].items() if "ports" in service} == {
+        *("nginx", "prometheus", "grafana"),
+    }
+
+
+def test_every_container_may_open_the_files_that_its_connections_need() -> None:
+    """nginx asks for 16384, and an API process holds thousands of requests; an engine may give 1024."""
+    for name, service in yaml.safe_load(COMPOSE)["services"].items():
+        assert service["ulimits"]["nofile"] >= 16384, name
+
+
+def test_the_start_scripts_that_refuse_a_public_address_are_told_what_they_need() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    published = {port.split(":-")[0] for port in services["nginx"]["ports"]}
+    assert published == {"${BIND"}
+    assert {"BIND", "AUTH"} <= set(services["nginx"]["environment"])
+    assert "BIND" in services["redis"]["environment"]
+
+
 @pytest.mark.parametrize("role", ["api", "worker", "webhooks", "flower"])
 def test_images_are_pinned_to_one_version_of_python(role: str) -> None:
     first = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / f"Dockerfile.{role}").read_text("utf-8"), re.MULTILINE)

@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Run a server with the users; give its port."""
     passwords = {f"REDIS_{role.upper()}_PASSWORD": f"secret-of-{role}" for role in ROLES}
     passwords["REDIS_ADMIN_PASSWORD"] = "secret-of-default"  # noqa: S105 - of this test
-    script = ["/bin/sh", ROOT / "deploy" / "redis" / "users.sh"]
+    script = ["/bin/sh", str(ROOT / "deploy" / "redis" / "users.sh")]
     listed = subprocess.run(script, env=os.environ | passwords, capture_output=True, check=True).stdout
     file, port = tmp_path_factory.mktemp("users") / "users.acl", free_port()
     file.write_bytes(listed)
@@ -157,3 +157,23 @@ def test_a_role_can_do_nothing_else(server: int, role: str, command: str) -> Non
 )
 def test_what_a_role_needs_is_allowed(server: int, role: str, command: str) -> None:
     user(role, server).execute_command(*command.split())
+
+
+@pytest.mark.parametrize("role", ["ADMIN", *(role.upper() for role in ROLES)])
+def test_redis_refuses_a_default_password_where_others_can_connect(role: str) -> None:
+    passwords = {f"REDIS_{each.upper()}_PASSWORD": "long-and-random" for each in ("admin", *ROLES)}
+    passwords[f"REDIS_{role}_PASSWORD"] = f"local-{role.lower()}"
+    refusal = f"redis: BIND=192.168.1.4 lets other machines connect: set REDIS_{role}_PASSWORD"
+    assert refusal in start(passwords | {"BIND": "192.168.1.4"})
+    for here in ("127.0.0.1", "::1", "localhost", ""):
+        assert "BIND" not in start(passwords | {"BIND": here})
+    passwords[f"REDIS_{role}_PASSWORD"] = "long-and-random"
+    assert "BIND" not in start(passwords | {"BIND": "192.168.1.4"})
+
+
+def start(variables: dict[str, str]) -> str:
+    """Run the start script of the container; return what it says before it fails outside a container."""
+    script = ["/bin/sh", str(ROOT / "deploy" / "redis" / "start.sh")]
+    done = subprocess.run(script, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    return done.stderr
