@@ -16,9 +16,14 @@ PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --req
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
 	{printf "\r\033[K  %3d  %s %s", ++n, $$1, $$2 > "/dev/stderr"} END {if (tty) print "" > "/dev/stderr"}'
 
+# Hashes are no secrets. Placeholders of documents and passwords of tests look like those of the two detectors;
+# ruff's S105 to S107 look for passwords in code.
+NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pack\.json)$$' \
+	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
+
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
-	check-locks compose-test configuration contract openapi parity \
-	test test-browser test-k8s test-models test-monitoring model lint format lock clean
+	audit check-locks compose-test configuration contract openapi parity \
+	test test-browser test-k8s test-models test-monitoring model lint format lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,10 +93,13 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack; TRAIN= DEV= UN
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
 		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
-lint: $(VENV)/.dev ## run ruff and mypy, and luacheck if it is installed
+lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luacheck if it is installed
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m bandit --quiet --severity-level medium --configfile pyproject.toml --recursive \
+		api bench deploy local parity samples tasks training webhooks worker
+	@git ls-files -z | xargs -0 $(PY) -m detect_secrets.pre_commit_hook $(NO_SECRETS)
 	@$(PY) -m deploy.check_lua
 
 format: $(VENV)/.dev ## format and correct the code with ruff
@@ -103,6 +111,12 @@ lock: ## make requirements/*.lock from pyproject.toml (needs uv)
 
 check-locks: $(VENV)/.dev ## check that every lock file installs from wheels on its platforms; needs a package index
 	@exec $(PY) -m deploy.check_locks
+
+audit: $(VENV)/.dev ## compare lock files and base images with known advisories; ARGS='--advisories FILE'
+	@exec $(PY) -m deploy.audit $(ARGS)
+
+lock-images: $(VENV)/.dev ## write the digests of the base images to deploy/images.lock; needs a registry
+	@exec $(PY) -m deploy.images
 
 clean: ## remove .venv, the data of `make up` and caches
 	rm -rf $(VENV) .run .mypy_cache .pytest_cache .ruff_cache

@@ -110,6 +110,7 @@ _USERS = {
 _IMAGES = {
     "api.lock": "Dockerfile.api",
     "worker.lock": "Dockerfile.worker",
+    "worker-torch.lock": "Dockerfile.worker",
     "pack.lock": "Dockerfile.worker",
     "webhooks.lock": "Dockerfile.webhooks",
     "flower.lock": "Dockerfile.flower",

@@ -16,6 +16,7 @@ lock() {
 lock api --extra api
 lock webhooks --extra webhooks
 lock worker --extra worker
+lock worker-torch --extra worker --extra torch-engine
 lock flower --extra flower
 lock pack --extra worker --extra models
 lock local --extra api --extra webhooks --extra worker --extra local

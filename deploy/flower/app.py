@@ -6,12 +6,23 @@ import os
 import sys
 import threading
 import time
+from typing import Any
+
+from celery.app.control import Control
 
 from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 
 _STOP_TIMEOUT_S = 5
+
+
+class SilentControl(Control):  # type: ignore[misc]
+    """Sends no control message: Flower's Redis user may not publish, and a refusal would stop its events."""
+
+    def broadcast(self, *_: Any, **__: Any) -> list[Any]:
+        """Return no replies."""
+        return []
 
 
 def _end_in_time() -> None:
@@ -30,4 +41,5 @@ unacked = {name: f"sentiqev.{name}" for name in ("unacked_key", "unacked_index_k
 app.conf.broker_transport_options |= unacked
 # Celery's own transport: Flower reads the lengths of queues only from that. Ours corrects a fault of workers.
 app.conf.broker_transport = "redis"
+app.control_cls = SilentControl
 threading.Thread(target=_end_in_time, daemon=True).start()

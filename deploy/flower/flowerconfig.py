@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from logging import CRITICAL, getLogger
 
 # There is no default password: without FLOWER_LOGIN, each start generates one and logs it.
 _login = os.environ.get("FLOWER_LOGIN")
@@ -19,6 +20,10 @@ read_only = True
 persistent = True
 db = "/data/flower"
 state_save_interval = 30_000
+# Flower's user of Redis cannot publish, so it cannot control workers. Workers send their events unasked.
+# The page of a single worker consists of answers to control messages, so it is not available.
+enable_events = False
+getLogger("flower.inspector").setLevel(CRITICAL)
 max_tasks = 10_000
 # A worker in a container has a new name after each start.
 purge_offline_workers = 300

@@ -1,20 +1,20 @@
 #!/bin/sh
-# Write the users, with hashes of their passwords, to a file in memory, and start Redis.
-# The user `default` is the administrator and must stay on: Redis replays its append-only file as that user, and skips
-# every transaction and script that the user may not run.
+# Refuse the passwords of docker-compose.yml where other machines can connect; write the users to a file in memory; start
+# Redis.
 set -eu
 umask 077
-hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
-store='~sentiq:* &sentiq:*'
-queues='~sentiq.interactive* ~sentiq.bulk* ~_kombu.*'
-flower_keys='%R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.* ~sentiqev* ~*.sentiq.pidbox*'
-celery_channels='&/0.sentiq.pidbox &/0.sentiqev/* &/0.sentiqev/worker.*'
-commands='+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin +info +time -script|flush -script|kill'
-cat > /tmp/users.acl <<ACL
-user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
-user api on #$(hash "$REDIS_API_PASSWORD") $store $queues $commands -@blocking -psubscribe
-user worker on #$(hash "$REDIS_WORKER_PASSWORD") $store $queues ~*.sentiq.pidbox* $celery_channels $commands
-user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $store $commands -@blocking -@pubsub +publish
-user flower on #$(hash "$REDIS_FLOWER_PASSWORD") $flower_keys $celery_channels $commands
-ACL
+case ${BIND:-127.0.0.1} in
+127.* | ::1 | '[::1]' | localhost) ;;
+*)
+    for role in ADMIN API WORKER WEBHOOKS FLOWER; do
+        eval "password=\$REDIS_${role}_PASSWORD"
+        case $password in local-*)
+            echo "redis: BIND=$BIND lets other machines connect: set REDIS_${role}_PASSWORD in .env" >&2
+            exit 1
+            ;;
+        esac
+    done
+    ;;
+esac
+sh /etc/sentiq/users.sh > /tmp/users.acl
 exec redis-server /etc/sentiq/redis.conf --maxmemory "${REDIS_MAXMEMORY:-0}"

@@ -1,6 +1,7 @@
 """The images, built once, and one stack with two workers for all tests.
 
-Without a Docker engine these tests are skipped; with CONTAINERS=required they fail.
+Without a Docker engine or a base image these tests are skipped; with CONTAINERS=required pytest ends and says
+which is missing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,7 @@ import pytest
 import trustme
 
 from deploy.containers import Project, docker, missing
+from deploy.images import digests, missing_image
 from local.client import Client
 from local.ports import free_port
 from samples.composed import composed_texts
@@ -31,11 +34,22 @@ LOGIN = ("ops", secrets.token_urlsafe(9))
 WORKERS = 2
 
 
+@cache
+def lacking() -> str:
+    """Return why these tests cannot run here; empty if they can."""
+    return missing() or missing_image()
+
+
+def pytest_configure() -> None:
+    """Raise UsageError, which pytest prints in one line, if the tests are required and cannot run."""
+    if os.environ.get("CONTAINERS") == "required" and lacking():
+        raise pytest.UsageError(lacking())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _engine() -> None:
-    if reason := missing():
-        stop = pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip
-        stop(reason)
+    if lacking():
+        pytest.skip(lacking())
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +62,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     ports = {f"{name}PORT": str(free_port()) for name in ("", "TLS_", "PROMETHEUS_", "GRAFANA_")}
     env |= ports | {"TAG": TAG, "FLOWER_LOGIN": ":".join(LOGIN), "WORKER_CPUS": "1"}
     env |= {"TLS_DIR": str(_certificates(folder / "tls", with_files=False)), "SENTIMENT_CACHE_ROWS": "0"}
+    env |= digests()
     return Project(f"sentiq-test-{os.getpid()}", folder / "env", env)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -18,13 +19,21 @@ TEXT = "这句话谁也不该在那里看见"
 @pytest.fixture
 def flower(stack: Project) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=url(stack), auth=LOGIN, timeout=30, trust_env=False) as client:
+        eventually(lambda: client.get("/flower/").status_code == 200)
+        yield client
+
+
+@pytest.fixture
+def stranger(stack: Project) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=url(stack), timeout=30, trust_env=False) as client:
         yield client
 
 
 def workers(flower: httpx2.Client) -> int:
-    """Return how many workers Flower shows as online; 0 while nginx refuses this client's polling."""
+    """Return how many workers Flower shows as online."""
     answer = flower.get("/flower/workers", params={"json": "1"})
-    return sum(worker["status"] for worker in answer.json()["data"]) if answer.is_success else 0
+    assert answer.status_code == 200
+    return sum(worker["status"] for worker in answer.json()["data"])
 
 
 def tasks(flower: httpx2.Client) -> dict[str, dict[str, str]]:
@@ -47,12 +56,47 @@ def score(flower: httpx2.Client) -> str:
     return eventually(new)[0]
 
 
-def test_a_login_is_required(stack: Project) -> None:
-    with httpx2.Client(base_url=url(stack), trust_env=False) as stranger:
-        assert stranger.get("/flower/").status_code == 401
-        assert stranger.get("/flower/api/tasks").status_code == 401
-        assert stranger.get("/flower/", auth=(LOGIN[0], "guessed")).status_code == 401
-        assert stranger.get("/flower").headers["location"] == "/flower/"
+def test_a_login_is_required(stranger: httpx2.Client) -> None:
+    assert stranger.get("/flower/").status_code == 401
+    assert stranger.get("/flower/api/tasks").status_code == 401
+    assert stranger.get("/flower/", auth=(LOGIN[0], "guessed")).status_code == 401
+    assert stranger.get("/flower").headers["location"] == "/flower/"
+    assert stranger.get("/flower/metrics").status_code == 404
+
+
+def test_who_is_logged_in_never_meets_the_limit_of_logins(flower: httpx2.Client) -> None:
+    """Six times the burst, as fast as the machine can."""
+    pages = ("/flower/", "/flower/static/css/flower.css", "/flower/api/tasks")
+    assert {flower.get(page).status_code for page in pages for _ in range(100)} == {200}
+
+
+def test_guesses_are_refused_and_a_right_one_is_not_recognised(
+    flower: httpx2.Client, stranger: httpx2.Client
+) -> None:
+    def guess(_: int) -> int:
+        return stranger.get("/flower/", auth=(LOGIN[0], "guessed")).status_code
+
+    def flood() -> bool:
+        with ThreadPoolExecutor(16) as threads:
+            return 429 in set(threads.map(guess, range(64)))
+
+    eventually(flood, within_s=60)
+    with ThreadPoolExecutor(16) as threads:
+        guesses = threads.map(guess, range(32))
+        right = [stranger.get("/flower/", auth=LOGIN).status_code for _ in range(5)]
+        wrong = list(guesses)
+    assert 429 in right
+    assert set(wrong) <= {401, 429}
+    assert flower.get("/flower/").status_code == 200, "the same address, but logged in"
+    eventually(lambda: guess(0) == 401)
+
+
+@pytest.mark.parametrize(
+    "path", ["healthcheck", "static/css/flower.css", "static/%2e%2e/workers", "login", ""]
+)
+def test_what_needs_no_login_gives_no_exemption(stranger: httpx2.Client, path: str) -> None:
+    eventually(lambda: stranger.get(f"/flower/{path}").status_code != 429)
+    assert "flower_login" not in stranger.cookies
 
 
 def test_it_shows_the_workers_the_tasks_and_the_queues_and_no_text(flower: httpx2.Client) -> None:
@@ -70,7 +114,7 @@ def test_it_shows_the_workers_the_tasks_and_the_queues_and_no_text(flower: httpx
         assert flower.get(page).status_code == 200
 
 
-def test_its_page_of_tasks_can_read_its_rows(flower: httpx2.Client, stack: Project) -> None:
+def test_its_page_of_tasks_can_read_its_rows(flower: httpx2.Client, stranger: httpx2.Client) -> None:
     """With the request that the script of the page makes."""
     task_id = score(flower)
     columns = {"draw": "1", "start": "0", "length": "50", "search[value]": "", "order[0][column]": "0"}
@@ -83,8 +127,7 @@ def test_its_page_of_tasks_can_read_its_rows(flower: httpx2.Client, stack: Proje
 
     assert task_id in rows()
     assert TEXT not in rows()
-    with httpx2.Client(base_url=url(stack), trust_env=False) as stranger:
-        assert stranger.post("/flower/tasks/datatable", data=query).status_code == 401
+    assert stranger.post("/flower/tasks/datatable", data=query).status_code == 401
     assert flower.post("/flower/tasks").status_code == 403
 
 

@@ -13,10 +13,10 @@ import pytest
 from local.processes import ROOT
 
 README, CHINESE, INDEX = ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "index.md"
-CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CONTRIBUTING, SECURITY = ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"
 CARD = ROOT / "models" / "embedded" / "CARD.md"
 DOCUMENTS = [
-    *(README, CHINESE, CONTRIBUTING, ROOT / "CHANGELOG.md", CARD),
+    *(README, CHINESE, CONTRIBUTING, SECURITY, ROOT / "CHANGELOG.md", CARD),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 TEXTS = {path: path.read_text("utf-8") for path in DOCUMENTS}
@@ -25,6 +25,7 @@ SHORT_LINED = [
     README,
     CHINESE,
     CONTRIBUTING,
+    SECURITY,
     ROOT / "CHANGELOG.md",
     INDEX,
     ROOT / "docs" / "commands.md",
@@ -150,6 +151,17 @@ def test_the_code_that_contributing_points_to_is_there() -> None:
         code = "".join((ROOT / name).read_text("utf-8") for name, _ in LINK.findall(answer))
         names = re.findall(r"`(\w+)`", answer)
         assert [name for name in names if not re.search(rf"\b{name}\b", code)] == [], question
+
+
+def test_every_threat_has_a_defence_and_a_test() -> None:
+    boundaries = TEXTS[ROOT / "docs" / "threat-model.md"].split("## Boundaries")[1].split("## What is not")[0]
+    rows = [
+        row
+        for row in re.findall(r"^\| (.+) \|$", boundaries, re.MULTILINE)
+        if not row.startswith(("threat", "---"))
+    ]
+    assert len(rows) >= 18
+    assert [row for row in rows if not re.fullmatch(r"[^|]+ \| [^|]+ \| \[test_\w+\.py\]\(.+\)", row)] == []
 
 
 def test_the_notice_names_every_file_of_weights() -> None:

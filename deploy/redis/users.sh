@@ -1,0 +1,26 @@
+#!/bin/sh
+# Print the users of Redis, with hashes of their passwords. Each role reaches the keys that its work needs: a new key
+# of the worker or the sender of webhooks must be added here, which tests/deploy/test_redis_users.py notices.
+# The user `default` is the administrator and must stay on: Redis replays its append-only file as that user, and skips
+# every transaction and script that the user may not run.
+set -eu
+hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
+commands='+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin +info +time -script|flush -script|kill'
+channels='&sentiq:*'
+queues='~sentiq.interactive* ~sentiq.bulk* ~_kombu.*'
+# Celery takes messages, sends events and answers remote control.
+celery="$queues ~sentiq:unacked* ~*.sentiq.pidbox* &/0.sentiq.pidbox &/0.sentiqev/*"
+work='~sentiq:job:* ~sentiq:pending:* ~sentiq:leased:* ~sentiq:leases:* ~sentiq:backlog:* ~sentiq:owners ~sentiq:fence'
+work="$work ~sentiq:open_jobs ~sentiq:uploads ~sentiq:deliveries* ~sentiq:counters ~sentiq:workers ~sentiq:reconciler"
+# `?` is one character: an id has 34 behind `job_`. So this is the record alone, without its texts and results.
+record="%R~sentiq:job:job_$(printf '%34s' '' | tr ' ' '?')"
+sender="$record ~sentiq:job:*:delivery ~sentiq:deliveries* ~sentiq:counters ~sentiq:sender:* ~sentiq:webhook_secret"
+# Flower reads the lengths of queues and subscribes to events; it cannot publish, so it cannot control a worker.
+flower='%R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.binding*.sentiqev* ~_kombu.binding_deadlines ~sentiqev* &/0.sentiqev/*'
+cat <<ACL
+user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
+user api on #$(hash "$REDIS_API_PASSWORD") ~sentiq:* $channels $queues $commands -@blocking -psubscribe
+user worker on #$(hash "$REDIS_WORKER_PASSWORD") $work $channels $celery $commands -scan -randomkey
+user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $sender $channels $commands -scan -randomkey -@blocking -@pubsub +publish
+user flower on #$(hash "$REDIS_FLOWER_PASSWORD") $flower $commands -scan -randomkey -publish
+ACL

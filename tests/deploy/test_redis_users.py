@@ -1,0 +1,179 @@
+"""The users of Redis: the real programs do all their work as them, and nothing else is allowed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+
+from local.client import Client
+from local.logs import Log
+from local.ports import free_port
+from local.processes import ROOT, Group, Process, stop
+from local.redis_server import find_server
+from local.stack import Plan, Stack
+from tasks.store import keys
+from tests.conftest import eventually
+
+ROLES = ("api", "worker", "webhooks", "flower")
+FLOWER = ("deploy.flower.app", "flower", "--conf=deploy/flower/flowerconfig.py", "--address=127.0.0.1")
+JOB = keys.job_key("job_" + 34 * "A")
+
+
+class RoleStack(Stack):
+    """A stack whose processes connect as the users of their roles."""
+
+    def _start(self, name: str, *command: str) -> None:
+        self._redis_url = as_role(name, urls_port(self._plan))
+        super()._start(name, *command)
+
+
+def urls_port(plan: Plan) -> int:
+    return int((plan.redis_url or "").rpartition(":")[2])
+
+
+def as_role(role: str, port: int) -> str:
+    return f"redis://{role}:secret-of-{role}@127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Run a server with the users; give its port."""
+    passwords = {f"REDIS_{role.upper()}_PASSWORD": f"secret-of-{role}" for role in ROLES}
+    passwords["REDIS_ADMIN_PASSWORD"] = "secret-of-default"  # noqa: S105 - of this test
+    script = ["/bin/sh", str(ROOT / "deploy" / "redis" / "users.sh")]
+    listed = subprocess.run(script, env=os.environ | passwords, capture_output=True, check=True).stdout
+    file, port = tmp_path_factory.mktemp("users") / "users.acl", free_port()
+    file.write_bytes(listed)
+    with Group() as group:
+        options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--aclfile", str(file))
+        process = Process("redis", group.popen([find_server(), *options], env=None))
+        eventually(lambda: answers(port))
+        yield port
+        stop([process], 5)
+
+
+def answers(port: int) -> bool:
+    try:
+        return bool(user("worker", port).ping())
+    except redis.exceptions.ConnectionError:
+        return False
+
+
+def user(role: str, port: int) -> redis.Redis:
+    return redis.Redis.from_url(as_role(role, port))
+
+
+def test_each_program_can_do_all_its_work(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload, a job with a webhook, a cancel, a delete, the reconciler, and Flower: nothing is denied."""
+    monkeypatch.setenv("SENTIMENT_WEBHOOK_ALLOW", "127.0.0.1")
+    plan = Plan(port=free_port(), redis_url=f"redis://127.0.0.1:{server}")
+    with Group() as group, (tmp_path / "log").open("w", encoding="utf-8") as log:
+        stack = RoleStack(plan, group, Log(log))
+        stack.start()
+        stack._start(
+            "flower", "celery", "-A", *FLOWER, f"--port={free_port()}", f"--db={tmp_path / 'flower'}"
+        )
+        try:
+            with Client(stack.url) as client:
+                stack.await_api(client)
+                stack.score(client, "服务很贴心")
+                use_everything(stack.url)
+            eventually(lambda: {"api", "worker", "flower"} <= subscribers(server))
+            eventually(lambda: user("api", server).exists(keys.RECONCILER))
+        finally:
+            stack.stop()
+    denied = user("default", server).acl_log()
+    assert denied == []
+
+
+def subscribers(port: int) -> set[str]:
+    """Return the users that subscribe to a channel."""
+    listed: list[dict[str, str]] = user("default", port).client_list(_type="pubsub")
+    return {client["user"] for client in listed}
+
+
+def use_everything(url: str) -> None:
+    with httpx2.Client(base_url=url, timeout=60, trust_env=False) as http:
+        hook = {"url": f"http://127.0.0.1:{free_port()}/"}
+        job = http.post("/v1/jobs", json={"text": "很好", "webhook": hook}, headers={"Prefer": "wait=20"})
+        path = job.headers["location"]
+        eventually(lambda: "not_connected" in http.get(f"{path}/deliveries").text)
+        lines = '{"text":"好"}\n{"text":""}\n' * 200
+        upload = {"Content-Type": "application/x-ndjson"}
+        bulk = http.post("/v1/jobs", content=lines, headers=upload).headers["location"]
+        eventually(lambda: http.get(bulk).json()["counts"]["pending"] == 0)
+        doomed = http.post("/v1/jobs", json={"items": [{"text": "还行" * 2000}] * 50}).headers["location"]
+        assert http.post(f"{doomed}/cancel").is_success
+        assert http.get("/v1/jobs").is_success
+        assert http.get("/metrics").is_success
+        eventually(lambda: http.delete(bulk).status_code == 204)
+
+
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [
+        *((role, "GET sentiq:id_secret") for role in ("worker", "webhooks", "flower")),
+        *((role, f"HSET {keys.API_KEYS} a b") for role in ("worker", "webhooks", "flower")),
+        *((role, f"GET {keys.RATES}") for role in ("worker", "webhooks", "flower")),
+        *((role, f"GET {keys.WEBHOOK_SECRET}") for role in ("worker", "flower")),
+        ("webhooks", f"HGETALL {JOB}:chunks"),
+        ("webhooks", f"HGETALL {JOB}:results"),
+        ("webhooks", f"HSET {JOB} status failed"),
+        ("webhooks", "LPUSH sentiq.bulk x"),
+        ("flower", "PUBLISH /0.sentiq.pidbox x"),
+        ("flower", "PUBLISH /0.sentiqev/x x"),
+        ("flower", "LPUSH reply.sentiq.pidbox x"),
+        ("flower", "LPUSH sentiq.bulk x"),
+        ("flower", f"HGETALL {JOB}"),
+        *((role, "SCAN 0") for role in ("worker", "webhooks", "flower")),
+        *(
+            (role, command)
+            for role in ROLES
+            for command in ("CONFIG GET *", "FLUSHALL", "KEYS *", "ACL LIST", "CLIENT LIST", "SHUTDOWN")
+        ),
+    ],
+)
+def test_a_role_can_do_nothing_else(server: int, role: str, command: str) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        user(role, server).execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [
+        ("api", "GET sentiq:id_secret"),
+        ("webhooks", f"HGETALL {JOB}"),
+        ("worker", f"HGETALL {JOB}:chunks"),
+        ("flower", "LLEN sentiq.bulk"),
+    ],
+)
+def test_what_a_role_needs_is_allowed(server: int, role: str, command: str) -> None:
+    user(role, server).execute_command(*command.split())
+
+
+@pytest.mark.parametrize("role", ["ADMIN", *(role.upper() for role in ROLES)])
+def test_redis_refuses_a_default_password_where_others_can_connect(role: str) -> None:
+    passwords = {f"REDIS_{each.upper()}_PASSWORD": "long-and-random" for each in ("admin", *ROLES)}
+    passwords[f"REDIS_{role}_PASSWORD"] = f"local-{role.lower()}"
+    refusal = f"redis: BIND=192.168.1.4 lets other machines connect: set REDIS_{role}_PASSWORD"
+    assert refusal in start(passwords | {"BIND": "192.168.1.4"})
+    for here in ("127.0.0.1", "::1", "localhost", ""):
+        assert "BIND" not in start(passwords | {"BIND": here})
+    passwords[f"REDIS_{role}_PASSWORD"] = "long-and-random"
+    assert "BIND" not in start(passwords | {"BIND": "192.168.1.4"})
+
+
+def start(variables: dict[str, str]) -> str:
+    """Run the start script of the container; return what it says before it fails outside a container."""
+    script = ["/bin/sh", str(ROOT / "deploy" / "redis" / "start.sh")]
+    done = subprocess.run(script, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    return done.stderr
