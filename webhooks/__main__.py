@@ -1,10 +1,11 @@
-"""`python -m webhooks` sends until SIGTERM; `secret` prints the signing secrets, `check` is a probe."""
+"""`python -m webhooks` sends until SIGTERM; `secret [KEY_ID]` prints signing secrets, `check` is a probe."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import re
 import socket
 import sys
 
@@ -29,13 +30,23 @@ def main() -> int:
         default="send",
         help="send webhooks until SIGTERM; print the signing secrets; check that this host's sender works",
     )
-    action = parser.parse_args().action
+    parser.add_argument(
+        "key_id",
+        nargs="?",
+        type=_key_id,
+        default="",
+        help="with `secret`: the API key whose jobs are signed; without one, jobs made while AUTH=none",
+    )
+    options = parser.parse_args()
+    action = options.action
+    if options.key_id and action != "secret":
+        parser.error(f"`{action}` takes no key id")
     try:
         settings = Settings.read()
         logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
         store = JobStore.connect(settings, patience=_PATIENCE)
         if action == "secret":
-            print("\n".join(signing_secrets(store)))
+            print("\n".join(signing_secrets(store, options.key_id)))
         elif action == "check":
             return _check(store)
         else:
@@ -44,6 +55,13 @@ def main() -> int:
         print(f"webhooks: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _key_id(text: str) -> str:
+    """Return the text; raise ValueError, which argparse explains, unless it can be the id of an API key."""
+    if text and not re.fullmatch("[0-9a-f]{8}", text):
+        raise ValueError(text)
+    return text
 
 
 def _check(store: JobStore) -> int:
