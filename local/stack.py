@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,13 @@ _STOP_WITHOUT_REDIS_S = 2  # without Redis no result can be recorded, so nothing
 _POLL_S = 0.05
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")  # only programs on this machine reach these: no keys needed
 _ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+# The module that each role runs, with its arguments.
+ROLES: Mapping[str, Sequence[str]] = {
+    "worker": ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle"),
+    "api": ("gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"),
+    "webhooks": ("webhooks",),
+}
 
 
 class StackError(Exception):
@@ -71,9 +78,8 @@ class Stack:
             server, redis_url = start_redis(self._group, data_dir=self._plan.data_dir, log=self._log)
             self.processes.append(server)
         self._redis_url = redis_url
-        self._start("worker", "celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
-        self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
-        self._start("webhooks", "webhooks")
+        for name, command in ROLES.items():
+            self._start(name, *command)
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it accepts connections."""
