@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import resource
+import select
 import socket
 import sys
 import threading
@@ -16,13 +17,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 _TIMEOUT_S = 10
 _MIB = 2**20
 _PAUSE_S = 0.2
+_AT_ONCE = 50  # connections that are opened between two pauses
 _NDJSON = {"content-type": "application/x-ndjson"}
 _WIDE = "\U00020bb7"  # a character of four bytes
 
@@ -77,7 +79,7 @@ class Target:
         return content
 
     def post(self, path: str, document: Any) -> bytes:
-        body = json.dumps(document, ensure_ascii=False).encode()
+        body = _compact(document)
         return self.send(f"POST {path}", body, **{"content-type": "application/json"})
 
     def repeat(self, data: bytes) -> None:
@@ -87,32 +89,35 @@ class Target:
 
     def hold(self, count: int, begin: Callable[[socket.socket], None]) -> None:
         """Keep many connections on which `begin` has sent something; replace those that end."""
-        with ExitStack() as stack:
-            held: list[socket.socket] = []
-            while self.going:
-                held = [connection for connection in held if not _ended(connection)]
-                self.answers["most held"] = max(self.answers["most held"], len(held))
-                for _ in range(min(50, count - len(held))):
-                    with suppress(OSError):
-                        connection = stack.enter_context(self.connect(receive_bytes=4096))
-                        begin(connection)
-                        held.append(connection)
-                time.sleep(_PAUSE_S)
+        held: dict[int, socket.socket] = {}
+        ends = select.poll()
+        while self.going:
+            for number, _ in ends.poll(0):
+                ends.unregister(number)
+                held.pop(number).close()
+            for _ in range(min(_AT_ONCE, count - len(held))):
+                with suppress(OSError):
+                    connection = self.connect(receive_bytes=4096)
+                    held[connection.fileno()] = connection
+                    ends.register(connection, select.POLLRDHUP)
+                    begin(connection)
+            self.answers["most held"] = max(self.answers["most held"], len(held))
+            time.sleep(_PAUSE_S)
+        for connection in held.values():
+            connection.close()
+
+    def for_a_while(self, seconds: float) -> Target:
+        """Return a target whose attack ends after some seconds."""
+        return replace(self, ends_at=min(self.ends_at, time.monotonic() + seconds))
 
 
-def _ended(connection: socket.socket) -> bool:
-    """Return whether the service has closed the connection; what it answered stays unread."""
-    try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+def _compact(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _request(target: Target, path: str, document: Any) -> bytes:
     """Return a whole request, so that it is built only once."""
-    body = json.dumps(document, ensure_ascii=False).encode()
+    body = _compact(document)
     sizes = {"content-type": "application/json", "content-length": str(len(body))}
     return target.head(f"POST {path}", **sizes) + body
 
@@ -176,12 +181,12 @@ def _long_texts(terms: dict[str, Any]) -> Callable[[Target], None]:
 
 def _teach_a_high_rate(target: Target) -> None:
     """Send equal texts, which are computed once, and then distinct ones that cost far more."""
-    equal = {"items": [{"text": "菜很好吃，" * 1990}] * 390, "priority": "bulk"}
+    equal = {"items": [{"text": "菜很好吃，" * 660}] * 390, "priority": "bulk"}
     dear = _long_texts({"priority": "bulk", "on_long_text": "window"})
     while target.going:
         for _ in range(3):
             target.post("/v1/jobs", equal)
-        dear(Target(target.url, target.token, min(target.ends_at, time.monotonic() + 2), target.answers))
+        dear(target.for_a_while(2))
 
 
 def _kept_bytes(target: Target) -> None:
@@ -235,9 +240,10 @@ def _waits(kind: str, **headers: str) -> Callable[[Target], None]:
 
     def attack(target: Target) -> None:
         items = [{"text": f"第{i}次来，" + "很好吃，" * 200} for i in range(1000)]
-        job = json.loads(target.post("/v1/jobs", {"items": items, "priority": "bulk"}) or b"{}")
-        head = target.head(f"GET /v1/jobs/{job.get('id', 'job_none')}{kind}", **headers)
-        target.hold(1500, lambda connection: connection.sendall(head))
+        while target.going:
+            job = json.loads(target.post("/v1/jobs", {"items": items, "priority": "bulk"}) or b"{}")
+            head = target.head(f"GET /v1/jobs/{job.get('id', 'job_none')}{kind}", **headers)
+            target.for_a_while(5).hold(1500, lambda connection, head=head: connection.sendall(head))  # type: ignore[misc]
 
     return attack
 

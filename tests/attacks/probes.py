@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +39,7 @@ class Latencies:
 def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
     """Make a call at that rate whatever the earlier ones take; it fails by raising."""
     latencies, done = Latencies(), threading.Event()
+    started: list[Future[None]] = []
 
     def measured(due: float) -> None:
         try:
@@ -51,7 +52,7 @@ def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
     def start_on_time() -> None:
         due = time.monotonic()
         while not done.wait(max(0.0, due - time.monotonic())):
-            callers.submit(measured, due)
+            started.append(callers.submit(measured, due))
             due += 1 / per_s
 
     with ThreadPoolExecutor(_CALLERS) as callers:
@@ -62,6 +63,8 @@ def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
         finally:
             done.set()
             clock.join()
+            callers.shutdown(cancel_futures=True)
+            latencies.seconds += [NEVER_S for call in started if call.cancelled()]
 
 
 @contextmanager

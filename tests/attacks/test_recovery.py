@@ -119,7 +119,7 @@ def links(kind: str, *names: str) -> Break:
     return breaks
 
 
-ENDS = {"api": ("api",), "worker": ("worker_1",), "workers": ("worker",), "sender": ("webhooks",), "all": ()}
+ENDS = {"api": ("api",), "workers": ("worker",), "sender": ("webhooks",), "all": ()}
 FAULTS: dict[str, Fault] = {
     # Without a fault the bounds must hold too: if they do not, the machine is not quiet.
     "nothing": Fault(lambda _: lambda: None, 0, WITH_ANOTHER_CHILD_S),
