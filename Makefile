@@ -23,7 +23,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
 	audit check-locks compose-test configuration contract openapi parity \
-	test test-browser test-k8s test-models test-monitoring model lint format lock lock-images clean
+	test test-attacks test-browser test-k8s test-models test-monitoring model lint format lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ openapi: $(VENV)/.dev ## write docs/openapi.json
 
 test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
 	@exec $(PY) -m pytest $(ARGS)
+
+test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
+	@exec $(PY) -m pytest tests/attacks $(ARGS)
 
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)

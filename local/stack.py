@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,13 @@ _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
 _STOP_WITHOUT_REDIS_S = 2  # without Redis no result can be recorded, so nothing is worth a wait
 _POLL_S = 0.05
+
+# The module that each role runs, with its arguments.
+ROLES: Mapping[str, Sequence[str]] = {
+    "worker": ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle"),
+    "api": ("gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"),
+    "webhooks": ("webhooks",),
+}
 
 
 class StackError(Exception):
@@ -79,12 +86,10 @@ class Stack:
             )
             self.processes.append(server)
         self._redis_url = redis_url
-        # Flower shows one of two workers that share a name.
-        name = f"--hostname={secrets.token_hex(4)}@%h"
-        worker = ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle")
-        self._start("worker", *worker, name)
-        self._start("api", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app")
-        self._start("webhooks", "webhooks")
+        for name, command in ROLES.items():
+            # Flower shows one of two workers that share a name.
+            unique = (f"--hostname={secrets.token_hex(4)}@%h",) if name == "worker" else ()
+            self._start(name, *command, *unique)
 
     def start_flower(self, port: int) -> None:
         """Start Flower and wait until it accepts connections."""

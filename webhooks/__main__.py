@@ -1,4 +1,4 @@
-"""`python -m webhooks` sends until SIGTERM; `secret` prints the signing secrets, `check` is a probe."""
+"""`python -m webhooks` sends until SIGTERM; `secret [KEY_ID]` prints signing secrets, `check` is a probe."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import socket
 import sys
 from typing import NoReturn
@@ -34,14 +35,24 @@ def main() -> int:
         default="send",
         help="send webhooks until SIGTERM; print the signing secrets; check that this host's sender works",
     )
+    parser.add_argument(
+        "key_id",
+        nargs="?",
+        type=_key_id,
+        default="",
+        help="with `secret`: the API key whose jobs are signed; without one, jobs made while AUTH=none",
+    )
     replace_unencodable()
-    action = parser.parse_args().action
+    options = parser.parse_args()
+    action = options.action
+    if options.key_id and action != "secret":
+        parser.error(f"`{action}` takes no key id")
     try:
         settings = Settings.read()
         start_logging(settings.log_level)
         store = JobStore.connect(settings, patience=_PATIENCE)
         if action == "secret":
-            print("\n".join(signing_secrets(store)))
+            print("\n".join(signing_secrets(store, options.key_id)))
         elif action == "check":
             return _check(store)
         else:
@@ -58,6 +69,13 @@ def _send(store: JobStore) -> NoReturn:
     asyncio.new_event_loop().run_until_complete(Sender(store).run())
     logging.shutdown()
     os._exit(os.EX_OK)
+
+
+def _key_id(text: str) -> str:
+    """Return the text; raise ValueError, which argparse explains, unless it can be the id of an API key."""
+    if text and not re.fullmatch("[0-9a-f]{8}", text):
+        raise ValueError(text)
+    return text
 
 
 def _check(store: JobStore) -> int:

@@ -17,8 +17,10 @@ from tasks.store.deliveries import AttemptOutcome
 from tasks.vocabulary.destinations import AddressRules
 from tasks.vocabulary.hosts import Address
 
-# Enough for a slow name server to delay only the deliveries that need it.
-_RESOLVER_THREADS = 64
+MAX_PARALLEL = 256  # attempts of one sender
+# A lookup may go on for half a minute after its attempt has timed out. With threads for those lookups too, a
+# name server that never answers delays only the deliveries that need it.
+_RESOLVER_THREADS = 3 * MAX_PARALLEL
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 

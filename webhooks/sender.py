@@ -1,4 +1,4 @@
-"""The loop that starts every attempt when it is due: many in parallel, few to the same host."""
+"""The loop that starts every attempt when it is due: many in parallel, few to the same host of an owner."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import asyncio
 import logging
 import math
 import random
+import secrets
 import signal
 import socket
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from tasks.errors import StoreUnavailableError
 from tasks.store import deliveries
-from tasks.store.deliveries import AttemptOutcome, Delivery
+from tasks.store.deliveries import AttemptOutcome, Delivery, Room
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.destinations import AddressRules
 from tasks.vocabulary.webhooks import DeliveryStatus
 from webhooks import message
-from webhooks.post import Poster, Resolve
+from webhooks.post import MAX_PARALLEL, Poster, Resolve
 from webhooks.secret import signing_secrets
 
 logger = logging.getLogger(__name__)
 
-_MAX_CONCURRENT = 128
-_MAX_CONCURRENT_PER_HOST = 16
+_MAX_PARALLEL_PER_HOST = 16
 _LEASE_BATCH = 16
 _POLL_S = 0.25
 _STORE_RETRY_S = 1.0
@@ -42,7 +42,8 @@ class Sender:
         self._poster = Poster(AddressRules(settings.webhook_allow), settings.webhook_timeout_s, resolve)
         self._retries_s = settings.webhook_retries_s
         self._attempts: set[asyncio.Task[None]] = set()
-        self._hosts: Counter[str] = Counter()
+        self._held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._id = secrets.token_hex(8)
         self._stopping = asyncio.Event()
         self._last_heartbeat = -math.inf
 
@@ -70,18 +71,20 @@ class Sender:
 
     async def _start_due(self) -> float:
         """Start the attempts that are due; return how many seconds to pause."""
-        limit = min(_LEASE_BATCH, _MAX_CONCURRENT - len(self._attempts))
-        if limit <= 0:
+        free = MAX_PARALLEL - len(self._attempts)
+        if not free:
             return _POLL_S
-        busy_hosts = [host for host, count in self._hosts.items() if count >= _MAX_CONCURRENT_PER_HOST]
+        # A copy, because attempts end while the thread reads it.
+        held = {owner: dict(hosts) for owner, hosts in self._held.items()}
+        room = Room(min(_LEASE_BATCH, free), free, _MAX_PARALLEL_PER_HOST, held)
         try:
-            leased = await asyncio.to_thread(deliveries.lease_due, self._store, limit, busy_hosts)
+            leased = await asyncio.to_thread(deliveries.lease_due, self._store, self._id, room)
             await self._heartbeat()
         except StoreUnavailableError as error:
             logger.warning("webhooks wait for Redis: %s", error)
             return _STORE_RETRY_S
         for delivery in leased:
-            self._hosts[delivery.host] += 1
+            self._held[delivery.owner][delivery.host] += 1
             task = asyncio.create_task(self._attempt(delivery))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
@@ -95,9 +98,9 @@ class Sender:
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            secrets = await asyncio.to_thread(signing_secrets, self._store)
+            signing = await asyncio.to_thread(signing_secrets, self._store, delivery.owner)
             content = message.body(delivery)
-            headers = message.headers(delivery, content, secrets)
+            headers = message.headers(delivery, content, signing)
             outcome = await self._poster.post(delivery.url, headers, content)
             await asyncio.to_thread(self._record, delivery, outcome)
         except StoreUnavailableError as error:
@@ -109,9 +112,15 @@ class Sender:
                 delivery.attempt,
             )
         finally:
-            self._hosts[delivery.host] -= 1
-            if not self._hosts[delivery.host]:
-                del self._hosts[delivery.host]
+            self._release(delivery)
+
+    def _release(self, delivery: Delivery) -> None:
+        hosts = self._held[delivery.owner]
+        hosts[delivery.host] -= 1
+        if not hosts[delivery.host]:
+            del hosts[delivery.host]
+        if not hosts:
+            del self._held[delivery.owner]
 
     def _record(self, delivery: Delivery, outcome: AttemptOutcome) -> None:
         status, delay_s = self._next_status(delivery, outcome)

@@ -1,11 +1,13 @@
 """The webhook outbox: lease the deliveries that are due, record attempts, read the log.
 
 The script that finishes a job records its delivery. A lease counts an attempt before it is made, so attempts
-are bounded whatever dies; a delivery whose sender died is due again when its lease ends.
+are bounded whatever dies; a delivery whose sender died is due again when its lease ends. Owners are served in
+turn, so that the receivers of one owner do not delay the deliveries of another.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,7 +15,7 @@ from pydantic_core import from_json
 
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import DELIVERIES, job_key, sender_key
+from tasks.store.keys import DELIVERY_TURNS, deliveries_key, job_key, sender_key
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.webhooks import DeliveryStatus, Event
 
@@ -28,6 +30,7 @@ class Delivery:
 
     job_id: str
     attempt: int
+    owner: str
     url: str
     host: str
     event: Event
@@ -84,13 +87,26 @@ def is_alive(store: JobStore, host: str) -> bool:
         return bool(store.redis.exists(sender_key(host)))
 
 
-def lease_due(store: JobStore, limit: int, busy_hosts: Sequence[str]) -> list[Delivery]:
-    """Lease up to `limit` due deliveries, none of them to a busy host."""
-    args = {
-        "limit": limit,
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The attempts that a sender can start: `free` in all, `limit` of them now.
+
+    `held` counts those that it is making, by owner and host; at most `per_host` go to a host of an owner.
+    """
+
+    limit: int
+    free: int
+    per_host: int
+    held: Mapping[str, Mapping[str, int]]
+
+
+def lease_due(store: JobStore, sender: str, room: Room) -> list[Delivery]:
+    """Lease due deliveries for which the sender has room, one of each owner in turn."""
+    args = asdict(room) | {
+        "sender": sender,
+        "call": secrets.token_hex(8),
         "max_attempts": 1 + len(store.settings.webhook_retries_s),
         "lease_ms": LEASE_S * 1000,
-        "busy_hosts": busy_hosts,
     }
     leased = store.run("lease_deliveries", args)
     return [_read(job_id.decode(), _mapping(raw)) for job_id, raw in leased]
@@ -125,20 +141,26 @@ class DueDeliveries:
 def read_due(store: JobStore) -> DueDeliveries:
     """Read what waits for a sender; senders that work keep `late_s` at 0."""
     with store_errors():
-        deliveries = store.redis.zcard(DELIVERIES)
-        first = store.redis.zrange(DELIVERIES, 0, 0, withscores=True)
-    late_ms = store.now_ms() - first[0][1] if first else 0
-    return DueDeliveries(deliveries, max(0, late_ms / 1000))
+        owners = store.redis.zrange(DELIVERY_TURNS, 0, -1)
+        pipe = store.redis.pipeline(transaction=False)
+        for owner in owners:
+            pipe.zcard(deliveries_key(owner.decode()))
+            pipe.zrange(deliveries_key(owner.decode()), 0, 0, withscores=True)
+        answers = pipe.execute()
+    now_ms = store.now_ms()
+    late_ms = (now_ms - due_ms for first in answers[1::2] for _, due_ms in first)
+    return DueDeliveries(sum(answers[::2]), max([0, *late_ms]) / 1000)
 
 
 def read_log(store: JobStore, job_id: str) -> DeliveryLog | None:
     """Read the log of a job's delivery; None for a job without a webhook, or one that is not finished."""
     with store_errors():
         raw: dict[bytes, bytes] = store.redis.hgetall(job_key(job_id, "delivery"))
-        due = store.redis.zscore(DELIVERIES, job_id)
     if not raw:
         return None
     delivery = _read(job_id, raw)
+    with store_errors():
+        due = store.redis.zscore(deliveries_key(delivery.owner), job_id)
     attempts = list(_attempts(raw, delivery.attempt))
     under_way = bool(attempts) and attempts[-1].duration_ms is None
     return DeliveryLog(
@@ -171,6 +193,7 @@ def _read(job_id: str, raw: Mapping[bytes, bytes]) -> Delivery:
     return Delivery(
         job_id,
         number("attempts"),
+        raw[b"owner"].decode(),
         raw[b"url"].decode(),
         raw[b"host"].decode(),
         Event(raw[b"event"].decode()),

@@ -10,7 +10,7 @@ FINISHED_CHANNEL = PREFIX + "finished"
 PROGRESS_CHANNEL = PREFIX + "progress"
 OPEN_JOBS = PREFIX + "open_jobs"
 UPLOADS = PREFIX + "uploads"
-DELIVERIES = PREFIX + "deliveries"
+DELIVERY_TURNS = PREFIX + "delivery_turns"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
 KEPT = PREFIX + "kept"
@@ -39,6 +39,8 @@ _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
 _IDEMPOTENCY = PREFIX + "idempotency:"
 _SENDER = PREFIX + "sender:"
+_SENDER_LEASE = PREFIX + "sender_lease:"
+_DELIVERIES = PREFIX + "deliveries:"
 
 # What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
 FOR_SCRIPTS = {
@@ -46,7 +48,7 @@ FOR_SCRIPTS = {
     "progress": PROGRESS_CHANNEL,
     "open_jobs": OPEN_JOBS,
     "uploads": UPLOADS,
-    "deliveries": DELIVERIES,
+    "delivery_turns": DELIVERY_TURNS,
     "counters": COUNTERS,
     "owners": OWNERS,
     "kept": KEPT,
@@ -63,6 +65,8 @@ FOR_SCRIPTS = {
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
+    "deliveries": _DELIVERIES,
+    "sender_lease": _SENDER_LEASE,
 }
 
 
@@ -128,3 +132,8 @@ def idempotency_key(digest: str) -> str:
 def sender_key(host: str) -> str:
     """Return the key of the heartbeat of a host's sender of webhooks."""
     return _SENDER + host
+
+
+def deliveries_key(owner: str) -> str:
+    """Return the key of an owner's deliveries that are to be made."""
+    return _DELIVERIES + owner

@@ -24,6 +24,7 @@ from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import DeliveryStatus, Webhook
 from tests.conftest import eventually
+from tests.webhooks.jobs import lease
 
 BULK = QueueClass.BULK
 INCLUDE = Path(__file__).parents[2] / "tasks" / "store" / "lua" / "include" / "counters.lua"
@@ -139,11 +140,11 @@ def test_attempts_at_a_webhook_are_counted_once_by_what_came_of_them(store: JobS
     leases.finish(store, held, results(held), MODEL)
     eventually(lambda: deliveries.read_due(store).late_s > 0)
     assert deliveries.read_due(store).deliveries == 1
-    (delivery,) = deliveries.lease_due(store, 1, ())
+    (delivery,) = lease(store, limit=1)
     for _ in range(2):
         deliveries.record_attempt(store, delivery, AttemptOutcome(500), DeliveryStatus.PENDING)
     assert counted(store)["webhooks:pending"] == 1
-    (delivery,) = deliveries.lease_due(store, 1, ())
+    (delivery,) = lease(store, limit=1)
     deliveries.record_attempt(store, delivery, AttemptOutcome(200), DeliveryStatus.DELIVERED)
     assert counted(store)["webhooks:delivered"] == 1
     assert deliveries.read_due(store).deliveries == 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from tasks.store import leases
+from tasks.store import deliveries, leases
+from tasks.store.deliveries import Delivery, Room
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
@@ -19,11 +20,13 @@ HOLDER = leases.Holder("worker", 11, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
-def create(store: JobStore, url: str, items: int = 1, events: Sequence[Event] = tuple(Event)) -> str:
-    job_id = store.ids.issue()
+def create(
+    store: JobStore, url: str, items: int = 1, events: Sequence[Event] = tuple(Event), owner: str = ""
+) -> str:
+    job_id = store.ids.issue(owner)
     chunk = Chunk(job_id, 0, [Item.accept("服务很贴心", 99)] * items)
     webhook = Webhook(url, urlsplit(url).hostname or "", events)
-    store.create(job_id, Terms(queue_class=QueueClass.BULK, webhook=webhook), [chunk])
+    store.create(job_id, Terms(owner=owner, queue_class=QueueClass.BULK, webhook=webhook), [chunk])
     return job_id
 
 
@@ -34,7 +37,14 @@ def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
 
-def finished(store: JobStore, url: str, events: Sequence[Event] = tuple(Event)) -> str:
-    job_id = create(store, url, events=events)
+def finished(store: JobStore, url: str, events: Sequence[Event] = tuple(Event), owner: str = "") -> str:
+    job_id = create(store, url, events=events, owner=owner)
     finish(store)
     return job_id
+
+
+def lease(
+    store: JobStore, limit: int = 9, free: int = 256, held: Mapping[str, Mapping[str, int]] | None = None
+) -> list[Delivery]:
+    """Lease deliveries as a sender does that makes the attempts `held`."""
+    return deliveries.lease_due(store, "sender", Room(limit, free, 16, held or {}))

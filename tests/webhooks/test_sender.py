@@ -19,7 +19,7 @@ from local.processes import ROOT
 from tasks.store import deliveries
 from tasks.store.deliveries import DeliveryLog
 from tasks.store.jobs import JobStore
-from tasks.store.keys import DELIVERIES
+from tasks.store.keys import DELIVERY_TURNS, deliveries_key
 from tasks.vocabulary.webhooks import DeliveryStatus
 from tests.conftest import eventually
 from tests.webhooks.conftest import StartSender
@@ -40,6 +40,14 @@ def completed(store: JobStore, job_id: str) -> DeliveryLog:
     log = eventually(look)
     assert log is not None
     return log
+
+
+def shown_secrets(redis_url: str, *words: str, **variables: str) -> list[str]:
+    """Return what `python -m webhooks secret` prints, by line."""
+    command = [sys.executable, "-m", "webhooks", "secret", *words]
+    env = os.environ | {"REDIS_URL": redis_url} | variables
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def test_a_delivery_is_thin_and_signed(
@@ -84,12 +92,42 @@ def test_a_secret_is_generated_once_and_printed(
 ) -> None:
     start_sender()
     completed(store, finished(store, receiver.url))
-    shown = subprocess.run(
-        *([sys.executable, "-m", "webhooks", "secret"],),
-        cwd=ROOT, env=os.environ | {"REDIS_URL": redis_url}, capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+    (shown,) = shown_secrets(redis_url)
     (received,) = receiver.received
     Verifier(shown).verify(received.body, received.headers)
+
+
+def test_each_key_has_a_secret_of_its_own(
+    store: JobStore, redis_url: str, receiver: Receiver, start_sender: StartSender
+) -> None:
+    """Whoever verifies the deliveries of one key cannot sign those of another."""
+    start_sender(SENTIMENT_WEBHOOK_SECRET=SECRET)
+    (service,) = shown_secrets(redis_url, SENTIMENT_WEBHOOK_SECRET=SECRET)
+    secrets = {"": service}
+    for key_id in ("0123abcd", "89abcdef"):
+        (secrets[key_id],) = shown_secrets(redis_url, key_id, SENTIMENT_WEBHOOK_SECRET=SECRET)
+    assert service == SECRET
+    assert len(set(secrets.values())) == len(secrets)
+    for owner, secret in secrets.items():
+        completed(store, finished(store, receiver.url, owner=owner))
+        received = receiver.received[-1]
+        Verifier(secret).verify(received.body, received.headers)
+        for other in set(secrets.values()) - {secret}:
+            with pytest.raises(WebhookVerificationError):
+                Verifier(other).verify(received.body, received.headers)
+
+
+def test_a_new_secret_of_the_service_replaces_those_of_keys_without_a_gap(
+    store: JobStore, redis_url: str, receiver: Receiver, start_sender: StartSender
+) -> None:
+    (old,) = shown_secrets(redis_url, "0123abcd", SENTIMENT_WEBHOOK_SECRET=SECRET)
+    both = shown_secrets(redis_url, "0123abcd", SENTIMENT_WEBHOOK_SECRET=f"{NEXT_SECRET} {SECRET}")
+    assert both[1:] == [old]
+    start_sender(SENTIMENT_WEBHOOK_SECRET=f"{NEXT_SECRET} {SECRET}")
+    completed(store, finished(store, receiver.url, owner="0123abcd"))
+    (received,) = receiver.received
+    for secret in both:
+        Verifier(secret).verify(received.body, received.headers)
 
 
 def test_a_receiver_that_is_down_is_tried_again_with_growing_delays(
@@ -111,7 +149,7 @@ def test_the_number_of_attempts_is_bounded(store: JobStore, start_sender: StartS
         start_sender()
         log = completed(store, finished(store, receiver.url))
     assert (log.status, len(log.attempts), len(receiver.received)) == (DeliveryStatus.EXHAUSTED, 4, 4)
-    assert not store.redis.zcard(DELIVERIES)
+    assert not store.redis.exists(deliveries_key(""), DELIVERY_TURNS)
 
 
 def test_a_receiver_that_answers_410_is_tried_once(store: JobStore, start_sender: StartSender) -> None:
@@ -167,7 +205,8 @@ def test_a_killed_sender_loses_nothing(
         log = deliveries.read_log(store, held)
         assert log is not None
         assert log.status is DeliveryStatus.PENDING
-        store.redis.zadd(DELIVERIES, {held: 1})  # end the lease
+        store.redis.zadd(deliveries_key(""), {held: 1})  # end the lease
+        store.redis.zadd(DELIVERY_TURNS, {"": 1})
         log = completed(store, held)
     assert [(each.status_code, each.error) for each in log.attempts] == [(None, "interrupted"), (204, None)]
     assert len({each.headers["webhook-id"] for each in stalling.received}) == 1

@@ -1,29 +1,102 @@
--- Leases deliveries that are due, oldest first. The attempt is counted before it is made.
--- include: clock counters
--- args: limit, max_attempts, lease_ms, busy_hosts (no further delivery is leased for these)
+-- Leases deliveries that are due, one of each owner in turn: first of the owner that has waited longest.
+-- The attempt is counted before it is made.
+-- include: clock counters deliveries
+-- args: sender, call (differs in each call of the sender), limit, free (attempts that the sender can start), per_host,
+--       held (owner -> host -> attempts that the sender is making), max_attempts, lease_ms
 -- Returns the job's id and the record of each.
-local BUSY_DELAY_MS = 1000
-local leased, busy = {}, {}
-for _, host in ipairs(args.busy_hosts) do
-  busy[host] = true
+-- An owner holds at most as many attempts as remain free, so that a free one remains for the next owner.
+local BUSY_DELAY_MS, MAX_LOOKS = 1000, 16
+local last_lease = keys.sender_lease .. args.sender
+local leased = {}
+
+local function records(ids)
+  local found = {}
+  for i, id in ipairs(ids) do
+    found[i] = {id, redis.call('HGETALL', keys.job .. id .. ':delivery')}
+  end
+  return found
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.deliveries, 0, now, 'LIMIT', 0, args.limit)) do
+
+local function under_way(owner)
+  local count = 0
+  for _, attempts in pairs(args.held[owner] or {}) do
+    count = count + attempts
+  end
+  return count
+end
+
+local function begin(owner, id, host)
   local key = keys.job .. id .. ':delivery'
-  local host = redis.call('HGET', key, 'host')
+  local attempt = redis.call('HINCRBY', key, 'attempts', 1)
+  redis.call('HSET', key, attempt, string.format('{"at_ms":%.0f}', now))
+  deliveries.schedule(owner, id, now + args.lease_ms)
+  args.held[owner] = args.held[owner] or {}
+  args.held[owner][host] = (args.held[owner][host] or 0) + 1
+  leased[#leased + 1] = id
+end
+
+-- Returns whether it leased the delivery.
+local function lease(owner, id)
+  local key = keys.job .. id .. ':delivery'
+  local record = redis.call('HMGET', key, 'host', 'attempts')
+  local host = record[1]
   if not host then
-    redis.call('ZREM', keys.deliveries, id)
-  elseif busy[host] then
+    deliveries.remove(owner, id)
+  elseif ((args.held[owner] or {})[host] or 0) >= args.per_host then
     -- A slow receiver delays its own deliveries, not those behind them.
-    redis.call('ZADD', keys.deliveries, now + BUSY_DELAY_MS, id)
-  elseif tonumber(redis.call('HGET', key, 'attempts')) >= args.max_attempts then
+    deliveries.schedule(owner, id, now + BUSY_DELAY_MS)
+  elseif tonumber(record[2]) >= args.max_attempts then
     redis.call('HSET', key, 'state', 'exhausted')
     counters.increment('webhooks:exhausted', 1)
-    redis.call('ZREM', keys.deliveries, id)
+    deliveries.remove(owner, id)
   else
-    local attempt = redis.call('HINCRBY', key, 'attempts', 1)
-    redis.call('HSET', key, attempt, string.format('{"at_ms":%.0f}', now))
-    redis.call('ZADD', keys.deliveries, now + args.lease_ms, id)
-    leased[#leased + 1] = {id, redis.call('HGETALL', key)}
+    begin(owner, id, host)
+    return true
+  end
+  return false
+end
+
+-- Returns whether it leased a delivery of the owner.
+local function serve(owner)
+  if #leased >= args.limit or under_way(owner) >= args.free - #leased then
+    return false
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.deliveries .. owner, 0, now, 'LIMIT', 0, MAX_LOOKS)) do
+    if lease(owner, id) then
+      return true
+    end
+  end
+  return false
+end
+
+-- An owner with more that is due goes behind those whose turn has come before.
+local function end_turn(owner)
+  local first = redis.call('ZRANGE', keys.deliveries .. owner, 0, 0, 'WITHSCORES')
+  if first[1] then
+    redis.call('ZADD', keys.delivery_turns, math.max(now, first[2]), owner)
+  else
+    redis.call('ZREM', keys.delivery_turns, owner)
   end
 end
-return leased
+
+-- A call that is repeated, because its answer was lost, gets the same answer.
+local before = redis.call('HMGET', last_lease, 'call', 'ids')
+if before[1] == tostring(args.call) then
+  return records(cjson.decode(before[2]))
+end
+local owners = redis.call('ZRANGEBYSCORE', keys.delivery_turns, 0, now, 'LIMIT', 0, args.limit)
+local served
+repeat
+  served = false
+  for _, owner in ipairs(owners) do
+    served = serve(owner) or served
+  end
+until not served
+for _, owner in ipairs(owners) do
+  end_turn(owner)
+end
+if #leased > 0 then
+  redis.call('HSET', last_lease, 'call', args.call, 'ids', cjson.encode(leased))
+  redis.call('PEXPIRE', last_lease, args.lease_ms)
+end
+return records(leased)

@@ -1,7 +1,7 @@
 -- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
 -- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
 -- changed.
--- include: clock counters kept
+-- include: clock counters deliveries kept
 local WEBHOOK_TTL_MS = 604800000
 
 local function final_status(total, job)
@@ -20,12 +20,12 @@ local function record_delivery(id, job, status)
   local webhook = job.webhook and cjson.decode(job.webhook)
   for _, event in ipairs(webhook and webhook.events or {}) do
     if event == 'job.' .. status then
-      local key = keys.job .. id .. ':delivery'
-      redis.call('HSET', key, 'url', webhook.url, 'host', webhook.host, 'event', event, 'state', 'pending',
-        'attempts', 0, 'ended', now, 'total', job.total, 'succeeded', job.succeeded, 'failed', job.failed,
-        'timed_out', job.timed_out, 'canceled', job.canceled)
+      local key, owner = keys.job .. id .. ':delivery', job.owner or ''
+      redis.call('HSET', key, 'owner', owner, 'url', webhook.url, 'host', webhook.host, 'event', event,
+        'state', 'pending', 'attempts', 0, 'ended', now, 'total', job.total, 'succeeded', job.succeeded,
+        'failed', job.failed, 'timed_out', job.timed_out, 'canceled', job.canceled)
       redis.call('PEXPIRE', key, WEBHOOK_TTL_MS)
-      redis.call('ZADD', keys.deliveries, now, id)
+      deliveries.schedule(owner, id, now)
     end
   end
 end

@@ -1,0 +1,147 @@
+"""A TCP proxy that breaks links: between a role and Redis, or anywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+_BLOCK_BYTES = 65536
+_POLL_S = 0.01
+# A socket closed with this option sends a reset in place of what it still holds.
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class _Flow:
+    """One connection through the proxy, with one socket on each side."""
+
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+        self.passes = asyncio.Event()
+        self.passes.set()
+        self._sides = (near, far)
+
+    async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Copy one direction until it ends. Nothing gets through, the end neither, until the flow passes."""
+        with suppress(OSError):
+            while block := await source.read(_BLOCK_BYTES):
+                await self.passes.wait()
+                sink.write(block)
+                await sink.drain()
+        await self.passes.wait()
+        sink.close()
+
+    def reset(self) -> None:
+        self.passes.set()
+        for side in self._sides:
+            if opened := side.get_extra_info("socket"):
+                with suppress(OSError):
+                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            side.transport.abort()
+
+
+class Proxy:
+    """Forwards connections to a server. Each method may be called by any thread, and has acted on return.
+
+    `reset` ends what is open. `half_open` kills what is open without a word to either side; new connections
+    live. `blackhole` holds back what is open and what is new. `refuse` resets both. `mend` ends these two;
+    what `half_open` killed stays dead.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.port = 0
+        self._server = (host, port)
+        self._flows: set[_Flow] = set()
+        self._killed: set[_Flow] = set()
+        self._holds = self._refuses = False
+        self._loop = asyncio.new_event_loop()
+
+    def reset(self) -> None:
+        self._call(self._reset)
+
+    def half_open(self) -> None:
+        self._call(self._half_open)
+
+    def blackhole(self) -> None:
+        self._call(self._blackhole)
+
+    def refuse(self) -> None:
+        self._call(self._refuse)
+
+    def mend(self) -> None:
+        self._call(self._mend)
+
+    def _reset(self) -> None:
+        for flow in list(self._flows):
+            flow.reset()
+
+    def _half_open(self) -> None:
+        for flow in self._flows:
+            flow.passes.clear()
+        self._killed |= self._flows
+
+    def _blackhole(self) -> None:
+        self._holds = True
+        for flow in self._flows:
+            flow.passes.clear()
+
+    def _refuse(self) -> None:
+        self._refuses = True
+        self._reset()
+
+    def _mend(self) -> None:
+        self._holds = self._refuses = False
+        for flow in self._flows - self._killed:
+            flow.passes.set()
+
+    def _call(self, action: Callable[[], None]) -> None:
+        async def act() -> None:
+            action()
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._server)
+        except OSError:
+            writer.transport.abort()
+            return
+        flow = _Flow(writer, far_writer)
+        self._flows.add(flow)
+        if self._refuses:
+            flow.reset()
+        if self._holds:
+            flow.passes.clear()
+        pumps = (flow.pump(reader, far_writer), flow.pump(far_reader, writer))
+        await asyncio.gather(*pumps, return_exceptions=True)
+        flow.reset()
+        self._flows.discard(flow)
+        self._killed.discard(flow)
+
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+
+@contextmanager
+def proxied(host: str, port: int) -> Iterator[Proxy]:
+    """Run a proxy in a thread of its own while the context lasts."""
+    proxy = Proxy(host, port)
+    loop = proxy._loop
+    server = loop.run_until_complete(proxy._listen())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        proxy.refuse()
+        while proxy._flows:
+            time.sleep(_POLL_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
