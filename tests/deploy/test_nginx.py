@@ -41,6 +41,14 @@ def test_a_location_with_a_limit_of_its_own_keeps_the_common_one(name: str, body
     assert not limits or "callers" in limits, name
 
 
+def test_a_problem_document_has_the_status_of_its_response() -> None:
+    """Without `=`, nginx keeps the status of the cause, whatever the named location returns."""
+    pages = re.findall(r"^error_page ([\d ]+?)(?: =(\d+))? @(\d+);", SITE, re.MULTILINE)
+    assert len(pages) >= 3
+    for causes, status, named in pages:
+        assert {status} == {named} if status else set(causes.split()) == {named}
+
+
 def start(script: str, **variables: str) -> str:
     """Run a start script of a container; return what it says before it fails outside a container."""
     env = {"PATH": os.environ["PATH"]} | variables
