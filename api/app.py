@@ -10,6 +10,7 @@ from api.auth.api_keys import ApiKeys
 from api.auth.guard import Guard
 from api.auth.rate_limit import RateLimiter
 from api.http import error_handlers, response
+from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status
 from api.routes.context import EXTENSION, Services
@@ -29,7 +30,6 @@ class _JobId(BaseConverter):
 def create_app(settings: Settings) -> Flask:
     """Build the app. It does not ask Redis for anything before the first request."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     if settings.proxies:
         # Else all callers behind a proxy would share one address, and one rate.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> Flask:
         settings=settings,
         store=store,
         submission=Submission(store, build_publisher(settings), settings),
-        wait_hub=WaitHub(store),
+        wait_hub=WaitHub(store, held_requests(settings.max_held)),
         backlog_cache=BacklogCache(store),
         guard=guard,
     )

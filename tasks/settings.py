@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     api_processes: PositiveInt = Field(
         1, description="gunicorn processes of the API. Each holds thousands of waiting requests."
     )
+    keep_alive_s: PositiveInt = Field(
+        75,
+        description="Seconds that the API keeps a connection open for a next request. "
+        "A load balancer in front must close its idle connections earlier; 60 s is usual there.",
+    )
     auth: PerService[Literal["keys", "none"]] = Field(
         "keys",
         validation_alias="AUTH",
@@ -137,6 +142,15 @@ class Settings(BaseSettings):
         2**30,
         description="Largest NDJSON upload, in bytes after decompression. nginx accepts 1 GiB: "
         "raise `client_max_body_size` of /v1/jobs too.",
+    )
+    max_body_s: PositiveFloat = Field(
+        30, description="Seconds within which the body of a JSON request must arrive."
+    )
+    max_upload_s: PositiveFloat = Field(3_600, description="The same for an NDJSON upload.")
+    max_open_requests: PositiveInt = Field(
+        2_000,
+        description="Requests that one API key (with `AUTH=none`, one address) may have open at one API "
+        "process; more are 429 `too_many_open_requests`.",
     )
     max_held: PositiveInt = Field(
         3_000,

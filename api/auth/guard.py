@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g, request
 
 from api.auth.api_keys import ApiKeys
+from api.auth.open_requests import OpenRequests
 from api.auth.rate_limit import RateLimiter
 from api.auth.scopes import Caller, Scope
+from api.http.capacity import open_requests
 from api.http.problems import Problem
 from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
@@ -46,11 +48,12 @@ def scope_of(view: Callable[..., Any], method: str) -> Scope | None:
 
 
 class Guard:
-    """Checks key, rate and scope of every request before its view runs."""
+    """Checks key, open requests, rate and scope of every request before its view runs."""
 
     def __init__(self, api_keys: ApiKeys, limiter: RateLimiter, settings: Settings) -> None:
         self._api_keys = api_keys
         self._limiter = limiter
+        self._open_requests = OpenRequests(open_requests(settings.max_open_requests))
         self._settings = settings
 
     def register(self, app: Flask) -> None:
@@ -80,7 +83,8 @@ class Guard:
         if scope is None:
             return
         caller = self._identify()
-        g.owner = caller.owner
+        g.owner, g.caller = caller.owner, caller.identity
+        self._open_requests.count(caller)
         self._limiter.count(caller)
         if not caller.may(scope):
             detail = f"This key does not have the scope {scope}, which {method} {request.path} needs."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from pydantic import ValidationError
 from pydantic_core import to_json
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.http.problems import TITLES, Problem, from_error, from_validation
 from api.http.request import request_id
@@ -56,9 +56,6 @@ def _render_error(error: SentiqError) -> Response:
 
 
 def _render_http(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return _render(Problem(413, "body_too_large", f"At most {limit} bytes are accepted in one request."))
     code = error.name.lower().replace(" ", "_")
     response = _render(Problem(error.code or 500, code, error.description or error.name))
     if isinstance(error, MethodNotAllowed):

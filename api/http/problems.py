@@ -11,8 +11,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from api.intake.rejections import (
+    BodyTimeoutError,
     BodyTooLargeError,
+    BodyUnreadableError,
+    ExcessiveCompressionError,
     InvalidGzipError,
+    InvalidJsonError,
     InvalidRequestError,
     UnsupportedEncodingError,
 )
@@ -43,6 +47,7 @@ TITLES = {
     403: "The API key does not allow this",
     404: "Not found",
     405: "The method is not allowed",
+    408: "The request took too long",
     409: "Not possible now",
     410: "Gone",
     413: "The request body is too large",
@@ -66,7 +71,11 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
-    BodyTooLargeError: (413, "At most {} bytes are accepted in an upload."),
+    BodyTooLargeError: (413, "At most {} bytes are accepted in one request."),
+    ExcessiveCompressionError: (413, "The body decompresses to more than {} times its size: send it plain."),
+    BodyUnreadableError: (400, "The body cannot be read: {}."),
+    BodyTimeoutError: (408, "The body took too long: {}."),
+    InvalidJsonError: (400, "{}"),
     InvalidGzipError: (400, "The body cannot be decompressed: {}."),
     UnsupportedEncodingError: (415, "Send the body as it is, or with Content-Encoding: gzip."),
     StoreUnavailableError: (
@@ -109,12 +118,10 @@ def bad_query(name: str, detail: str) -> Problem:
 
 
 def from_validation(error: ValidationError) -> Problem:
-    """Return the problem of a body that pydantic refused: 400 for unreadable JSON, 422 for wrong fields."""
+    """Return the 422 of a body that pydantic refused."""
     if error.error_count() > _MAX_ERRORS:
         return _too_many_errors(error)
     errors = error.errors(include_url=False, include_input=False)
-    if errors[0]["type"] == "json_invalid":
-        return Problem(400, "invalid_json", errors[0]["msg"])
     return invalid(
         [
             {

@@ -1,106 +1,111 @@
-"""The bytes of an upload, perhaps compressed, as lines and items, with constant memory."""
+"""The lines of an upload as items."""
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import io
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
-from api.intake.rejections import BodyTooLargeError, InvalidGzipError, UnsupportedEncodingError
-from api.schemas.request_bodies import ItemIn
+from api.intake.documents import is_no_json, with_whole_characters
+from api.intake.pacing import let_others_run
+from api.intake.rejections import InvalidRequestError
+from api.schemas.request_bodies import MAX_ID_CHARS, ItemIn
 from tasks.settings import Settings
 from tasks.vocabulary.items import Item, ItemError
 
-MEDIA_TYPE = "application/x-ndjson"
+MEDIA_TYPES = (
+    *("application/x-ndjson", "application/ndjson"),
+    *("application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines"),
+)
 
-_BOM = b"\xef\xbb\xbf"
 _LINE: TypeAdapter[str | ItemIn] = TypeAdapter(str | ItemIn)
+_LINES_BETWEEN_PAUSES = 16
+_MAX_NUMBER = 2**63
+# What is wrong with an item, by the field that pydantic names.
+_FIELD_ERRORS = {"text": ItemError.INVALID_TEXT, "id": ItemError.INVALID_ID}
 
 
-class _Arriving:
-    """A body for GzipFile: a large read returns what has arrived instead of waiting for all of it."""
+def lines(stream: io.BufferedIOBase, max_bytes: int, max_blank: int) -> Iterator[bytes | None]:
+    """Yield the lines of a stream but for blank ones; None stands for a line of more bytes than the limit.
 
-    def __init__(self, received: Any) -> None:
-        self._received = received
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes; exactly as many of a gzip header or trailer, which are small."""
-        read = self._received.read1 if size >= io.DEFAULT_BUFFER_SIZE else self._received.read
-        block: bytes = read(size)
-        return block
-
-
-def _gunzipped(received: Any) -> gzip.GzipFile:
-    arriving: Any = _Arriving(received)
-    return gzip.GzipFile(fileobj=arriving)
-
-
-class DecodedBody(io.RawIOBase):
-    """A body, decompressed, added to a hash and held to `max_bytes`.
-
-    A read raises InvalidGzipError, BodyTooLargeError, or what the body raises.
+    Raises InvalidRequestError for more blank lines than `max_blank`. Other requests run between lines.
     """
-
-    def __init__(self, body: io.RawIOBase, encoding: str, max_bytes: int, digest: Any) -> None:
-        """Raise UnsupportedEncodingError if `encoding`, a Content-Encoding, is unknown."""
-        if encoding not in ("gzip", "identity"):
-            raise UnsupportedEncodingError
-        received = io.BufferedReader(body)
-        gzipped = encoding == "gzip"
-        self._source: Any = _gunzipped(received) if gzipped else received
-        self._max_bytes = self._left = max_bytes
-        self._digest = digest
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a part of the buffer; return how many bytes, 0 at the end."""
-        try:
-            block = self._source.read1(len(buffer))
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise InvalidGzipError(str(error)) from error
-        self._left -= len(block)
-        if self._left < 0:
-            raise BodyTooLargeError(self._max_bytes)
-        self._digest.update(block)
-        buffer[: len(block)] = block
-        return len(block)
-
-
-def lines(stream: io.BufferedIOBase, max_bytes: int) -> Iterator[bytes | None]:
-    """Yield the lines of a stream but for blank ones; None stands for a line of more bytes than the limit."""
+    number = blank = 0
     while line := stream.readline(max_bytes + 1):
-        if len(line) <= max_bytes or line.endswith(b"\n"):
-            if stripped := line.removeprefix(_BOM).strip():
-                yield stripped
-            continue
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(max_bytes)
-        yield None
+        number += 1
+        if number % _LINES_BETWEEN_PAUSES == 0:
+            let_others_run()
+        if len(line) > max_bytes and not line.endswith(b"\n"):
+            _skip_line(stream, max_bytes)
+            yield None
+        elif stripped := line.removeprefix(codecs.BOM_UTF8).strip():
+            yield stripped
+        else:
+            blank += 1
+            if blank > max_blank:
+                detail = f"at most {max_blank} blank lines are accepted in an upload."
+                raise InvalidRequestError.at("", "too_many_lines", detail)
+
+
+def _skip_line(stream: io.BufferedIOBase, max_bytes: int) -> None:
+    while (rest := stream.readline(max_bytes)) and not rest.endswith(b"\n"):
+        pass
 
 
 def read_item(line: bytes | None, settings: Settings) -> Item:
-    """Read an item object or a bare JSON string; a line that is neither becomes an item with an error."""
+    """Read an item object or a bare JSON string; a line that is neither becomes an item with an error.
+
+    Its id is kept where it can be read.
+    """
     if line is None:
-        return Item("", 0, None, ItemError.INVALID_LINE)
+        return Item("", 0, None, ItemError.LINE_TOO_LONG)
     try:
-        given = _LINE.validate_json(line, strict=True)
-    except ValidationError:
-        return Item("", 0, None, _error_of(line))
+        given = _read(line)
+    except ValidationError as error:
+        return _invalid(line, error)
     if isinstance(given, str):
         return Item.accept(given, settings.max_text_chars)
     return Item.accept(given.text, settings.max_text_chars, given.id)
 
 
-def _error_of(line: bytes) -> ItemError:
+def _read(line: bytes) -> str | ItemIn:
+    try:
+        return _LINE.validate_json(line, strict=True)
+    except ValidationError as error:
+        if not is_no_json(error):
+            raise
+    return _LINE.validate_json(with_whole_characters(line), strict=True)
+
+
+def _invalid(line: bytes, error: ValidationError) -> Item:
+    if is_no_json(error):
+        return Item("", 0, None, _unreadable(line))
+    given: Any = from_json(with_whole_characters(line))
+    if not isinstance(given, dict):
+        return Item("", 0, None, ItemError.INVALID_LINE)
+    return Item("", 0, _readable_id(given.get("id")), _of_field(error.errors(include_url=False)))
+
+
+def _unreadable(line: bytes) -> ItemError:
     try:
         line.decode()
     except UnicodeDecodeError:
         return ItemError.INVALID_ENCODING
-    return ItemError.INVALID_LINE
+    return ItemError.INVALID_JSON
+
+
+def _of_field(errors: Sequence[ErrorDetails]) -> ItemError:
+    """Return the error of the first field that is wrong: the text before others."""
+    fields = {str(each["loc"][1]) for each in errors if each["loc"][0] == ItemIn.__name__}
+    return next((error for name, error in _FIELD_ERRORS.items() if name in fields), ItemError.UNKNOWN_FIELD)
+
+
+def _readable_id(given: object) -> str | None:
+    """Return an id that names the line, though it may not be as it should."""
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) < _MAX_NUMBER:
+        return str(given)
+    return given if isinstance(given, str) and 0 < len(given) <= MAX_ID_CHARS else None

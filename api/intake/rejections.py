@@ -24,18 +24,42 @@ class InvalidRequestError(SentiqError):
 
 
 class BodyTooLargeError(SentiqError):
-    """The upload has more bytes than the limit, which is the argument."""
+    """The body has more bytes than the limit, which is the argument."""
 
     code = "body_too_large"
 
 
+class ExcessiveCompressionError(SentiqError):
+    """The body decompresses to more bytes for each one received than the limit, which is the argument."""
+
+    code = "excessive_compression"
+
+
+class BodyUnreadableError(SentiqError):
+    """The body is shorter than announced, or its chunks are malformed; the argument says which."""
+
+    code = "body_unreadable"
+
+
+class BodyTimeoutError(SentiqError):
+    """The body did not arrive within the seconds that are the argument."""
+
+    code = "body_timeout"
+
+
+class InvalidJsonError(SentiqError):
+    """The body is not JSON; the argument says why."""
+
+    code = "invalid_json"
+
+
 class InvalidGzipError(SentiqError):
-    """The upload has `Content-Encoding: gzip` and cannot be decompressed."""
+    """The body is marked as gzip, or begins like gzip, and cannot be decompressed."""
 
     code = "invalid_gzip"
 
 
 class UnsupportedEncodingError(SentiqError):
-    """The upload has another Content-Encoding than gzip."""
+    """The body has another Content-Encoding than gzip."""
 
     code = "unsupported_encoding"

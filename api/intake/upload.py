@@ -6,7 +6,8 @@ import hashlib
 import io
 from collections.abc import Iterator
 
-from api.intake.ndjson import DecodedBody, lines, read_item
+from api.intake.decoding import DecodedBody
+from api.intake.ndjson import lines, read_item
 from api.intake.rejections import InvalidRequestError
 from api.intake.validation import explain
 from api.schemas.problems import FieldError
@@ -35,9 +36,9 @@ class Upload:
 
     def items(self) -> Iterator[Item]:
         """Yield an item for each line. Raises InvalidRequestError if they cannot become a job."""
-        number = -1
-        for number, line in enumerate(lines(self._stream, self._settings.max_line_bytes)):
-            if number == self._settings.max_upload_items:
+        number, most = -1, self._settings.max_upload_items
+        for number, line in enumerate(lines(self._stream, self._settings.max_line_bytes, most)):
+            if number == most:
                 detail = f"at most {number} items are accepted in an upload."
                 raise InvalidRequestError.at("", "too_many_items", detail)
             item = read_item(line, self._settings)

@@ -77,8 +77,8 @@ def explain(item: Item, error: ItemError, settings: Settings) -> str:
     """Return what is wrong with an item, with the limit that it breaks."""
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
-    if error is ItemError.INVALID_LINE:
-        return f"It is neither a JSON string nor an item, or has more than {settings.max_line_bytes} bytes."
+    if error is ItemError.LINE_TOO_LONG:
+        return f"The line has more than {settings.max_line_bytes} bytes."
     return error.message
 
 

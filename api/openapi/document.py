@@ -16,6 +16,7 @@ from api.http.problems import TITLES
 from api.openapi.operations import OPERATIONS, Header, Operation, ResponseSpec
 from api.schemas.problems import Problem
 from api.schemas.queries import Query
+from api.schemas.request_bodies import MAX_ID_CHARS
 from tasks.settings import Settings
 
 _REF = "#/components/schemas/{model}"
@@ -82,6 +83,8 @@ class _SchemaRegistry:
         self._limits = {
             "max_text_chars": settings.max_text_chars,
             "max_items": settings.max_items,
+            "max_body_bytes": settings.max_body_bytes,
+            "max_upload_bytes": settings.max_upload_bytes,
         }
 
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
@@ -148,8 +151,9 @@ def _operation(rule: Rule, operation: Operation, schemas: _SchemaRegistry, app: 
 
 
 def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
+    schema = {"type": "string", "maxLength": MAX_ID_CHARS}
     for name in _PATH_ARGUMENT.findall(rule.rule):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _query_parameters(query: type[Query], schemas: _SchemaRegistry) -> Iterator[dict[str, Any]]:

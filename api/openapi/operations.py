@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from api.schemas import deliveries, items, jobs, status
+from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, UploadQuery
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 # A body of white space alone has no lines.
-Lines = Annotated[str, Field(json_schema_extra={"pattern": r"[^\t\n\u000b\u000c\r ]"})]
+_LINES: JsonDict = {"pattern": r"[^\t\n\u000b\u000c\r ]", "maxLength": "max_upload_bytes"}
+Lines = Annotated[str, Field(json_schema_extra=_LINES)]
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,18 @@ class Operation:
 
 
 PREFER = Header(
-    *("Prefer", str),
+    *("Prefer", Prefer),
     "`wait=N` holds the response up to N seconds until the job finishes; see `Preference-Applied`.",
 )
 IDEMPOTENCY_KEY = Header(
-    *("Idempotency-Key", Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]),
+    *("Idempotency-Key", IdempotencyKeyText),
     "Repeating a request with its key makes no second job; see `Idempotent-Replayed`.",
 )
 LAST_EVENT_ID = Header(
-    "Last-Event-ID", str, "The id of the last event received: the stream continues behind it."
+    "Last-Event-ID", EventId, "The id of the last event received: the stream continues behind it."
 )
 _JOB_PROBLEMS = (404, 410, 422)
-_BODY_PROBLEMS = (400, 413, 415, 422)
+_BODY_PROBLEMS = (400, 408, 413, 415, 422)
 _JOB = {JSON: jobs.Job}
 _ACCEPTED = {
     200: ResponseSpec(
@@ -84,8 +87,8 @@ OPERATIONS: dict[str, Operation] = {
         headers=(PREFER, IDEMPOTENCY_KEY),
         responses=_ACCEPTED,
         problems=(*_BODY_PROBLEMS, 409),
-        description="""Send many items as lines (`application/x-ndjson`, optionally with
-`Content-Encoding: gzip`): each line is an item or a JSON string, and the terms are query parameters, nested
+        description="""Send many items as lines (`application/x-ndjson`, plain or
+gzip): each line is an item or a JSON string, and the terms are query parameters, nested
 ones as `metadata.name=value`, `webhook.url=value`, `webhook.events=a,b`. Scoring starts before the upload
 ends.""",
     ),

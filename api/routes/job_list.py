@@ -39,7 +39,7 @@ def list_jobs() -> Response:
 def lookup_jobs() -> Response:
     """Get up to 500 jobs by id, each as it is or with the reason why it is missing."""
     read_query(NoQuery)
-    ids = read_json(LookupIn).ids
+    ids = read_json(LookupIn, services().settings).ids
     records = services().store.jobs(ids, owner())
     data = [
         job_view(job, services().backlog_cache.position(job))

@@ -12,8 +12,10 @@ from flask import Blueprint, Response, request, url_for
 
 from api.auth.guard import requires
 from api.auth.scopes import Scope
+from api.http.body import content_encoding, require_utf8, upload_stream
+from api.http.problems import Problem
 from api.http.request import (
-    body_stream,
+    JSON,
     idempotency_key,
     owner,
     preferred_wait,
@@ -22,7 +24,7 @@ from api.http.request import (
     request_id,
 )
 from api.http.response import json_response
-from api.intake.ndjson import MEDIA_TYPE
+from api.intake.ndjson import MEDIA_TYPES
 from api.intake.submission import Accepted
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
@@ -42,6 +44,10 @@ from tasks.vocabulary.jobs import Job
 blueprint = Blueprint("jobs", __name__)
 
 MAX_INCLUDED_ITEMS = 100
+_ACCEPTED_TYPES = (
+    f"Send one document as {JSON}, or lines as {' or '.join(MEDIA_TYPES[:3])}, plain or gzip. "
+    "Forms, CSV and plain text are not read."
+)
 # A cancel works for that long, then answers `canceling` and goes on in the background.
 _MAX_CANCEL_S = 1.0
 
@@ -49,8 +55,11 @@ _MAX_CANCEL_S = 1.0
 @blueprint.post("/v1/jobs")
 def create_job() -> Response:
     """Submit texts as a job. `Prefer: wait=N` returns the results if the job finishes in time."""
-    accepted = _accept_upload() if request.mimetype == MEDIA_TYPE else _accept_document()
-    return _accepted_response(accepted)
+    if request.mimetype in MEDIA_TYPES:
+        return _accepted_response(_accept_upload())
+    if request.mimetype != JSON:
+        raise Problem(415, "unsupported_media_type", _ACCEPTED_TYPES)
+    return _accepted_response(_accept_document())
 
 
 @blueprint.get("/v1/jobs/<job_id>")
@@ -105,7 +114,7 @@ def _finish_canceling(store: JobStore, job_id: str) -> None:
 
 
 def _accept_document() -> Accepted:
-    strict, body = read_query(SubmitQuery).strict, read_json(JobIn)
+    strict, body = read_query(SubmitQuery).strict, read_json(JobIn, services().settings)
     items = accept_job(body, services().settings, strict=strict)
     terms = accept_terms(body, owner(), request_id(), services().settings)
     return services().submission.submit(
@@ -120,9 +129,9 @@ def _canonical(body: JobIn, *, strict: bool) -> bytes:
 
 def _accept_upload() -> Accepted:
     settings, query = services().settings, read_query(UploadQuery)
+    require_utf8()
     key = idempotency_key()
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    upload = Upload(body_stream(), encoding, query, settings)
+    upload = Upload(upload_stream(settings), content_encoding(), query, settings)
     terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
     return services().submission.submit_stream(upload.items(), terms, key, upload.digest)
 

@@ -24,7 +24,7 @@ blueprint = Blueprint("predict", __name__)
 @blueprint.post("/predict")
 def predict_one() -> Response:
     """Score one text and return its sentiment."""
-    body = read_json(PredictIn)
+    body = read_json(PredictIn, services().settings)
     (item,) = _score(accept_prediction(body, services().settings))
     if not isinstance(item.outcome, Verdict):
         error = error_view(item.outcome)
@@ -35,16 +35,19 @@ def predict_one() -> Response:
 @blueprint.post("/predict_batch")
 def predict_batch() -> Response:
     """Score several texts and return their sentiments in the order of the texts."""
-    body = read_json(PredictBatchIn)
+    body = read_json(PredictBatchIn, services().settings)
     scored = _score(accept_predictions(body, services().settings))
     views = [prediction_view(text, item) for text, item in zip(body.texts, scored, strict=True)]
     return json_response(items.Predictions(results=views))
 
 
 def _score(texts: list[Item]) -> Sequence[ItemResult]:
-    wait_s = services().settings.max_wait_s
-    accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
-    job = services().wait_hub.wait_or_last_known(accepted.job, wait_s)
+    wait_s, hub = services().settings.max_wait_s, services().wait_hub
+    if hub.full:
+        raise Problem(503, "service_full", "Too many requests wait here already.", retry_after_s=1)
+    with hub.hold():
+        accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
+        job = hub.wait_or_last_known(accepted.job, wait_s, held=True)
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job continues: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)

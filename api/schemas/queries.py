@@ -16,11 +16,12 @@ from pydantic import (
     field_validator,
 )
 
-from api.schemas.request_bodies import Explain, Sentences, TermsIn
+from api.schemas.request_bodies import MAX_ID_CHARS, Explain, Metadata, Sentences, TermsIn
 from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
 from tasks.vocabulary.options import PLAIN
+from tasks.vocabulary.webhooks import Event
 
 MAX_PAGE_ITEMS = 1000
 _MAX_PAGE_JOBS = 100
@@ -60,17 +61,19 @@ _FROM_WORD = BeforeValidator(_flag)
 _FLAG_SCHEMA = WithJsonSchema({"enum": ["true", "false"], "type": "string"})
 Flag = Annotated[bool, _FROM_WORD, _FLAG_SCHEMA]
 _FROM_DIGITS = BeforeValidator(_digits)
-AwareTime = Annotated[datetime, BeforeValidator(_time)]
+_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64})
+AwareTime = Annotated[datetime, BeforeValidator(_time), _TIME_SCHEMA]
 
 
 class Query(BaseModel):
     """Base of all queries: unknown parameters are rejected, so a typo is never ignored.
 
-    A field in `nested` is given by its members, as `field.name=value`.
+    A field in `nested` is given by its members, as `field.name=value`. Only those in `lists` may be repeated.
     """
 
     model_config = ConfigDict(extra="forbid")
     nested: ClassVar[tuple[str, ...]] = ()
+    lists: ClassVar[tuple[str, ...]] = ()
 
 
 class NoQuery(Query):
@@ -98,8 +101,10 @@ class JobsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
         20, description="Most jobs in a page; 20 if left out."
     )
-    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
-    metadata: dict[str, str] = Field(default_factory=dict)
+    cursor: Annotated[str, Field(max_length=MAX_ID_CHARS)] | None = Field(
+        None, description="`next_cursor` of the previous page."
+    )
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class ResultsQuery(Query):
@@ -108,7 +113,7 @@ class ResultsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS), _FROM_DIGITS] | None = Field(
         None, description="Most items in the response; left out, a page has 1,000 and a stream all."
     )
-    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")] = Field(
+    cursor: Annotated[str, Field(max_length=19, pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")] = Field(
         "0.0", description="`next_cursor` of the previous page of this job."
     )
     status: ItemStatus | None = Field(None, description="Only items with this status.")
@@ -139,6 +144,7 @@ class UploadQuery(TermsIn, SubmitQuery):
     """Parameters of POST /v1/jobs with lines: the body holds only items, so the terms are here."""
 
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
+    lists: ClassVar[tuple[str, ...]] = ("webhook.events",)
 
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
@@ -148,5 +154,5 @@ class UploadQuery(TermsIn, SubmitQuery):
     def _split_events(cls, webhook: Any) -> Any:
         """Split `webhook.events=a,b`."""
         if isinstance(webhook, dict) and "events" in webhook:
-            return webhook | {"events": webhook["events"].split(",")}
+            return webhook | {"events": webhook["events"].split(",", len(Event))}
         return webhook

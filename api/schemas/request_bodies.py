@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,10 +23,12 @@ from tasks.vocabulary.webhooks import Event
 
 MAX_METADATA_PAIRS = 16
 MAX_LOOKUP_IDS = 500
+MAX_ID_CHARS = 256
 
-CallerId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+CallerId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARS)]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)]
 
 
 class _Body(BaseModel):
@@ -55,15 +58,32 @@ _EITHER: JsonDict = {
 class ItemIn(_Body):
     """A text with an id of your own, which need not be unique."""
 
-    text: str
+    # A longer text than accepted fails alone, so only the size of the body bounds it here.
+    text: Annotated[str, Field(json_schema_extra={"maxLength": "max_body_bytes"})]
     id: CallerId | None = None
+
+
+def _unique(events: list[Event]) -> list[Event]:
+    if len(set(events)) < len(events):
+        message = "each event may be given once"
+        raise ValueError(message)
+    return events
 
 
 class WebhookIn(_Body):
     """Where to send a webhook when the job finishes, and for which events."""
 
     url: Annotated[HttpUrl, Field(json_schema_extra={"format": "public-http-url"})]
-    events: list[Event] = Field(list(Event), min_length=1)
+    events: Annotated[
+        list[Event],
+        Field(
+            min_length=1,
+            max_length=len(Event),
+            fail_fast=True,
+            json_schema_extra={"uniqueItems": True},
+        ),
+        AfterValidator(_unique),
+    ] = list(Event)
 
 
 class TermsIn(_Body):
@@ -83,7 +103,7 @@ class TermsIn(_Body):
     result_ttl_s: ResultTtlS | None = Field(
         None, description="Seconds for which results stay readable after the job finishes."
     )
-    metadata: dict[MetadataName, MetadataValue] = Field(default_factory=dict, max_length=MAX_METADATA_PAIRS)
+    metadata: Metadata = Field(default_factory=dict)
     webhook: WebhookIn | None = None
 
     def terms(self, owner: str, request_id: str) -> Terms:
@@ -118,7 +138,7 @@ class JobIn(TermsIn):
 class LookupIn(_Body):
     """Body of POST /v1/jobs/lookup."""
 
-    ids: list[Annotated[str, StringConstraints(max_length=256)]] = Field(
+    ids: list[Annotated[str, StringConstraints(max_length=MAX_ID_CHARS)]] = Field(
         min_length=1, max_length=MAX_LOOKUP_IDS, fail_fast=True
     )
 

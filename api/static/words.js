@@ -6,6 +6,7 @@ export const VERDICTS = {
 };
 export const ITEM_ERRORS = {
   empty_text: "空白文本", text_too_long: "文本太长", invalid_encoding: "编码有误", invalid_line: "格式有误",
+  line_too_long: "这一行太长", invalid_json: "不是 JSON", invalid_text: "缺少文本", invalid_id: "编号有误", unknown_field: "有未知字段",
   inference_failed: "模型没能算出结果", worker_lost: "处理中断", attempts_exhausted: "多次尝试仍未成功",
   deadline_exceeded: "超过时限", timed_out: "超过时限", canceled: "已取消",
 };

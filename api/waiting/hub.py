@@ -27,10 +27,10 @@ _RECONNECT_S = 0.5
 class WaitHub:
     """Lets requests wait for jobs. Under gevent a thread is a greenlet, so one costs a few kilobytes."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, max_held: int) -> None:
         self.stopping = False
         self._store = store
-        self._max_held = store.settings.max_held
+        self._max_held = max_held
         self._watches: dict[str, JobWatch] = {}
         self._held = 0
         self._subscribed = threading.Event()
@@ -41,12 +41,15 @@ class WaitHub:
         """Whether as many requests wait as may: the next one is answered at once."""
         return self._held >= self._max_held
 
-    def wait(self, job: Job, seconds: float) -> Job:
-        """Return the job as soon as it is finished, or as it is after that many seconds."""
+    def wait(self, job: Job, seconds: float, *, held: bool = False) -> Job:
+        """Return the job as soon as it is finished, or as it is after that many seconds.
+
+        `held` says that the request is counted already.
+        """
         end = time.monotonic() + seconds
         if job.status.terminal:
             return job
-        with self.subscribe(job) as subscription:
+        with self._watch(job) if held else self.subscribe(job) as subscription:
             while True:
                 wake = subscription.wake_events()
                 job, left_s = subscription.job(), end - time.monotonic()
@@ -54,25 +57,37 @@ class WaitHub:
                     return job
                 wake.finished.wait(min(left_s, self.reread_s))
 
-    def wait_or_last_known(self, job: Job, seconds: float) -> Job:
+    def wait_or_last_known(self, job: Job, seconds: float, *, held: bool = False) -> Job:
         """Wait for a job that was just accepted; return it as it was accepted should Redis go meanwhile."""
         try:
-            return self.wait(job, seconds)
+            return self.wait(job, seconds, held=held)
         except StoreUnavailableError as error:
             logger.warning("%s is accepted, but cannot be waited for: %s", job.id, error)
             return job
 
     @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Count a request against the limit until the block ends."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    @contextmanager
     def subscribe(self, job: Job) -> Iterator[Subscription]:
         """Hold a request for the job: it counts against the limit until the block ends."""
+        with self.hold(), self._watch(job) as subscription:
+            yield subscription
+
+    @contextmanager
+    def _watch(self, job: Job) -> Iterator[Subscription]:
         self._start_listening()
         watch = self._watches.setdefault(job.id, JobWatch(self._store, job))
         watch.subscribers += 1
-        self._held += 1
         try:
             yield Subscription(watch, watch.next_group())
         finally:
-            self._held -= 1
             watch.subscribers -= 1
             if not watch.subscribers:
                 self._watches.pop(job.id, None)

@@ -14,7 +14,6 @@ JSON = {"content-type": "application/json"}
         (b"", 400, "invalid_json", None),
         (b'{"text"', 400, "invalid_json", None),
         (b'{"text":"\xff"}', 400, "invalid_json", None),
-        (b'{"text":"\\ud800"}', 400, "invalid_json", None),
         (b"[]", 422, "invalid_request", ""),
         (b"{}", 422, "invalid_request", ""),
         (b'{"text":"a","items":[{"text":"a"}]}', 422, "invalid_request", ""),
@@ -115,6 +114,10 @@ def test_a_bad_page_query_is_refused(http: httpx2.Client, query: str) -> None:
     ("path", "query", "detail"),
     [
         ("/v1/jobs", "limit=101", "?limit: Input should be less than or equal to 100"),
+        ("/v1/jobs", "limit=5&limit=6", "?limit: it is given 2 times; give it once"),
+        ("/v1/jobs", "metadata.a=1&metadata.a=1", "?metadata.a: it is given 2 times"),
+        ("/v1/jobs", f"cursor={'x' * 300}", "?cursor: String should have at most 256 characters"),
+        ("/v1/jobs", f"metadata.a={'x' * 600}", "?metadata.a: String should have at most 512 characters"),
         ("/v1/jobs", "limit=1.0", "?limit: Input should be a whole number"),
         ("/v1/jobs", "state=queued", "?state: no such parameter; known: status, created_after, "),
         ("/v1/jobs", "created_after=2026-01-31", "?created_after: Input should be a time with an offset"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -98,9 +99,8 @@ def services(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         redis = stack.enter_context(redis_server())
         api_keys = ApiKeys(store(redis))
         keys = [api_keys.create("contract", scopes)[1] for scopes in (list(Scope), [])]
-        idle = stack.enter_context(
-            running_api(redis, logs / "idle.log", AUTH="none", SENTIMENT_MAX_WAIT_S="3")
-        )
+        patience = {"SENTIMENT_MAX_WAIT_S": "3", "SENTIMENT_MAX_BODY_S": "0.5"}
+        idle = stack.enter_context(running_api(redis, logs / "idle.log", AUTH="none", **patience))
         slow = {"SENTIMENT_RATE_PER_S": "2", "SENTIMENT_RATE_BURST": "2", "SENTIMENT_MAX_WAIT_S": "0.05"}
         guarded = stack.enter_context(running_api(redis, logs / "guarded.log", **slow))
         with redis_server() as gone:
@@ -181,6 +181,15 @@ def broken(name: str, services: Services) -> httpx2.Response:
     return call(services.serving, name, content=b"{", headers={"content-type": "application/json"})
 
 
+def late(name: str, services: Services) -> httpx2.Response:
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(1)
+        yield b"}"
+
+    return call(services.idle, name, content=slowly(), headers={"content-type": "application/json"})
+
+
 def retried(services: Services) -> httpx2.Response:
     headers, job_id = {"prefer": "wait=3"}, ended_badly(services)
     return while_it_waits(services, lambda: call(services.idle, "retry_job", job_id, headers=headers))
@@ -203,6 +212,7 @@ ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     401: lambda name, its: call(its.guarded, name),
     403: lambda name, its: until(403, lambda: call(its.guarded, name, headers=its.powerless_key)),
     404: lambda name, its: call(its.serving, name),
+    408: late,
     410: lambda name, its: call(its.serving, name, its.serving_store.ids.issue("")),
     413: too_large,
     415: lambda name, its: call(its.serving, name, content=b"x", headers={"content-type": "text/plain"}),

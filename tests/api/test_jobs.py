@@ -75,6 +75,22 @@ def test_a_wait_is_capped_and_said(http: httpx2.Client) -> None:
     assert answer.headers["preference-applied"] == "wait=30"
 
 
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        *(("Wait=5", "wait=5"), ("wait = 5", "wait=5"), ('wait="5"', "wait=5"), ("WAIT=7 ; x", "wait=7")),
+        *(("a=b;c, wait=5", "wait=5"), ("wait=5, wait=6", "wait=5"), ('x="wait=9", wait=5', "wait=5")),
+        *(("wait=5.5", None), ("wait", None), ("wait=", None), ('x="a, wait=5 b"', None), ("await=5", None)),
+        *(("wait=-5", None), ("wait-x=5", None)),
+    ],
+)
+def test_a_wait_is_preferred_as_rfc_7240_writes_it(
+    http: httpx2.Client, prefer: str, applied: str | None
+) -> None:
+    answer = http.post("/v1/jobs", json={"text": "好"}, headers={"Prefer": prefer})
+    assert answer.headers.get("preference-applied") == applied
+
+
 def test_times_are_utc_and_in_order(http: httpx2.Client) -> None:
     job = http.post("/v1/jobs", json={"text": "好"}, headers={"Prefer": "wait=20"}).json()
     times = [job[name] for name in ("created_at", "started_at", "finished_at", "deadline_at", "expires_at")]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from api.intake.ndjson import DecodedBody
+from api.intake.decoding import DecodedBody
 from tasks.errors import UploadIncompleteError
 from tests.api.test_jobs import finished
 from tests.conftest import eventually
@@ -90,14 +90,14 @@ def test_bad_lines_fail_alone_and_blank_ones_do_not_count(http: httpx2.Client) -
     assert [(item["error"] or {}).get("code") for item in job["results"]] == [
         *(
             None,
-            "invalid_line",
+            "invalid_json",
             "invalid_encoding",
-            "invalid_line",
+            "invalid_text",
             "invalid_line",
             "empty_text",
-            "invalid_line",
+            "line_too_long",
         ),
-        *(None, "invalid_line"),
+        *(None, "invalid_id"),
     ]
     assert job["status"] == "partial"
 
@@ -108,7 +108,7 @@ def test_the_strict_are_told_every_bad_line_and_nothing_is_left(http: httpx2.Cli
     answer = upload(http, lines(values), f"strict=true&metadata.tag={tag}")
     assert answer.status_code == 422
     assert [(each["pointer"], each["code"]) for each in answer.json()["errors"]] == [
-        *(("/2500", "empty_text"), ("/2501", "text_too_long"), ("/2502", "invalid_line"))
+        *(("/2500", "empty_text"), ("/2501", "text_too_long"), ("/2502", "invalid_text"))
     ]
     assert not http.get("/v1/jobs", params={"metadata.tag": tag}).json()["data"]
 
@@ -129,6 +129,8 @@ def test_terms_are_in_the_query(http: httpx2.Client) -> None:
     [
         *(("explian=true", "?explian"), ("explain=maybe", "?explain"), ("strict=1", "?strict")),
         *(("text=a", "?text"), ("result_ttl_s=5", "?result_ttl_s"), ("metadata.=v", "?metadata")),
+        *(("priority=bulk&priority=interactive", "?priority"), ("metadata.a=1&metadata.a=2", "?metadata.a")),
+        *(("strict=true&strict=true", "?strict"), ("explain=yes", "?explain"), ("sentences=1", "?sentences")),
     ],
 )
 def test_bad_terms_are_named(http: httpx2.Client, query: str, pointer: str) -> None:
@@ -160,11 +162,49 @@ def test_a_body_that_cannot_be_unpacked_is_told_and_leaves_nothing(
     assert not http.get("/v1/jobs", params={"metadata.tag": tag}).json()["data"]
 
 
-def test_several_gzip_members_and_a_bomb_of_blanks_are_read_with_little_memory(http: httpx2.Client) -> None:
+@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {"content-encoding": "X-GZIP"}, {}])
+def test_several_gzip_members_are_read_with_and_without_the_header(
+    http: httpx2.Client, headers: dict[str, str]
+) -> None:
     one = gzip.compress(lines(texts(10)))
-    bomb = gzip.compress(b"\n" * 50_000_000)
-    answer = upload(http, one + bomb + one, **{"content-encoding": "gzip"})
+    answer = upload(http, one + gzip.compress(b"\n" * 100_000) + one, **headers)
     assert answer.json()["counts"]["total"] == 20
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/ndjson", "application/jsonl", "application/x-jsonlines; charset=utf-8"]
+)
+def test_other_names_of_lines_are_known(http: httpx2.Client, media_type: str) -> None:
+    answer = upload(http, lines(texts(2)), **{"content-type": media_type})
+    assert answer.json()["counts"]["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "named", "kept"),
+    [
+        ('{"text":"很好","id":1}', "invalid_id", "`id`", "1"),
+        ('{"text":"很好","id":""}', "invalid_id", "`id`", None),
+        ('{"text":"很好","id":[1]}', "invalid_id", "`id`", None),
+        ('{"text":"很好","rating":5,"id":"r2"}', "unknown_field", "other than `text` and `id`", "r2"),
+        ('{"text":null,"id":"r9"}', "invalid_text", "`text`", "r9"),
+        ('{"id":"r9"}', "invalid_text", "`text`", "r9"),
+        ('{"text":null,"id":"\\ud83d"}', "invalid_text", "`text`", "\ufffd"),
+        ('{"text":1,"id":123456789012345678901}', "invalid_text", "`text`", None),
+        ("{'text':'很好'}", "invalid_json", "not valid JSON", None),
+        ('["很好"]', "invalid_line", "neither a JSON string nor an object", None),
+        (f'"{"很" * 30_000}"', "line_too_long", "longer than", None),
+    ],
+)
+def test_a_bad_line_names_the_field_and_the_cause_and_keeps_its_id(
+    http: httpx2.Client, line: str, code: str, named: str, kept: str | None
+) -> None:
+    job = finished(http, upload(http, f'{line}\n"服务很贴心"'.encode()).json()["id"], include="results")
+    bad, good = job["results"]
+    assert (bad["error"]["code"], bad["id"], good["status"]) == (code, kept, "succeeded")
+    assert named in bad["error"]["message"]
+    (told,) = upload(http, f'"服务很贴心"\n{line}'.encode(), "strict=true").json()["errors"]
+    assert (told["pointer"], told["code"]) == ("/1", code)
+    assert named in told["detail"] or "65536 bytes" in told["detail"]
 
 
 def test_work_starts_while_the_rest_comes_in(http: httpx2.Client) -> None:

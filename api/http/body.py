@@ -1,0 +1,121 @@
+"""Reading the body of a request: in bounded time, of bounded size, and few unfinished ones of a caller."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import g, request
+
+from api.http.problems import Problem
+from api.intake.decoding import DecodedBody
+from api.intake.rejections import BodyTimeoutError, BodyTooLargeError, BodyUnreadableError
+from tasks.errors import SentiqError, UploadIncompleteError
+from tasks.settings import Settings
+from tasks.store.uploads import IDLE_TIMEOUT_MS
+
+_READ_BYTES = 8 * 1024
+_BLOCK_BYTES = 64 * 1024
+# Unfinished documents of one caller together hold at most that many times the largest one.
+_UNFINISHED_DOCUMENTS = 4
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
+# Bytes of documents that have not arrived as a whole, by caller.
+_unfinished: Counter[str] = Counter()
+
+
+class _BodyStream(io.RawIOBase):
+    """The request's body as it comes in. Raises `incomplete` when it ends early, `late` when time is up.
+
+    The bytes are counted, because gunicorn reports a truncated body as a complete one.
+    """
+
+    def __init__(
+        self, seconds: float, pause_s: float, incomplete: type[SentiqError], late: type[SentiqError]
+    ) -> None:
+        request.environ["gunicorn.socket"].allow(seconds, pause_s)
+        self._source: Any = request.environ["wsgi.input"]
+        self._expected = request.content_length
+        self._read = 0
+        self._incomplete, self._late = incomplete, late
+        self._limits = f"it did not arrive within {seconds:g} s, or nothing of it for {pause_s:g} s"
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block: bytes = self._source.read(min(len(buffer), _READ_BYTES))
+        except TimeoutError as error:
+            raise self._late(self._limits) from error
+        except OSError as error:
+            raise self._incomplete("the connection ended before it did") from error
+        except Exception as error:  # gunicorn's own, for malformed chunks
+            raise self._incomplete(str(error)) from error
+        self._read += len(block)
+        if not block and self._expected is not None and self._read < self._expected:
+            raise self._incomplete(f"{self._read} of {self._expected} bytes came")
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def upload_stream(settings: Settings) -> io.RawIOBase:
+    """Return the body of an upload. A read raises UploadIncompleteError if it ends early or is late."""
+    seconds = settings.max_upload_s
+    return _BodyStream(seconds, IDLE_TIMEOUT_MS / 1000, UploadIncompleteError, UploadIncompleteError)
+
+
+def read_document(settings: Settings) -> bytes:
+    """Return a whole body, decompressed.
+
+    Raises BodyTooLargeError, BodyTimeoutError, BodyUnreadableError, and the 429 when the caller has too many
+    bytes of unfinished documents.
+    """
+    limit, seconds = settings.max_body_bytes, settings.max_body_s
+    if (request.content_length or 0) > limit:
+        raise BodyTooLargeError(limit)
+    body = DecodedBody(
+        _BodyStream(seconds, seconds, BodyUnreadableError, BodyTimeoutError), content_encoding(), limit
+    )
+    blocks = []
+    with _counted(_UNFINISHED_DOCUMENTS * limit) as count:
+        while block := body.read(_BLOCK_BYTES):
+            count(len(block))
+            blocks.append(block)
+    return b"".join(blocks)
+
+
+def content_encoding() -> str:
+    """Return how the body is compressed."""
+    return request.headers.get("Content-Encoding", "identity")
+
+
+def require_utf8() -> None:
+    """Raise the 415 for a body that is declared in another charset: JSON is UTF-8."""
+    charset = request.mimetype_params.get("charset", "utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise Problem(415, "unsupported_charset", f"The body is declared as {charset[:40]}; send UTF-8.")
+
+
+@contextmanager
+def _counted(most: int) -> Iterator[Any]:
+    """Give a function that counts bytes of this request as unfinished until the block ends."""
+    caller, counted = str(g.get("caller", "")), 0
+
+    def count(size: int) -> None:
+        nonlocal counted
+        counted += size
+        _unfinished[caller] += size
+        if _unfinished[caller] > most:
+            detail = f"At most {most} bytes of a caller's unfinished requests are kept. Send fewer at once."
+            raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
+
+    try:
+        yield count
+    finally:
+        _unfinished[caller] -= counted
+        if not _unfinished[caller]:
+            del _unfinished[caller]

@@ -1,0 +1,38 @@
+"""Keeps long work from holding up other requests: one thread serves all requests of a process."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gevent
+
+# Longest work without a look at the sockets of other requests. A block or a few lines more may follow.
+SLICE_S = 0.02
+_PAUSE_S = 0.001
+
+
+class LoopClock:
+    """Knows when the event loop of this process last looked for other requests.
+
+    The time is shared, so many requests with long work do not add up: together they get one slice.
+    """
+
+    def __init__(self) -> None:
+        self._looked_at = time.monotonic()
+        self._watcher: Any = None
+
+    def let_others_run(self) -> None:
+        """Pause if this process has worked for a slice since it looked for other requests."""
+        if self._watcher is None:
+            self._watcher = gevent.get_hub().loop.check(ref=False)
+            self._watcher.start(self._note)
+        while time.monotonic() - self._looked_at > SLICE_S:
+            # A sleep of 0 s would return before the loop looks at any socket.
+            gevent.sleep(_PAUSE_S)
+
+    def _note(self) -> None:
+        self._looked_at = time.monotonic()
+
+
+let_others_run = LoopClock().let_others_run
