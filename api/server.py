@@ -92,11 +92,11 @@ class Connection:
         self._pause_s = pause_s or total_s
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive bytes; b"" also when a head does not arrive in time. Raises TimeoutError for a body."""
+        """Receive bytes; b"" also when a head does not arrive in time. Raises OSError for a body."""
         let_others_run()
         try:
             block = self._receive(size, flags)
-        except TimeoutError:
+        except OSError:  # late, or reset, or ended by `hang_up`
             if self._in_head:
                 return b""
             raise
@@ -170,13 +170,13 @@ class Connections:
         self._of_address: Counter[str] = Counter()
 
     def add(self, connection: Connection, address: str) -> None:
-        """Count a connection; close the oldest that serves no request if there are too many."""
+        """Count a connection; if there are too many, close the oldest other one that serves no request."""
+        if self._of_address[address] >= self._most_of_address:
+            self.close_unused(1, address)
+        elif len(self._open) >= self._most - _SPARE_CONNECTIONS:
+            self.close_unused(1)
         self._open[connection] = address
         self._of_address[address] += 1
-        if self._of_address[address] > self._most_of_address:
-            self.close_unused(1, address)
-        elif len(self._open) > self._most - _SPARE_CONNECTIONS:
-            self.close_unused(1)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
