@@ -103,7 +103,8 @@ class Child:
         counters = self._counters.take() if results else {}  # They are written with the outcomes.
         written = finish(self._store, done, list(results.values()), self._model, counters)
         self._learn(counters)
-        _log(done, seconds)
+        if results:
+            _log(done, seconds)
         if written < len(results):
             logger.warning(
                 "%d chunks were no longer ours: their outcomes are dropped", len(results) - written
