@@ -18,6 +18,7 @@ FENCE = PREFIX + "fence"
 RECONCILER = PREFIX + "reconciler"
 ID_SECRET = PREFIX + "id_secret"
 WEBHOOK_SECRET = PREFIX + "webhook_secret"
+DATA_LOST = PREFIX + "data_lost"
 WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
@@ -33,6 +34,10 @@ _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
 _IDEMPOTENCY = PREFIX + "idempotency:"
 _SENDER = PREFIX + "sender:"
+_ANSWER = PREFIX + "answer:"
+
+# All parts of a job beside its record: what is deleted with it.
+JOB_PARTS = ("chunks", "tokens", "results", "completed", "retryable", "delivery")
 
 # What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
 FOR_SCRIPTS = {
@@ -44,6 +49,7 @@ FOR_SCRIPTS = {
     "counters": COUNTERS,
     "owners": OWNERS,
     "fence": FENCE,
+    "id_secret": ID_SECRET,
     "job": _JOB,
     "pending": _PENDING,
     "leased": _LEASED,
@@ -52,6 +58,7 @@ FOR_SCRIPTS = {
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
+    "answer": _ANSWER,
 }
 
 

@@ -1,12 +1,14 @@
--- Adds chunks to a job whose upload is still open.
+-- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
 -- include: clock backlog
 -- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
 --       key of the idempotency key, if any)
 -- Returns 1, or 0 when the upload is open no more: closed, canceled, overdue or deleted.
 local job = keys.job .. args.job_id
-local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner')
+local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total')
 if not record[1] or tonumber(record[2]) <= now then
   return 0
+elseif args.chunks[1][1] < tonumber(record[4]) then
+  return 1
 end
 redis.call('HINCRBY', job, 'total', args.items)
 backlog.join(job, args.class, record[3] or '', args.items, args.cost)

@@ -1,9 +1,22 @@
 -- Leases deliveries that are due, oldest first. The attempt is counted before it is made.
--- include: clock counters
+-- include: clock counters once
 -- args: limit, max_attempts, lease_ms, busy_hosts (no further delivery is leased for these)
 -- Returns the job's id and the record of each.
 local BUSY_DELAY_MS = 1000
 local leased, busy = {}, {}
+
+local function records(ids)
+  local read = {}
+  for i, id in ipairs(ids) do
+    read[i] = {id, redis.call('HGETALL', keys.job .. id .. ':delivery')}
+  end
+  return read
+end
+
+local answered = once.answer()
+if answered then
+  return records(answered)
+end
 for _, host in ipairs(args.busy_hosts) do
   busy[host] = true
 end
@@ -23,7 +36,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.deliveries, 0, now, 'LIMIT'
     local attempt = redis.call('HINCRBY', key, 'attempts', 1)
     redis.call('HSET', key, attempt, string.format('{"at_ms":%.0f}', now))
     redis.call('ZADD', keys.deliveries, now + args.lease_ms, id)
-    leased[#leased + 1] = {id, redis.call('HGETALL', key)}
+    leased[#leased + 1] = id
   end
 end
-return leased
+return records(#leased > 0 and once.keep(leased) or leased)

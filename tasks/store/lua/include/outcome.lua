@@ -1,4 +1,5 @@
 -- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry.
+-- `results` begin with the number of items.
 -- include: counters
 local function write_outcome(job, chunk, results, retryable)
   local left = redis.call('PTTL', job)
@@ -8,7 +9,7 @@ local function write_outcome(job, chunk, results, retryable)
   end
   redis.call('HDEL', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':tokens', chunk.start)
-  put(':results', 'HSET', chunk.start, string.format('%d %s', chunk.items, results))
+  put(':results', 'HSET', chunk.start, results)
   local record = redis.call('HMGET', job, 'total', 'uploading')
   if record[2] or chunk.items < tonumber(record[1]) then
     -- A job of one chunk needs no list of the order in which its chunks were completed.
