@@ -8,6 +8,7 @@ import sys
 from api.app import create_app
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+from tasks.store.risks import warn_of_risks
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
 _APP_LOAD_ERROR = 4
@@ -20,3 +21,4 @@ try:
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)
     sys.exit(_APP_LOAD_ERROR)
+warn_of_risks(app.extensions["sentiq"].store)

@@ -15,6 +15,7 @@ from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
 from tasks.store.deliveries import DueDeliveries, read_due
+from tasks.store.id_secret import data_lost
 from tasks.store.jobs import JobStore
 from tasks.store.workers import live_workers
 from tasks.vocabulary.items import ItemError
@@ -47,6 +48,11 @@ _REDIS_METRICS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
         "Whether Redis writes its append-only file and the last write succeeded",
         lambda info: info.persisting,
     ),
+    "sentiq_redis_evicting": (
+        "Whether maxmemory-policy lets Redis evict keys, and with them jobs",
+        lambda info: info.evicting,
+    ),
+    "sentiq_redis_evicted_keys": ("Keys that Redis has evicted since it started", lambda info: info.evicted),
     "sentiq_redis_clients": ("Connections to Redis", lambda info: info.clients),
 }
 _WEBHOOK_METRICS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
@@ -109,6 +115,7 @@ class StoreCollector(Collector):
         self._counters = Counters.read(store)
         self._due = read_due(store)
         self._redis = redis_info(store.redis)
+        self._data_lost = data_lost(store.redis)
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics."""
@@ -116,6 +123,9 @@ class StoreCollector(Collector):
         for name, (help_text, read) in _CLASS_METRICS.items():
             yield _by_class(name, help_text, self._backlogs, read)
         yield from _gauges(_REDIS_METRICS, self._redis)
+        yield GaugeMetricFamily(
+            "sentiq_redis_data_lost", "Whether Redis lost its data in the last day", value=self._data_lost
+        )
         yield from _gauges(_WEBHOOK_METRICS, self._due)
         yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
         for name in ("children", "ready"):
