@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from flask import Blueprint, Response
@@ -14,6 +15,8 @@ from api.output.serializers import error_view, prediction_view
 from api.routes.context import services
 from api.schemas import items
 from api.schemas.request_bodies import PredictBatchIn, PredictIn
+from tasks.errors import StoreUnavailableError
+from tasks.store.cancel import erase_job
 from tasks.vocabulary.items import Item, ItemResult
 from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -43,9 +46,15 @@ def predict_batch() -> Response:
 
 def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s = services().settings.max_wait_s
-    accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
+    """Return the items; the job is erased once they are read, and kept where the caller gets its id."""
+    terms = Terms(owner=owner(), request_id=request_id())
+    accepted = services().submission.submit(texts, terms, listed=False)
     job = services().wait_hub.wait_or_last_known(accepted.job, wait_s)
     if not job.status.terminal:
         detail = f"No verdict within {wait_s:g} s. The job continues: see /v1/jobs/{job.id}."
         raise Problem(504, "not_finished_in_time", detail, job_id=job.id, retry_after_s=5)
-    return services().store.results(job.id, 0, len(texts)).items
+    items = services().store.results(job.id, 0, len(texts)).items
+    # What Redis does not erase now goes when the lifetime of results ends.
+    with contextlib.suppress(StoreUnavailableError):
+        erase_job(services().store, job.id, owner())
+    return items
