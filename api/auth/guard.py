@@ -72,6 +72,10 @@ class Guard:
                 "or set AUTH=none if everybody who reaches this port may use it."
             )
 
+    def charge(self) -> None:
+        """Count this request once more. Raises the 429 if the caller is over the limit."""
+        self._limiter.count(g.caller)
+
     def _check(self) -> None:
         if request.endpoint in (None, "static"):
             return  # no such path, or a file that everybody may read
@@ -80,7 +84,7 @@ class Guard:
         if scope is None:
             return
         caller = self._identify()
-        g.owner = caller.owner
+        g.owner, g.caller = caller.owner, caller
         self._limiter.count(caller)
         if not caller.may(scope):
             detail = f"This key does not have the scope {scope}, which {method} {request.path} needs."
