@@ -32,8 +32,10 @@ from tasks.errors import (
     ServiceFullError,
     StoreFullError,
     StoreUnavailableError,
+    UnknownFormatError,
     UploadClosedError,
     UploadIncompleteError,
+    WritesRefusedError,
 )
 
 _MAX_ERRORS = 100
@@ -73,6 +75,8 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         503,
         "The job store does not answer, so nothing was accepted. Try again.",
     ),
+    WritesRefusedError: (503, "The job store takes no writes now, so nothing was accepted. Try again."),
+    UnknownFormatError: (503, "Another version of the service made this job. Try again."),
     QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
     ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
