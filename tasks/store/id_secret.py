@@ -47,25 +47,26 @@ class IdSecret:
         While Redis is away, a secret that was read before stays in use. Raises StoreUnavailableError.
         """
         now = time.monotonic()
-        if self._shared and now - self._read_at >= max_age_s:
+        if self._shared and (not self._secret or now - self._read_at >= max_age_s):
+            self._read_at = now  # before the read: other requests go on with what is known
             try:
                 self._read()
-                self._read_at = now
             except StoreUnavailableError:
                 if not self._secret:
                     raise
         return JobIds(self._secret)
 
     def _read(self) -> None:
+        known = self._secret  # another greenlet may read meanwhile
         with store_errors():
             kept = self._redis.get(ID_SECRET)
             if kept is None:
-                self._redis.set(ID_SECRET, self._secret or secrets.token_bytes(_BYTES), nx=True)
+                self._redis.set(ID_SECRET, known or secrets.token_bytes(_BYTES), nx=True)
             current = kept or self._redis.get(ID_SECRET) or b""
-            if self._secret and (kept is None or current != self._secret):
+            self._secret = current
+            if known and (kept is None or current != known):
                 logger.error("Redis has lost its data: jobs that it held are gone (docs/runbook.md)")
                 self._redis.set(DATA_LOST, 1, ex=_DATA_LOST_S)
-        self._secret = current
 
 
 def data_lost(client: Any) -> bool:
