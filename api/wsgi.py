@@ -9,6 +9,7 @@ from tasks.errors import ConfigurationError
 from tasks.log_format import start_logging
 from tasks.settings import Settings
 from tasks.store.connection import require_one_redis
+from tasks.store.risks import warn_of_risks
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
 _APP_LOAD_ERROR = 4
@@ -22,3 +23,4 @@ try:
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)
     sys.exit(_APP_LOAD_ERROR)
+warn_of_risks(app.extensions["sentiq"].store)

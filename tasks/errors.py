@@ -21,6 +21,14 @@ class StoreUnavailableError(SentiqError):
     code = "store_unavailable"
 
 
+class WritesRefusedError(StoreUnavailableError):
+    """Redis takes no writes for now: it lacks memory or disk, is a replica, or loads its data."""
+
+
+class UnknownFormatError(StoreUnavailableError):
+    """Another version wrote this record or chunk, in a format that this program does not read."""
+
+
 class JobNotFoundError(SentiqError):
     """This service never issued that id."""
 

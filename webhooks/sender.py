@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import random
-import secrets
 import signal
 import socket
 import time
@@ -43,7 +42,6 @@ class Sender:
         self._retries_s = settings.webhook_retries_s
         self._attempts: set[asyncio.Task[None]] = set()
         self._held: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._id = secrets.token_hex(8)
         self._stopping = asyncio.Event()
         self._last_heartbeat = -math.inf
 
@@ -78,7 +76,7 @@ class Sender:
         held = {owner: dict(hosts) for owner, hosts in self._held.items()}
         room = Room(min(_LEASE_BATCH, free), free, _MAX_PARALLEL_PER_HOST, held)
         try:
-            leased = await asyncio.to_thread(deliveries.lease_due, self._store, self._id, room)
+            leased = await asyncio.to_thread(deliveries.lease_due, self._store, room)
             await self._heartbeat()
         except StoreUnavailableError as error:
             logger.warning("webhooks wait for Redis: %s", error)

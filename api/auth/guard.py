@@ -76,6 +76,10 @@ class Guard:
                 "or set AUTH=none if everybody who reaches this port may use it."
             )
 
+    def charge(self) -> None:
+        """Count this request once more. Raises the 429 if the caller is over the limit."""
+        self._limiter.count(g.caller)
+
     def _check(self) -> None:
         if request.endpoint in (None, "static"):
             return  # no such path, or a file that everybody may read
@@ -84,7 +88,7 @@ class Guard:
         if scope is None:
             return
         caller = self._identify()
-        g.owner, g.caller = caller.owner, caller.identity
+        g.owner, g.caller = caller.owner, caller
         self._open_requests.count(caller)
         self._limiter.count(caller)
         if not caller.may(scope):

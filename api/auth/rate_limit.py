@@ -9,10 +9,10 @@ import time
 from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from redis.exceptions import OutOfMemoryError, ResponseError
 
 from api.auth.scopes import Caller
 from api.http.problems import Problem
+from tasks.errors import WritesRefusedError
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.counters import increment
@@ -36,15 +36,14 @@ class RateLimiter:
 
     def count(self, caller: Caller) -> None:
         """Count a request. Raises the 429 if the caller is over the limit."""
-        with store_errors():
-            try:
+        try:
+            with store_errors():
                 if self._limiter.hit(self._limit, caller.identity):
                     return
-            except ResponseError as error:
-                if not _out_of_memory(error):
-                    raise
-                return  # Redis can write nothing more, but what is there may be read
-            reset_s = self._limiter.get_window_stats(self._limit, caller.identity).reset_time - time.time()
+                window = self._limiter.get_window_stats(self._limit, caller.identity)
+        except WritesRefusedError:
+            return  # what is there may be read
+        reset_s = window.reset_time - time.time()
         increment(self._store, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
         detail = (
@@ -54,8 +53,3 @@ class RateLimiter:
         # The random part keeps callers from coming back at the same moment.
         retry_after_s = math.ceil(max(0.0, reset_s) + random.uniform(0, 2))  # noqa: S311  no secret
         raise Problem(429, "rate_limited", detail, retry_after_s=max(1, retry_after_s))
-
-
-def _out_of_memory(error: ResponseError) -> bool:
-    """Return whether Redis lacks memory for a script's write; Redis 6.2 says so in the message only."""
-    return isinstance(error, OutOfMemoryError) or "OOM" in str(error)

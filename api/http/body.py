@@ -103,7 +103,7 @@ def require_utf8() -> None:
 @contextmanager
 def _counted(most: int) -> Iterator[Any]:
     """Give a function that counts bytes of this request as unfinished until the block ends."""
-    caller, counted = str(g.get("caller", "")), 0
+    caller, counted = g.caller.identity if "caller" in g else "", 0
 
     def count(size: int) -> None:
         nonlocal counted

@@ -38,8 +38,10 @@ from tasks.errors import (
     StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
+    UnknownFormatError,
     UploadClosedError,
     UploadIncompleteError,
+    WritesRefusedError,
 )
 
 _MAX_ERRORS = 100
@@ -85,6 +87,8 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         503,
         "The job store does not answer, so nothing was accepted. Try again.",
     ),
+    WritesRefusedError: (503, "The job store takes no writes now, so nothing was accepted. Try again."),
+    UnknownFormatError: (503, "Another version of the service made this job. Try again."),
     QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
     StorageQuotaExceededError: (
         429,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 # The chunks of a stream are recorded in batches: when there are that many, or after that time.
 _CHUNK_BATCH = 16
 _MAX_CHUNK_DELAY_S = 1.0
+_INSIST_PAUSE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,15 @@ class Submission:
         self._settings = settings
         self._packs = ServedPacks(store)
 
-    def submit(self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None) -> Accepted:
+    def submit(
+        self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None, *, listed: bool = True
+    ) -> Accepted:
         """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         job_id = self._store.ids.issue(terms.owner)
         chunks = list(self._cut(job_id, items, terms.options))
-        job = self._create(job_id, terms, chunks, key)
+        job = self._create(job_id, terms, chunks, key, listed=listed)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
@@ -84,20 +88,22 @@ class Submission:
             return self._replay(items, terms.owner, key, body_hash)
         try:
             recorded = self._record(job_id, items, terms, key)
+            uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
         except (UploadIncompleteError, UploadClosedError):
-            uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE)
+            _insist(lambda: uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE))
             raise
         except BaseException:
-            self._undo(job_id, terms.owner, key)
+            _insist(lambda: self._undo(job_id, terms.owner, key))
             raise
-        uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
         logger.info(
             "accepted %s: %d items (%s, request %s)",
             *(job_id, recorded, whose(terms.owner), terms.request_id),
         )
         return Accepted(self._store.job(job_id, terms.owner))
 
-    def _create(self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None) -> Job:
+    def _create(
+        self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None, *, listed: bool
+    ) -> Job:
         """Record a job in the class that it asks for, or in the one that its size calls for."""
         cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
         if queue_class is QueueClass.INTERACTIVE:
@@ -107,12 +113,13 @@ class Submission:
             small = items <= self._settings.interactive_items and cost <= self._settings.interactive_chars
             queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         try:
-            return self._store.create(job_id, replace(terms, queue_class=queue_class), chunks, key=key)
+            chosen = replace(terms, queue_class=queue_class)
+            return self._store.create(job_id, chosen, chunks, key=key, listed=listed)
         except ShareExceededError as refusal:
             if terms.queue_class or refusal.fits_later:
                 raise
             bulk = replace(terms, queue_class=QueueClass.BULK)
-            return self._store.create(job_id, bulk, chunks, key=key)
+            return self._store.create(job_id, bulk, chunks, key=key, listed=listed)
 
     def _refuse_too_costly(self, cost: int, pointer: str) -> None:
         limit = self._settings.interactive_chars
@@ -140,10 +147,9 @@ class Submission:
         return recorded
 
     def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
-        """Delete a half-made job. Should Redis fail, a reconciler closes it later."""
-        with contextlib.suppress(StoreUnavailableError):
-            delete_job(self._store, job_id, owner)
-            uploads.close(self._store, job_id, key)
+        """Delete a half-made job, and let its key be used again."""
+        delete_job(self._store, job_id, owner)
+        uploads.close(self._store, job_id, key)
 
     def _replay(
         self, items: Iterable[Item], owner: str, key: IdempotencyKey, body_hash: Callable[[], str]
@@ -170,6 +176,25 @@ class Submission:
                 chunks[0].job_id,
                 error,
             )
+
+
+def _insist(act: Callable[[], object]) -> None:
+    """Act now; should Redis fail, try again in the background, until a reconciler closes the upload as idle.
+
+    Else the caller's next try would get 409 for a minute, and the texts be scored twice.
+    """
+
+    def persist() -> None:
+        for _ in range(int(uploads.IDLE_TIMEOUT_MS / 1000 / _INSIST_PAUSE_S)):
+            time.sleep(_INSIST_PAUSE_S)
+            with contextlib.suppress(StoreUnavailableError):
+                act()
+                return
+
+    try:
+        act()
+    except StoreUnavailableError:
+        threading.Thread(target=persist, name="upload-cleanup", daemon=True).start()
 
 
 def whose(owner: str) -> str:

@@ -23,6 +23,7 @@ from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
 from tasks.store.counters import Counters
 from tasks.store.deliveries import DueDeliveries, read_due
+from tasks.store.id_secret import data_lost
 from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes
 from tasks.store.leases import ReturnReason
@@ -59,6 +60,11 @@ _REDIS_METRICS: dict[str, tuple[str, Callable[[RedisInfo], float]]] = {
         "Whether Redis writes its append-only file and the last write succeeded",
         lambda info: info.persisting,
     ),
+    "sentiq_redis_evicting": (
+        "Whether maxmemory-policy lets Redis evict keys, and with them jobs",
+        lambda info: info.evicting,
+    ),
+    "sentiq_redis_evicted_keys": ("Keys that Redis has evicted since it started", lambda info: info.evicted),
     "sentiq_redis_clients": ("Connections to Redis", lambda info: info.clients),
 }
 _WEBHOOK_METRICS: dict[str, tuple[str, Callable[[DueDeliveries], float]]] = {
@@ -142,6 +148,7 @@ class StoreCollector(Collector):
         self._due = read_due(store)
         self._redis = redis_info(store.redis)
         self._kept = kept_bytes(store).values()
+        self._data_lost = data_lost(store.redis)
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics."""
@@ -150,6 +157,9 @@ class StoreCollector(Collector):
             yield _by_class(name, help_text, self._backlogs, read)
         yield from _gauges(_REDIS_METRICS, self._redis)
         yield from _gauges(_KEPT_METRICS, self._kept)
+        yield GaugeMetricFamily(
+            "sentiq_redis_data_lost", "Whether Redis lost its data in the last day", value=self._data_lost
+        )
         yield from _gauges(_WEBHOOK_METRICS, self._due)
         yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
         for name in ("children", "ready"):

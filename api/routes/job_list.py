@@ -27,9 +27,11 @@ def list_jobs() -> Response:
     """List your jobs, newest first."""
     query = read_query(JobsQuery)
     cursor = query.cursor
-    if cursor is not None and services().store.ids.issued_at_ms(cursor, owner()) is None:
+    if cursor is not None and services().store.issued_at_ms(cursor, owner()) is None:
         raise bad_query("cursor", f"{cursor!r} is not a next_cursor of this list")
-    page, next_cursor = listing.page(services().store, owner(), _filter(query), cursor, query.limit)
+    page, next_cursor = listing.page(
+        services().store, owner(), _filter(query), cursor, query.limit, charge=services().guard.charge
+    )
     data = [job_view(job, services().backlog_cache.position(job)) for job in page]
     return json_response(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
 
@@ -51,10 +53,9 @@ def lookup_jobs() -> Response:
 
 
 def _filter(query: JobsQuery) -> listing.Filter:
-    def matches(job: Job) -> bool:
-        return query.status in (None, job.status) and query.metadata.items() <= job.terms.metadata.items()
-
-    return listing.Filter(_epoch_ms(query.created_after), _epoch_ms(query.created_before), matches)
+    return listing.Filter(
+        _epoch_ms(query.created_after), _epoch_ms(query.created_before), query.status, query.metadata
+    )
 
 
 def _epoch_ms(time: datetime | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from flask import Blueprint, Response, url_for
@@ -14,6 +15,8 @@ from api.output.serializers import error_view, prediction_view
 from api.routes.context import services
 from api.schemas import items
 from api.schemas.request_bodies import PredictBatchIn, PredictIn
+from tasks.errors import StoreUnavailableError
+from tasks.store.cancel import erase_job
 from tasks.vocabulary.items import Item, ItemResult
 from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -42,15 +45,21 @@ def predict_batch() -> Response:
 
 
 def _score(texts: list[Item]) -> Sequence[ItemResult]:
+    """Return the items; the job is erased once they are read, and kept where the caller gets its id."""
     wait_s, hub = services().settings.max_wait_s, services().wait_hub
     if hub.full:
         raise Problem(503, "service_full", "Too many requests wait here already.", retry_after_s=1)
+    terms = Terms(owner=owner(), request_id=request_id())
     with hub.hold():
-        accepted = services().submission.submit(texts, Terms(owner=owner(), request_id=request_id()))
+        accepted = services().submission.submit(texts, terms, listed=False)
         job = hub.wait_or_last_known(accepted.job, wait_s, held=True)
     if not job.status.terminal:
         raise _unfinished(job.id, wait_s)
-    return services().store.results(job.id, 0, len(texts)).items
+    items = services().store.results(job.id, 0, len(texts)).items
+    # What Redis does not erase now goes when the lifetime of results ends.
+    with contextlib.suppress(StoreUnavailableError):
+        erase_job(services().store, job.id, owner())
+    return items
 
 
 def _unfinished(job_id: str, wait_s: float) -> Problem:

@@ -43,6 +43,11 @@ def delete_job(store: JobStore, job_id: str, owner: str) -> None:
     store.run("delete_job", {"job_id": job_id, "owner": owner, "tombstone_ms": TOMBSTONE_MS})
 
 
+def erase_job(store: JobStore, job_id: str, owner: str) -> None:
+    """Erase a finished job whose id nobody was given: nothing of it stays, not even that it was."""
+    store.run("delete_job", {"job_id": job_id, "owner": owner})
+
+
 def expire_chunks(
     store: JobStore, job_id: str, error: ItemError, *, cursor: int = 0, count: int = _CHUNK_BATCH
 ) -> int:

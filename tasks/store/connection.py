@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,12 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from tasks.errors import ConfigurationError, StoreUnavailableError
+from tasks.errors import ConfigurationError, StoreUnavailableError, WritesRefusedError
 from tasks.settings import Settings
 
+# The codes with which Redis refuses writes. An error of a script in Redis 6.2 has the code in its text.
+_REFUSALS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOREPLICAS", "MASTERDOWN")
+_REFUSAL = re.compile(rf"(?:^|-)(?:{'|'.join(_REFUSALS)})\b")
 SOCKET_TIMEOUT_S = 1.5
 CONNECT_TIMEOUT_S = 1.0
 # A crowd may have to wait for connections longer than Redis for an answer.
@@ -60,12 +64,19 @@ def connect_apart(client: redis.Redis) -> redis.Redis:
 
 @dataclass(frozen=True, slots=True)
 class RedisInfo:
-    """The state of a Redis server. `limit_bytes` 0 means no limit."""
+    """The state of a Redis server. `limit_bytes` 0 means no limit; `policy` is its `maxmemory-policy`."""
 
     used_bytes: int
     limit_bytes: int
     persisting: bool
     clients: int
+    policy: str
+    evicted: int
+
+    @property
+    def evicting(self) -> bool:
+        """Return whether it may evict keys, and with them jobs that were accepted."""
+        return self.policy != "noeviction"
 
 
 def redis_info(client: Any) -> RedisInfo:
@@ -73,7 +84,14 @@ def redis_info(client: Any) -> RedisInfo:
     with store_errors():
         info: dict[str, Any] = client.info()
     persisting = bool(info["aof_enabled"]) and info["aof_last_write_status"] == "ok"
-    return RedisInfo(info["used_memory"], info["maxmemory"], persisting, info["connected_clients"])
+    return RedisInfo(
+        info["used_memory"],
+        info["maxmemory"],
+        persisting,
+        info["connected_clients"],
+        info["maxmemory_policy"],
+        info["evicted_keys"],
+    )
 
 
 def require_one_redis(client: redis.Redis) -> None:
@@ -95,8 +113,20 @@ def _broken(patience: int) -> tuple[type[Exception], ...]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Raise StoreUnavailableError for any error of Redis or its connection: callers try again later."""
+    """Raise StoreUnavailableError for any error of Redis or its connection: callers try again later.
+
+    Raises WritesRefusedError where Redis said that it takes no writes.
+    """
     try:
         yield
+    except (redis.ResponseError, redis.exceptions.BusyLoadingError) as error:
+        kind = WritesRefusedError if _refuses_writes(error) else StoreUnavailableError
+        raise kind(str(error)) from error
     except (redis.RedisError, OSError) as error:
         raise StoreUnavailableError(str(error)) from error
+
+
+def _refuses_writes(error: redis.RedisError) -> bool:
+    # redis-py cuts the code off the text of those errors that it has a class for.
+    text = str(error).rpartition("of pipeline caused error: ")[2]
+    return getattr(error, "status_code", None) in _REFUSALS or bool(_REFUSAL.search(text))

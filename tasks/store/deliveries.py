@@ -7,7 +7,6 @@ turn, so that the receivers of one owner do not delay the deliveries of another.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -100,11 +99,9 @@ class Room:
     held: Mapping[str, Mapping[str, int]]
 
 
-def lease_due(store: JobStore, sender: str, room: Room) -> list[Delivery]:
+def lease_due(store: JobStore, room: Room) -> list[Delivery]:
     """Lease due deliveries for which the sender has room, one of each owner in turn."""
     args = asdict(room) | {
-        "sender": sender,
-        "call": secrets.token_hex(8),
         "max_attempts": 1 + len(store.settings.webhook_retries_s),
         "lease_ms": LEASE_S * 1000,
     }

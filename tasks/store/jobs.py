@@ -7,28 +7,37 @@ do, `cancel` ends jobs early, and `reconciler` recovers what a crash interrupted
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import redis
 
-from tasks.errors import JobDeletedError, JobExpiredError, JobLostError, JobNotFoundError, SentiqError
+from tasks.errors import (
+    JobDeletedError,
+    JobExpiredError,
+    JobLostError,
+    JobNotFoundError,
+    SentiqError,
+    StoreUnavailableError,
+    UnknownFormatError,
+)
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
 from tasks.store.connection import connect, store_errors
+from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.ids import JobIds
-from tasks.store.keys import ID_SECRET, WRITABLE, job_key
+from tasks.store.keys import WRITABLE, job_key
 from tasks.store.scripts import Scripts
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.items import ItemResult
+from tasks.vocabulary.job_format import FORMAT, READABLE
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
 
 _DAY_MS = 86_400_000
+_RESIGN = "Redis lost its data, and the id is signed with a secret that is no longer in use: try again"
 MISSING_REASON: dict[bytes, type[SentiqError]] = {
     b"deleted": JobDeletedError,
     b"expired": JobExpiredError,
@@ -58,6 +67,7 @@ class JobStore:
         self.redis: Any = client
         self.settings = settings
         self.headroom = Headroom(client, settings)
+        self._id_secret = IdSecret(client, settings)
         self.run = Scripts(client).run
 
     @classmethod
@@ -65,21 +75,17 @@ class JobStore:
         """Open the store that the settings name; see `connection.connect` for patience."""
         return cls(connect(settings, patience=patience), settings)
 
-    @cached_property
+    @property
     def ids(self) -> JobIds:
-        """Return the issuer of job ids. It signs with the given secret, or with one generated once."""
-        if self.settings.id_secret:
-            return JobIds(self.settings.id_secret.get_secret_value().encode())
-        with store_errors():
-            self.redis.set(ID_SECRET, secrets.token_bytes(32), nx=True)
-            return JobIds(self.redis.get(ID_SECRET) or b"")
+        """Return the issuer of job ids. It signs with the given secret, or with one that is kept in Redis."""
+        return self._id_secret.ids()
 
     def check(self) -> None:
         """Return when Redis answers and accepts writes."""
         with store_errors():
             self.redis.set(WRITABLE, 1, px=1000)
 
-    def create(
+    def create(  # noqa: PLR0913  a job is made with each of them
         self,
         job_id: str,
         terms: Terms,
@@ -87,11 +93,13 @@ class JobStore:
         *,
         key: IdempotencyKey | None = None,
         idle_timeout_ms: int | None = None,
+        listed: bool = True,
     ) -> Job:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
         With an idle timeout it is an upload, which stays open for more chunks. Where `key` made a job before,
-        that one is returned. Raises a RefusedError when there is no room for it.
+        that one is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no
+        room for it.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
@@ -100,7 +108,8 @@ class JobStore:
         if key:
             ttl_ms = idle_timeout_ms or REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
-        answer = self.run("create_job", args | {"idle_timeout_ms": idle_timeout_ms}, payloads)
+        args |= {"idle_timeout_ms": idle_timeout_ms, "unlisted": None if listed else True}
+        answer = self._create(args, payloads)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
@@ -121,14 +130,22 @@ class JobStore:
 
     def jobs(self, job_ids: Sequence[str], owner: str = "") -> list[Job | SentiqError]:
         """Read many records in one round trip; in place of a missing one is the error that says why."""
-        issued = {job_id: self.ids.issued_at_ms(job_id, owner) for job_id in job_ids}
+        issued = {job_id: self.issued_at_ms(job_id, owner) for job_id in job_ids}
         records = self._records([job_id for job_id, at_ms in issued.items() if at_ms is not None])
         return [
-            Job.decode(job_id, record)
+            _decoded(job_id, record)
             if (record := records.get(job_id))
             else self._explain_missing(job_id, owner, issued[job_id])
             for job_id in job_ids
         ]
+
+    def issued_at_ms(self, job_id: str, owner: str = "") -> int | None:
+        """Return when the id was issued for the owner, in ms since the epoch; None if it never was."""
+        at_ms = self.ids.issued_at_ms(job_id, owner)
+        if at_ms is None:
+            # Another process may have replaced a secret that Redis had lost.
+            at_ms = self._id_secret.ids(max_age_s=NEW_S).issued_at_ms(job_id, owner)
+        return at_ms
 
     def results(self, job_id: str, start: int, limit: int) -> Page:
         """Read completed chunks in input order from the one that begins at `start`, until `limit` items."""
@@ -166,6 +183,21 @@ class JobStore:
             seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
+    def _create(self, args: dict[str, Any], payloads: Sequence[bytes]) -> Any:
+        """Run the script; raise StoreUnavailableError if Redis lacks the secret that signed the id."""
+        genuine = self.ids.issued_at_ms(args["job_id"], args["owner"]) is not None
+        args["secret_hash"] = self._id_secret.fingerprint
+        if args["secret_hash"] and not genuine:
+            raise StoreUnavailableError(_RESIGN)
+        answer = self.run("create_job", args, payloads)
+        if answer == b"another secret":
+            self._id_secret.ids(max_age_s=0)
+            if self._id_secret.fingerprint == args["secret_hash"]:  # Redis had none, and has it again
+                answer = self.run("create_job", args, payloads)
+        if answer == b"another secret":
+            raise StoreUnavailableError(_RESIGN)
+        return answer
+
     def _with_defaults(self, terms: Terms) -> Terms:
         """Fill in the service's own values where the caller gave none."""
         return replace(
@@ -187,6 +219,7 @@ class JobStore:
             "job_id": job_id,
             "class": terms.queue_class,
             "owner": terms.owner,
+            "format": FORMAT,
             "total": sum(len(chunk.items) for chunk in chunks),
             "cost": sum(ref.cost for ref in refs),
             "deadline_ms": deadline_ms,
@@ -223,6 +256,15 @@ class JobStore:
         if reason == b"here":
             return self.jobs([job_id], owner)[0]
         return MISSING_REASON[reason](job_id)
+
+
+def _decoded(job_id: str, record: dict[bytes, bytes]) -> Job | SentiqError:
+    return Job.decode(job_id, record) if is_readable(record.get(b"format")) else UnknownFormatError(job_id)
+
+
+def is_readable(written: bytes | None) -> bool:
+    """Return whether this program reads the format that a record carries; True where there is no record."""
+    return written is None or int(written) in READABLE
 
 
 def _class_of(terms: Terms) -> QueueClass:

@@ -19,6 +19,7 @@ FENCE = PREFIX + "fence"
 RECONCILER = PREFIX + "reconciler"
 ID_SECRET = PREFIX + "id_secret"
 WEBHOOK_SECRET = PREFIX + "webhook_secret"
+DATA_LOST = PREFIX + "data_lost"
 WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
@@ -39,8 +40,11 @@ _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
 _IDEMPOTENCY = PREFIX + "idempotency:"
 _SENDER = PREFIX + "sender:"
-_SENDER_LEASE = PREFIX + "sender_lease:"
 _DELIVERIES = PREFIX + "deliveries:"
+_ANSWER = PREFIX + "answer:"
+
+# All parts of a job beside its record: what is deleted with it.
+JOB_PARTS = ("chunks", "tokens", "results", "completed", "retryable", "delivery")
 
 # What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
 FOR_SCRIPTS = {
@@ -53,6 +57,7 @@ FOR_SCRIPTS = {
     "owners": OWNERS,
     "kept": KEPT,
     "fence": FENCE,
+    "id_secret": ID_SECRET,
     "job": _JOB,
     "pending": _PENDING,
     "leased": _LEASED,
@@ -66,7 +71,7 @@ FOR_SCRIPTS = {
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
     "deliveries": _DELIVERIES,
-    "sender_lease": _SENDER_LEASE,
+    "answer": _ANSWER,
 }
 
 
@@ -107,6 +112,11 @@ def shares_key(queue_class: QueueClass) -> str:
 def callers_key(queue_class: QueueClass) -> str:
     """Return the key of the owners that submitted to a class lately."""
     return _CALLERS + queue_class
+
+
+def kept_until_key(owner: str) -> str:
+    """Return the sorted set of an owner's jobs by the time at which they expire."""
+    return _KEPT_UNTIL + owner
 
 
 def kept_jobs_key(owner: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,18 +12,22 @@ from typing import Any, Literal
 import redis
 from pydantic_core import to_json
 
-from tasks.errors import LeaseCanceledError, LeaseLostError
+from tasks.errors import LeaseCanceledError, LeaseLostError, WritesRefusedError
 from tasks.store.connection import store_errors
 from tasks.store.counters import code_points_read
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.job_format import READABLE
 from tasks.vocabulary.jobs import QueueClass
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
 Guard = Literal["token", "lapsed", "dead"]
+# Between two tries to write outcomes while Redis takes no writes. Shorter than the time after which the
+# reconciler takes the leases that have ended meanwhile.
+_REFUSED_PAUSE_S = 0.25
 _NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 # A chunk that so many sick children returned runs item by item, and each lease of it counts.
 _FREE_RETURNS = 2
@@ -73,8 +78,17 @@ class Lease:
         return [leased.ref for leased in self.chunks]
 
 
-def lease(store: JobStore, queue_class: QueueClass, holder: Holder, budget: int) -> Lease | None:
-    """Lease the oldest pending chunks of a class, up to `budget` code points; None when none is pending."""
+def lease(
+    store: JobStore,
+    queue_class: QueueClass,
+    holder: Holder,
+    budget: int,
+    formats: Sequence[int] = READABLE,
+) -> Lease | None:
+    """Lease the oldest pending chunks of a class, up to `budget` code points; None when none is pending.
+
+    Chunks of jobs in other formats than these are left for other children.
+    """
     args = {
         "class": queue_class,
         "worker": holder.worker,
@@ -83,6 +97,7 @@ def lease(store: JobStore, queue_class: QueueClass, holder: Holder, budget: int)
         "budget": budget,
         "min_budget": min(budget, store.settings.chunk_chars),
         "siblings": holder.siblings,
+        "formats": formats,
     }
     answer = store.run("lease_chunks", args)
     if not answer:
@@ -95,6 +110,7 @@ def renew(store: JobStore, held: Lease) -> None:
     """Renew a lease for its full time.
 
     Raises LeaseLostError when none of it is left, LeaseCanceledError when all that is left is canceled.
+    While Redis takes no writes, nobody else can take the chunks either: the lease is kept as it is.
     """
     args = {
         "class": held.queue_class,
@@ -102,7 +118,10 @@ def renew(store: JobStore, held: Lease) -> None:
         "lease_ms": _lease_ms(store),
         "refs": list(map(str, held.refs)),
     }
-    left, canceled = store.run("renew_lease", args)
+    try:
+        left, canceled = store.run("renew_lease", args)
+    except WritesRefusedError:
+        return
     if not left:
         raise LeaseLostError(str(held.token))
     if left == canceled:
@@ -118,8 +137,27 @@ def finish(
 ) -> int:
     """Write the outcomes of a lease in one round trip; return how many chunks were still its own.
 
-    `counters`, among them what the model read for all of them, are added with the first of its chunks.
+    `counters`, among them what the model read for all of them, are added with the first of its chunks. While
+    Redis takes no writes, nobody else can take the chunks: try again for as long as a lease lasts, so that
+    scored work is not thrown away.
     """
+    end = time.monotonic() + store.settings.lease_s
+    while True:
+        try:
+            return _write(store, held, results, model, counters)
+        except WritesRefusedError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_REFUSED_PAUSE_S)
+
+
+def _write(
+    store: JobStore,
+    held: Lease,
+    results: Sequence[ChunkResult],
+    model: dict[str, str],
+    counters: Mapping[str, int],
+) -> int:
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
         for leased, result in zip(held.chunks, results, strict=True):

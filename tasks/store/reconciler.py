@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
+from tasks.errors import UnknownFormatError
 from tasks.store import workers
 from tasks.store.cancel import expire_chunks
 from tasks.store.connection import store_errors
-from tasks.store.jobs import JobStore
+from tasks.store.jobs import JobStore, is_readable
 from tasks.store.keys import (
     COUNTERS,
     OPEN_JOBS,
@@ -35,9 +36,12 @@ TICK_S = 1.0
 _LEADER_MS = 5_000
 _TICK_BATCH = 500  # work of one tick, so that the worker's loop is never held up for long
 # A chunk may wait this long without a wake-up in its queue before that counts as lost: longer while workers
-# have messages that they have not acknowledged, since they may be busy or starting.
-_QUIET_MS, _QUIET_UNACKED_MS = 1_500, 30_000
-_REPUBLISH_INTERVAL_MS = 5_000
+# have messages that they have not acknowledged, since they may be busy or starting. One too many is harmless.
+_QUIET_MS, _QUIET_UNACKED_MS = 1_500, 3_000
+_REPUBLISH_INTERVAL_MS = 3_000
+# Without a round for that long, Redis was away or took no writes, and no child could renew its lease either.
+# Children get the grace to do so, and a lease that ended meanwhile was no attempt.
+_AWAY_MS, _GRACE_MS = 3_000, 3_000
 
 
 class Reconciler:
@@ -48,10 +52,14 @@ class Reconciler:
         self._publish = publish
         self._worker = worker
         self._republished_ms = dict.fromkeys(QueueClass, 0)
+        self._ticked_ms: int | None = None
+        self._away_ms = (0, 0)  # when Redis was away last, with the grace behind it
 
     def tick(self, alive: Collection[int]) -> None:
         """Do one bounded round; `alive` are the pids of this worker's children."""
         now = self._store.now_ms()
+        if self._ticked_ms is not None and now - self._ticked_ms > _AWAY_MS:
+            self._away_ms = (self._ticked_ms, now + _GRACE_MS)
         with store_errors():
             self._release_orphans(self._worker, alive)
             if self._lead():
@@ -63,6 +71,7 @@ class Reconciler:
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
                 self._store.run("reset_backlog", {"classes": list(QueueClass)})
                 workers.forget_silent(self._store, now)
+        self._ticked_ms = now
 
     def take_over(self, worker: str) -> None:
         """Release at once what the children of a worker hold that is known to be gone."""
@@ -90,21 +99,32 @@ class Reconciler:
             self._store.redis.hdel(leases_key(worker), *map(str, orphans[:_TICK_BATCH]))
 
     def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
-        lapsed = self._store.redis.zrangebyscore(leased_key(queue_class), 0, now, 0, _TICK_BATCH)
-        for raw in lapsed:
-            self._release(queue_class, ChunkRef.parse(raw), "lapsed")
+        since, until = self._away_ms
+        if now < until:
+            return
+        leased = self._store.redis.zrange(
+            leased_key(queue_class), 0, now, byscore=True, withscores=True, offset=0, num=_TICK_BATCH
+        )
+        for raw, end in leased:
+            self._release(queue_class, ChunkRef.parse(raw), "lapsed", counts=not since <= end <= until)
 
-    def _release(self, queue_class: QueueClass, ref: ChunkRef, guard: Guard) -> None:
+    def _release(self, queue_class: QueueClass, ref: ChunkRef, guard: Guard, *, counts: bool = True) -> None:
         """Take a chunk from a child that is gone: requeue it, or give it up after its last attempt."""
-        chunk = self._read_chunk(ref.job_id, ref.start)
+        try:
+            chunk = self._read_chunk(ref.job_id, ref.start)
+        except UnknownFormatError:
+            return  # left for a worker of the version that wrote it
+        attempts = ref.attempts if counts else ref.attempts - 1
         if chunk is None:
             self._store.redis.zrem(leased_key(queue_class), str(ref))
-        elif ref.attempts >= self._store.settings.max_attempts:
+        elif attempts >= self._store.settings.max_attempts:
             self._give_up(queue_class, ref, chunk, guard)
         else:
-            self._requeue(queue_class, ref, chunk, guard)
+            self._requeue(queue_class, ref, chunk, guard, attempts)
 
-    def _requeue(self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
+    def _requeue(
+        self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard, attempts: int
+    ) -> None:
         """Make a chunk pending again, as one chunk for each of its items."""
         parts = chunk.split()
         args = {
@@ -114,7 +134,7 @@ class Reconciler:
             "start": ref.start,
             "ref": str(ref),
             "guard": guard,
-            "parts": [(part.start, str(ChunkRef.of(part, ref.attempts, ref.returns))) for part in parts],
+            "parts": [(part.start, str(ChunkRef.of(part, attempts, ref.returns))) for part in parts],
         }
         if self._store.run("requeue_chunk", args, [encode_chunk(part) for part in parts]):
             logger.warning("requeued %s item by item: its child is gone (%s)", ref, guard)
@@ -147,14 +167,18 @@ class Reconciler:
         """Expire what is left of jobs that are overdue or canceled."""
         for raw in self._due(OPEN_JOBS):
             job_id = raw.decode()
-            status, uploading = self._store.redis.hmget(job_key(job_id), "status", "uploading")
+            fields = self._store.redis.hmget(job_key(job_id), "status", "uploading", "format")
+            status, uploading, written = fields
+            if not is_readable(written):
+                continue
             if uploading:
                 close_idle(self._store, job_id)
             canceled = status == JobStatus.CANCELING.encode()
             error = ItemError.CANCELED if canceled else ItemError.DEADLINE_EXCEEDED
             expire_chunks(self._store, job_id, error, count=_TICK_BATCH)
-            if not self._store.redis.exists(job_key(job_id, "chunks")):
-                self._store.redis.zrem(OPEN_JOBS, job_id)
+            args = {"job_id": job_id, "status": error.status, "code": error}
+            if missing := self._store.run("close_overdue", args):
+                logger.error("closed %s: %d of its items were nowhere", job_id, missing)
 
     def _close_idle_uploads(self) -> None:
         for raw in self._due(UPLOADS):
@@ -166,5 +190,7 @@ class Reconciler:
         return due
 
     def _read_chunk(self, job_id: str, start: int) -> Chunk | None:
+        if not is_readable(self._store.redis.hget(job_key(job_id), "format")):
+            raise UnknownFormatError(job_id)
         payload = self._store.redis.hget(job_key(job_id, "chunks"), start)
         return decode_chunk(job_id, start, payload) if payload else None

@@ -3,12 +3,15 @@
 A script is called with one JSON object of named arguments, `args`, and with the payloads that it stores as
 they are, `payload(i)` from 1 on. It builds the names of keys from `keys`. A line `-- include: NAME …` puts
 files of `lua/include` before it, each once, with what they include themselves.
+
+Every script is safe to repeat: the client sends a call again when the connection breaks before the answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,17 @@ import redis
 from pydantic_core import to_json
 
 from tasks.store.connection import store_errors
-from tasks.store.keys import FOR_SCRIPTS
+from tasks.store.keys import FOR_SCRIPTS, JOB_PARTS
 
 LUA = Path(__file__).parent / "lua"
+_ONCE = LUA / "include" / "once.lua"  # keeps answers by the id of a call
+_CALL_BYTES = 12
 _INCLUDE = re.compile(r"^-- include: (.*)$", re.MULTILINE)
 _KEYS = "".join(f"  {name} = '{key}',\n" for name, key in FOR_SCRIPTS.items())
+_PARTS = ", ".join(f"':{part}'" for part in JOB_PARTS)
 _HEAD = f"""local keys = {{
-{_KEYS}}}
+{_KEYS}  parts = {{{_PARTS}}},
+}}
 local args = cjson.decode(ARGV[1])
 local function payload(i)
   return ARGV[i + 1]
@@ -35,11 +42,12 @@ class Scripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self._scripts = {path.stem: client.register_script(source(path)) for path in LUA.glob("*.lua")}
+        self._remembered = {path.stem for path in LUA.glob("*.lua") if _ONCE in _included(path)}
 
     def run(
         self,
         name: str,
-        args: Mapping[str, Any],
+        args: dict[str, Any],
         payloads: Sequence[bytes] = (),
         pipe: redis.Redis | None = None,
     ) -> Any:
@@ -47,7 +55,8 @@ class Scripts:
 
         Raises StoreUnavailableError.
         """
-        given = to_json({key: value for key, value in args.items() if value is not None})
+        call = {"call": secrets.token_hex(_CALL_BYTES)} if name in self._remembered else {}
+        given = to_json({key: value for key, value in (args | call).items() if value is not None})
         with store_errors():
             return self._scripts[name](args=[given, *payloads], client=pipe)
 

@@ -14,6 +14,7 @@ from tasks.errors import (
     JobNotFoundError,
     LeaseLostError,
     StoreUnavailableError,
+    UnknownFormatError,
 )
 from tasks.settings import Settings
 from tasks.store import leases
@@ -21,6 +22,7 @@ from tasks.store.cancel import delete_job
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, job_key, leased_key, leases_key, pending_key
 from tasks.store.leases import Lease
+from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
@@ -132,14 +134,36 @@ def test_small_chunks_are_taken_together_so_that_a_lost_message_delays_nobody(st
     assert len(take(store).refs) == 5
 
 
-def test_a_lease_whose_answer_got_lost_goes_back_when_its_child_asks_again(store: JobStore) -> None:
+def test_a_lease_whose_answer_got_lost_is_answered_when_its_child_asks_again(store: JobStore) -> None:
     record(store, 3)
     lost = take(store)
     again = take(store)
+    assert again == lost, "a child holds one lease at a time"
     assert [(ref.start, ref.attempts) for ref in again.refs] == [(0, 1)], "nothing of it was started"
-    assert leases.finish(store, lost, verdicts(lost), MODEL) == 0
     assert leases.finish(store, again, verdicts(again), MODEL) == 1
     assert not store.redis.exists(leases_key("worker"))
+
+
+def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: JobStore) -> None:
+    newer = [record(store, *[1] * 150) for _ in range(2)]
+    for job_id in newer:
+        store.redis.hset(job_key(job_id), "format", 2)
+    old = record(store, 1)
+    assert [ref.job_id for ref in take(store).refs] == [old], "behind three hundred chunks of others"
+    assert store.redis.zcard(pending_key(BULK)) == 300
+    assert leases.lease(store, BULK, leases.Holder("worker", 2, siblings=1), 10**9) is None
+    new_child = leases.Holder("new worker", 3, siblings=1)
+    held = leases.lease(store, BULK, new_child, 10**9, formats=(1, 2))
+    assert held is not None
+    assert {ref.job_id for ref in held.refs} <= set(newer)
+    with pytest.raises(UnknownFormatError):
+        store.job(newer[0])
+    for ref in store.redis.zrange(leased_key(BULK), 0, -1):
+        store.redis.zadd(leased_key(BULK), {ref: 1})
+    store.redis.zadd(OPEN_JOBS, {newer[0]: 1})
+    Reconciler(store, lambda *_: None, "worker").tick(alive=[1])
+    assert store.redis.hlen(job_key(newer[0], "chunks")) == 150, "an older reconciler leaves it alone"
+    assert store.redis.zscore(OPEN_JOBS, newer[0])
 
 
 @pytest.mark.parametrize("part", ["in", "out", "tokens"])

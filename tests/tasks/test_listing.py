@@ -41,13 +41,29 @@ def test_an_owners_jobs_come_newest_first_page_by_page(store: JobStore) -> None:
 
 def test_jobs_are_found_by_what_they_are(store: JobStore) -> None:
     ids = [record(store, kind="even" if i % 2 == 0 else "odd") for i in range(6)]
-    even = Filter(accepts=lambda job: job.terms.metadata["kind"] == "even")
+    even = Filter(metadata={"kind": "even"})
     assert {job.id for job in page(store, "", even, None, 9)[0]} == set(ids[::2])
     times = sorted(store.job(job_id).created_ms for job_id in ids)
     assert not page(store, "", Filter(created_after_ms=times[-1]), None, 9)[0]
     assert not page(store, "", Filter(created_before_ms=times[0]), None, 9)[0]
     between = Filter(created_after_ms=times[0] - 1, created_before_ms=times[-1] + 1)
     assert len(page(store, "", between, None, 9)[0]) == 6
+
+
+def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_bytes_and_pays_for_it(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The text of a pair inside of another value is no pair.
+    ids = [record(store, note='"kind":"odd"', long="长" * 3_000) for _ in range(450)]
+    wanted = Filter(metadata={"kind": "odd"})
+    paid: list[int] = []
+    whole: list[object] = []
+    monkeypatch.setattr(store, "jobs", lambda *args: whole.append(args))
+    jobs, cursor = page(store, "", wanted, None, 20, charge=lambda: paid.append(1))
+    assert (jobs, whole) == ([], []), "a record that does not match is not fetched"
+    assert cursor == sorted(ids)[-300], "two mebibytes are three slices of these"
+    assert len(paid) == 2
+    assert page(store, "", wanted, cursor, 20) == ([], None)
 
 
 def test_the_list_does_not_grow_for_ever(store: JobStore) -> None:

@@ -176,6 +176,53 @@ def test_an_overdue_job_is_closed_and_keeps_what_it_has(store: JobStore, reconci
     assert not store.redis.exists(OPEN_JOBS)
 
 
+def test_what_lapsed_while_redis_was_away_is_no_attempt(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(store, ["一"])
+    reconciler.tick(alive=[CHILD])
+    take(store)
+    away_ms = store.now_ms()
+    store.redis.zadd(leased_key(BULK), dict.fromkeys(store.redis.zrange(leased_key(BULK), 0, -1), away_ms))
+    for later_ms in (60_000, 62_000):
+        monkeypatch.setattr(store, "now_ms", lambda: away_ms + later_ms)  # noqa: B023  called at once
+        reconciler.tick(alive=[CHILD])
+        assert not publisher.published, "its child may still finish"
+    monkeypatch.setattr(store, "now_ms", lambda: away_ms + 64_000)
+    reconciler.tick(alive=[CHILD])
+    assert [ref.attempts for ref in pending(store)] == [0]
+
+
+@pytest.mark.parametrize("missing", [3, -2])
+def test_a_job_whose_counts_disagree_is_closed_at_its_deadline(
+    store: JobStore, reconciler: Reconciler, missing: int
+) -> None:
+    job_id = record(store, ["一", "二"])
+    store.redis.hincrby(f"sentiq:job:{job_id}", "total", missing)
+    finish(store, take(store))
+    store.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
+    reconciler.tick(alive=[CHILD])
+    job = store.job(job_id)
+    assert job.status.terminal
+    assert job.counts.pending <= 0
+    assert job.counts.timed_out == max(0, missing)
+    assert not store.redis.exists(OPEN_JOBS)
+
+
+def test_a_job_whose_texts_are_gone_is_closed_at_its_deadline(
+    store: JobStore, reconciler: Reconciler
+) -> None:
+    job_id = record(store, ["一", "二"])
+    store.redis.delete(f"sentiq:job:{job_id}:chunks")
+    store.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
+    reconciler.tick(alive=[CHILD])
+    job = store.job(job_id)
+    assert (job.status, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2)
+    assert int(store.redis.hget("sentiq:backlog:bulk", "items") or 0) == 0
+
+
 def test_lost_wakeups_are_republished_once_in_a_while(
     store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,16 +248,16 @@ def test_nothing_is_republished_while_wakeups_wait(
     assert not publisher.published
 
 
-def test_wakeups_with_workers_are_given_more_time(
+def test_a_lost_wakeup_costs_five_seconds_whatever_workers_have_not_acknowledged(
     store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(store, ["一"])
     store.redis.hset(UNACKED, "tag", "a message that a busy worker holds")
     now = store.now_ms()
-    monkeypatch.setattr(store, "now_ms", lambda: now + 20_000)
+    monkeypatch.setattr(store, "now_ms", lambda: now + 2_000)
     reconciler.tick(alive=[])
-    assert not publisher.published
-    monkeypatch.setattr(store, "now_ms", lambda: now + 40_000)
+    assert not publisher.published, "a worker may be busy or starting"
+    monkeypatch.setattr(store, "now_ms", lambda: now + 4_000)
     reconciler.tick(alive=[])
     assert publisher.published == [1]
 

@@ -47,4 +47,4 @@ def lease(
     store: JobStore, limit: int = 9, free: int = 256, held: Mapping[str, Mapping[str, int]] | None = None
 ) -> list[Delivery]:
     """Lease deliveries as a sender does that makes the attempts `held`."""
-    return deliveries.lease_due(store, "sender", Room(limit, free, 16, held or {}))
+    return deliveries.lease_due(store, Room(limit, free, 16, held or {}))

@@ -121,10 +121,10 @@ def test_a_canceled_job_has_a_delivery(store: JobStore) -> None:
     assert (delivery.job_id, delivery.event, delivery.counts.canceled) == (job_id, Event.CANCELED, 2)
 
 
-def test_the_delivery_of_a_deleted_job_is_sent_and_leaves_nothing(store: JobStore) -> None:
+def test_an_attempt_that_a_delete_overtakes_leaves_nothing(store: JobStore) -> None:
     job_id = finished(store, URL)
-    cancellation.delete_job(store, job_id, "")
     (delivery,) = lease(store)
+    cancellation.delete_job(store, job_id, "")
     deliveries.record_attempt(store, delivery, AttemptOutcome(200), DeliveryStatus.DELIVERED)
     assert not store.redis.exists(job_key(job_id, "delivery"))
 

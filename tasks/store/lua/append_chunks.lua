@@ -1,13 +1,15 @@
--- Adds chunks to a job whose upload is still open.
+-- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
 -- include: clock counters backlog kept
 -- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
 --       key of the idempotency key, if any), kept_limit (bytes that the owner may keep, if any)
 -- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
 -- room} when the owner may keep no more.
 local job = keys.job .. args.job_id
-local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner')
+local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total')
 if not record[1] or tonumber(record[2]) <= now then
   return 0
+elseif args.chunks[1][1] < tonumber(record[4]) then
+  return 1
 end
 local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks)
 local ms = kept.ms_until_room(owner, bytes, args.kept_limit)

@@ -1,7 +1,11 @@
 -- Cancels a job: nothing more of it is leased; what is leased is given up after `grace_ms`.
--- include: clock conclude
+-- include: clock conclude once
 -- args: job_id, grace_ms
 -- Returns 1 when the job is being canceled, 0 when it is finished or not there.
+local answered = once.answer()
+if answered then
+  return answered
+end
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'status', 'cancel', 'finished')
 if not record[1] or record[3] then
@@ -17,4 +21,4 @@ if not record[2] or tonumber(record[2]) > at then
   end
   conclude(args.job_id)
 end
-return 1
+return once.keep(1)

@@ -1,8 +1,13 @@
 -- Closes the upload of a job: it finishes with the last of the items that it has.
--- include: clock conclude
+-- include: clock conclude once
 -- args: job_id; idle (only if nothing came for too long, or the job is overdue), error of the job, key (Redis key
 --       of the idempotency key), and for a whole body fingerprint and key_ttl_ms, under which the key is remembered
+-- Without a fingerprint the key is free again, if it names this job.
 -- Returns 1 when done, 0 when the upload is not open, or stays open.
+local answered = once.answer()
+if answered then
+  return answered
+end
 local job = keys.job .. args.job_id
 if args.idle then
   local idle_at = redis.call('ZSCORE', keys.uploads, args.job_id)
@@ -13,7 +18,7 @@ if args.idle then
 end
 if args.key and args.fingerprint then
   redis.call('SET', args.key, args.fingerprint .. ' ' .. args.job_id, 'PX', args.key_ttl_ms)
-elseif args.key and redis.call('GET', args.key) == 'open ' .. args.job_id then
+elseif args.key and string.match(redis.call('GET', args.key) or '', ' (.*)$') == args.job_id then
   redis.call('DEL', args.key)
 end
 redis.call('ZREM', keys.uploads, args.job_id)
@@ -24,4 +29,4 @@ if args.error then
   redis.call('HSET', job, 'error', args.error)
 end
 conclude(args.job_id)
-return 1
+return once.keep(1)

@@ -5,7 +5,8 @@
 --       results, texts worth a retry or ''
 -- `guard` says why the caller may write: `token` (it holds the lease), `lapsed` (the lease has ended), `dead` (its
 -- child has died).
--- Returns 1 when written, 0 when the chunk was no longer the caller's.
+-- Returns 1 when these outcomes are stored, by this call or by one whose answer got lost; 0 when the chunk was no
+-- longer the caller's.
 local job, start = keys.job .. args.job_id, args.chunk.start
 local leased, leases = keys.leased .. args.class, keys.leases .. args.worker
 
@@ -17,8 +18,9 @@ local function entitled()
   return lease_until and (args.guard == 'dead' or tonumber(lease_until) <= now)
 end
 
+local results = string.format('%d %s', args.chunk.items, payload(1))
 if redis.call('EXISTS', job) == 0 or not entitled() then
-  return 0
+  return redis.call('HGET', job .. ':results', start) == results and 1 or 0
 end
 redis.call('ZREM', leased, args.ref)
 redis.call('HDEL', leases, args.ref)
@@ -27,7 +29,7 @@ if redis.call('HEXISTS', job .. ':chunks', start) == 0 then
   return 0
 end
 backlog.leave(job, args.chunk.items, args.chunk.cost, args.computed)
-write_outcome(job, args.chunk, payload(1), payload(2))
+write_outcome(job, args.chunk, results, payload(2))
 if args.model then
   redis.call('HSETNX', job, 'model', args.model)
 end

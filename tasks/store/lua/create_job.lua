@@ -1,16 +1,19 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock backlog admission kept
--- args: job_id, class, owner, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are), admission
+-- include: clock backlog admission kept once
+-- args: job_id, class, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
+--       admission
 --       (a request, see admission.lua), chunks (start and ref of each, payloads follow); and where they apply:
---       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key)
--- Returns {created, ticket}; or what the idempotency key holds when another job has it; or {reason, ms} when
--- refused.
+--       unlisted (not in the list of its owner), idle_timeout_ms of an upload, tombstone_ms, key {name,
+--       fingerprint, ttl_ms} (the idempotency key), secret_hash (SHA-1 of the secret that signed the id, if Redis
+--       holds it)
+-- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
+-- another job has it; {reason, ms} when refused.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
 
 local function write_record()
   local deadline = now + args.deadline_ms
   redis.call('HSET', job, 'status', 'queued', 'class', args.class, 'total', args.total, 'created', now,
-    'deadline', deadline, 'ttl', args.ttl_ms)
+    'deadline', deadline, 'ttl', args.ttl_ms, 'format', args.format)
   for field, value in pairs(args.fields) do
     redis.call('HSET', job, field, value)
   end
@@ -53,6 +56,13 @@ local known = redis.call('HMGET', job, 'created', 'ticket')
 if known[1] then
   return {tonumber(known[1]), tonumber(known[2])}
 end
+if args.secret_hash and redis.sha1hex(redis.call('GET', keys.id_secret) or '') ~= args.secret_hash then
+  return 'another secret'
+end
+local refused = once.answer()
+if refused then
+  return refused
+end
 local mine = key and key.fingerprint .. ' ' .. args.job_id
 local remembered = key and redis.call('GET', key.name)
 if remembered and not (args.idle_timeout_ms and remembered == mine) then
@@ -61,14 +71,16 @@ end
 local bytes = kept.of_record(args.fields) + kept.of_chunks(#args.chunks)
 local refusal = admission.refusal(args.class, args.admission, args.total, args.cost, bytes)
 if refusal then
-  return refusal
+  return once.keep(refusal)
 end
 if key then
   redis.call('SET', key.name, mine, 'PX', key.ttl_ms)
 end
 write_record()
 write_chunks()
-list_job()
+if not args.unlisted then
+  list_job()
+end
 kept.change(args.owner, args.job_id, bytes)
 kept.expires(args.owner, args.job_id, now + args.deadline_ms + args.ttl_ms)
 return {now, backlog.join(job, args.class, args.owner, args.total, args.cost)}

@@ -18,7 +18,7 @@ for i, chunk in ipairs(args.chunks) do
   -- A payload of the same size has not been split into chunks of one item since the caller read it.
   local unchanged = redis.call('HSTRLEN', job .. ':chunks', chunk.start) == chunk.bytes
   if unchanged and (overdue or redis.call('HEXISTS', job .. ':tokens', chunk.start) == 0) then
-    write_outcome(job, chunk, payload(2 * i - 1), payload(2 * i))
+    write_outcome(job, chunk, string.format('%d %s', chunk.items, payload(2 * i - 1)), payload(2 * i))
     items, cost, failed = items + chunk.items, cost + chunk.cost, failed + chunk.failed
   end
 end

@@ -14,6 +14,8 @@ local left = args.issued_at_ms + kept - args.clock_skew_ms - now
 if left < 0 then
   return 'expired'
 end
-redis.call('SET', tombstone, 'lost', 'PX', left + 1)
-counters.increment('lost', 1)
+-- Reads go on while Redis takes no writes; the job is counted later then.
+if not redis.pcall('SET', tombstone, 'lost', 'PX', left + 1).err then
+  counters.increment('lost', 1)
+end
 return 'lost'

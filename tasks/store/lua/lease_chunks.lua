@@ -1,39 +1,55 @@
 -- Leases the oldest pending chunks of a class, up to a budget of code points; at least one if there is any.
 -- include: clock counters ref
--- args: class, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker)
+-- Chunks of jobs in formats that the child does not read stay in the queue, for others.
+-- args: class, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker), formats
 -- Returns the fencing token, then {ref, payload, request id} of each chunk; nothing when no chunk waits.
 local WINDOW, MAX_WINDOWS, LEASES_TTL_MS, MAX_RETURNS = 128, 64, 3600000, 2
 local pending, leased, leases = keys.pending .. args.class, keys.leased .. args.class, keys.leases .. args.worker
 
--- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got.
-local function return_unanswered()
+-- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got. Returns
+-- that answer, with a lease of the full time; nothing when the child holds nothing of this class.
+local function unanswered()
+  local answer = {}
   local held = redis.call('HGETALL', leases)
   for i = 1, #held, 2 do
-    if held[i + 1] == tostring(args.pid) then
-      local chunk = ref.parse(held[i])
-      if redis.call('ZREM', leased, chunk.text) == 1 then
-        redis.call('ZADD', pending, now, ref.with_attempts(chunk, chunk.attempts - 1))
-        redis.call('HDEL', chunk.job .. ':tokens', chunk.start)
-      end
+    local chunk = held[i + 1] == tostring(args.pid) and ref.parse(held[i])
+    local record = chunk and redis.call('HMGET', chunk.job, 'class', 'request')
+    local texts = record and redis.call('HGET', chunk.job .. ':chunks', chunk.start)
+    if texts and record[1] == args.class and redis.call('ZSCORE', leased, chunk.text) then
+      redis.call('ZADD', leased, now + args.lease_ms, chunk.text)
+      answer[1] = tonumber(redis.call('HGET', chunk.job .. ':tokens', chunk.start))
+      answer[#answer + 1] = {chunk.text, texts, record[2] or ''}
+    elseif record and (record[1] or args.class) == args.class then
+      redis.call('ZREM', leased, chunk.text)
       redis.call('HDEL', leases, chunk.text)
     end
   end
+  return answer
+end
+
+local readable, skipped = {}, 0
+for _, format in ipairs(args.formats) do
+  readable[tostring(format)] = true
 end
 
 -- Returns the oldest chunks that are to be scored, and their cost. Drops chunks that are done, and those of jobs
 -- that are overdue, canceled or deleted.
 local function oldest()
-  local open, cost = {}, 0
-  for _, text in ipairs(redis.call('ZRANGE', pending, 0, WINDOW - 1)) do
+  local open, cost, unreadable = {}, 0, 0
+  for _, text in ipairs(redis.call('ZRANGE', pending, skipped, skipped + WINDOW - 1)) do
     local chunk = ref.parse(text)
-    local record = redis.call('HMGET', chunk.job, 'deadline', 'cancel')
+    local record = redis.call('HMGET', chunk.job, 'deadline', 'cancel', 'format')
     local waits = redis.call('HEXISTS', chunk.job .. ':chunks', chunk.start) == 1
-    if waits and not record[2] and tonumber(record[1] or 0) > now then
+    local due = waits and not record[2] and tonumber(record[1] or 0) > now
+    if due and not readable[record[3] or '1'] then
+      unreadable = unreadable + 1
+    elseif due then
       open[#open + 1], cost = chunk, cost + chunk.cost
     else
       redis.call('ZREM', pending, text)
     end
   end
+  skipped = skipped + unreadable
   return open, cost
 end
 
@@ -53,12 +69,15 @@ local function lease(chunk, token)
   return {mine, texts, redis.call('HGET', chunk.job, 'request') or ''}
 end
 
-return_unanswered()
+local known = unanswered()
+if #known > 0 then
+  return known
+end
 local windows, chunks, waiting = 0
 repeat
   chunks, waiting = oldest()
   windows = windows + 1
-until #chunks > 0 or windows == MAX_WINDOWS or redis.call('EXISTS', pending) == 0
+until #chunks > 0 or windows == MAX_WINDOWS or redis.call('ZCARD', pending) <= skipped
 if #chunks == 0 then
   return {}
 end

@@ -1,12 +1,11 @@
 -- Leases deliveries that are due, one of each owner in turn: first of the owner that has waited longest.
 -- The attempt is counted before it is made.
--- include: clock counters deliveries
--- args: sender, call (differs in each call of the sender), limit, free (attempts that the sender can start), per_host,
---       held (owner -> host -> attempts that the sender is making), max_attempts, lease_ms
+-- include: clock counters deliveries once
+-- args: limit, free (attempts that the sender can start), per_host, held (owner -> host -> attempts that the sender is
+--       making), max_attempts, lease_ms
 -- Returns the job's id and the record of each.
 -- An owner holds at most as many attempts as remain free, so that a free one remains for the next owner.
 local BUSY_DELAY_MS, MAX_LOOKS = 1000, 16
-local last_lease = keys.sender_lease .. args.sender
 local leased = {}
 
 local function records(ids)
@@ -79,10 +78,9 @@ local function end_turn(owner)
   end
 end
 
--- A call that is repeated, because its answer was lost, gets the same answer.
-local before = redis.call('HMGET', last_lease, 'call', 'ids')
-if before[1] == tostring(args.call) then
-  return records(cjson.decode(before[2]))
+local answered = once.answer()
+if answered then
+  return records(answered)
 end
 local owners = redis.call('ZRANGEBYSCORE', keys.delivery_turns, 0, now, 'LIMIT', 0, args.limit)
 local served
@@ -95,8 +93,4 @@ until not served
 for _, owner in ipairs(owners) do
   end_turn(owner)
 end
-if #leased > 0 then
-  redis.call('HSET', last_lease, 'call', args.call, 'ids', cjson.encode(leased))
-  redis.call('PEXPIRE', last_lease, args.lease_ms)
-end
-return records(leased)
+return records(#leased > 0 and once.keep(leased) or leased)

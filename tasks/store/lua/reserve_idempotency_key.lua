@@ -3,7 +3,8 @@
 -- Returns what the key holds when another job has it, else nothing.
 local known = redis.call('GET', args.key)
 if known then
-  return known
+  -- Its own mark: this call has run before.
+  return known ~= args.value and known
 end
 redis.call('SET', args.key, args.value, 'PX', args.ttl_ms)
 return false

@@ -1,12 +1,12 @@
 -- Makes a leased chunk pending again that its child does not score: whole, or as the chunks that it was split into.
--- Safe to repeat: the lease's token is gone then.
--- include: clock counters
+-- include: clock counters kept
 -- args: job_id, class, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job),
 --       parts (start and ref of each; payloads follow if it was split)
--- Returns 1 when done, 0 when the chunk was no longer the caller's.
-local job, mine = keys.job .. args.job_id, tostring(args.token)
-if redis.call('HGET', job .. ':tokens', args.start) ~= mine then
-  return 0
+-- Returns 1 when its parts are pending, 0 when the chunk was no longer the caller's.
+local job, pending = keys.job .. args.job_id, keys.pending .. args.class
+if redis.call('HGET', job .. ':tokens', args.start) ~= tostring(args.token) then
+  -- A call whose answer got lost has done it, or the lease has ended.
+  return redis.call('ZSCORE', pending, args.parts[#args.parts][2]) and 1 or 0
 end
 redis.call('HDEL', job .. ':tokens', args.start)
 redis.call('ZREM', keys.leased .. args.class, args.ref)
@@ -16,10 +16,13 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
 end
 counters.increment('returned:' .. args.reason, 1)
 local since = args.ahead and redis.call('HGET', job, 'created') or now
+if payload(1) then
+  kept.replace_chunk(args.job_id, args.start, #args.parts)
+end
 for i, part in ipairs(args.parts) do
   if payload(i) then
     redis.call('HSET', job .. ':chunks', part[1], payload(i))
   end
-  redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', since + i / 1000), part[2])
+  redis.call('ZADD', pending, string.format('%.3f', since + i / 1000), part[2])
 end
 return 1

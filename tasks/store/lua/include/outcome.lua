@@ -1,4 +1,5 @@
 -- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry.
+-- `results` begin with the number of items.
 -- include: counters kept
 local function write_outcome(job, chunk, results, retryable)
   local left = redis.call('PTTL', job)
@@ -9,7 +10,7 @@ local function write_outcome(job, chunk, results, retryable)
   local texts = redis.call('HSTRLEN', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':tokens', chunk.start)
-  put(':results', 'HSET', chunk.start, string.format('%d %s', chunk.items, results))
+  put(':results', 'HSET', chunk.start, results)
   local record = redis.call('HMGET', job, 'total', 'uploading', 'owner')
   kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable - texts)
   if record[2] or chunk.items < tonumber(record[1]) then

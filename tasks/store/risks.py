@@ -1,0 +1,31 @@
+"""What is wrong with a Redis before anything fails: programs say it when they start."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from tasks.errors import StoreUnavailableError
+from tasks.store.connection import redis_info
+from tasks.store.jobs import CLOCK_SKEW_MS, JobStore
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_risks(store: JobStore) -> None:
+    """Log a warning for each risk to accepted jobs; nothing when Redis does not answer yet."""
+    try:
+        info, ahead_ms = redis_info(store.redis), time.time() * 1000 - store.now_ms()
+    except StoreUnavailableError as error:
+        logger.warning("cannot look at Redis: %s", error)
+        return
+    if info.evicting:
+        logger.warning(
+            "maxmemory-policy of Redis is %s: it evicts accepted jobs when memory is short; set noeviction",
+            info.policy,
+        )
+    if abs(ahead_ms) > CLOCK_SKEW_MS:
+        logger.warning(
+            "the clock of this host is %.0f s ahead of that of Redis: lists by time miss jobs",
+            ahead_ms / 1000,
+        )

@@ -1,0 +1,9 @@
+"""The format of a job: of its record, chunks and results, so that old and new code may run side by side.
+
+A record carries its number. What cannot be read is left in the queue for a program that can.
+"""
+
+from __future__ import annotations
+
+FORMAT = 1  # raise it with each change that older code would misread
+READABLE = (1,)

@@ -1,0 +1,55 @@
+"""One secret signs job ids in all processes, also after Redis lost its data."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tasks.errors import JobLostError, StoreUnavailableError
+from tasks.settings import Settings
+from tasks.store.id_secret import data_lost
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.jobs import JobStatus
+from tests.conftest import eventually
+from tests.tasks.test_jobs import record
+
+
+def test_a_secret_that_redis_lost_is_put_back_by_a_process_that_knows_it(
+    settings: Settings,
+) -> None:
+    old = JobStore.connect(settings)
+    lost = record(old, 1)
+    assert not data_lost(old.redis)
+    old.redis.flushdb()
+    old._id_secret._read_at -= 3  # seconds ago
+    with pytest.raises(JobLostError):
+        old.job(lost)
+    assert data_lost(old.redis)
+    new = JobStore.connect(settings)
+    with pytest.raises(JobLostError):
+        new.job(lost)
+    assert new.job(record(old, 1)).status is old.job(record(new, 1)).status is JobStatus.QUEUED
+
+
+def test_processes_agree_at_once_on_ids_though_a_new_one_was_faster(settings: Settings) -> None:
+    old = JobStore.connect(settings)
+    record(old, 1)
+    old.redis.flushdb()
+    new = JobStore.connect(settings)
+    made = record(new, 1)
+    old._id_secret._read_at = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        record(old, 1)  # signed with the secret that nobody else knows
+    assert old.job(record(old, 1)).status is JobStatus.QUEUED
+    eventually(lambda: new.job(made).id == old.job(made).id)
+    eventually(lambda: new.job(record(old, 1)).id)
+    assert data_lost(new.redis)
+
+
+def test_a_given_secret_is_not_in_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.redis_url
+    monkeypatch.setenv("SENTIMENT_ID_SECRET", "given")
+    store = JobStore.connect(Settings.read())
+    assert store.job(record(store, 1)).status is JobStatus.QUEUED
+    assert not store.redis.exists("sentiq:id_secret")
