@@ -36,7 +36,9 @@ class _BodyStream(io.RawIOBase):
     def __init__(
         self, seconds: float, pause_s: float, incomplete: type[SentiqError], late: type[SentiqError]
     ) -> None:
-        request.environ["gunicorn.socket"].allow(seconds, pause_s)
+        connection = request.environ.get("gunicorn.socket")
+        if connection:  # none where the app is called without a server
+            connection.allow(seconds, pause_s)
         self._source: Any = request.environ["wsgi.input"]
         self._expected = request.content_length
         self._read = 0

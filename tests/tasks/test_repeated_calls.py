@@ -254,7 +254,7 @@ def losing_the_answer(store: JobStore, script: str) -> Iterator[list[str]]:
 
 CLOCKS = {
     *("created", "deadline", "started", "finished", "expires", "cancel", "ended", "at_ms", "duration_ms"),
-    *("finished_at", "drained_items", "drained_cost", "drained_s", "reserved_until"),
+    *("finished_at", "learned_at", "drained_items", "drained_cost", "drained_s", "reserved_until"),
 }
 
 
