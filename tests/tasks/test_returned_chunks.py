@@ -111,7 +111,7 @@ def test_returning_twice_is_harmless(store: JobStore) -> None:
     record(store, "一二")
     held = take(store)
     assert give_back(store, held) == [1]
-    assert give_back(store, held) == [0]
+    assert give_back(store, held) == [1], "they are pending: the second call may be a repetition"
     assert pending(store) == [(0, 0, 1)]
     again = take(store, 2)
     assert give_back(store, held) == [0], "another child has it by now"
