@@ -20,7 +20,7 @@ from tests.conftest import eventually
 
 SECRETS = {
     "SENTIMENT_ID_SECRET": "idGeheim",
-    "SENTIMENT_WEBHOOK_SECRET": "whsec_d2ViaG9va0dlaGVpbXdlYmhvb2tHZWhlaW0=",  # pragma: allowlist secret - planted
+    "SENTIMENT_WEBHOOK_SECRET": "whsec_d2ViaG9va0dlaGVpbXdlYmhvb2tHZWhlaW0=",  # pragma: allowlist secret
     "API_KEY": "sentiq_00000000_keyGeheim",
     "FLOWER_LOGIN": "sentiq:loginGeheim",
 }
