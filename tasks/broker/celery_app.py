@@ -25,10 +25,12 @@ logger = logging.getLogger(__name__)
 # Celery's own pauses grow to 32 s: workers would be idle for that long after Redis is back.
 _RECONNECT_S = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
 _TRANSPORT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": 5,
-    "socket_connect_timeout": 3,
+    "socket_timeout": 3,
+    "socket_connect_timeout": 2,
     "socket_keepalive": True,
-    "health_check_interval": 5,
+    # A connection that died in silence is found at the second of these, and the wake-up that it took along is
+    # published again by the reconciler: both together may cost 10 s.
+    "health_check_interval": 2,
     # Longer than a task may take. A wake-up that is redelivered all the same finds nothing to lease.
     "visibility_timeout": 180,
     "unacked_restore_interval": 5,
