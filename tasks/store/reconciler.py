@@ -90,13 +90,17 @@ class Reconciler:
     def _release_orphans(self, worker: str, alive: Collection[int]) -> None:
         """Release what a worker's dead children hold."""
         held: dict[bytes, bytes] = self._store.redis.hgetall(leases_key(worker))
-        orphans = [ChunkRef.parse(ref) for ref, pid in held.items() if int(pid) not in alive]
-        for queue_class in QueueClass:
-            for ref in orphans[:_TICK_BATCH]:
-                if self._store.redis.zscore(leased_key(queue_class), str(ref)) is not None:
-                    self._release(queue_class, ref, "dead")
-        if orphans:
-            self._store.redis.hdel(leases_key(worker), *map(str, orphans[:_TICK_BATCH]))
+        holders = {ref: holder.split() for ref, holder in held.items()}
+        dead = [(ref, token) for ref, (pid, token) in holders.items() if int(pid) not in alive][:_TICK_BATCH]
+        for raw, token in dead:
+            ref = ChunkRef.parse(raw)
+            # Another child may hold the chunk by now, under an equal ref.
+            if self._store.redis.hget(job_key(ref.job_id, "tokens"), ref.start) in (None, token):
+                for queue_class in QueueClass:
+                    if self._store.redis.zscore(leased_key(queue_class), raw) is not None:
+                        self._release(queue_class, ref, "dead")
+        if dead:
+            self._store.redis.hdel(leases_key(worker), *(ref for ref, _ in dead))
 
     def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
         since, until = self._away_ms

@@ -193,6 +193,31 @@ def test_what_lapsed_while_redis_was_away_is_no_attempt(
     assert [ref.attempts for ref in pending(store)] == [0]
 
 
+@pytest.mark.parametrize("end", ["asks again", "dies"])
+def test_a_child_that_lost_its_lease_takes_nothing_from_the_next_holder(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    job_id = record(store, ["一"])
+    slow = take(store)
+    another = Reconciler(store, publisher, "another worker")
+    another.tick(alive=[])
+    away_ms = store.now_ms()
+    store.redis.zadd(leased_key(BULK), {str(slow.refs[0]): away_ms})
+    for later_ms in (60_000, 62_000, 64_000):
+        monkeypatch.setattr(store, "now_ms", lambda: away_ms + later_ms)  # noqa: B023  called at once
+        another.tick(alive=[])
+    monkeypatch.undo()
+    held = leases.lease(store, BULK, leases.Holder("another worker", 22, siblings=1), 10**9)
+    assert held is not None
+    assert held.refs == slow.refs, "that lease was no attempt"
+    if end == "asks again":
+        assert leases.lease(store, BULK, HOLDER, 10**9) is None
+    reconciler.tick(alive=[])
+    assert not pending(store)
+    assert finish(store, held) == 1
+    assert [item.attempts for item in store.results(job_id, 0, 9).items] == [1]
+
+
 @pytest.mark.parametrize("missing", [3, -2])
 def test_a_job_whose_counts_disagree_is_closed_at_its_deadline(
     store: JobStore, reconciler: Reconciler, missing: int

@@ -7,21 +7,26 @@ local WINDOW, MAX_WINDOWS, LEASES_TTL_MS, MAX_RETURNS = 128, 64, 3600000, 2
 local pending, leased, leases = keys.pending .. args.class, keys.leased .. args.class, keys.leases .. args.worker
 
 -- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got. Returns
--- that answer, with a lease of the full time; nothing when the child holds nothing of this class.
+-- that answer, with a lease of the full time; nothing when the child holds nothing of this class. The token tells
+-- its lease from a later one of another child, whose ref may be equal: not every lease counts as an attempt.
 local function unanswered()
   local answer = {}
   local held = redis.call('HGETALL', leases)
   for i = 1, #held, 2 do
-    local chunk = held[i + 1] == tostring(args.pid) and ref.parse(held[i])
-    local record = chunk and redis.call('HMGET', chunk.job, 'class', 'request')
-    local texts = record and redis.call('HGET', chunk.job .. ':chunks', chunk.start)
-    if texts and record[1] == args.class and redis.call('ZSCORE', leased, chunk.text) then
+    local pid, token = string.match(held[i + 1], '^(%d+) (%d+)$')
+    local chunk = pid == tostring(args.pid) and ref.parse(held[i])
+    local holder = chunk and redis.call('HGET', chunk.job .. ':tokens', chunk.start)
+    local texts = holder == token and redis.call('HGET', chunk.job .. ':chunks', chunk.start)
+    local record = texts and redis.call('HMGET', chunk.job, 'class', 'request')
+    if record and record[1] == args.class then
       redis.call('ZADD', leased, now + args.lease_ms, chunk.text)
-      answer[1] = tonumber(redis.call('HGET', chunk.job .. ':tokens', chunk.start))
+      answer[1] = tonumber(token)
       answer[#answer + 1] = {chunk.text, texts, record[2] or ''}
-    elseif record and (record[1] or args.class) == args.class then
-      redis.call('ZREM', leased, chunk.text)
+    elseif chunk and not record then
       redis.call('HDEL', leases, chunk.text)
+      if not holder then
+        redis.call('ZREM', leased, chunk.text)
+      end
     end
   end
   return answer
@@ -58,7 +63,7 @@ local function lease(chunk, token)
   counters.observe('queue_s:' .. args.class, now - redis.call('ZSCORE', pending, chunk.text))
   redis.call('ZREM', pending, chunk.text)
   redis.call('ZADD', leased, now + args.lease_ms, mine)
-  redis.call('HSET', leases, mine, args.pid)
+  redis.call('HSET', leases, mine, string.format('%d %d', args.pid, token))
   redis.call('HSET', tokens, chunk.start, token)
   redis.call('PEXPIRE', tokens, redis.call('PTTL', chunk.job))
   if redis.call('HSETNX', chunk.job, 'started', now) == 1 then
