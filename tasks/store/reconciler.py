@@ -71,7 +71,8 @@ class Reconciler:
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
                 self._store.run("reset_backlog", {"classes": list(QueueClass)})
                 workers.forget_silent(self._store, now)
-        self._ticked_ms = now
+        # A round of much work may take that long: only the time between rounds says that Redis was away.
+        self._ticked_ms = self._store.now_ms()
 
     def take_over(self, worker: str) -> None:
         """Release at once what the children of a worker hold that is known to be gone."""

@@ -218,6 +218,22 @@ def test_a_child_that_lost_its_lease_takes_nothing_from_the_next_holder(
     assert [item.attempts for item in store.results(job_id, 0, 9).items] == [1]
 
 
+def test_a_long_round_is_no_outage_of_redis(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds, real = [0], store.now_ms
+    monkeypatch.setattr(store, "now_ms", lambda: real() + 10_000 * rounds[0])
+
+    def take_long(_: QueueClass, __: int) -> None:
+        rounds[0] += 1
+
+    busy = Reconciler(store, take_long, "worker")
+    record(store, ["一"])
+    for attempts in (1, 2):
+        take(store)
+        lapse(store)
+        busy.tick(alive=[CHILD])
+        assert [ref.attempts for ref in pending(store)] == [attempts]
+
+
 @pytest.mark.parametrize("missing", [3, -2])
 def test_a_job_whose_counts_disagree_is_closed_at_its_deadline(
     store: JobStore, reconciler: Reconciler, missing: int
