@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -35,6 +36,17 @@ def test_a_deleted_job_calls_no_webhook_and_leaves_nothing_but_its_tombstone(sto
     assert not store.redis.exists(DELIVERY_TURNS, deliveries_key("")), (
         "an attempt that was under way brings nothing back"
     )
+
+
+def test_a_repeated_lease_leaves_out_what_was_deleted_meanwhile(store: JobStore) -> None:
+    deleted, kept = (finished(store, "http://example.com/hook") for _ in range(2))
+    room = {"limit": 9, "free": 9, "per_host": 9, "held": {}, "max_attempts": 9, "lease_ms": 60_000}
+    call = json.dumps(room | {"call": "the same call, sent again after its answer got lost"})
+    script = store.run.__self__._scripts["lease_deliveries"]  # type: ignore[attr-defined]
+    assert len(script(args=[call])) == 2
+    delete_job(store, deleted, "")
+    again = script(args=[call])
+    assert [job_id.decode() for job_id, _ in again] == [kept]
 
 
 def test_every_part_goes(store: JobStore) -> None:

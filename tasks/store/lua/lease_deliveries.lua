@@ -10,8 +10,12 @@ local leased = {}
 
 local function records(ids)
   local found = {}
-  for i, id in ipairs(ids) do
-    found[i] = {id, redis.call('HGETALL', keys.job .. id .. ':delivery')}
+  for _, id in ipairs(ids) do
+    local record = redis.call('HGETALL', keys.job .. id .. ':delivery')
+    -- Between two runs of a call its job may be deleted.
+    if #record > 0 then
+      found[#found + 1] = {id, record}
+    end
   end
   return found
 end
