@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from tasks.errors import StoreUnavailableError
 from tasks.store import deliveries
@@ -77,16 +78,20 @@ class Sender:
         room = Room(min(_LEASE_BATCH, free), free, _MAX_PARALLEL_PER_HOST, held)
         try:
             leased = await asyncio.to_thread(deliveries.lease_due, self._store, room)
+            # Before anything else can fail: each lease is an attempt.
+            self._start(leased)
             await self._heartbeat()
         except StoreUnavailableError as error:
             logger.warning("webhooks wait for Redis: %s", error)
             return _STORE_RETRY_S
+        return 0 if leased else _POLL_S
+
+    def _start(self, leased: Sequence[Delivery]) -> None:
         for delivery in leased:
             self._held[delivery.owner][delivery.host] += 1
             task = asyncio.create_task(self._attempt(delivery))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
-        return 0 if leased else _POLL_S
 
     async def _heartbeat(self) -> None:
         """Write a heartbeat every few seconds; the probe reads it."""

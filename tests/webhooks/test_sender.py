@@ -74,6 +74,17 @@ def test_a_delivery_is_thin_and_signed(
         Verifier(SECRET).verify(received.body.replace(b"succeeded", b"failed"), received.headers)
 
 
+def test_what_is_leased_is_sent_even_if_the_heartbeat_fails(
+    store: JobStore, receiver: Receiver, start_sender: StartSender
+) -> None:
+    job_id = finished(store, receiver.url)
+    keys = ("job:*", "deliver*", "answer:*", "counters", "webhook_secret")
+    store.redis.execute_command("ACL", "SETUSER", "default", "resetkeys", *(f"~sentiq:{key}" for key in keys))
+    start_sender()
+    log = completed(store, job_id)
+    assert (log.status, len(log.attempts)) == (DeliveryStatus.DELIVERED, 1)
+
+
 def test_the_signature_follows_the_standard(
     store: JobStore, receiver: Receiver, start_sender: StartSender
 ) -> None:
