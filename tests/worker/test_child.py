@@ -133,6 +133,19 @@ def test_a_chunk_longer_than_half_the_time_limit_is_split_and_one_text_ends(
     assert bench.store.job(job_id).counts.succeeded >= 1, "a chunk of one item is scored to its end"
 
 
+@pytest.mark.parametrize("cache_rows", [0, 100])
+def test_what_a_lease_scored_before_its_time_ended_is_not_scored_again(
+    bench_of: Callable[..., Bench], cache_rows: int
+) -> None:
+    bench = bench_of(cache_rows=cache_rows, lease_work_s=0.05, task_time_limit_s=20)
+    job_id = bench.submit(texts(12))
+    bench.engine.seconds_per_row = 0.04
+    before = bench.engine.rows
+    bench.child.work(BULK)
+    assert bench.engine.rows - before == 12
+    assert [item.outcome.cached for item in bench.store.results(job_id, 0, 99).items] == [False] * 12  # type: ignore[union-attr]
+
+
 def test_duplicates_and_cached_rows_teach_no_rate(bench_of: Callable[..., Bench]) -> None:
     bench = bench_of(cache_rows=100, lease_work_s=1)
     before = bench.child._cost_per_s

@@ -125,10 +125,11 @@ class Child:
         begun, renewal, first = time.monotonic(), _Renewal(self._store, held), held.chunks[0]
         limit_s = self._settings.task_time_limit_s * _FIRST_CHUNK_SHARE
         work_s = min(limit_s, self._settings.lease_work_s * _LEASE_STRETCH)
-        outcomes = self._ask(held.chunks, renewal, begun + work_s)
+        outcomes: Outcomes = {}
+        self._ask(held.chunks, outcomes, renewal, begun + work_s)
         if not _whole(first, outcomes):
             until = begun + limit_s if len(first.chunk.items) > 1 else math.inf
-            outcomes |= self._ask([first], renewal, until)
+            self._ask([first], outcomes, renewal, until)
         return {
             leased.ref: ChunkResult(
                 leased.chunk,
@@ -140,15 +141,15 @@ class Child:
             if _whole(leased, outcomes)
         }
 
-    def _ask(self, chunks: Sequence[LeasedChunk], renewal: _Renewal, until: float) -> Outcomes:
-        """Return the outcomes of the distinct questions of chunks, as far as they were reached in time."""
-        questions = list(dict.fromkeys(question for leased in chunks for question in _questions(leased)))
-        outcomes = self._classify(questions, renewal, until)
-        return {
-            question: outcome
-            for question, outcome in zip(questions, outcomes, strict=True)
-            if outcome is not None
-        }
+    def _ask(
+        self, chunks: Sequence[LeasedChunk], outcomes: Outcomes, renewal: _Renewal, until: float
+    ) -> None:
+        """Add the outcomes of the distinct questions that have none, as far as they are reached in time."""
+        asked = dict.fromkeys(question for leased in chunks for question in _questions(leased))
+        questions = [question for question in asked if question not in outcomes]
+        for question, outcome in zip(questions, self._classify(questions, renewal, until), strict=True):
+            if outcome is not None:
+                outcomes[question] = outcome
 
     def _classify(
         self, questions: Sequence[Question], renewal: _Renewal, until: float
