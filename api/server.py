@@ -213,7 +213,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection until it is closed."""
-        connection = Connection(client, self._keep_alive_s)
+        connection = Connection(client, self._keep_alive_s if self.alive else _LINGER_S)
         self._connections.add(connection, addr[0])
         try:
             super().handle(listener, connection, addr)
@@ -221,10 +221,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self._connections.remove(connection)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Serve a request, then wait for the next one of the connection."""
+        """Serve a request, then wait for the next one of the connection, or close it if the process stops."""
         sock.begin_body()
         super().handle_request(listener_name, req, sock, addr)
         _discard(req.body, sock)
+        if not self.alive:
+            raise StopIteration
         sock.await_request()
         self._connections.note_use(sock)
 
