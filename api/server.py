@@ -125,7 +125,8 @@ class Connection:
             return  # that was long enough
 
     def hang_up(self) -> None:
-        """End the connection as if the client had."""
+        """End the connection as if the client had. Its greenlet notices later, so it is not unused again."""
+        self.unused = False
         try:
             self._client.shutdown(socket.SHUT_RDWR)
         except OSError:

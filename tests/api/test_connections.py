@@ -236,6 +236,19 @@ def test_connections_that_serve_no_request_make_room_for_new_ones() -> None:
             theirs.close()
 
 
+def test_each_new_connection_of_a_burst_makes_room_though_no_other_greenlet_runs() -> None:
+    sockets = [gevent.socket.socketpair() for _ in range(6)]
+    try:
+        few = Connections(most=4000, most_of_address=3)
+        for ours, _ in sockets:
+            few.add(Connection(ours, keep_alive_s=60), "a")
+        assert [open_still(theirs) for _, theirs in sockets] == [False] * 3 + [True] * 3
+    finally:
+        for ours, theirs in sockets:
+            ours.close()
+            theirs.close()
+
+
 def open_still(theirs: Any) -> bool:
     theirs.settimeout(0.05)
     try:
