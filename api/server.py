@@ -23,6 +23,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 
+from api.http.common_headers import CACHING, DATA_POLICY, SECURITY
 from api.intake.pacing import let_others_run
 from tasks.settings import Settings
 
@@ -274,11 +275,17 @@ def _send_problem(connection: Any, status: int, code: str, detail: str) -> None:
         "request_id": request_id,
     }
     body = json.dumps(problem).encode()
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"X-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n"
-    )
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "X-Request-Id": request_id,
+        "Content-Security-Policy": DATA_POLICY,
+        "Cache-Control": CACHING,
+        **SECURITY,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     try:
-        connection.sendall(f"{head}\r\n".encode() + body)
+        connection.sendall(f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode() + body)
     except OSError:
         return  # the client has gone

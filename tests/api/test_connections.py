@@ -103,6 +103,24 @@ def test_what_is_no_request_gets_a_problem_document(
     assert {"type", "title", "detail", "instance", "request_id"} <= answer.body.keys()
 
 
+def test_a_problem_that_the_app_never_sees_has_the_headers_of_every_answer(live_url: str) -> None:
+    refused, app_problem = (
+        headers_of(live_url, request) for request in (b"no request\r\n\r\n", head("/nope", method="GET"))
+    )
+    per_connection = {"connection", "date", "server"}
+    assert refused.keys() - per_connection == app_problem.keys() - per_connection
+    same = refused.keys() - per_connection - {"content-length", "x-request-id"}
+    assert {name: refused[name] for name in same} == {name: app_problem[name] for name in same}
+
+
+def headers_of(url: str, sent: bytes) -> dict[str, str]:
+    with connected(url) as connection:
+        connection.sendall(sent)
+        top = connection.recv(65536).partition(b"\r\n\r\n")[0].decode()
+    fields = (line.partition(":") for line in top.splitlines()[1:])
+    return {name.lower(): value.strip() for name, _, value in fields}
+
+
 def test_a_connection_is_kept_alive_longer_than_balancers_keep_theirs() -> None:
     assert Settings().keep_alive_s > 60
 
