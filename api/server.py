@@ -23,6 +23,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 
+from api.http.common_headers import CACHING, DATA_POLICY, SECURITY
 from api.intake.pacing import let_others_run
 from tasks.settings import Settings
 
@@ -125,7 +126,8 @@ class Connection:
             return  # that was long enough
 
     def hang_up(self) -> None:
-        """End the connection as if the client had."""
+        """End the connection as if the client had. Its greenlet notices later, so it is not unused again."""
+        self.unused = False
         try:
             self._client.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -213,7 +215,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection until it is closed."""
-        connection = Connection(client, self._keep_alive_s)
+        connection = Connection(client, self._keep_alive_s if self.alive else _LINGER_S)
         self._connections.add(connection, addr[0])
         try:
             super().handle(listener, connection, addr)
@@ -221,10 +223,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self._connections.remove(connection)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Serve a request, then wait for the next one of the connection."""
+        """Serve a request, then wait for the next one of the connection, or close it if the process stops."""
         sock.begin_body()
         super().handle_request(listener_name, req, sock, addr)
         _discard(req.body, sock)
+        if not self.alive:
+            raise StopIteration
         sock.await_request()
         self._connections.note_use(sock)
 
@@ -271,11 +275,17 @@ def _send_problem(connection: Any, status: int, code: str, detail: str) -> None:
         "request_id": request_id,
     }
     body = json.dumps(problem).encode()
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"X-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n"
-    )
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "X-Request-Id": request_id,
+        "Content-Security-Policy": DATA_POLICY,
+        "Cache-Control": CACHING,
+        **SECURITY,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     try:
-        connection.sendall(f"{head}\r\n".encode() + body)
+        connection.sendall(f"HTTP/1.1 {status} {phrase}\r\n{head}\r\n".encode() + body)
     except OSError:
         return  # the client has gone

@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
 from tasks.redis_url import check_redis_url
+from tasks.vocabulary.hosts import is_host
 from tasks.vocabulary.jobs import QueueClass
 
 PREFIX = "SENTIMENT_"
@@ -273,6 +274,15 @@ class Settings(BaseSettings):
     def _names_a_redis(cls, url: SecretStr) -> SecretStr:
         check_redis_url(url.get_secret_value())
         return url
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not is_host(host):
+                message = f"expected names or addresses without a scheme and a port, not {host}"
+                raise ValueError(message)
+        return hosts
 
     @field_validator("cors_origins")
     @classmethod

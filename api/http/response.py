@@ -9,19 +9,13 @@ from typing import Any
 from flask import Flask, Response
 from pydantic_core import to_json
 
+from api.http.common_headers import CACHING, DATA_POLICY, SECURITY
 from api.http.request import request_id
 
-_DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-_SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
-    "Referrer-Policy": "same-origin",  # `no-referrer` would also hide the origin of the page's own requests
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 def json_response(
@@ -38,11 +32,10 @@ def register(app: Flask) -> None:
 
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
-    response.headers.update(_SECURITY)
-    policy = _PAGE_POLICY if response.mimetype == "text/html" else _DATA_POLICY
+    response.headers.update(SECURITY)
+    policy = _PAGE_POLICY if response.mimetype == "text/html" else DATA_POLICY
     response.headers["Content-Security-Policy"] = policy
-    # Jobs, their results and problems belong to one caller. Files in static/ have their own rule.
-    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Cache-Control", CACHING)
     if response.status_code == HTTPStatus.NO_CONTENT:
         del response.headers["Content-Type"]
     return response

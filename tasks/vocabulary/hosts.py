@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 Address = IPv4Address | IPv6Address
 
+_NAME = re.compile(r"[\w.-]+")
 _WITH_PORT = re.compile(r"(\[[^][@/]+\]|[^][:@/]+)(?::[0-9]*)?")
 
 
@@ -33,6 +34,11 @@ def address_of(host: str) -> Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def is_host(text: str) -> bool:
+    """Return whether the text is a name or an address, without a scheme, a port or wildcards."""
+    return _NAME.fullmatch(text) is not None or address_of(bare(text)) is not None
 
 
 def is_loopback(host: str) -> bool:

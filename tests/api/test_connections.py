@@ -103,6 +103,24 @@ def test_what_is_no_request_gets_a_problem_document(
     assert {"type", "title", "detail", "instance", "request_id"} <= answer.body.keys()
 
 
+def test_a_problem_that_the_app_never_sees_has_the_headers_of_every_answer(live_url: str) -> None:
+    refused, app_problem = (
+        headers_of(live_url, request) for request in (b"no request\r\n\r\n", head("/nope", method="GET"))
+    )
+    per_connection = {"connection", "date", "server"}
+    assert refused.keys() - per_connection == app_problem.keys() - per_connection
+    same = refused.keys() - per_connection - {"content-length", "x-request-id"}
+    assert {name: refused[name] for name in same} == {name: app_problem[name] for name in same}
+
+
+def headers_of(url: str, sent: bytes) -> dict[str, str]:
+    with connected(url) as connection:
+        connection.sendall(sent)
+        top = connection.recv(65536).partition(b"\r\n\r\n")[0].decode()
+    fields = (line.partition(":") for line in top.splitlines()[1:])
+    return {name.lower(): value.strip() for name, _, value in fields}
+
+
 def test_a_connection_is_kept_alive_longer_than_balancers_keep_theirs() -> None:
     assert Settings().keep_alive_s > 60
 
@@ -230,6 +248,19 @@ def test_connections_that_serve_no_request_make_room_for_new_ones() -> None:
         for connection in connections[3:]:
             few.add(connection, str(id(connection)))
         assert [open_still(theirs) for _, theirs in sockets[2:]] == [False, True, True, True]
+    finally:
+        for ours, theirs in sockets:
+            ours.close()
+            theirs.close()
+
+
+def test_each_new_connection_of_a_burst_makes_room_though_no_other_greenlet_runs() -> None:
+    sockets = [gevent.socket.socketpair() for _ in range(6)]
+    try:
+        few = Connections(most=4000, most_of_address=3)
+        for ours, _ in sockets:
+            few.add(Connection(ours, keep_alive_s=60), "a")
+        assert [open_still(theirs) for _, theirs in sockets] == [False] * 3 + [True] * 3
     finally:
         for ours, theirs in sockets:
             ours.close()

@@ -193,6 +193,17 @@ def test_what_is_no_origin_is_refused_at_the_start(monkeypatch: pytest.MonkeyPat
         Settings.read()
 
 
+@pytest.mark.parametrize("host", ["http://a.b", "a.b:8080", "a.b/", "*.a.b", "[::1]:80", "a b"])
+def test_what_no_host_header_can_match_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("SENTIMENT_HOSTS", f"a_b,a.b.,192.0.2.1,[2001:db8::1],2001:db8::1,{host}")
+    with pytest.raises(ConfigurationError, match=r"SENTIMENT_HOSTS.*without a scheme and a port"):
+        Settings.read()
+    monkeypatch.setenv("SENTIMENT_HOSTS", "a_b,a.b.,192.0.2.1,[2001:db8::1],2001:db8::1")
+    Settings.read()
+
+
 def test_with_keys_any_host_name_is_served(guarded: tuple[str, str]) -> None:
     headers = bearer(guarded[1]) | {"host": "sentiq.example.com", "origin": STRANGER}
     assert httpx2.post(f"{guarded[0]}/v1/jobs", json=JOB, headers=headers, trust_env=False).status_code == 202

@@ -44,6 +44,11 @@ def ready(url: str) -> bool:
         return False
 
 
+def waiting_items(url: str) -> int:
+    classes = httpx2.get(f"{url}/v1/queue", trust_env=False).json()["classes"]
+    return sum(each["pending_items"] for each in classes.values())
+
+
 def test_who_waits_is_told_that_the_service_stops(redis_url: str, tmp_path: Path) -> None:
     with gunicorn(tmp_path / "log", REDIS_URL=redis_url) as (process, url), ThreadPoolExecutor() as callers:
         eventually(lambda: ready(url))
@@ -65,8 +70,7 @@ def test_who_waits_is_told_that_the_service_stops(redis_url: str, tmp_path: Path
         ]
         rows = call("GET", f"/v1/jobs/{job['id']}/results?follow=true", headers={"accept": "text/csv"})
         held = call("GET", f"/v1/jobs/{job['id']}", headers={"prefer": "wait=30"})
-        listed = f"{url}/v1/jobs"
-        eventually(lambda: len(httpx2.get(listed, trust_env=False).json()["data"]) == 3)
+        eventually(lambda: waiting_items(url) == 4)
         time.sleep(0.3)  # all of them wait
         process.terminate()
         for prediction in predictions:
@@ -81,6 +85,23 @@ def test_who_waits_is_told_that_the_service_stops(redis_url: str, tmp_path: Path
             rows.result(20)
         assert process.wait(10) == 0
     assert "Traceback" not in (tmp_path / "log").read_text("utf-8")
+
+
+def test_a_stop_does_not_wait_for_the_connection_of_an_answered_request(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        gunicorn(tmp_path / "log", REDIS_URL=redis_url) as (process, url),
+        httpx2.Client(base_url=url, timeout=60, trust_env=False) as client,
+        ThreadPoolExecutor() as callers,
+    ):
+        eventually(lambda: ready(url))
+        waiting = callers.submit(client.post, "/v1/jobs", json={"text": "好"}, headers={"prefer": "wait=30"})
+        eventually(lambda: waiting_items(url) == 1)
+        process.terminate()
+        assert waiting.result(20).status_code == 202
+        # The client keeps its connection, as libraries do; `make up` kills what takes 15 s.
+        assert process.wait(14) == 0
 
 
 @pytest.mark.parametrize("processes", [1, 4])
