@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, copy_current_request_context, current_app, render_template
+from gevent import get_hub
 from pydantic_core import to_json
 
 from api.auth.guard import public
@@ -14,6 +16,7 @@ from api.routes.context import services
 blueprint = Blueprint("docs", __name__)
 
 _EXTENSION = "openapi"
+_RENDERING = Lock()
 _COUNTS = {
     "minLength": "≥ {} characters",
     "maxLength": "≤ {} characters",
@@ -65,10 +68,19 @@ def bounds(schema: dict[str, Any]) -> str:
 
 
 def _rendered() -> _Rendered:
-    """Return both forms of the document; they are made once in each process."""
-    made: _Rendered | None = current_app.extensions.get(_EXTENSION)
-    if made is None:
-        built = document(current_app, services().settings)
-        page = render_template("docs.html", document=built, kind=kind, bounds=bounds)
-        made = current_app.extensions[_EXTENSION] = _Rendered(to_json(built, indent=1), page.encode())
+    """Return both forms of the document; they are made once in each process.
+
+    That takes most of a second, so a thread of the system makes them, and others are served meanwhile.
+    """
+    with _RENDERING:
+        made: _Rendered | None = current_app.extensions.get(_EXTENSION)
+        if made is None:
+            made = get_hub().threadpool.apply(copy_current_request_context(_render))
+            current_app.extensions[_EXTENSION] = made
     return made
+
+
+def _render() -> _Rendered:
+    built = document(current_app, services().settings)
+    page = render_template("docs.html", document=built, kind=kind, bounds=bounds)
+    return _Rendered(to_json(built, indent=1), page.encode())
