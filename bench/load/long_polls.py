@@ -15,7 +15,7 @@ from bench.program import BenchError
 from local.client import Client
 from local.stack import Stack
 
-_HEADERS = "host: bench\r\nconnection: close\r\n"
+_HEADERS = "host: localhost\r\nconnection: close\r\n"
 _PROBE_INTERVAL_S = 0.02
 _SETTLE_S = 3  # for a client that is answered too early to show itself
 _MAX_CONNECTING = 50

@@ -46,6 +46,10 @@ def texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
 
 
 @pytest.mark.timeout(300)
+def others(worker: psutil.Process, killed: list[int]) -> list[psutil.Process]:
+    return [child for child in worker.children() if child.pid not in killed]
+
+
 def test_counts_are_exact_when_children_are_killed(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     with started_stack(tmp_path) as stack, Client(stack.url) as client:
         before = read_metrics(stack.url)
@@ -55,7 +59,7 @@ def test_counts_are_exact_when_children_are_killed(tmp_path: Path, reviews: list
         for share in (0.1, 0.4, 0.7):
             eventually(partial(fewer_pending, stack.url, (1 - share) * JOBS * ITEMS), within_s=100)
             # The oldest live child: a killed one may still be listed, and its successor may not have started.
-            living = [child for child in worker.children() if child.pid not in killed]
+            living = eventually(partial(others, worker, killed))
             killed.append(min(living, key=lambda child: child.create_time()).pid)
             os.kill(killed[-1], signal.SIGKILL)
         eventually(

@@ -239,7 +239,8 @@ def test_an_upload_cut_in_half_ends_with_what_arrived_and_says_so(
 ) -> None:
     tag, body = f"cut{time.time()}", lines(texts(4000))
     place = urlsplit(live_url)
-    head = f"POST /v1/jobs?metadata.tag={tag} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+    head = f"POST /v1/jobs?metadata.tag={tag} HTTP/1.1\r\nhost: localhost\r\n"
+    head += "content-type: application/x-ndjson\r\n"
     half = body[: len(body) // 2]
     if framing == "length":
         sent = f"content-length: {len(body)}\r\n\r\n".encode() + half
