@@ -123,6 +123,7 @@ def test_many_uploads_at_once_keep_others_waiting_no_longer() -> None:
         (gzip.compress(b'"a"\n' * 50_000), {"max_upload_bytes": 100_000}, "body_too_large"),
         (b'"a"\n' * 50_000, {"max_upload_bytes": 100_000}, "body_too_large"),
     ],
+    ids=range(9),
 )
 def test_an_upload_has_a_budget(content: bytes, limits: dict[str, int], code: str) -> None:
     assert read_all(content, "identity", SETTINGS.model_copy(update=limits)) == code
