@@ -68,9 +68,10 @@ configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-s
 openapi: $(VENV)/.dev ## write docs/openapi.json
 	@$(PY) -m api > docs/openapi.json
 
-# Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks.
+# Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
+# files come first in the order of `testpaths`, which xdist would change.
 test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
-	@exec $(PY) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@exec $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)
