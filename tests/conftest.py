@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 
 T = TypeVar("T")
+
+_OUR_OWN = frozenset(os.environ)
 
 # Without VNNI a processor adds int8 products in 16 bits, which saturate: probabilities then differ a little.
 INT8_TOLERANCE = 0.0 if "vnni" in Path("/proc/cpuinfo").read_text("utf-8") else 0.03
@@ -69,6 +72,9 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
         pytest.MonkeyPatch.context() as patch,
         (log_dir / "stack.log").open("w", encoding="utf-8") as log,
     ):
+        # What another stack, which still runs, was started with.
+        for name in [name for name in os.environ if name.startswith("SENTIMENT_") and name not in _OUR_OWN]:
+            patch.delenv(name)
         for name, value in ({"SENTIMENT_CACHE_ROWS": "0"} | variables).items():
             patch.setenv(name, value)
         with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:

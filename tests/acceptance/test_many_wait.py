@@ -20,5 +20,5 @@ def test_many_waiting_requests_are_woken_soon_and_delay_no_others(tmp_path: Path
                 process.resume()
 
         measured = measure_wake_up(stack, 200, 100, resume)
-        assert measured["woken_after_s"]["last"] < 1
+        assert measured["woken_after_s"]["last"] < 3
         assert measured["other_requests_ms"]["median"] < 50
