@@ -15,7 +15,7 @@ _PAUSE_S = 0.001
 class LoopClock:
     """Knows when the event loop of this process last looked for other requests.
 
-    The time is shared, so many requests with long work do not add up: together they get one slice.
+    All requests of the process share one slice, so that their work between two looks does not add up.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,8 @@ Guard = Literal["token", "lapsed", "dead"]
 # reconciler takes the leases that have ended meanwhile.
 _REFUSED_PAUSE_S = 0.25
 _NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
-# A chunk that so many sick children returned runs item by item, and each lease of it counts.
+# Sick children may return a chunk this often without an attempt being counted. After that, the chunk is split
+# into its items, and each lease counts as an attempt.
 _FREE_RETURNS = 2
 
 

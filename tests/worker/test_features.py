@@ -67,7 +67,7 @@ class Counting:
 
 
 def read_by(tokens: int) -> Classifier:
-    """Return a classifier whose pack reads so many tokens at once, and whose engine computes nothing."""
+    """Return a classifier for a pack with that `max_tokens`, with an engine that computes nothing."""
     return Classifier(replace(EMBEDDED, max_tokens=tokens), Counting(), batch_tokens=1024)
 
 

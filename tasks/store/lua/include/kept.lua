@@ -68,7 +68,7 @@ function kept.free_expired(owner, limit)
   return #due
 end
 
--- Returns nil when an owner may keep so many bytes more; else the ms until the first of its jobs expires.
+-- Returns nil if the owner stays within `limit` with these bytes; else the ms until the first of its jobs expires.
 function kept.ms_until_room(owner, bytes, limit)
   if not limit or (redis.call('HGET', keys.kept, owner) or 0) + bytes <= limit then
     return nil
