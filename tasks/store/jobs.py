@@ -29,6 +29,7 @@ from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.ids import JobIds
 from tasks.store.keys import WRITABLE, job_key
+from tasks.store.label_lists import LabelLists
 from tasks.store.scripts import Scripts
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
@@ -67,6 +68,7 @@ class JobStore:
         self.redis: Any = client
         self.settings = settings
         self.headroom = Headroom(client, settings)
+        self.labels = LabelLists(client)
         self._id_secret = IdSecret(client, settings)
         self.run = Scripts(client).run
 
@@ -153,7 +155,7 @@ class JobStore:
         items: list[ItemResult] = []
         starts = [start]
         for chunk_start, payload in self.run("read_results", args):
-            items += decode_results(chunk_start, payload)
+            items += decode_results(chunk_start, payload, self.labels.of)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
@@ -169,7 +171,8 @@ class JobStore:
     def results_by_completion(self, job_id: str, position: int, limit: int) -> list[list[ItemResult]]:
         """Read up to `limit` completed chunks in the order of their completion, from a position in it on."""
         args = {"job_id": job_id, "position": position, "limit": limit}
-        return [list(decode_results(*each)) for each in self.run("results_by_completion", args)]
+        chunks = self.run("results_by_completion", args)
+        return [list(decode_results(start, payload, self.labels.of)) for start, payload in chunks]
 
     def remembered(self, key: IdempotencyKey) -> str | None:
         """Return the id of the job that a key made, if any; raise what `IdempotencyKey.replays` does."""

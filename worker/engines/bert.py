@@ -141,10 +141,10 @@ class BertClassifier(nn.Module):
         self.classifier = nn.Linear(shape.width, shape.labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits (n, 2), negative then positive."""
+        """Return the logits (n, labels)."""
         return self.classify(self.bert(ids, mask))
 
     def classify(self, hidden: Tensor) -> Tensor:
-        """Return the logits (n, 2) from the encoder's last hidden state (n, length, width)."""
+        """Return the logits (n, labels) from the encoder's last hidden state (n, length, width)."""
         logits: Tensor = self.classifier(torch.tanh(self.bert.pooler["dense"](hidden[:, 0])))
         return logits

@@ -20,7 +20,7 @@ class LoadedEngine(Protocol):
     batch_tokens: int
 
     def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
-        """Write the logits (n, 2) of ids (n, length) into `logits`; `mask` is 0 on padding."""
+        """Write the logits (n, labels) of ids (n, length) into `logits`; `mask` is 0 on padding."""
         ...
 
 
@@ -33,6 +33,7 @@ class CheckedEngine:
         self._engine = engine
         self._max_tokens = pack.max_tokens
         self._vocabulary = pack.architecture["vocabulary"]
+        self._labels = len(pack.labels)
         probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
             self.logits(probe, np.ones_like(probe))
@@ -46,7 +47,7 @@ class CheckedEngine:
         write nothing, and what an earlier forward wrote would pass for its logits.
         """
         self._check_inputs(ids, mask)
-        logits = np.full((len(ids), 2), np.nan, np.float32)
+        logits = np.full((len(ids), self._labels), np.nan, np.float32)
         try:
             self._engine.forward(ids, mask, logits)
         except Exception as error:

@@ -27,5 +27,5 @@ class Engine(Protocol):
     """A pack's model, ready to run in the process that built it."""
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the logits (n, 2), negative then positive, of ids (n, length); `mask` is 0 on padding."""
+        """Return the logits (n, labels) of ids (n, length); `mask` is 0 on padding."""
         ...

@@ -19,7 +19,7 @@ class MeteredEngine:
         self._counters = counters
 
     def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the engine's logits (n, 2). Rows that only pad the batch are not counted."""
+        """Return the engine's logits (n, labels). Rows that only pad the batch are not counted."""
         started = time.perf_counter()
         logits = self._engine.logits(ids, mask)
         self._counters.observe("forward_s", time.perf_counter() - started)
