@@ -26,8 +26,8 @@ IDS = np.full((3, 4), 7, np.int64)
 def score_starved(engine: str, pack: Path) -> Counter[str]:
     """Score at 100 moments without memory, in processes of their own: its lack may kill one.
 
-    A library that does not check an allocation may end its process by a signal. Such a child gives no verdict,
-    and its successor scores the chunk: `killed` counts them.
+    A library that does not check an allocation may end its process by a signal. Such a child gives no
+    verdict, and its successor scores the chunk: `killed` counts them.
     """
     seen = Counter[str]()
     for seed in range(PROCESSES):
@@ -46,7 +46,7 @@ def test_openvino_gives_the_right_verdict_or_none_at_100_moments_without_memory(
     assert seen["refused"] > 10
     assert seen["right"] > 50
     assert seen["kept right"] == TEXTS * (PROCESSES - seen["killed"]), (
-        "nothing wrong is left in cache or engine"
+        "nothing wrong is left"
     )
 
 
