@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.errors import JobDataTooLargeError
 from tasks.store.admission import refusal_error
+from tasks.store.attachments import attachments_of
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES, data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.jobs import JobError, QueueClass
+from tasks.vocabulary.tallies import NewGroups
 
 # An upload that gets nothing for this long is closed by the reconciler: the process that fed it is gone.
 IDLE_TIMEOUT_MS = 60_000
@@ -22,21 +26,25 @@ def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None
     return key.replays(remembered) if remembered else None
 
 
-def append_chunks(
+def append_chunks(  # noqa: PLR0913  the script takes each of them
     store: JobStore,
     chunks: Sequence[Chunk],
     queue_class: QueueClass,
     key: IdempotencyKey | None,
     owner: str = "",
+    *,
+    groups: NewGroups = (),
 ) -> bool:
     """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
 
     What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more,
-    StorageQuotaExceededError when it keeps as much as it may for the owner.
+    StorageQuotaExceededError when it keeps as much as it may for the owner, JobDataTooLargeError when the
+    items of the job would carry more `data` than those of one job may.
     """
     store.headroom.check()
     kept_limit = store.headroom.kept_limit(owner)
     refs = [ChunkRef.of(chunk) for chunk in chunks]
+    attachments, attached = attachments_of(chunks)
     args = {
         "job_id": chunks[0].job_id,
         "class": queue_class,
@@ -44,12 +52,18 @@ def append_chunks(
         "cost": sum(ref.cost for ref in refs),
         "idle_timeout_ms": IDLE_TIMEOUT_MS,
         "chunks": [(ref.start, str(ref)) for ref in refs],
+        "values": groups or None,
+        "attachments": attachments,
+        "data_bytes": sum(data_bytes(chunk.items) for chunk in chunks),
+        "max_data_bytes": MAX_JOB_DATA_BYTES,
         "key": key.redis_key if key else None,
         "kept_limit": kept_limit,
     }
-    answer = store.run("append_chunks", args, [encode_chunk(chunk) for chunk in chunks])
+    answer = store.run("append_chunks", args, [*map(encode_chunk, chunks), *attached])
     if isinstance(answer, list):
         reason, wait_ms = answer
+        if reason == b"data":
+            raise JobDataTooLargeError(str(MAX_JOB_DATA_BYTES))
         raise refusal_error(reason, wait_ms, store.settings, kept_limit)
     return bool(answer)
 
