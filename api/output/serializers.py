@@ -13,7 +13,7 @@ from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
-from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
@@ -49,6 +49,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
+        "uploading": job.uploading,
         "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
         "model": _model_view(job.model) if job.model else None,
@@ -61,7 +62,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
-        "error": {"code": job.error, "message": job.error.message} if job.error else None,
+        "error": _job_error_view(job, job.error) if job.error else None,
         "links": {
             "self": path,
             "results": f"{path}/results",
@@ -71,6 +72,13 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "deliveries": f"{path}/deliveries",
         },
     }
+
+
+def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:
+    if job.error_line is None:
+        return {"code": error, "message": error.message}
+    quote = f"The quote that opens in line {job.error_line} is never closed."
+    return {"code": error, "message": f"{error.message} {quote}", "line": job.error_line}
 
 
 def backlog_view(backlog: Backlog) -> status.Queue:

@@ -147,6 +147,11 @@ class UploadQuery(TermsIn, SubmitQuery):
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
     lists: ClassVar[tuple[str, ...]] = ("webhook.events",)
 
+    from_index: Annotated[int, Field(ge=0), _FROM_DIGITS] | None = Field(
+        None,
+        description="Resume the upload of the `Idempotency-Key`: the index of the first item of the body, "
+        "which is the number of items that are recorded.",
+    )
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
 

@@ -134,6 +134,7 @@ class Job:
     uploading: bool = False
     ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
     error: JobError | None = None
+    error_line: int | None = None  # the line of the upload that the error is about
 
     @property
     def options(self) -> Options:
@@ -176,4 +177,5 @@ class Job:
             uploading=b"uploading" in raw,
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
+            error_line=number("error_line") or None,
         )
