@@ -13,9 +13,11 @@ from tasks.store import uploads
 from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.store.summaries import read_values
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.feeds import SILENCE_MS, Feed
 from tasks.vocabulary.jobs import JobError, QueueClass, Terms
+from tasks.vocabulary.tallies import NewGroups
 
 _KEEP_S = 20.0
 _INSIST_PAUSE_S = 0.3
@@ -34,13 +36,23 @@ class Feeding:
         self._key = key
         self._kept_at = time.monotonic()
 
-    def add(self, chunks: Sequence[Chunk]) -> None:
-        """Record chunks behind the others. Raises UploadClosedError where the upload is not open for it."""
+    def known_values(self) -> Sequence[bytes]:
+        """Return the values of the field that the job is summarised by, as far as items are recorded."""
+        summarized = self._terms.summarize_by and self.feed.recorded
+        return read_values(self._store, self.job_id) if summarized else ()
+
+    def add(self, chunks: Sequence[Chunk], groups: NewGroups) -> None:
+        """Record chunks behind the others, with groups of the summary that are new.
+
+        Raises UploadClosedError where the upload is not open for this request.
+        """
         feed = self.feed.behind(item for chunk in chunks for item in chunk.items)
         queue_class, owner = self._terms.queue_class or QueueClass.BULK, self._terms.owner
         if not self.feed.recorded:
-            self._store.create(self.job_id, self._terms, chunks, key=self._key, feed=feed)
-        elif not uploads.append_chunks(self._store, chunks, queue_class, feed, key=self._key, owner=owner):
+            self._store.create(self.job_id, self._terms, chunks, key=self._key, feed=feed, groups=groups)
+        elif not uploads.append_chunks(
+            self._store, chunks, queue_class, feed, key=self._key, owner=owner, groups=groups
+        ):
             raise UploadClosedError(self.job_id)
         self.feed, self._kept_at = feed, time.monotonic()
 

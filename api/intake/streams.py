@@ -10,6 +10,7 @@ from itertools import islice
 
 from api.intake.accepted import Accepted, whose
 from api.intake.feeding import Feeding
+from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from tasks.errors import (
     IdempotencyKeyReusedError,
@@ -157,11 +158,13 @@ class StreamSubmission:
     def _add_all(self, items: Iterable[Item], feeding: Feeding, terms: Terms) -> None:
         """Record items as they come in. Raises UploadIncompleteError when those that came are recorded."""
         arriving, cost = _Arriving(items, feeding.keep), 0
-        for chunks in _batched(self._cut(feeding.job_id, arriving, terms, feeding.feed.recorded)):
+        grouping = Grouping(terms.summarize_by, feeding.known_values())
+        numbered = grouping.number(arriving)
+        for chunks in _batched(self._cut(feeding.job_id, numbered, terms, feeding.feed.recorded)):
             cost += sum(chunk.cost for chunk in chunks)
             if terms.queue_class is QueueClass.INTERACTIVE:
                 self._check_cost(cost)
-            feeding.add(chunks)
+            feeding.add(chunks, grouping.take())
             self._publish(terms.queue_class or QueueClass.BULK, chunks)
         if arriving.error:
             raise arriving.error

@@ -9,6 +9,7 @@ from dataclasses import replace
 from celery import Celery
 
 from api.intake.accepted import Accepted, whose
+from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from api.intake.streams import Source, StreamSubmission
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
@@ -21,6 +22,7 @@ from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
+from tasks.vocabulary.tallies import NewGroups
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +46,9 @@ class Submission:
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         job_id = self._store.ids.issue(terms.owner)
-        chunks = list(self._cut(job_id, items, terms))
-        job = self._create(job_id, terms, chunks, key, listed=listed)
+        grouping = Grouping(terms.summarize_by)
+        chunks = list(self._cut(job_id, grouping.number(items), terms))
+        job = self._create(job_id, terms, chunks, key, listed=listed, groups=grouping.take())
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
@@ -59,8 +62,15 @@ class Submission:
         """Record items as a job while they come in; see `StreamSubmission.submit`."""
         return self._streams.submit(source, terms, key)
 
-    def _create(
-        self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None, *, listed: bool
+    def _create(  # noqa: PLR0913  a job is made with each of them
+        self,
+        job_id: str,
+        terms: Terms,
+        chunks: Sequence[Chunk],
+        key: IdempotencyKey | None,
+        *,
+        listed: bool,
+        groups: NewGroups,
     ) -> Job:
         """Record a job in the class that it asks for, or in the one that its size calls for."""
         cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
@@ -72,12 +82,12 @@ class Submission:
             queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         try:
             chosen = replace(terms, queue_class=queue_class)
-            return self._store.create(job_id, chosen, chunks, key=key, listed=listed)
+            return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
         except ShareExceededError as refusal:
             if terms.queue_class or refusal.fits_later:
                 raise
             bulk = replace(terms, queue_class=QueueClass.BULK)
-            return self._store.create(job_id, bulk, chunks, key=key, listed=listed)
+            return self._store.create(job_id, bulk, chunks, key=key, listed=listed, groups=groups)
 
     def _refuse_too_costly(self, cost: int, pointer: str) -> None:
         limit = self._settings.interactive_chars

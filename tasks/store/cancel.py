@@ -14,6 +14,7 @@ from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.tallies import count
 
 # Children learn within half a second that their work was canceled; what they finish by then still counts.
 CANCEL_GRACE_MS = 700
@@ -80,5 +81,7 @@ def _given_up(
         "cost": chunk.cost,
         "failed": counts.failed,
         "counters": result.counters,
+        "model": "",
+        "tallies": list(count(chunk.items, result.outcomes).items()),
     }
     return args, (encode_results(result), encode_chunk(retryable) if retryable else b"")

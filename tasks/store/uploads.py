@@ -19,6 +19,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import RESUMABLE_MS, SILENCE_MS, Feed
 from tasks.vocabulary.jobs import JobError, QueueClass
+from tasks.vocabulary.tallies import NewGroups
 
 
 def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> tuple[str, str] | None:
@@ -73,6 +74,7 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     *,
     key: IdempotencyKey | None = None,
     owner: str = "",
+    groups: NewGroups = (),
 ) -> bool:
     """Add chunks; `feed` is the state behind them. Return False when the upload is not open for this feed.
 
@@ -92,6 +94,7 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
         "cost": sum(ref.cost for ref in refs),
         "idle_timeout_ms": feed.idle_timeout_ms,
         "chunks": [(ref.start, str(ref)) for ref in refs],
+        "values": groups or None,
         "key": key.redis_key if key else None,
         "kept_limit": kept_limit,
     }

@@ -53,6 +53,7 @@ class Feed:
         """Return the feed after further items. How they are cut into chunks makes no difference."""
         digest, count = bytes.fromhex(self.digest), 0
         for item in items:
-            digest = hashlib.sha256(digest + to_json(item)).digest()
+            said = (item.text, item.chars, item.id, item.error, item.data)
+            digest = hashlib.sha256(digest + to_json(said)).digest()
             count += 1
         return replace(self, digest=digest.hex(), recorded=self.recorded + count)

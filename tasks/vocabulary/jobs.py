@@ -87,6 +87,7 @@ class Terms:
     retry_of: str | None = None
     request_id: str = ""  # for logs
     webhook: Webhook | None = None
+    summarize_by: str = ""  # a field of `data`
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields that a record keeps as they are: only those that differ from the defaults."""
@@ -97,6 +98,7 @@ class Terms:
             "retry_of": (self.retry_of or "").encode(),
             "request": self.request_id.encode(),
             "webhook": self.webhook.encode() if self.webhook else b"",
+            "summarize_by": self.summarize_by.encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -113,6 +115,7 @@ class Terms:
             retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
             request_id=raw.get(b"request", b"").decode(),
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
+            summarize_by=raw.get(b"summarize_by", b"").decode(),
         )
 
 

@@ -56,6 +56,10 @@ def begin_upload(store: JobStore) -> int | None:
     return store.create(JOB, terms, [chunk(JOB, 0)], key=KEY, feed=FEED).ticket
 
 
+def leave_upload(store: JobStore) -> Any:
+    return store.run("leave_upload", {"job_id": JOB, "writer": FEED.writer})
+
+
 def take(store: JobStore, budget: int = 10**9) -> leases.Lease:
     held = leases.lease(store, BULK, CHILD, budget)
     assert held is not None
@@ -220,11 +224,11 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
     (
         "leave_upload",
         begin_upload,
-        lambda s, _: s.run("leave_upload", {"job_id": JOB, "writer": FEED.writer}),
+        lambda s, _: leave_upload(s),
     ),
     (
         "take_upload",
-        lambda s: (begin_upload(s), uploads.leave(s, JOB, FEED)),
+        lambda s: (begin_upload(s), leave_upload(s)),
         lambda s, _: uploads.take(s, JOB, replace(FEED, writer="another"), KEY),
     ),
     ("requeue_chunk", lambda s: (record(s, chunks=1), take(s)), lambda s, _: requeued(s)),

@@ -1,7 +1,8 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock counters backlog kept feed
--- args: job_id, writer and digest (see feed.lua), class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
---       key of the idempotency key, if any), kept_limit (bytes that the owner may keep, if any)
+-- include: clock counters backlog kept feed summary
+-- args: job_id, writer and digest (see feed.lua), class, items, cost, idle_timeout_ms, chunks (start and ref of each,
+--       payloads follow), values (of the summary that are new, if any), key (Redis key of the idempotency key, if
+--       any), kept_limit (bytes that the owner may keep, if any)
 -- Returns 1; 0 when the upload is not open for this writer: closed, canceled, overdue, deleted, or taken by another;
 -- {'kept', ms until there may be room} when the owner may keep no more.
 local job = keys.job .. args.job_id
@@ -12,7 +13,7 @@ if writer ~= args.writer or tonumber(record[2]) <= now then
 elseif args.chunks[1][1] < tonumber(record[4]) then
   return 1
 end
-local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks)
+local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks) + summary.of_values(args.values)
 local ms = kept.ms_until_room(owner, bytes, args.kept_limit)
 if ms then
   counters.increment('refused:storage_quota_exceeded', 1)
@@ -27,6 +28,7 @@ for i, chunk in ipairs(args.chunks) do
   redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])
 end
 redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
+summary.add_values(job, args.values)
 redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
 if args.key then
   redis.call('PEXPIRE', args.key, args.idle_timeout_ms)
