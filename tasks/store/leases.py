@@ -216,6 +216,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
     computed = {"items": result.computed, "cost": code_points_read(counters)}
+    verdicts = result.verdict_counters(model["id"]) if model else {}
     args = {
         "job_id": ref.job_id,
         "class": held.queue_class,
@@ -227,7 +228,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "start": ref.start,
             "items": counts.total,
             "cost": ref.cost,
-            "counters": result.counters | dict(counters),
+            "counters": result.counters | verdicts | dict(counters),
             "model": result.model or "",
             "tallies": list(count(result.chunk.items, result.outcomes).items()),
         },
