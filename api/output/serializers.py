@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 from flask import request
 from pydantic_core import to_json
@@ -20,11 +20,6 @@ from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
 EMOJI = {"positive": "😊", "negative": "😠"}
 LABEL_ZH: dict[str, Literal["正面", "负面"]] = {"positive": "正面", "negative": "负面"}
-ITEM_COLUMNS = [
-    *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
-    *("error_code", "error_message"),
-]
 _DIGITS = 6
 
 
@@ -127,16 +122,6 @@ def item_view(item: ItemResult) -> items.Item:
         "attempts": item.attempts,
         "error": error_view(item.outcome),
     }
-
-
-def item_row(item: ItemResult) -> list[object]:
-    """Return an item as a row of the ITEM_COLUMNS."""
-    view: dict[str, Any] = {**item_view(item)}
-    error = view.pop("error") or {"code": None, "message": None}
-    view |= {f"error_{name}": value for name, value in error.items()}
-    return [
-        str(value).lower() if isinstance(value := view.get(name), bool) else value for name in ITEM_COLUMNS
-    ]
 
 
 def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
