@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import deliveries, items, jobs, status
+from api.schemas import deliveries, items, jobs, status, summaries
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
-from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, UploadQuery
+from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, SummaryQuery, UploadQuery
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -58,7 +58,8 @@ PREFER = Header(
 )
 IDEMPOTENCY_KEY = Header(
     *("Idempotency-Key", IdempotencyKeyText),
-    "Repeating a request with its key makes no second job; see `Idempotent-Replayed`.",
+    "Repeating a request with its key makes no second job; see `Idempotent-Replayed`. "
+    "Repeating an upload that ended early resumes it.",
 )
 LAST_EVENT_ID = Header(
     "Last-Event-ID", EventId, "The id of the last event received: the stream continues behind it."
@@ -120,6 +121,11 @@ ends.""",
         problems=_JOB_PROBLEMS,
         description="""`Accept` selects the format. The last line of an NDJSON stream has `"object": "end"`,
 says whether the stream is complete and gives the cursor of the rest.""",
+    ),
+    "get_summary": Operation(
+        query=SummaryQuery,
+        responses={200: ResponseSpec("The finished items by outcome", {JSON: summaries.Summary})},
+        problems=_JOB_PROBLEMS,
     ),
     "stream_events": Operation(
         headers=(LAST_EVENT_ID,),

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, overload
+from typing import overload
 
 from flask import request
+from pydantic_core import to_json
 
 from api.schemas import deliveries, items, jobs, status
 from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
-from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
-ITEM_COLUMNS = [
-    *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
-    *("error_code", "error_message"),
-]
 _DIGITS = 6
 
 
@@ -46,6 +42,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
+        "uploading": job.uploading,
         "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
         "model": _model_view(job.model) if job.model else None,
@@ -59,16 +56,25 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
-        "error": {"code": job.error, "message": job.error.message} if job.error else None,
+        "summarize_by": job.terms.summarize_by or None,
+        "error": _job_error_view(job, job.error) if job.error else None,
         "links": {
             "self": path,
             "results": f"{path}/results",
+            "summary": f"{path}/summary",
             "events": f"{path}/events",
             "cancel": f"{path}/cancel",
             "retry": f"{path}/retry",
             "deliveries": f"{path}/deliveries",
         },
     }
+
+
+def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:
+    if job.error_line is None:
+        return {"code": error, "message": error.message}
+    quote = f"The quote that opens in line {job.error_line} is never closed."
+    return {"code": error, "message": f"{error.message} {quote}", "line": job.error_line}
 
 
 def backlog_view(backlog: Backlog) -> status.Queue:
@@ -81,8 +87,29 @@ def backlog_view(backlog: Backlog) -> status.Queue:
     }
 
 
+def with_member(body: bytes, name: str, value: bytes) -> bytes:
+    """Return a JSON object with one more member, whose value is JSON already."""
+    return b'%s,"%s":%s}' % (body[:-1], name.encode(), value)
+
+
+def items_json(items: Iterable[ItemResult]) -> bytes:
+    """Return items as a JSON array."""
+    return b"[%s]" % b",".join(map(item_json, items))
+
+
+def item_json(item: ItemResult) -> bytes:
+    """Return an item as JSON in one line, with its `data` as it came."""
+    body = to_json(item_view(item))
+    return with_member(body, "data", one_line(item.data)) if item.data else body
+
+
+def one_line(data: bytes) -> bytes:
+    """Return JSON without line breaks, which stand only between its parts."""
+    return data.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
 def item_view(item: ItemResult) -> items.Item:
-    """Return the body of an item."""
+    """Return the body of an item without its `data`."""
     if isinstance(item.outcome, Verdict):
         return _scored_view(item, item.outcome)
     return {
@@ -93,16 +120,6 @@ def item_view(item: ItemResult) -> items.Item:
         "attempts": item.attempts,
         "error": error_view(item.outcome),
     }
-
-
-def item_row(item: ItemResult) -> list[object]:
-    """Return an item as a row of the ITEM_COLUMNS."""
-    view: dict[str, Any] = {**item_view(item)}
-    error = view.pop("error") or {"code": None, "message": None}
-    view |= {f"error_{name}": value for name, value in error.items()}
-    return [
-        str(value).lower() if isinstance(value := view.get(name), bool) else value for name in ITEM_COLUMNS
-    ]
 
 
 def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:

@@ -51,6 +51,7 @@ class Links(TypedDict):
 
     self: str
     results: str
+    summary: str
     events: str
     cancel: str
     retry: str
@@ -67,10 +68,11 @@ class QueuePosition(TypedDict):
 
 @closed
 class JobErrorBody(TypedDict):
-    """An error of the job as a whole; those of its items are in the results."""
+    """An error of the job as a whole; those of its items are in the results. `line` is in the upload."""
 
     code: JobError
     message: str
+    line: NotRequired[Count]
 
 
 @closed
@@ -88,6 +90,7 @@ class Job(TypedDict):
     priority: QueueClass
     counts: Counts
     progress: Probability
+    uploading: bool
     queue: QueuePosition | None
     poll_after_ms: Count | None
     model: Model | None
@@ -96,6 +99,7 @@ class Job(TypedDict):
     result_ttl_s: int | None
     metadata: Mapping[str, str]
     retry_of: str | None
+    summarize_by: str | None
     error: JobErrorBody | None
     links: Links
     results: NotRequired[list[Item]]

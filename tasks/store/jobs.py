@@ -24,6 +24,7 @@ from tasks.errors import (
 )
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
+from tasks.store.attachments import AttachmentReader, attachments_of
 from tasks.store.connection import connect, store_errors
 from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
@@ -31,11 +32,14 @@ from tasks.store.ids import JobIds
 from tasks.store.keys import WRITABLE, job_key
 from tasks.store.label_lists import LabelLists
 from tasks.store.scripts import Scripts
+from tasks.vocabulary.attachments import data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemResult
 from tasks.vocabulary.job_format import FORMAT, READABLE
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
+from tasks.vocabulary.tallies import NewGroups
 
 _DAY_MS = 86_400_000
 _RESIGN = "Redis lost its data, and the id is signed with a secret that is no longer in use: try again"
@@ -94,31 +98,34 @@ class JobStore:
         chunks: Sequence[Chunk],
         *,
         key: IdempotencyKey | None = None,
-        idle_timeout_ms: int | None = None,
+        feed: Feed | None = None,
         listed: bool = True,
+        groups: NewGroups = (),
     ) -> Job:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
-        With an idle timeout it is an upload, which stays open for more chunks. Where `key` made a job before,
-        that one is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no
-        room for it.
+        With a feed it is an upload, which stays open for more chunks. Where `key` made a job before, that one
+        is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no room for
+        it.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
         payloads = [encode_chunk(chunk) for chunk in chunks]
         args = self._creation(job_id, terms, chunks, payloads)
+        args["attachments"], attached = attachments_of(chunks)
         if key:
-            ttl_ms = idle_timeout_ms or REMEMBERED_MS
+            ttl_ms = feed.idle_timeout_ms if feed else REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
-        args |= {"idle_timeout_ms": idle_timeout_ms, "unlisted": None if listed else True}
-        answer = self._create(args, payloads)
+        args |= {"upload": _upload(feed), "unlisted": None if listed else True}
+        args["values"] = groups or None
+        answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
-        return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
+        return replace(job, uploading=feed is not None, ticket=ticket)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -153,9 +160,10 @@ class JobStore:
         """Read completed chunks in input order from the one that begins at `start`, until `limit` items."""
         args = {"job_id": job_id, "start": start, "limit": limit}
         items: list[ItemResult] = []
-        starts = [start]
-        for chunk_start, payload in self.run("read_results", args):
-            items += decode_results(chunk_start, payload, self.labels.of)
+        starts, attachments = [start], AttachmentReader()
+        for chunk_start, payload, data in self.run("read_results", args):
+            read = decode_results(chunk_start, payload, self.labels.of)
+            items += attachments.complete(read, data)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
@@ -171,8 +179,11 @@ class JobStore:
     def results_by_completion(self, job_id: str, position: int, limit: int) -> list[list[ItemResult]]:
         """Read up to `limit` completed chunks in the order of their completion, from a position in it on."""
         args = {"job_id": job_id, "position": position, "limit": limit}
-        chunks = self.run("results_by_completion", args)
-        return [list(decode_results(start, payload, self.labels.of)) for start, payload in chunks]
+        attachments = AttachmentReader()
+        return [
+            list(attachments.complete(decode_results(start, payload, self.labels.of), data))
+            for start, payload, data in self.run("results_by_completion", args)
+        ]
 
     def remembered(self, key: IdempotencyKey) -> str | None:
         """Return the id of the job that a key made, if any; raise what `IdempotencyKey.replays` does."""
@@ -225,6 +236,7 @@ class JobStore:
             "format": FORMAT,
             "total": sum(len(chunk.items) for chunk in chunks),
             "cost": sum(ref.cost for ref in refs),
+            "data_bytes": sum(data_bytes(chunk.items) for chunk in chunks) or None,
             "deadline_ms": deadline_ms,
             "ttl_ms": ttl_ms,
             # Settings and the id say how long results are kept, unless the job has a lifetime of its own.
@@ -268,6 +280,17 @@ def _decoded(job_id: str, record: dict[bytes, bytes]) -> Job | SentiqError:
 def is_readable(written: bytes | None) -> bool:
     """Return whether this program reads the format that a record carries; True where there is no record."""
     return written is None or int(written) in READABLE
+
+
+def _upload(feed: Feed | None) -> dict[str, Any] | None:
+    if feed is None:
+        return None
+    return {
+        "writer": feed.writer,
+        "seed": feed.seed,
+        "digest": feed.digest,
+        "idle_timeout_ms": feed.idle_timeout_ms,
+    }
 
 
 def _class_of(terms: Terms) -> QueueClass:

@@ -21,6 +21,7 @@ from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
 from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.tallies import count
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
@@ -215,6 +216,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
     computed = {"items": result.computed, "cost": code_points_read(counters)}
+    verdicts = result.verdict_counters(model["id"]) if model else {}
     args = {
         "job_id": ref.job_id,
         "class": held.queue_class,
@@ -226,7 +228,9 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "start": ref.start,
             "items": counts.total,
             "cost": ref.cost,
-            "counters": result.counters | dict(counters),
+            "counters": result.counters | verdicts | dict(counters),
+            "model": result.model or "",
+            "tallies": count(result.chunk.items, result.outcomes),
         },
         "counts": {
             "succeeded": counts.succeeded,

@@ -101,6 +101,13 @@ class ChunkResult:
         items = {f"items:{code}": count for code, count in codes.items()}
         return items | {f"attempts:{self.attempts}": codes.total()}
 
+    def verdict_counters(self, model: str) -> dict[str, int]:
+        """Return what the store counts of the verdicts of a model: by label, and those that are uncertain."""
+        verdicts = [outcome for outcome in self.outcomes if isinstance(outcome, Verdict)]
+        labels = Counter(f"verdicts:{model}:{verdict.label}" for verdict in verdicts)
+        uncertain = sum(verdict.uncertain for verdict in verdicts)
+        return dict(labels) | ({f"uncertain:{model}": uncertain} if uncertain else {})
+
     @property
     def retryable(self) -> Chunk | None:
         """Return the items worth a retry, whose texts are kept as long as the results; None without any."""

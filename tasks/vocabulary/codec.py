@@ -11,16 +11,15 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, Options, Probabilities
-from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import DIGITS, Highlight, Sentence, TooManyTokens, Verdict
 
 LabelsOf = Callable[[str | None], LabelSet]
 
 _UNCERTAIN, _CACHED, _SHOWS_NONE = 1, 2, 4  # bits of one number
-_DIGITS = 6
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, options and the pack's limit only if not the default."""
+    """Write the texts of a chunk; ids, errors, groups, options and the pack's limit if not the default."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
@@ -29,6 +28,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
             i: (item.error, item.chars) for i, item in enumerate(chunk.items) if item.error is not None
         },
     }
+    if any(item.group for item in chunk.items):
+        payload["groups"] = [item.group for item in chunk.items]
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
@@ -42,6 +43,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = Item("", chars, error=ItemError(code))
     for i, caller_id in raw["ids"].items():
         items[int(i)] = items[int(i)]._replace(id=caller_id)
+    if groups := raw.get("groups"):
+        items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
     return Chunk(job_id, start, items, Options.decode(raw.get("options", {})), max_tokens)
 
@@ -94,7 +97,7 @@ def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
     if verdict.sentences is not None:
         rare[1] = [_encode_sentence(each, asked) for each in verdict.sentences]
     if verdict.highlights is not None:
-        rare[2] = [[each.start, each.end, round(each.weight, _DIGITS)] for each in verdict.highlights]
+        rare[2] = [[each.start, each.end, round(each.weight, DIGITS)] for each in verdict.highlights]
     while rare and rare[-1] in (0, None):
         rare.pop()
     return raw + rare
@@ -121,11 +124,11 @@ def _decode_verdict(raw: list[Any], labels: LabelSet) -> Verdict:
 
 def _encode_probabilities(verdict: Verdict) -> float | list[float] | dict[str, Any]:
     """Write the second probability of two, all of more than two, or some by number with the score of all."""
-    rounded = {number: round(each, _DIGITS) for number, each in verdict.kept.items()}
+    rounded = {number: round(each, DIGITS) for number, each in verdict.kept.items()}
     if verdict.shows is not Probabilities.ALL:
         score = verdict.score_of_all
         return {str(number): each for number, each in rounded.items()} | {
-            "score": score and round(score, _DIGITS)
+            "score": score and round(score, DIGITS)
         }
     return rounded[1] if len(rounded) == 2 else [rounded[i] for i in range(len(rounded))]  # noqa: PLR2004  the other is 1 less it
 

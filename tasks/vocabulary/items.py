@@ -29,12 +29,14 @@ class ItemError(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     # Of a line of an upload:
     LINE_TOO_LONG = "line_too_long"
-    INVALID_ENCODING = "invalid_encoding"  # not UTF-8
+    INVALID_ENCODING = "invalid_encoding"  # not in the charset of the upload
     INVALID_JSON = "invalid_json"
     INVALID_LINE = "invalid_line"  # neither a string nor an object
     INVALID_TEXT = "invalid_text"  # no `text`, or no string
     INVALID_ID = "invalid_id"
+    INVALID_DATA = "invalid_data"
     UNKNOWN_FIELD = "unknown_field"
+    INVALID_ROW = "invalid_row"  # other cells than the header has, or text behind a quote
     INFERENCE_FAILED = "inference_failed"
     WORKER_LOST = "worker_lost"  # its child died at each attempt
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # its last child lived on, but did not answer in time
@@ -71,12 +73,14 @@ _MESSAGES = {
     ItemError.EMPTY_TEXT: "The text is empty, or has no character that can be read.",
     ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
     ItemError.LINE_TOO_LONG: "The line is longer than the service accepts.",
-    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
+    ItemError.INVALID_ENCODING: "The line is not UTF-8, or not in the charset of the upload.",
     ItemError.INVALID_JSON: "The line is not valid JSON.",
     ItemError.INVALID_LINE: "The line is neither a JSON string nor an object with a `text`.",
     ItemError.INVALID_TEXT: "The line has no `text`, or its `text` is not a string.",
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
-    ItemError.UNKNOWN_FIELD: "The line has a field other than `text` and `id`.",
+    ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
+    ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
+    ItemError.INVALID_ROW: "The row has not the cells of the header, or text behind a closing quote.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
     ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
@@ -99,6 +103,9 @@ def _is_read(char: str) -> bool:
 class Item(NamedTuple):
     """One text as submitted. When it cannot be scored, `error` says why and `text` is empty.
 
+    `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
+    field that the job is summarised by; 0 is that of all others.
+
     A tuple, because the largest job has a million of them.
     """
 
@@ -106,15 +113,19 @@ class Item(NamedTuple):
     chars: int
     id: str | None = None
     error: ItemError | None = None
+    data: bytes | None = None
+    group: int = 0
 
     @classmethod
-    def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:
+    def accept(
+        cls, text: str, max_chars: int, caller_id: str | None = None, data: bytes | None = None
+    ) -> Item:
         """Return the item for a text; one that cannot be scored keeps its length and the reason."""
         if len(text) > max_chars:
-            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
+            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG, data)
         if not is_readable(text):
-            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT)
-        return cls(text, len(text), caller_id)
+            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT, data)
+        return cls(text, len(text), caller_id, None, data)
 
 
 Outcome = Verdict | TooManyTokens | ItemError
@@ -122,7 +133,10 @@ Outcome = Verdict | TooManyTokens | ItemError
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any."""
+    """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any.
+
+    `data` is what the caller gave with the item.
+    """
 
     index: int
     id: str | None
@@ -130,6 +144,7 @@ class ItemResult:
     attempts: int
     outcome: Outcome
     model: str | None = None
+    data: bytes | None = None
 
     @property
     def status(self) -> ItemStatus:

@@ -10,6 +10,7 @@ from tasks.vocabulary.options import Probabilities
 
 # Verdicts of a pack with more labels name only the three highest probabilities, unless all are asked for.
 MAX_ALL = 8
+DIGITS = 6  # of a probability, where it is kept and returned
 _TOP = 3
 
 
@@ -40,8 +41,11 @@ class Verdict:
 
     @property
     def number(self) -> int:
-        """Return the number of the label, which has the highest probability; of a tie, the last."""
-        return max(self.kept, key=lambda number: (self.kept[number], number))
+        """Return the number of the label, which has the highest probability; of a tie, the last.
+
+        Probabilities are compared with the digits that results keep, so that both have the same label.
+        """
+        return max(self.kept, key=lambda number: (round(self.kept[number], DIGITS), number))
 
     @property
     def named(self) -> Label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+from api.schemas.queries import MAX_COLUMNS_CHARS
+from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.items import Item
 
 _MAX_CHARS, _MAX_KEY_CHARS, _MAX_EVENT_ID_CHARS = 10_000, 255, 64
@@ -16,6 +19,7 @@ _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypoth
 # Preferences that make no sense are ignored, as RFC 7240 has it, and so are ids of events.
 _IGNORED_IF_LONG = ("Prefer", "Last-Event-ID")
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
+_OF_ROWS = {"bom", "safe", "columns"}
 
 # The service under test allows this address; nothing listens there.
 schemathesis.openapi.format(
@@ -42,10 +46,14 @@ def map_case(_context: Any, case: Any) -> Any:
     if case.path == "/v1/jobs" and case.media_type == _JSON:
         # Only an upload has its terms in the query.
         case.query = {name: value for name, value in query.items() if name == "strict"}
+    if case.path.endswith("/summary"):
+        case.query = {}  # `by` must be the `summarize_by` of the job
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
-    if query.get("bom") == "true" and case.path.endswith("/results"):
+    if _OF_ROWS & query.keys() and case.path.endswith("/results"):
         case.headers["Accept"] = "text/csv"
+        if 0 < len(str(query.get("columns", ""))) <= MAX_COLUMNS_CHARS:
+            case.query["columns"] = "index,label"  # any other name is rejected
     return case
 
 
@@ -56,14 +64,21 @@ def filter_case(_context: Any, case: Any) -> bool:
         return False  # an upload without lines, such as a byte order mark alone, is rejected
     if any(len(str((case.headers or {}).get(name, ""))) > _MAX_EVENT_ID_CHARS for name in _IGNORED_IF_LONG):
         return False
-    if isinstance(case.body, dict) and any(map(_is_unreadable, _texts(case.body))):
-        return False  # rejected, but which characters a tokenizer reads is no pattern
+    if isinstance(case.body, dict) and _is_refused(case.body):
+        return False
     if (case.query or {}).get("strict") != "true":
         return True
     if isinstance(case.body, str):
         return False
     items = case.body.get("items") if isinstance(case.body, dict) else None
     return not isinstance(items, list) or all(map(_is_good, items))
+
+
+def _is_refused(body: dict[str, Any]) -> bool:
+    """Return whether a body is refused for what no schema says: unreadable texts, large objects."""
+    items = body.get("items")
+    large = any(map(_has_large_data, items if isinstance(items, list) else []))
+    return large or any(map(_is_unreadable, _texts(body)))
 
 
 def _texts(body: dict[str, Any]) -> list[Any]:
@@ -74,6 +89,10 @@ def _texts(body: dict[str, Any]) -> list[Any]:
 def _is_unreadable(text: Any) -> bool:
     """Return whether a text has characters, and none that is read."""
     return isinstance(text, str) and bool(text.strip()) and Item.accept(text, _MAX_CHARS).error is not None
+
+
+def _has_large_data(item: Any) -> bool:
+    return isinstance(item, dict) and len(json.dumps(item.get("data"))) > MAX_DATA_BYTES
 
 
 def _has_lines(body: Any) -> bool:
