@@ -17,7 +17,15 @@ from pydantic import (
     field_validator,
 )
 
-from api.schemas.request_bodies import MAX_ID_CHARS, Explain, FieldName, Metadata, Sentences, TermsIn
+from api.schemas.request_bodies import (
+    MAX_ID_CHARS,
+    Explain,
+    FieldName,
+    KeepTexts,
+    Metadata,
+    Sentences,
+    TermsIn,
+)
 from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
@@ -185,6 +193,7 @@ class UploadQuery(TermsIn, SubmitQuery):
     )
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
+    keep_texts: Annotated[KeepTexts, _FROM_WORD, _FLAG_SCHEMA] = False
 
     @field_validator("webhook", mode="before")
     @classmethod

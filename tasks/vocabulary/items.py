@@ -104,7 +104,8 @@ class Item(NamedTuple):
     """One text as submitted. When it cannot be scored, `error` says why and `text` is empty.
 
     `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
-    field that the job is summarised by; 0 is that of all others.
+    field that the job is summarised by; 0 is that of all others. `source_index` is the index of the item in
+    the job that is retried.
 
     A tuple, because the largest job has a million of them.
     """
@@ -115,6 +116,7 @@ class Item(NamedTuple):
     error: ItemError | None = None
     data: bytes | None = None
     group: int = 0
+    source_index: int | None = None
 
     @classmethod
     def accept(
@@ -135,7 +137,8 @@ Outcome = Verdict | TooManyTokens | ItemError
 class ItemResult:
     """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any.
 
-    `data` is what the caller gave with the item.
+    `data` is what the caller gave with the item, `text` is there if the job keeps texts, and `source_index`
+    is the index in the job that is retried.
     """
 
     index: int
@@ -145,6 +148,8 @@ class ItemResult:
     outcome: Outcome
     model: str | None = None
     data: bytes | None = None
+    text: str | None = None
+    source_index: int | None = None
 
     @property
     def status(self) -> ItemStatus:
