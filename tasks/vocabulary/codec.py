@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -19,7 +19,7 @@ _UNCERTAIN, _CACHED, _SHOWS_NONE = 1, 2, 4  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, groups, options and the pack's limit if not the default."""
+    """Write the texts of a chunk; ids, errors, lines, groups, options and the pack's limit if not usual."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
@@ -30,6 +30,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
     }
     if any(item.group for item in chunk.items):
         payload["groups"] = [item.group for item in chunk.items]
+    if lines := _lines(chunk.items):
+        payload["lines"] = lines
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
@@ -43,6 +45,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = Item("", chars, error=ItemError(code))
     for i, caller_id in raw["ids"].items():
         items[int(i)] = items[int(i)]._replace(id=caller_id)
+    for i, line in raw.get("lines", {}).items():
+        items[int(i)] = items[int(i)]._replace(line=line)
     if groups := raw.get("groups"):
         items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
@@ -53,11 +57,13 @@ def encode_results(result: ChunkResult) -> bytes:
     """Write the outcomes of a chunk without its texts."""
     items, asked = result.chunk.items, result.chunk.options.probabilities
     outcomes = [_encode(outcome, asked) for outcome in result.outcomes]
-    payload = {
+    payload: dict[str, Any] = {
         "attempts": result.attempts,
         "ids": {i: item.id for i, item in enumerate(items) if item.id is not None},
         "items": [[item.chars, *outcome] for item, outcome in zip(items, outcomes, strict=True)],
     }
+    if lines := _lines(items):
+        payload["lines"] = lines
     return to_json(payload | ({"model": result.model} if result.model else {}))
 
 
@@ -67,10 +73,15 @@ def decode_results(start: int, payload: bytes, labels_of: LabelsOf) -> Iterator[
     `labels_of` returns the labels of a model, which the results name by number only.
     """
     raw = from_json(payload)
-    attempts, model = raw["attempts"], raw.get("model")
+    attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
     labels = labels_of(model)
-    for i, (chars, *outcome) in enumerate(raw["items"]):
-        yield ItemResult(start + i, raw["ids"].get(str(i)), chars, attempts, _decode(outcome, labels), model)
+    for i, (chars, *written) in enumerate(raw["items"]):
+        caller_id, line, outcome = raw["ids"].get(str(i)), lines.get(str(i)), _decode(written, labels)
+        yield ItemResult(start + i, caller_id, chars, attempts, outcome, model, line=line)
+
+
+def _lines(items: Sequence[Item]) -> dict[int, int]:
+    return {i: item.line for i, item in enumerate(items) if item.line is not None}
 
 
 def _encode(outcome: Outcome, asked: Probabilities | None) -> list[Any]:

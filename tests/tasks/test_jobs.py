@@ -222,7 +222,7 @@ def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(store: JobSto
     assert store.redis.pttl(job_key(job_id, "tokens")) > 0
     leases.finish(store, held, verdicts(held), MODEL)
     left = {key.decode() for key in store.redis.scan_iter(f"*{job_id}*")}
-    assert left == {job_key(job_id), job_key(job_id, "results")}
+    assert left == {job_key(job_id, part) for part in ("", "results", "summary")}
     ttl_ms = store.settings.result_ttl_s * 1000
     assert all(ttl_ms - 10_000 < store.redis.pttl(key) <= ttl_ms for key in left)
     assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS)
