@@ -122,11 +122,13 @@ def item_view(item: ItemResult) -> items.Item:
     return view
 
 
-def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
-    """Return the body of an item's error."""
+def error_view(error: ItemError | TooManyTokens, line: int | None = None) -> items.ItemErrorBody:
+    """Return the body of an item's error; `line` is where its row begins, in the upload."""
     if isinstance(error, TooManyTokens):
         message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
         return {"code": ItemError.TEXT_TOO_LONG, "message": message}
+    if line is not None:
+        return {"code": error, "message": f"{error.message} The row begins in line {line}.", "line": line}
     return {"code": error, "message": error.message}
 
 
@@ -150,7 +152,7 @@ def _failed_view(item: ItemResult, error: ItemError | TooManyTokens) -> items.Fa
         "status": error.status if isinstance(error, ItemError) else ItemStatus.FAILED,
         "chars": item.chars,
         "attempts": item.attempts,
-        "error": error_view(error),
+        "error": error_view(error, item.line),
     }
 
 

@@ -72,10 +72,11 @@ class ScoredItem(VerdictBody):
 
 @closed
 class ItemErrorBody(TypedDict):
-    """Why an item has no verdict."""
+    """Why an item has no verdict. `line` is where its row begins, in an upload of rows."""
 
     code: ItemError
     message: str
+    line: NotRequired[Count]
 
 
 @closed
