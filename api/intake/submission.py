@@ -131,7 +131,7 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     part: list[Item] = []
     cost = 0
     for item in items:
-        item_cost = options.cost(item.text, max_tokens)
+        item_cost = options.with_aspects(item.aspects).cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
             yield Chunk(job_id, start, part, options, max_tokens)
             start, part, cost = start + len(part), [], 0

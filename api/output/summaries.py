@@ -45,7 +45,7 @@ def _tally_view(tally: Tally) -> summaries.Tally:
 
 
 def _label_view(label: Label, items: int, tally: Tally) -> summaries.LabelCount:
-    share = _share(items, tally.verdicts)
+    share = _share(items, sum(tally.labels.values()))
     return {"label": label.id, "label_zh": label.label_zh, "items": items, "share": share}
 
 
