@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from api.intake.rejections import InvalidRequestError
 from tasks.vocabulary.items import Item, ItemError
@@ -11,24 +11,23 @@ from tasks.vocabulary.options import Options
 PAIR = "pair"
 
 
-def require_fit(options: Options, model: str, inputs: Mapping[str, str | None], pointer: str) -> None:
+def require_fit(options: Options, reads: str | None, able: Sequence[str], pointer: str) -> None:
     """Raise InvalidRequestError for aspects of a job whose model reads none.
 
-    `inputs` are what the models read, by name: `text`, `pair`, or None while that is unknown. `pointer` is
-    where the request names the aspects.
+    `reads` is what the model reads: `text`, `pair`, or None while that is unknown. `able` are the names of
+    models that read aspects, `pointer` is where the request gives them.
     """
-    if options.aspects and inputs.get(model) not in (PAIR, None):
-        raise InvalidRequestError.at(pointer, ItemError.ASPECTS_UNSUPPORTED, _explain(inputs))
+    if options.aspects and reads not in (PAIR, None):
+        others = f"these models do: {', '.join(able)}." if able else "no model of this service does."
+        detail = f"The model reads no aspects; {others}"
+        raise InvalidRequestError.at(pointer, ItemError.ASPECTS_UNSUPPORTED, detail)
 
 
-def require_aspects(
-    items: Sequence[Item], options: Options, model: str, inputs: Mapping[str, str | None]
-) -> None:
+def require_aspects(items: Sequence[Item], options: Options, reads: str | None) -> None:
     """Raise InvalidRequestError for a job without any aspects whose model requires them."""
-    if inputs.get(model) == PAIR and not options.aspects and not any(item.aspects for item in items):
-        raise InvalidRequestError.at(
-            "/aspects", ItemError.ASPECTS_REQUIRED, ItemError.ASPECTS_REQUIRED.message
-        )
+    if reads == PAIR and not options.aspects and not any(item.aspects for item in items):
+        required = ItemError.ASPECTS_REQUIRED
+        raise InvalidRequestError.at("/aspects", required, required.message)
 
 
 def fitted(items: Iterable[Item], options: Options, reads: str | None) -> Iterator[Item]:
@@ -46,9 +45,3 @@ def _misfit(item: Item, options: Options, reads: str | None) -> ItemError | None
     if reads == PAIR and not (item.aspects or options.aspects):
         return ItemError.ASPECTS_REQUIRED
     return None
-
-
-def _explain(inputs: Mapping[str, str | None]) -> str:
-    able = [name for name, reads in inputs.items() if reads == PAIR]
-    others = f"these models do: {', '.join(able)}." if able else "no model of this service does."
-    return f"The model reads no aspects; {others}"
