@@ -204,7 +204,7 @@ def test_labels_without_polarity_have_no_mean_score(store: JobStore) -> None:
     job_id = record(store, [1, 2, 2])
     held = take(store)
     verdicts = [Verdict(MOODS, kept, 5, 5) for kept in ({0: 0.1, 1: 0.7, 2: 0.2}, {0: 0.3, 1: 0.3, 2: 0.4})]
-    outcomes = [*verdicts, ItemError.INFERENCE_FAILED]
+    outcomes: list[Outcome] = [*verdicts, ItemError.INFERENCE_FAILED]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1, "moods@1")], MODEL)
     found = read_summary(store, job_id)
     assert found.total.labels == {"joy": 0, "anger": 1, "other": 1}
