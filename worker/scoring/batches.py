@@ -114,4 +114,5 @@ def segment_ids(ids: Tokens, mask: Tokens, separator: int) -> Tokens:
     cached or compared by the ids of a row is so by its segments too.
     """
     ends = ids == separator
-    return np.asarray(np.minimum(ends.cumsum(1) - ends, 1) * mask)
+    segments: Tokens = np.minimum(ends.cumsum(1) - ends, 1) * mask
+    return segments
