@@ -22,6 +22,7 @@ from api.waiting.shared_reading import SharedReading
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.store.models import Models
 
 
 class _JobId(BaseConverter):
@@ -37,15 +38,17 @@ def create_app(settings: Settings) -> Flask:
         # Else all callers behind a proxy would share one address, and one rate.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     store = JobStore.connect(settings)
+    models = Models(store)
     guard = Guard(ApiKeys(store), RateLimiter(store, settings), settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         store=store,
-        submission=Submission(store, build_publisher(settings), settings),
+        submission=Submission(store, build_publisher(settings), settings, models),
         wait_hub=WaitHub(store, held_requests(settings.max_held)),
-        backlog_cache=BacklogCache(store),
+        models=models,
+        backlog_cache=BacklogCache(store, models),
         readiness=SharedReading(store.check),
-        metrics=SharedReading(lambda: exposition(store)),
+        metrics=SharedReading(lambda: exposition(store, models)),
         guard=guard,
     )
     error_handlers.register(app)

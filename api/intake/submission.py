@@ -15,8 +15,10 @@ from api.intake.rejections import InvalidRequestError
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import (
     IdempotencyKeyInFlightError,
+    ModelRequiredError,
     ShareExceededError,
     StoreUnavailableError,
+    UnknownModelError,
     UploadClosedError,
     UploadIncompleteError,
 )
@@ -25,7 +27,7 @@ from tasks.store import uploads
 from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.workers import ServedPacks
+from tasks.store.models import Models
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
@@ -50,11 +52,11 @@ class Accepted:
 class Submission:
     """Creates jobs. StoreUnavailableError means that nothing was recorded."""
 
-    def __init__(self, store: JobStore, celery: Celery, settings: Settings) -> None:
+    def __init__(self, store: JobStore, celery: Celery, settings: Settings, models: Models) -> None:
         self._store = store
         self._celery = celery
         self._settings = settings
-        self._packs = ServedPacks(store)
+        self._models = models
 
     def submit(
         self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None, *, listed: bool = True
@@ -62,16 +64,17 @@ class Submission:
         """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
+        terms = self._with_model(terms, "/model")
         job_id = self._store.ids.issue(terms.owner)
-        chunks = list(self._cut(job_id, items, terms.options))
+        chunks = list(self._cut(job_id, items, terms))
         job = self._create(job_id, terms, chunks, key, listed=listed)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
             "accepted %s: %d items, %s (%s, request %s)",
-            *(job_id, len(items), job.queue_class, whose(terms.owner), terms.request_id),
+            *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
-        self._publish(job.queue_class, chunks)
+        self._publish(job.queue.model, chunks)
         return Accepted(job)
 
     def submit_stream(
@@ -83,6 +86,7 @@ class Submission:
         as a job with an error. UploadClosedError means that the job was canceled, was deleted or timed out
         meanwhile. After any other error nothing of the job is left.
         """
+        terms = self._with_model(terms, "" if terms.retry_of else "?model")
         job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
         if key and uploads.reserve_key(self._store, key, job_id):
             return self._replay(items, terms.owner, key, body_hash)
@@ -131,19 +135,17 @@ class Submission:
             raise InvalidRequestError.at(pointer, "too_costly", detail)
 
     def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
-        queue_class = terms.queue_class or QueueClass.BULK
-        terms = replace(terms, queue_class=queue_class)
         recorded = cost = 0
-        for chunks in _batched(self._cut(job_id, items, terms.options)):
+        for chunks in _batched(self._cut(job_id, items, terms)):
             cost += sum(chunk.cost for chunk in chunks)
-            if queue_class is QueueClass.INTERACTIVE:
+            if terms.queue_class is QueueClass.INTERACTIVE:
                 self._refuse_too_costly(cost, "?priority")
             if not recorded:
                 self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
-            elif not uploads.append_chunks(self._store, chunks, queue_class, key, terms.owner):
+            elif not uploads.append_chunks(self._store, chunks, terms.queue, key, terms.owner):
                 raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
-            self._publish(queue_class, chunks)
+            self._publish(terms.model, chunks)
         return recorded
 
     def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
@@ -163,13 +165,21 @@ class Submission:
             raise IdempotencyKeyInFlightError(key.text)
         return Accepted(self._store.job(known, owner), replayed=True)
 
-    def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
-        max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
-        return cut(job_id, items, max_items, max_cost, options, max_tokens=self._packs.max_tokens)
-
-    def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
+    def _with_model(self, terms: Terms, pointer: str) -> Terms:
+        """Name the model of a job; `pointer` is where the request does."""
         try:
-            publish_wakeups(self._celery, queue_class, len(chunks))
+            return replace(terms, model=self._models.resolve(terms.model))
+        except (UnknownModelError, ModelRequiredError) as error:
+            raise InvalidRequestError.at(pointer, error.code, str(error)) from error
+
+    def _cut(self, job_id: str, items: Iterable[Item], terms: Terms) -> Iterator[Chunk]:
+        max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
+        max_tokens = self._models.max_tokens(terms.model)
+        return cut(job_id, items, max_items, max_cost, terms.options, max_tokens=max_tokens)
+
+    def _publish(self, model: str, chunks: Sequence[Chunk]) -> None:
+        try:
+            publish_wakeups(self._celery, model, len(chunks))
         except NotPublishedError as error:
             logger.warning(
                 "%s is recorded but not published; the reconciler will publish it: %s",

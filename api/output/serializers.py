@@ -39,7 +39,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "finished_at": rfc3339(job.finished_ms),
         "deadline_at": rfc3339(job.deadline_ms),
         "expires_at": rfc3339(job.expires_ms),
-        "priority": job.queue_class,
+        "priority": job.queue.queue_class,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,
@@ -73,13 +73,15 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
     }
 
 
-def backlog_view(backlog: Backlog) -> status.Queue:
-    """Return the body of a backlog."""
+def backlog_view(*backlogs: Backlog) -> status.Queue:
+    """Return the body of the backlogs of a class: their sum, and the longest wait."""
+    rates = [backlog.items_per_s for backlog in backlogs if backlog.items_per_s is not None]
+    waits = [backlog.wait_s for backlog in backlogs if backlog.wait_s is not None]
     return {
-        "pending_items": backlog.items,
-        "items_per_s": None if backlog.items_per_s is None else round(backlog.items_per_s, 1),
-        "wait_s": None if backlog.wait_s is None else round(backlog.wait_s, 1),
-        "accepting": backlog.accepting,
+        "pending_items": sum(backlog.items for backlog in backlogs),
+        "items_per_s": round(sum(rates), 1) if rates else None,
+        "wait_s": round(max(waits), 1) if waits else None,
+        "accepting": all(backlog.accepting for backlog in backlogs),
     }
 
 

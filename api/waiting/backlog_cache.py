@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from tasks.errors import StoreUnavailableError
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import Job, QueueClass
+from tasks.store.models import Models
+from tasks.vocabulary.jobs import Job, Queue, QueueClass
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +34,19 @@ class QueuePosition:
 
 
 class BacklogCache:
-    """The backlog of each class as it was at most half a second ago."""
+    """The backlog of each queue as it was at most half a second ago."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, models: Models) -> None:
         self._store = store
-        self._backlogs: dict[QueueClass, Backlog] = {}
+        self._models = models
+        self._backlogs: dict[Queue, Backlog] = {}
         self._read_at = -_FRESH_S
 
     def position(self, job: Job) -> QueuePosition | None:
         """Return where the job stands; None when it is finished."""
         if job.status.terminal:
             return None
-        backlog, default_ms = self._backlog(job.queue_class), _DEFAULT_POLL_MS[job.queue_class]
+        backlog, default_ms = self._backlog(job.queue), _DEFAULT_POLL_MS[job.queue.queue_class]
         if backlog is None or job.ticket is None:
             return QueuePosition(0, None, default_ms)
         ahead = max(0, job.ticket - backlog.left)
@@ -54,13 +56,13 @@ class BacklogCache:
         poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
         return QueuePosition(ahead, eta_s, poll_after_ms)
 
-    def _backlog(self, queue_class: QueueClass) -> Backlog | None:
+    def _backlog(self, queue: Queue) -> Backlog | None:
         now = time.monotonic()
         if now - self._read_at >= _FRESH_S:
             self._read_at = now
             try:
-                self._backlogs = read_backlogs(self._store)
+                self._backlogs = read_backlogs(self._store, self._models.names)
             except StoreUnavailableError as error:
                 # The job itself was read: answering matters more than the estimate.
                 logger.warning("the backlog cannot be read; estimates are stale: %s", error)
-        return self._backlogs.get(queue_class)
+        return self._backlogs.get(queue)

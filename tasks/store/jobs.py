@@ -21,6 +21,7 @@ from tasks.errors import (
     SentiqError,
     StoreUnavailableError,
     UnknownFormatError,
+    UnknownModelError,
 )
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
@@ -34,7 +35,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.items import ItemResult
 from tasks.vocabulary.job_format import FORMAT, READABLE
-from tasks.vocabulary.jobs import Job, QueueClass, Terms
+from tasks.vocabulary.jobs import Job, Terms
 
 _DAY_MS = 86_400_000
 _RESIGN = "Redis lost its data, and the id is signed with a secret that is no longer in use: try again"
@@ -113,6 +114,8 @@ class JobStore:
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
+        if now == b"retired":
+            raise UnknownModelError(terms.model, ())
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
@@ -202,8 +205,9 @@ class JobStore:
         """Fill in the service's own values where the caller gave none."""
         return replace(
             terms,
-            queue_class=_class_of(terms),
-            deadline_s=terms.deadline_s or self.settings.deadline_s(_class_of(terms)),
+            model=terms.model or self.settings.default_model,
+            queue_class=terms.queue.queue_class,
+            deadline_s=terms.deadline_s or self.settings.deadline_s(terms.queue.queue_class),
             result_ttl_s=terms.result_ttl_s or self.settings.result_ttl_s,
         )
 
@@ -217,7 +221,7 @@ class JobStore:
         tombstone_ms = deadline_ms + max(ttl_ms, default_ttl_ms) + _DAY_MS
         return {
             "job_id": job_id,
-            "class": terms.queue_class,
+            "queue": str(terms.queue),
             "owner": terms.owner,
             "format": FORMAT,
             "total": sum(len(chunk.items) for chunk in chunks),
@@ -228,7 +232,11 @@ class JobStore:
             "tombstone_ms": None if ttl_ms == default_ttl_ms else tombstone_ms,
             "fields": terms.encode(),
             "admission": admission_request(
-                self.settings, _class_of(terms), terms.owner, payloads, self.headroom.kept_limit(terms.owner)
+                self.settings,
+                terms.queue.queue_class,
+                terms.owner,
+                payloads,
+                self.headroom.kept_limit(terms.owner),
             ),
             "chunks": [(ref.start, str(ref)) for ref in refs],
         }
@@ -265,7 +273,3 @@ def _decoded(job_id: str, record: dict[bytes, bytes]) -> Job | SentiqError:
 def is_readable(written: bytes | None) -> bool:
     """Return whether this program reads the format that a record carries; True where there is no record."""
     return written is None or int(written) in READABLE
-
-
-def _class_of(terms: Terms) -> QueueClass:
-    return terms.queue_class or QueueClass.BULK

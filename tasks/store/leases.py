@@ -20,7 +20,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.jobs import Queue, QueueClass
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
@@ -43,11 +43,12 @@ class ReturnReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A child that leases: its worker's name, its own pid, and how many children that worker has."""
+    """A child that leases: its worker's name, its pid, that worker's children, and the model it serves."""
 
     worker: str
     pid: int
     siblings: int
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class LeasedChunk:
 class Lease:
     """A child's right to some chunks for a time; its fencing `token` shuts out earlier holders."""
 
-    queue_class: QueueClass
+    queue: Queue
     worker: str
     token: int
     chunks: Sequence[LeasedChunk]
@@ -79,19 +80,14 @@ class Lease:
         return [leased.ref for leased in self.chunks]
 
 
-def lease(
-    store: JobStore,
-    queue_class: QueueClass,
-    holder: Holder,
-    budget: int,
-    formats: Sequence[int] = READABLE,
-) -> Lease | None:
-    """Lease the oldest pending chunks of a class, up to `budget` code points; None when none is pending.
+def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] = READABLE) -> Lease | None:
+    """Lease the oldest pending chunks of the holder's model, up to `budget` code points; None without any.
 
-    Chunks of jobs in other formats than these are left for other children.
+    All are of one class: interactive while such chunks are pending. Chunks of jobs in other formats than
+    these are left for other children.
     """
     args = {
-        "class": queue_class,
+        "model": holder.model,
         "worker": holder.worker,
         "pid": holder.pid,
         "lease_ms": _lease_ms(store),
@@ -103,8 +99,9 @@ def lease(
     answer = store.run("lease_chunks", args)
     if not answer:
         return None
-    token, *leased = answer
-    return Lease(queue_class, holder.worker, token, [_leased_chunk(*each) for each in leased])
+    token, queue_class, *leased = answer
+    queue = Queue(holder.model, QueueClass(queue_class.decode()))
+    return Lease(queue, holder.worker, token, [_leased_chunk(*each) for each in leased])
 
 
 def renew(store: JobStore, held: Lease) -> None:
@@ -114,7 +111,7 @@ def renew(store: JobStore, held: Lease) -> None:
     While Redis takes no writes, nobody else can take the chunks either: the lease is kept as it is.
     """
     args = {
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "token": held.token,
         "lease_ms": _lease_ms(store),
         "refs": list(map(str, held.refs)),
@@ -188,7 +185,7 @@ def return_chunk(
     parts = leased.chunk.split() if split else [leased.chunk]
     args = {
         "job_id": ref.job_id,
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "worker": held.worker,
         "start": ref.start,
         "ref": str(ref),
@@ -217,7 +214,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     computed = {"items": result.computed, "cost": code_points_read(counters)}
     args = {
         "job_id": ref.job_id,
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "worker": held.worker,
         "ref": str(ref),
         "guard": guard,

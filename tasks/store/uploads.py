@@ -9,7 +9,7 @@ from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
-from tasks.vocabulary.jobs import JobError, QueueClass
+from tasks.vocabulary.jobs import JobError, Queue
 
 # An upload that gets nothing for this long is closed by the reconciler: the process that fed it is gone.
 IDLE_TIMEOUT_MS = 60_000
@@ -25,7 +25,7 @@ def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None
 def append_chunks(
     store: JobStore,
     chunks: Sequence[Chunk],
-    queue_class: QueueClass,
+    queue: Queue,
     key: IdempotencyKey | None,
     owner: str = "",
 ) -> bool:
@@ -39,7 +39,7 @@ def append_chunks(
     refs = [ChunkRef.of(chunk) for chunk in chunks]
     args = {
         "job_id": chunks[0].job_id,
-        "class": queue_class,
+        "queue": str(queue),
         "items": sum(len(chunk.items) for chunk in chunks),
         "cost": sum(ref.cost for ref in refs),
         "idle_timeout_ms": IDLE_TIMEOUT_MS,

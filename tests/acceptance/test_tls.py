@@ -28,8 +28,7 @@ from tasks.errors import StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store.connection import redis_info
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import QueueClass
-from tests.conftest import started_stack
+from tests.conftest import MODEL_NAME, started_stack
 
 PASSWORD = "Gehe7im"  # noqa: S105  planted
 _HANDSHAKE = 0x16
@@ -139,7 +138,7 @@ def use_store() -> None:
 
 
 def publish() -> None:
-    publish_wakeups(build_publisher(Settings.read()), QueueClass.BULK, 1)
+    publish_wakeups(build_publisher(Settings.read()), MODEL_NAME, 1)
 
 
 def consume() -> None:

@@ -19,7 +19,6 @@ from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import ChunkResult
-from tasks.vocabulary.jobs import QueueClass
 from tests.api.test_access import running_api
 from tests.conftest import eventually
 from tests.webhooks.jobs import GOOD, HOLDER, MODEL, finish
@@ -95,7 +94,7 @@ def scorer(store: JobStore) -> Iterator[None]:
 
 
 def finish_next(store: JobStore) -> bool:
-    held = leases.lease(store, QueueClass.INTERACTIVE, HOLDER, 10**9)
+    held = leases.lease(store, HOLDER, 10**9)
     if held:
         results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)

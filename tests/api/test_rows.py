@@ -18,7 +18,6 @@ from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import ChunkResult
-from tasks.vocabulary.jobs import QueueClass
 from tests.api.test_access import running_api
 from tests.conftest import eventually
 from tests.webhooks.jobs import GOOD, HOLDER, MODEL
@@ -58,7 +57,7 @@ def submit(http: httpx2.Client, *ids: str | None) -> str:
 def finish_chunks(store: JobStore, count: int) -> None:
     """Finish the oldest chunks, of which a lease takes one at a time."""
     for _ in range(count):
-        held = leases.lease(store, QueueClass.BULK, HOLDER, 1)
+        held = leases.lease(store, HOLDER, 1)
         assert held
         results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)

@@ -13,10 +13,11 @@ from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import Event, Webhook
+from tests.conftest import MODEL_NAME
 
 GOOD = Verdict(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED
-HOLDER = leases.Holder("worker", 11, siblings=1)
+HOLDER = leases.Holder("worker", 11, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -32,7 +33,7 @@ def create(
 
 def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
     """Finish the oldest job with these outcomes."""
-    held = leases.lease(store, QueueClass.BULK, HOLDER, 10**9)
+    held = leases.lease(store, HOLDER, 10**9)
     assert held is not None
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 

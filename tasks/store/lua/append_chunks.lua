@@ -1,6 +1,6 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock counters backlog kept
--- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
+-- include: clock counters backlog kept pending
+-- args: job_id, queue, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
 --       key of the idempotency key, if any), kept_limit (bytes that the owner may keep, if any)
 -- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
 -- room} when the owner may keep no more.
@@ -19,11 +19,11 @@ if ms then
 end
 kept.change(owner, args.job_id, bytes)
 redis.call('HINCRBY', job, 'total', args.items)
-backlog.join(job, args.class, owner, args.items, args.cost)
+backlog.join(job, args.queue, owner, args.items, args.cost)
 for i, chunk in ipairs(args.chunks) do
   redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
-  redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])
 end
+pending.add(args.queue, owner, now, args.chunks)
 redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
 redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
 if args.key then

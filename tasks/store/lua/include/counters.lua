@@ -6,10 +6,11 @@ function counters.increment(name, by)
   redis.call('HINCRBY', keys.counters, name, by)
 end
 
--- Adds a table of counts, by name.
-function counters.add(counts)
+-- Adds a table of counts of a queue's model: its name becomes the first label.
+function counters.add(counts, queue)
+  local model = string.match(queue, '^[^:]*')
   for name, by in pairs(counts) do
-    counters.increment(name, by)
+    counters.increment(string.gsub(name, ':', ':' .. model .. ':', 1), by)
   end
 end
 
