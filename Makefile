@@ -23,7 +23,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
 	audit check-locks compose-test configuration contract openapi parity \
-	test test-attacks test-browser test-k8s test-models test-monitoring model lint format lock lock-images clean
+	test test-attacks test-browser test-k8s test-long test-models test-monitoring model lint format lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,10 @@ openapi: $(VENV)/.dev ## write docs/openapi.json
 # Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
 # files come first in the order of `testpaths`, which xdist would change.
 test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
-	@exec $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not long' $(ARGS)
+
+test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each, as tens of thousands of texts do; ARGS= for pytest
+	@exec $(PY) -m pytest --durations 0 --durations-min 1 -m long $(ARGS)
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)

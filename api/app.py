@@ -14,7 +14,7 @@ from api.http import error_handlers, response
 from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
-from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status
+from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status, summaries
 from api.routes.context import EXTENSION, Services
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
@@ -56,6 +56,6 @@ def create_app(settings: Settings) -> Flask:
     guard.register(app)
     response.register(app)
     app.url_map.converters["default"] = _JobId
-    for routes in (status, metrics, jobs, results, events, deliveries, job_list, predict, docs):
+    for routes in (status, metrics, jobs, results, summaries, events, deliveries, job_list, predict, docs):
         app.register_blueprint(routes.blueprint)
     return app

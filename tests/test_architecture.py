@@ -30,6 +30,7 @@ SAME_THING = {
     "deliveries",
     "problems",
     "status",
+    "summaries",
     "webhooks",
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from celery import Celery
 
+from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import (
@@ -32,6 +33,7 @@ from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
+from tasks.vocabulary.tallies import NewGroups
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +68,9 @@ class Submission:
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = self._with_model(terms, "/model")
         job_id = self._store.ids.issue(terms.owner)
-        chunks = list(self._cut(job_id, items, terms))
-        job = self._create(job_id, terms, chunks, key, listed=listed)
+        grouping = Grouping(terms.summarize_by)
+        chunks = list(self._cut(job_id, grouping.number(items), terms))
+        job = self._create(job_id, terms, chunks, key, listed=listed, groups=grouping.take())
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
@@ -105,8 +108,15 @@ class Submission:
         )
         return Accepted(self._store.job(job_id, terms.owner))
 
-    def _create(
-        self, job_id: str, terms: Terms, chunks: Sequence[Chunk], key: IdempotencyKey | None, *, listed: bool
+    def _create(  # noqa: PLR0913  a job is made with each of them
+        self,
+        job_id: str,
+        terms: Terms,
+        chunks: Sequence[Chunk],
+        key: IdempotencyKey | None,
+        *,
+        listed: bool,
+        groups: NewGroups,
     ) -> Job:
         """Record a job in the class that it asks for, or in the one that its size calls for."""
         cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
@@ -118,12 +128,12 @@ class Submission:
             queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         try:
             chosen = replace(terms, queue_class=queue_class)
-            return self._store.create(job_id, chosen, chunks, key=key, listed=listed)
+            return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
         except ShareExceededError as refusal:
             if terms.queue_class or refusal.fits_later:
                 raise
             bulk = replace(terms, queue_class=QueueClass.BULK)
-            return self._store.create(job_id, bulk, chunks, key=key, listed=listed)
+            return self._store.create(job_id, bulk, chunks, key=key, listed=listed, groups=groups)
 
     def _refuse_too_costly(self, cost: int, pointer: str) -> None:
         limit = self._settings.interactive_chars
@@ -136,13 +146,19 @@ class Submission:
 
     def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
         recorded = cost = 0
-        for chunks in _batched(self._cut(job_id, items, terms)):
+        grouping = Grouping(terms.summarize_by)
+        for chunks in _batched(self._cut(job_id, grouping.number(items), terms)):
             cost += sum(chunk.cost for chunk in chunks)
             if terms.queue_class is QueueClass.INTERACTIVE:
                 self._refuse_too_costly(cost, "?priority")
             if not recorded:
-                self._store.create(job_id, terms, chunks, key=key, idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
-            elif not uploads.append_chunks(self._store, chunks, terms.queue, key, terms.owner):
+                timeout_ms = uploads.IDLE_TIMEOUT_MS
+                self._store.create(
+                    job_id, terms, chunks, key=key, idle_timeout_ms=timeout_ms, groups=grouping.take()
+                )
+            elif not uploads.append_chunks(
+                self._store, chunks, terms.queue, key, terms.owner, groups=grouping.take()
+            ):
                 raise UploadClosedError(job_id)
             recorded += sum(len(chunk.items) for chunk in chunks)
             self._publish(terms.model, chunks)

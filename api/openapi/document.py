@@ -52,6 +52,7 @@ _LINKED = (
     "retry_job",
     "delete_job",
     "get_results",
+    "get_summary",
     "stream_events",
     "list_deliveries",
 )

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import deliveries, items, jobs, status
+from api.schemas import deliveries, items, jobs, status, summaries
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
-from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, UploadQuery
+from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, SummaryQuery, UploadQuery
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -120,6 +120,11 @@ ends.""",
         problems=_JOB_PROBLEMS,
         description="""`Accept` selects the format. The last line of an NDJSON stream has `"object": "end"`,
 says whether the stream is complete and gives the cursor of the rest.""",
+    ),
+    "get_summary": Operation(
+        query=SummaryQuery,
+        responses={200: ResponseSpec("The finished items by outcome", {JSON: summaries.Summary})},
+        problems=_JOB_PROBLEMS,
     ),
     "stream_events": Operation(
         headers=(LAST_EVENT_ID,),

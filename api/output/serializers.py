@@ -61,10 +61,12 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
+        "summarize_by": job.terms.summarize_by or None,
         "error": {"code": job.error, "message": job.error.message} if job.error else None,
         "links": {
             "self": path,
             "results": f"{path}/results",
+            "summary": f"{path}/summary",
             "events": f"{path}/events",
             "cancel": f"{path}/cancel",
             "retry": f"{path}/retry",

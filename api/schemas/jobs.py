@@ -50,6 +50,7 @@ class Links(TypedDict):
 
     self: str
     results: str
+    summary: str
     events: str
     cancel: str
     retry: str
@@ -95,6 +96,7 @@ class Job(TypedDict):
     result_ttl_s: int | None
     metadata: Mapping[str, str]
     retry_of: str | None
+    summarize_by: str | None
     error: JobErrorBody | None
     links: Links
     results: NotRequired[list[Item]]

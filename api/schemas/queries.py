@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from api.schemas.request_bodies import MAX_ID_CHARS, Explain, Metadata, Sentences, TermsIn
+from api.schemas.request_bodies import MAX_ID_CHARS, Explain, FieldName, Metadata, Sentences, TermsIn
 from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
@@ -131,6 +131,14 @@ class ResultsStreamQuery(ResultsQuery):
     """Parameters of the same call for a stream, which may be as long as an upload."""
 
     limit: Annotated[int, Field(ge=1), _FROM_DIGITS, AfterValidator(_within_upload)] | None = None
+
+
+class SummaryQuery(Query):
+    """Parameters of GET /v1/jobs/{id}/summary."""
+
+    by: FieldName | None = Field(
+        None, description="The `summarize_by` of the job: count items by the values of this field too."
+    )
 
 
 class SubmitQuery(Query):

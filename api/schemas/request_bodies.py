@@ -31,6 +31,10 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)]
 
 
+# The longest name of a field of `data`, in characters.
+FieldName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
 class _Body(BaseModel):
     """Base of all request bodies: unknown fields are rejected, so a typo is never ignored."""
 
@@ -105,6 +109,9 @@ class TermsIn(_Body):
     )
     metadata: Metadata = Field(default_factory=dict)
     webhook: WebhookIn | None = None
+    summarize_by: FieldName | None = Field(
+        None, description="A field of `data`: the summary counts items by its values too."
+    )
 
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
@@ -116,6 +123,7 @@ class TermsIn(_Body):
             metadata=self.metadata,
             owner=owner,
             request_id=request_id,
+            summarize_by=self.summarize_by or "",
         )
 
 

@@ -13,6 +13,7 @@ from tasks.store.workers import live_workers
 from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.tallies import count
 
 # Children learn within half a second that their work was canceled; what they finish by then still counts.
 CANCEL_GRACE_MS = 700
@@ -75,5 +76,7 @@ def _given_up(
         "cost": chunk.cost,
         "failed": counts.failed,
         "counters": result.counters,
+        "model": "",
+        "tallies": list(count(chunk.items, result.outcomes).items()),
     }
     return args, (encode_results(result), encode_chunk(retryable) if retryable else b"")

@@ -36,6 +36,7 @@ from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.items import ItemResult
 from tasks.vocabulary.job_format import FORMAT, READABLE
 from tasks.vocabulary.jobs import Job, Terms
+from tasks.vocabulary.tallies import NewGroups
 
 _DAY_MS = 86_400_000
 _RESIGN = "Redis lost its data, and the id is signed with a secret that is no longer in use: try again"
@@ -95,6 +96,7 @@ class JobStore:
         key: IdempotencyKey | None = None,
         idle_timeout_ms: int | None = None,
         listed: bool = True,
+        groups: NewGroups = (),
     ) -> Job:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
@@ -110,6 +112,7 @@ class JobStore:
             ttl_ms = idle_timeout_ms or REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
         args |= {"idle_timeout_ms": idle_timeout_ms, "unlisted": None if listed else True}
+        args["values"] = groups or None
         answer = self._create(args, payloads)
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)

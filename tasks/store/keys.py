@@ -48,7 +48,7 @@ _DELIVERIES = PREFIX + "deliveries:"
 _ANSWER = PREFIX + "answer:"
 
 # All parts of a job beside its record: what is deleted with it.
-JOB_PARTS = ("chunks", "tokens", "results", "completed", "retryable", "delivery")
+JOB_PARTS = ("chunks", "tokens", "results", "completed", "retryable", "summary", "delivery")
 
 # What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
 FOR_SCRIPTS = {
@@ -87,7 +87,7 @@ def job_key(job_id: str, part: str = "") -> str:
     """Return the key of a job's record, or of one of its parts.
 
     `chunks` holds texts, `results` outcomes, `tokens` fencing tokens, `completed` the order of completion,
-    `retryable` texts of failed items, `delivery` the webhook's delivery.
+    `retryable` texts of failed items, `summary` counts of outcomes, `delivery` the webhook's delivery.
     """
     return f"{_JOB}{job_id}{':' if part else ''}{part}"
 

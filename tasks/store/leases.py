@@ -21,6 +21,7 @@ from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
 from tasks.vocabulary.jobs import Queue, QueueClass
+from tasks.vocabulary.tallies import count
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
@@ -224,6 +225,8 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "items": counts.total,
             "cost": ref.cost,
             "counters": result.counters | dict(counters),
+            "model": result.model or "",
+            "tallies": list(count(result.chunk.items, result.outcomes).items()),
         },
         "counts": {
             "succeeded": counts.succeeded,

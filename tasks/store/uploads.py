@@ -10,6 +10,7 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.jobs import JobError, Queue
+from tasks.vocabulary.tallies import NewGroups
 
 # An upload that gets nothing for this long is closed by the reconciler: the process that fed it is gone.
 IDLE_TIMEOUT_MS = 60_000
@@ -22,12 +23,14 @@ def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None
     return key.replays(remembered) if remembered else None
 
 
-def append_chunks(
+def append_chunks(  # noqa: PLR0913  the script takes each of them
     store: JobStore,
     chunks: Sequence[Chunk],
     queue: Queue,
     key: IdempotencyKey | None,
     owner: str = "",
+    *,
+    groups: NewGroups = (),
 ) -> bool:
     """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
 
@@ -44,6 +47,7 @@ def append_chunks(
         "cost": sum(ref.cost for ref in refs),
         "idle_timeout_ms": IDLE_TIMEOUT_MS,
         "chunks": [(ref.start, str(ref)) for ref in refs],
+        "values": groups or None,
         "key": key.redis_key if key else None,
         "kept_limit": kept_limit,
     }

@@ -16,7 +16,7 @@ _UNCERTAIN, _CACHED = 1, 2  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, options and the pack's limit only if not the default."""
+    """Write the texts of a chunk; ids, errors, groups, options and the pack's limit if not the default."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
@@ -25,6 +25,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
             i: (item.error, item.chars) for i, item in enumerate(chunk.items) if item.error is not None
         },
     }
+    if any(item.group for item in chunk.items):
+        payload["groups"] = [item.group for item in chunk.items]
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
@@ -38,6 +40,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = Item("", chars, error=ItemError(code))
     for i, caller_id in raw["ids"].items():
         items[int(i)] = items[int(i)]._replace(id=caller_id)
+    if groups := raw.get("groups"):
+        items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
     return Chunk(job_id, start, items, Options.decode(raw.get("options", {})), max_tokens)
 

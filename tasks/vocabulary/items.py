@@ -99,6 +99,9 @@ def _is_read(char: str) -> bool:
 class Item(NamedTuple):
     """One text as submitted. When it cannot be scored, `error` says why and `text` is empty.
 
+    `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
+    field that the job is summarised by; 0 is that of all others.
+
     A tuple, because the largest job has a million of them.
     """
 
@@ -106,6 +109,8 @@ class Item(NamedTuple):
     chars: int
     id: str | None = None
     error: ItemError | None = None
+    data: bytes | None = None
+    group: int = 0
 
     @classmethod
     def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:

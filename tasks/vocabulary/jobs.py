@@ -109,6 +109,7 @@ class Terms:
     request_id: str = ""  # for logs
     webhook: Webhook | None = None
     model: str = ""
+    summarize_by: str = ""  # a field of `data`
 
     @property
     def queue(self) -> Queue:
@@ -124,6 +125,7 @@ class Terms:
             "retry_of": (self.retry_of or "").encode(),
             "request": self.request_id.encode(),
             "webhook": self.webhook.encode() if self.webhook else b"",
+            "summarize_by": self.summarize_by.encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -142,6 +144,7 @@ class Terms:
             request_id=raw.get(b"request", b"").decode(),
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
             model=queue.model,
+            summarize_by=raw.get(b"summarize_by", b"").decode(),
         )
 
 

@@ -104,6 +104,7 @@ def test_the_longest_text_gets_all_that_can_be_asked(
     assert (item["highlights"][-1]["end"] == len(text)) is (on_long_text == "window")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_thousand_texts_are_explained_without_a_lapsed_lease(
     http: httpx2.Client, reviews: list[dict[str, str]]

@@ -118,7 +118,8 @@ def test_its_page_of_tasks_can_read_its_rows(flower: httpx2.Client, stranger: ht
     """With the request that the script of the page makes."""
     task_id = score(flower)
     columns = {"draw": "1", "start": "0", "length": "50", "search[value]": "", "order[0][column]": "0"}
-    query = columns | {"order[0][dir]": "asc", "columns[0][data]": "name"}
+    newest_first = {"order[0][dir]": "desc", "columns[0][data]": "received"}
+    query = columns | newest_first
 
     def rows() -> str:
         answer = flower.post("/flower/tasks/datatable", data=query)

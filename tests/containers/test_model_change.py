@@ -49,9 +49,9 @@ def test_a_model_is_changed_under_load_and_each_verdict_names_its_model(stack: P
         docker("stop", "--time", GRACE_S, *before)
         docker("rm", *before)
         served = caller.models[other]
-        eventually(lambda: caller.models[other] >= served + 320, within_s=120)
+        eventually(lambda: caller.models[other] >= served + 80, within_s=120)
         last = caller.models[former]
-        eventually(lambda: caller.models[other] >= served + 640, within_s=120)
+        eventually(lambda: caller.models[other] >= served + 160, within_s=120)
     assert caller.failed == []
     assert (set(caller.models), caller.models[former]) == ({former, other}, last)
     with httpx2.Client(base_url=url(stack), trust_env=False) as http:

@@ -42,6 +42,8 @@ def map_case(_context: Any, case: Any) -> Any:
     if case.path == "/v1/jobs" and case.media_type == _JSON:
         # Only an upload has its terms in the query.
         case.query = {name: value for name, value in query.items() if name == "strict"}
+    if case.path.endswith("/summary"):
+        case.query = {}  # `by` must be the `summarize_by` of the job
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
     if query.get("bom") == "true" and case.path.endswith("/results"):

@@ -1,4 +1,4 @@
-"""`python -m tests.worker.starved ENGINE PACK`: score while memory is short, at 100 seeded moments.
+"""`python -m tests.worker.starved ENGINE PACK SEED MOMENTS`: score while memory is short, at seeded moments.
 
 Prints how many texts got the right verdict, how many passes were refused, and how many verdicts were wrong.
 """
@@ -19,7 +19,7 @@ from worker.engines.failure import EngineFailedError
 from worker.packs.pack import load_pack
 from worker.scoring.classifier import Classifier
 
-MOMENTS = 100
+TEXTS = 20
 PARTS = (
     "菜非常好吃",
     "服务很贴心",
@@ -44,15 +44,15 @@ def starved(margin: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def run(engine: str, directory: Path) -> Counter[str]:
+def run(engine: str, directory: Path, seed: int, moments: int) -> Counter[str]:
     """Score random batches, some while memory is short, and count the outcomes."""
-    pack, chosen, seen = load_pack(directory), random.Random(7), Counter[str]()
+    pack, chosen, seen = load_pack(directory), random.Random(seed), Counter[str]()
     built = build_engine(pack, engine, device="cpu", threads=1)
-    texts = ["，".join(chosen.choices(PARTS, k=chosen.choice((1, 3, 8, 20, 40)))) for _ in range(60)]
+    texts = ["，".join(chosen.choices(PARTS, k=chosen.choice((1, 3, 8, 20, 40)))) for _ in range(TEXTS)]
     exact = Classifier(pack, built, batch_tokens=built.batch_tokens)
     right = {text: exact.classify([text])[0].positive_prob for text in texts}
     child = Classifier(pack, built, batch_tokens=built.batch_tokens, cache_rows=30)
-    for _ in range(MOMENTS):
+    for _ in range(moments):
         batch = chosen.sample(texts, chosen.choice((1, 2, 4, 4, 8)))
         try:
             with starved(chosen.choice((-(2**28), -(2**20), 0, 2**20, 2**23))):
@@ -74,4 +74,5 @@ def run(engine: str, directory: Path) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))
+    engine, pack, seed, moments = sys.argv[1:]
+    sys.stdout.write(json.dumps(run(engine, Path(pack), int(seed), int(moments))))

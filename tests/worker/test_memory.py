@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_thousand_batches_of_random_shapes_leave_memory_flat(tmp_path: Path) -> None:
     report = tmp_path / "report.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +13,39 @@ import pytest
 from numpy.typing import NDArray
 
 from local.processes import ROOT
+from tests.worker.starved import TEXTS
 from worker.engines.checked import CheckedEngine
 from worker.engines.failure import EngineFailedError
 from worker.packs.pack import load_pack
 
 EMBEDDED = ROOT / "models" / "embedded"
+PROCESSES, MOMENTS = 4, 25
 IDS = np.full((3, 4), 7, np.int64)
 
 
-def score_starved(engine: str, pack: Path) -> dict[str, int]:
-    """Score in a process of its own, which the lack of memory may kill."""
-    command = [sys.executable, "-m", "tests.worker.starved", engine, str(pack)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    counts: dict[str, int] = json.loads(done.stdout)
-    return counts
+def score_starved(engine: str, pack: Path) -> Counter[str]:
+    """Score at 100 moments without memory, in processes of their own: its lack may kill one.
+
+    A library that does not check an allocation may end its process by a signal. Such a child gives no
+    verdict, and its successor scores the chunk: `killed` counts them.
+    """
+    seen = Counter[str]()
+    for seed in range(PROCESSES):
+        command = [sys.executable, "-m", "tests.worker.starved", engine, str(pack), str(seed), str(MOMENTS)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode <= 0, done.stderr
+        seen.update(json.loads(done.stdout) if done.returncode == 0 else {"killed": 1})
+    assert seen["killed"] < PROCESSES / 2, seen
+    return seen
 
 
 @pytest.mark.timeout(300)
 def test_openvino_gives_the_right_verdict_or_none_at_100_moments_without_memory() -> None:
     seen = score_starved("openvino", EMBEDDED)
-    assert seen.get("wrong", 0) == 0
+    assert seen["wrong"] == 0
     assert seen["refused"] > 10
     assert seen["right"] > 50
-    assert seen["kept right"] == 60, "nothing wrong is left in the cache or the engine"
+    assert seen["kept right"] == TEXTS * (PROCESSES - seen["killed"]), "nothing wrong is left"
 
 
 class Partial:

@@ -1,7 +1,8 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock counters backlog kept pending
--- args: job_id, queue, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), key (Redis
---       key of the idempotency key, if any), kept_limit (bytes that the owner may keep, if any)
+-- include: clock counters backlog kept pending summary
+-- args: job_id, queue, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), values (of
+--       the summary that are new, if any), key (Redis key of the idempotency key, if any), kept_limit (bytes that
+--       the owner may keep, if any)
 -- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
 -- room} when the owner may keep no more.
 local job = keys.job .. args.job_id
@@ -11,7 +12,7 @@ if not record[1] or tonumber(record[2]) <= now then
 elseif args.chunks[1][1] < tonumber(record[4]) then
   return 1
 end
-local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks)
+local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks) + summary.of_values(args.values)
 local ms = kept.ms_until_room(owner, bytes, args.kept_limit)
 if ms then
   counters.increment('refused:storage_quota_exceeded', 1)
@@ -25,6 +26,7 @@ for i, chunk in ipairs(args.chunks) do
 end
 pending.add(args.queue, owner, now, args.chunks)
 redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
+summary.add_values(job, args.values)
 redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
 if args.key then
   redis.call('PEXPIRE', args.key, args.idle_timeout_ms)

@@ -1,6 +1,6 @@
 -- Closes an overdue or canceled job of which no chunk is left, even if its counts do not add up: nothing else would
 -- ever end the items that are missing.
--- include: clock counters backlog conclude once
+-- include: clock counters backlog conclude once summary
 -- args: job_id, status and code (how the missing items end)
 -- Returns how many items were missing.
 local answered = once.answer()
@@ -24,6 +24,7 @@ end
 missing = math.max(0, missing)
 redis.call('HINCRBY', job, args.status, missing)
 counters.add({['items:' .. args.code] = missing}, record[9])
+summary.add(job, '', {{0, {missing, missing}}}, {['items:' .. args.code] = missing})
 backlog.leave(job, missing, record[6] or 0, false)
 conclude(args.job_id)
 return once.keep(missing)

@@ -57,7 +57,7 @@ local function conclude(id)
   redis.call('UNLINK', key .. ':chunks', key .. ':tokens')
   redis.call('PEXPIREAT', key, expires)
   kept.expires(job.owner or '', id, expires)
-  for _, part in ipairs({'results', 'completed', 'retryable'}) do
+  for _, part in ipairs({'results', 'completed', 'retryable', 'summary'}) do
     redis.call('PEXPIREAT', key .. ':' .. part, expires)
   end
   record_delivery(id, job, status)

@@ -1,6 +1,6 @@
--- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry.
--- `results` begin with the number of items.
--- include: counters kept
+-- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry, and
+-- its part of the summary. `results` begin with the number of items.
+-- include: counters kept summary
 local function write_outcome(job, chunk, results, retryable)
   local left = redis.call('PTTL', job)
   local function put(part, command, ...)
@@ -12,7 +12,8 @@ local function write_outcome(job, chunk, results, retryable)
   redis.call('HDEL', job .. ':tokens', chunk.start)
   put(':results', 'HSET', chunk.start, results)
   local record = redis.call('HMGET', job, 'total', 'uploading', 'owner', 'queue')
-  kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable - texts)
+  local grown = summary.add(job, chunk.model, chunk.tallies, chunk.counters)
+  kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable + grown - texts)
   if record[2] or chunk.items < tonumber(record[1]) then
     -- A job of one chunk needs no list of the order in which its chunks were completed.
     put(':completed', 'RPUSH', chunk.start)

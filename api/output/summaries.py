@@ -1,0 +1,57 @@
+"""Turns the summary of a job into the body of a response."""
+
+from __future__ import annotations
+
+from api.output.serializers import LABEL_ZH
+from api.schemas import summaries
+from tasks.store.summaries import Summary
+from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.tallies import Tally
+
+_DIGITS = 6
+
+
+def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Summary:
+    """Return the body of a summary; `by_value`: with the values of the field that it is summarised by."""
+    groups: list[summaries.GroupTally] = [
+        {"value": value, **_tally_view(tally)} for value, tally in summary.groups
+    ]
+    return {
+        "object": "summary",
+        "job_id": job.id,
+        "status": job.status,
+        "complete": job.counts.pending == 0 and not job.uploading,
+        "summarize_by": job.terms.summarize_by or None,
+        **_tally_view(summary.total),
+        "error_codes": summary.errors,
+        "groups": groups if by_value else None,
+        "other": _tally_view(summary.other) if by_value else None,
+    }
+
+
+def _tally_view(tally: Tally) -> summaries.Tally:
+    return {
+        "items": tally.items,
+        "labels": [_label_view(label, items, tally) for label, items in tally.labels.items()],
+        "mean_score": _rounded(tally.mean_score),
+        "uncertain": tally.uncertain,
+        "uncertain_share": _share(tally.uncertain, tally.verdicts),
+        "truncated": tally.truncated,
+        "truncated_share": _share(tally.truncated, tally.verdicts),
+        "errors": tally.errors,
+        "error_share": _share(tally.errors, tally.items),
+        "confidence": tally.confidence,
+    }
+
+
+def _label_view(label: str, items: int, tally: Tally) -> summaries.LabelCount:
+    share = _share(items, tally.verdicts)
+    return {"label": label, "label_zh": LABEL_ZH[label], "items": items, "share": share}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return _rounded(part / whole) if whole else None
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, _DIGITS)

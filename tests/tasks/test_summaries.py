@@ -1,0 +1,299 @@
+"""The summary of a job against its results, whatever writes the outcomes, and whatever is repeated."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from api.intake.grouping import MAX_VALUE_CHARS, MAX_VALUES, Grouping
+from tasks.store import cancel, leases, uploads
+from tasks.store.jobs import JobStore
+from tasks.store.keys import OPEN_JOBS, job_key
+from tasks.store.leases import Lease
+from tasks.store.reconciler import Reconciler
+from tasks.store.scripts import LUA, source
+from tasks.store.summaries import Summary, read_summary, read_values
+from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
+from tasks.vocabulary.jobs import Queue, QueueClass, Terms
+from tasks.vocabulary.tallies import BINS, OTHER, Tally
+from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tests.conftest import MODEL_NAME
+
+BULK = QueueClass.BULK
+QUEUE = Queue(MODEL_NAME, BULK)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
+MODEL = {"id": "test", "revision": "1", "engine": "none"}
+
+
+def items_of(groups: list[int]) -> list[Item]:
+    return [Item.accept("好", 9)._replace(group=group) for group in groups]
+
+
+def outcome(rng: random.Random) -> Outcome:
+    probability = rng.choice([rng.random(), 0.5, 0.65, 0.9999999, 0.35, 0.6499996])
+    verdict = Verdict(probability, rng.choice([5, 9]), 9, uncertain=rng.random() < 0.2)
+    outcomes: list[Outcome] = [verdict, TooManyTokens(300, 256), ItemError.INFERENCE_FAILED]
+    return rng.choices(outcomes, [8, 1, 1])[0]
+
+
+def recount(results: list[tuple[ItemResult, int]]) -> dict[int, Tally]:
+    """Count results by group in the plainest way."""
+    tallies: dict[int, Tally] = {}
+    for item, group in results:
+        tally = tallies.setdefault(group, Tally())
+        tally.items += 1
+        if not isinstance(item.outcome, Verdict):
+            tally.errors += 1
+            continue
+        tally.uncertain += item.outcome.uncertain
+        tally.truncated += item.outcome.truncated
+        tally.scores += item.outcome.score
+        tally.confidence[min(int(round(item.outcome.confidence, 6) * BINS), BINS - 1)] += 1
+        tally.labels[item.outcome.label] += 1
+    return tallies
+
+
+def same(one: Tally, other: Tally) -> bool:
+    numbers = [(each.items, each.errors, each.uncertain, each.truncated) for each in (one, other)]
+    exact = numbers[0] == numbers[1] and one.labels == other.labels and one.confidence == other.confidence
+    return exact and one.scores == pytest.approx(other.scores, abs=1e-6 * max(1, one.items))
+
+
+def test_the_bins_of_confidence_begin_at_their_lower_bound() -> None:
+    for step in range(BINS):
+        assert int(round(step / BINS, 6) * BINS) == step
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_summary_is_a_recount_of_the_results(store: JobStore, seed: int) -> None:
+    rng = random.Random(seed)
+    job_id, groups = store.ids.issue(""), [rng.randint(0, 4) for _ in range(120)]
+    chunks = [Chunk(job_id, start, items_of(groups[start : start + 12])) for start in range(0, 120, 12)]
+    values = [(1, '"甲"'), (2, "2.5"), (3, "true"), (4, '""')]
+    store.create(job_id, Terms(queue_class=BULK, summarize_by="shop"), chunks, groups=values)
+    while held := leases.lease(store, CHILD, 12):
+        results = [
+            ChunkResult(leased.chunk, [outcome(rng) for _ in leased.chunk.items], 1, "test@1")
+            for leased in held.chunks
+        ]
+        leases.finish(store, held, results, MODEL)
+    found = read_summary(store, job_id)
+    items = store.results(job_id, 0, 120).items
+    expected = recount(list(zip(items, groups, strict=True)))
+    assert [value for value, _ in found.groups] == ["甲", 2.5, True, ""]
+    for group, (_, tally) in enumerate(found.groups, start=1):
+        assert same(tally, expected[group])
+    assert same(found.other, expected[OTHER])
+    assert same(found.total, recount([(item, 0) for item in items])[0])
+    errors = Counter(item.outcome for item in items if isinstance(item.outcome, ItemError))
+    too_long = sum(isinstance(item.outcome, TooManyTokens) for item in items)
+    assert found.errors == {error.value: count for error, count in errors.items()} | {
+        "text_too_long": too_long
+    }
+
+
+def record(store: JobStore, groups: list[int], **terms: Any) -> str:
+    job_id = store.ids.issue("")
+    given = Terms(queue_class=BULK, summarize_by="shop", **terms)
+    store.create(job_id, given, [Chunk(job_id, 0, items_of(groups))], groups=[(1, '"甲"'), (2, '"乙"')])
+    return job_id
+
+
+def take(store: JobStore) -> Lease:
+    held = leases.lease(store, CHILD, 10**9)
+    assert held is not None
+    return held
+
+
+def finish(store: JobStore, probability: float = 0.75) -> None:
+    held = take(store)
+    verdict = Verdict(probability, 5, 5)
+    results = [
+        ChunkResult(each.chunk, [verdict] * len(each.chunk.items), 1, "test@1") for each in held.chunks
+    ]
+    leases.finish(store, held, results, MODEL)
+
+
+def items_and_errors(summary: Summary) -> list[tuple[int, int]]:
+    tallies = [summary.total, summary.other, *(tally for _, tally in summary.groups)]
+    return [(tally.items, tally.errors) for tally in tallies]
+
+
+def test_a_cancel_and_a_deadline_are_counted_where_they_belong(store: JobStore) -> None:
+    for code in (ItemError.CANCELED, ItemError.DEADLINE_EXCEEDED):
+        job_id = record(store, [0, 1, 1, 2])
+        if code is ItemError.CANCELED:
+            cancel.cancel_job(store, job_id)
+        else:
+            store.redis.hset(job_key(job_id), "deadline", 1)
+            cancel.expire_chunks(store, job_id, code)
+        found = read_summary(store, job_id)
+        assert items_and_errors(found) == [(4, 4), (1, 1), (2, 2), (1, 1)]
+        assert found.errors == {code: 4}
+        assert found.total.mean_score is None
+
+
+def test_items_that_were_nowhere_are_counted_too(store: JobStore) -> None:
+    job_id = record(store, [1, 2])
+    store.redis.hset(job_key(job_id), "deadline", 1)
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
+    store.redis.delete(job_key(job_id, "chunks"))
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
+    found = read_summary(store, job_id)
+    assert (found.total.items, found.errors) == (2, {"deadline_exceeded": 2})
+
+
+def test_a_chunk_that_is_requeued_item_by_item_keeps_the_groups(store: JobStore) -> None:
+    job_id = record(store, [2, 0, 1, 1])
+    take(store)
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])  # the child that holds it is dead
+    assert read_summary(store, job_id).total.items == 0
+    for _ in range(4):
+        finish(store)
+    assert items_and_errors(read_summary(store, job_id)) == [(4, 0), (1, 0), (2, 0), (1, 0)]
+
+
+def test_outcomes_that_come_late_or_twice_are_not_counted(store: JobStore) -> None:
+    job_id = record(store, [1, 2])
+    held = take(store)
+    results = [ChunkResult(held.chunks[0].chunk, [Verdict(0.75, 5, 5)] * 2, 1, "test@1")]
+    assert leases.finish(store, held, results, MODEL) == 1
+    counted = store.redis.hgetall(job_key(job_id, "summary"))
+    assert leases.finish(store, held, results, MODEL) == 1, "as if the answer had been lost"
+    worse = [ChunkResult(held.chunks[0].chunk, [Verdict(0.25, 5, 5)] * 2, 1, "test@1")]
+    assert leases.finish(store, held, worse, MODEL) == 0
+    assert store.redis.hgetall(job_key(job_id, "summary")) == counted
+
+
+def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
+    job_id = store.ids.issue("")
+    store.create(job_id, Terms(queue_class=BULK), [Chunk(job_id, i, items_of([0])) for i in range(2)])
+    for model, probability in (("test@1", 0.9), ("test@2", 0.2)):
+        held = leases.lease(store, CHILD, 1)
+        assert held is not None
+        result = ChunkResult(held.chunks[0].chunk, [Verdict(probability, 5, 5)], 1, model)
+        leases.finish(store, held, [result], MODEL)
+    found = read_summary(store, job_id)
+    assert found.total.labels == {"negative": 1, "positive": 1}
+    assert found.total.mean_score == pytest.approx(0.1)
+
+
+def test_a_summary_lives_as_long_as_the_results_and_is_erased_with_them(store: JobStore) -> None:
+    job_id = record(store, [1], result_ttl_s=500)
+    assert store.redis.pttl(job_key(job_id, "summary")) > 0, "from the start"
+    finish(store)
+    ends = [store.redis.pexpiretime(job_key(job_id, part)) for part in ("", "results", "summary")]
+    assert len(set(ends)) == 1
+    cancel.delete_job(store, job_id, "")
+    assert not store.redis.exists(job_key(job_id, "summary"))
+
+
+def test_a_summary_is_charged_to_the_owner(store: JobStore) -> None:
+    before = int(store.redis.hget("sentiq:kept", "") or 0)
+    job_id = record(store, [1, 2])
+    charged = int(store.redis.hget("sentiq:kept", "")) - before
+    chunk = store.redis.hstrlen(job_key(job_id, "chunks"), 0)
+    fields = sum(len(name) + len(value) for name, value in Terms(summarize_by="shop").encode().items())
+    assert charged == 1500 + 200 + chunk + fields + len('"甲""乙"'.encode())
+    finish(store)
+    results = store.redis.hstrlen(job_key(job_id, "results"), 0)
+    summary = int(store.redis.hget(job_key(job_id, "summary"), "bytes"))
+    assert int(store.redis.hget("sentiq:kept", "")) - before == charged - chunk + results + summary - 10
+
+
+def test_the_largest_summary_has_less_than_a_mebibyte(store: JobStore) -> None:
+    job_id = store.ids.issue("")
+    values = [
+        (group, json.dumps(f"{group:04}".ljust(128, "😀"), ensure_ascii=False)) for group in range(1, 1001)
+    ]
+    store.create(
+        job_id, Terms(queue_class=BULK, summarize_by="x"), [Chunk(job_id, 0, items_of([0]))], groups=values
+    )
+    wide = [250, 10, 9, 9, -250_000_000, *[99] * (BINS + 64)]
+    for model in ("a" * 64 + "@1", "a" * 64 + "@2", "a" * 64 + "@3"):
+        tallies = [(group, wide) for group in range(1001)]
+        store.redis.eval(
+            ADD_SUMMARY, 0, json.dumps({"job": job_key(job_id), "model": model, "tallies": tallies})
+        )
+    fields = store.redis.hgetall(job_key(job_id, "summary"))
+    size = sum(len(value) for name, value in fields.items() if name != b"bytes")
+    size += sum(len(name) for name in fields if name[:1].isdigit())
+    assert size == int(fields[b"bytes"]) < 1024 * 1024
+    items = [int(value.split()[0]) for name, value in fields.items() if name[:1].isdigit()]
+    assert sum(items) == 3 * 1001 * 250, "what has no room of its own is counted as other"
+    assert {b"%d %s@1" % (group, b"a" * 64) for group in range(1001)} <= fields.keys(), "one model has room"
+
+
+ADD_SUMMARY = (
+    source(LUA / "include" / "summary.lua") + "return summary.add(args.job, args.model, args.tallies, {})"
+)
+
+
+# --- the groups of values ---
+
+
+def grouped(values: Sequence[str | None], field: str = "shop") -> tuple[list[int], list[tuple[int, str]]]:
+    """Return the groups of items with these values, as JSON, and the new groups."""
+    grouping = Grouping(field)
+    items = [
+        Item("好", 1, data=None if value is None else f'{{"a":1,"shop":{value}}}'.encode())
+        for value in values
+    ]
+    return [item.group for item in grouping.number(items)], list(grouping.take())
+
+
+def test_values_get_groups_in_input_order() -> None:
+    assert grouped(['"乙"', '"甲"', '"乙"', "1", '"1"', "true", "1.5"]) == (
+        [1, 2, 1, 3, 4, 5, 6],
+        [(1, '"乙"'), (2, '"甲"'), (3, "1"), (4, '"1"'), (5, "true"), (6, "1.5")],
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "null", "[1]", '{"b":2}', f'"{"长" * (MAX_VALUE_CHARS + 1)}"', "1" + "0" * MAX_VALUE_CHARS],
+)
+def test_what_is_no_short_value_is_other(value: str | None) -> None:
+    assert grouped([value]) == ([0], [])
+
+
+def test_the_longest_value_counts() -> None:
+    assert grouped([f'"{"长" * MAX_VALUE_CHARS}"'])[0] == [1]
+
+
+def test_items_without_the_field_are_other() -> None:
+    assert grouped(['"甲"'], "city") == ([0], [])
+    assert grouped(['"甲"'], "") == ([0], [])
+
+
+def test_values_beyond_the_first_thousand_are_other() -> None:
+    groups, new = grouped([str(number) for number in range(MAX_VALUES + 5)] + ["3"])
+    assert groups == [*range(1, MAX_VALUES + 1), *[0] * 5, 4]
+    assert len(new) == MAX_VALUES
+
+
+def test_a_grouping_goes_on_where_another_one_ended(store: JobStore) -> None:
+    job_id = record(store, [1, 2])
+    more = Grouping("shop", read_values(store, job_id))
+    items = [Item("好", 1, data=f'{{"shop":"{value}"}}'.encode()) for value in "乙丙甲"]
+    assert [item.group for item in more.number(items)] == [2, 3, 1]
+    assert list(more.take()) == [(3, '"丙"')]
+
+
+def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
+    job_id, terms = store.ids.issue(""), Terms(queue_class=BULK, summarize_by="shop")
+    store.create(
+        job_id, terms, [Chunk(job_id, 0, items_of([1]))], idle_timeout_ms=60_000, groups=[(1, '"甲"')]
+    )
+    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], QUEUE, None, groups=[(2, '"乙"')])
+    finish(store)
+    assert [(value, tally.items) for value, tally in read_summary(store, job_id).groups] == [
+        ("甲", 1),
+        ("乙", 1),
+    ]
