@@ -92,22 +92,24 @@ class Models:
         Raises UnknownModelError, ModelRequiredError or NoModelError.
         """
         default = self._store.settings.default_model
-        open_models = self._open(0.0 if name and name not in self.all() else _FRESH_S)
-        name = name or default
-        if name in open_models or (name and name == default and name not in self.all()):
-            return name
-        if name:
-            raise UnknownModelError(name, open_models)
-        if not open_models:
+        wanted = name or default
+        names = self._open()
+        if wanted not in names if wanted else not names:
+            names = self._open(max_age_s=0)
+        if wanted in names or (wanted == default != "" and wanted not in self.all()):
+            return wanted  # jobs for the default model may wait for its first worker
+        if wanted:
+            raise UnknownModelError(wanted, names)
+        if not names:
             raise NoModelError
-        if len(open_models) > 1:
-            raise ModelRequiredError(open_models)
-        return open_models[0]
+        if len(names) > 1:
+            raise ModelRequiredError(names)
+        return names[0]
 
     def max_tokens(self, name: str) -> int:
         """Return the tokens that a model reads at once; a default while no worker has said it."""
         model = self.all().get(name)
         return model.max_tokens if model else DEFAULT_MAX_TOKENS
 
-    def _open(self, max_age_s: float) -> list[str]:
+    def _open(self, max_age_s: float = _FRESH_S) -> list[str]:
         return [name for name, model in self.all(max_age_s=max_age_s).items() if not model.retiring]
