@@ -25,7 +25,8 @@ def exact_pack(checkpoint: Path, out: Path) -> Pack:
     out.mkdir()
     source = read_source(checkpoint)
     write_reference(source.weights, Reference.EXACT, out / REFERENCE_FILE)
-    openvino.save_model(export_graph(source.shape, source.weights), out / "model.xml", compress_to_fp16=False)
+    graph = export_graph(source.shape, source.weights, pairs=False)
+    openvino.save_model(graph, out / "model.xml", compress_to_fp16=False)
     shutil.copyfile(source.vocabulary, out / "vocab.txt")
     return Pack(
         directory=out,

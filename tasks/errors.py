@@ -73,6 +73,12 @@ class UploadClosedError(SentiqError):
     code = "job_closed"
 
 
+class JobDataTooLargeError(SentiqError):
+    """The items of a job carry more bytes of `data` than the limit, which is the argument."""
+
+    code = "job_data_too_large"
+
+
 class NothingToRetryError(SentiqError):
     """No item of the job failed for a reason that a retry could change."""
 

@@ -24,6 +24,7 @@ from api.schemas.problems import FieldError, KnownProblem
 from tasks.errors import (
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
+    JobDataTooLargeError,
     JobDeletedError,
     JobExpiredError,
     JobLostError,
@@ -78,6 +79,7 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
+    JobDataTooLargeError: (413, "The `data` of the items of one job may have {} bytes together."),
     BodyTooLargeError: (413, "At most {} bytes are accepted in one request."),
     ExcessiveCompressionError: (413, "The body decompresses to more than {} times its size: send it plain."),
     BodyUnreadableError: (400, "The body cannot be read: {}."),

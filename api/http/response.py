@@ -19,10 +19,11 @@ _PAGE_POLICY = (
 
 
 def json_response(
-    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | bytes, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a response with a JSON body in UTF-8."""
-    return Response(to_json(body), status, headers, content_type="application/json")
+    """Return a response with a JSON body in UTF-8; bytes are JSON already."""
+    content = body if isinstance(body, bytes) else to_json(body)
+    return Response(content, status, headers, content_type="application/json")
 
 
 def register(app: Flask) -> None:

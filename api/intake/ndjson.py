@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from api.intake.documents import is_no_json, with_whole_characters
+from api.intake.item_data import take_data_of_line
 from api.intake.pacing import let_others_run
 from api.intake.rejections import InvalidRequestError
 from api.schemas.request_bodies import MAX_ID_CHARS, ItemIn
@@ -26,7 +27,11 @@ _LINE: TypeAdapter[str | ItemIn] = TypeAdapter(str | ItemIn)
 _LINES_BETWEEN_PAUSES = 16
 _MAX_NUMBER = 2**63
 # What is wrong with an item, by the field that pydantic names.
-_FIELD_ERRORS = {"text": ItemError.INVALID_TEXT, "id": ItemError.INVALID_ID}
+_FIELD_ERRORS = {
+    "text": ItemError.INVALID_TEXT,
+    "id": ItemError.INVALID_ID,
+    "data": ItemError.INVALID_DATA,
+}
 
 
 def lines(stream: io.BufferedIOBase, max_bytes: int, max_blank: int) -> Iterator[bytes | None]:
@@ -59,17 +64,18 @@ def _skip_line(stream: io.BufferedIOBase, max_bytes: int) -> None:
 def read_item(line: bytes | None, settings: Settings) -> Item:
     """Read an item object or a bare JSON string; a line that is neither becomes an item with an error.
 
-    Its id is kept where it can be read.
+    Its id and its data are kept where they can be read.
     """
     if line is None:
         return Item("", 0, None, ItemError.LINE_TOO_LONG)
+    line, data = take_data_of_line(line)
     try:
         given = _read(line)
     except ValidationError as error:
-        return _invalid(line, error)
+        return _invalid(line, error, data)
     if isinstance(given, str):
         return Item.accept(given, settings.max_text_chars)
-    return Item.accept(given.text, settings.max_text_chars, given.id)
+    return Item.accept(given.text, settings.max_text_chars, given.id, data)
 
 
 def _read(line: bytes) -> str | ItemIn:
@@ -81,13 +87,13 @@ def _read(line: bytes) -> str | ItemIn:
     return _LINE.validate_json(with_whole_characters(line), strict=True)
 
 
-def _invalid(line: bytes, error: ValidationError) -> Item:
+def _invalid(line: bytes, error: ValidationError, data: bytes | None) -> Item:
     if is_no_json(error):
         return Item("", 0, None, _unreadable(line))
     given: Any = from_json(with_whole_characters(line))
     if not isinstance(given, dict):
         return Item("", 0, None, ItemError.INVALID_LINE)
-    return Item("", 0, _readable_id(given.get("id")), _of_field(error.errors(include_url=False)))
+    return Item("", 0, _readable_id(given.get("id")), _of_field(error.errors(include_url=False)), data)
 
 
 def _unreadable(line: bytes) -> ItemError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from api.intake.rejections import InvalidRequestError
@@ -14,8 +15,8 @@ from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.webhooks import Webhook
 
 
-def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
-    """Return the items of a job.
+def accept_job(body: JobIn, data: Mapping[int, bytes], settings: Settings, *, strict: bool) -> list[Item]:
+    """Return the items of a job; `data` is what they carry, by index.
 
     A text that cannot be scored becomes a failed item; if it is the only text, or if `strict`, raise
     InvalidRequestError.
@@ -24,7 +25,9 @@ def accept_job(body: JobIn, settings: Settings, *, strict: bool) -> list[Item]:
         return _scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
     given = body.items or []
     _refuse_too_many("/items", len(given), settings)
-    items = [Item.accept(item.text, settings.max_text_chars, item.id) for item in given]
+    items = [
+        Item.accept(item.text, settings.max_text_chars, item.id, data.get(i)) for i, item in enumerate(given)
+    ]
     return _scorable(items, settings, "/items/{}/text") if strict else items
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from pydantic_core import to_json
 
 from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
-from api.output.serializers import ITEM_COLUMNS, item_row, item_view
-from api.schemas.jobs import ResultsPage
+from api.output.serializers import ITEM_COLUMNS, item_json, item_row, items_json, with_member
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
 
@@ -24,17 +23,17 @@ _CONTROLS = {
 }
 
 
-def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> ResultsPage:
-    """Return up to `limit` items of a walk, and the cursor of the next page."""
+def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> bytes:
+    """Return up to `limit` items of a walk, and the cursor of the next page, as JSON."""
     items = read_ahead(walk, limit, status)
-    return {
+    page = {
         "object": "list",
         "job_id": walk.job.id,
         "status": walk.job.status,
-        "data": [item_view(item) for item in items],
         "complete": walk.cursor is None,
         "next_cursor": walk.cursor,
     }
+    return with_member(to_json(page), "data", items_json(items))
 
 
 def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:
@@ -42,7 +41,7 @@ def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None
     returned, failure = 0, None
     try:
         for batch in _batches(items, limit, status):
-            yield b"".join(to_json(item_view(item)) + b"\n" for item in batch) or b"\n"
+            yield b"".join(item_json(item) + b"\n" for item in batch) or b"\n"
             returned += len(batch)
         items.refresh()
         cursor = items.cursor

@@ -93,8 +93,8 @@ class Walk:
         raise JobLostError(self.job.id)
 
 
-def read_ahead(walk: Walk, limit: int, status: ItemStatus | None) -> list[ItemResult]:
-    """Return up to `limit` items of a walk that have the status."""
+def read_ahead(walk: Walk, limit: int, status: ItemStatus | None = None) -> list[ItemResult]:
+    """Return up to `limit` items of a walk that have the status, if one is given."""
     items: list[ItemResult] = []
     for number, item in enumerate(walk, 1):
         if status in (None, item.status):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, overload
 
 from flask import request
+from pydantic_core import to_json
 
 from api.schemas import deliveries, items, jobs, status
 from api.waiting.backlog_cache import QueuePosition
@@ -87,8 +88,29 @@ def backlog_view(*backlogs: Backlog) -> status.Queue:
     }
 
 
+def with_member(body: bytes, name: str, value: bytes) -> bytes:
+    """Return a JSON object with one more member, whose value is JSON already."""
+    return b'%s,"%s":%s}' % (body[:-1], name.encode(), value)
+
+
+def items_json(items: Iterable[ItemResult]) -> bytes:
+    """Return items as a JSON array."""
+    return b"[%s]" % b",".join(map(item_json, items))
+
+
+def item_json(item: ItemResult) -> bytes:
+    """Return an item as JSON in one line, with its `data` as it came."""
+    body = to_json(item_view(item))
+    return with_member(body, "data", one_line(item.data)) if item.data else body
+
+
+def one_line(data: bytes) -> bytes:
+    """Return JSON without line breaks, which stand only between its parts."""
+    return data.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
 def item_view(item: ItemResult) -> items.Item:
-    """Return the body of an item."""
+    """Return the body of an item without its `data`."""
     if isinstance(item.outcome, Verdict):
         return _scored_view(item, item.outcome)
     return {

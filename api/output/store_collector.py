@@ -195,6 +195,20 @@ class StoreCollector(Collector):
             for value, count in counts.items():
                 family.add_metric(value.split(":", len(labels) - 1), count)
             yield family
+        yield from self._verdicts()
+
+    def _verdicts(self) -> Iterator[Metric]:
+        labels = CounterMetricFamily("sentiq_verdicts", "Verdicts by their label", labels=["model", "label"])
+        for names, count in self._counters.labels("verdicts"):
+            model, _, label = names.rpartition(":")
+            labels.add_metric([model, label], count)
+        yield labels
+        uncertain = CounterMetricFamily(
+            "sentiq_uncertain_verdicts", "Verdicts that are uncertain", labels=["model"]
+        )
+        for model, count in self._counters.labels("uncertain"):
+            uncertain.add_metric([model], count)
+        yield uncertain
 
     def _histograms(self) -> Iterator[Metric]:
         for histogram, (name, labels, help_text) in _HISTOGRAMS.items():

@@ -7,9 +7,11 @@ import json
 import logging
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 from flask import Blueprint, Response, request, url_for
+from pydantic_core import to_json
 
 from api.auth.guard import requires
 from api.auth.scopes import Scope
@@ -20,7 +22,7 @@ from api.http.request import (
     idempotency_key,
     owner,
     preferred_wait,
-    read_json,
+    read_job,
     read_query,
     request_id,
 )
@@ -29,10 +31,10 @@ from api.intake.ndjson import MEDIA_TYPES
 from api.intake.submission import Accepted, whose
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
-from api.output.formats import json_page
-from api.output.readers import Walk
-from api.output.serializers import job_view
+from api.output.readers import Walk, read_ahead
+from api.output.serializers import items_json, job_view, with_member
 from api.routes.context import services
+from api.schemas.jobs import Job as JobBody
 from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
 from api.schemas.request_bodies import JobIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
@@ -122,17 +124,18 @@ def _finish_canceling(store: JobStore, job_id: str) -> None:
 
 
 def _accept_document() -> Accepted:
-    strict, body = read_query(SubmitQuery).strict, read_json(JobIn, services().settings)
-    items = accept_job(body, services().settings, strict=strict)
+    strict, (body, data) = read_query(SubmitQuery).strict, read_job(services().settings)
+    items = accept_job(body, data, services().settings, strict=strict)
     terms = accept_terms(body, owner(), request_id(), services().settings)
     return services().submission.submit(
-        items, terms, idempotency_key(lambda: _canonical(body, strict=strict))
+        items, terms, idempotency_key(lambda: _canonical(body, data, strict=strict))
     )
 
 
-def _canonical(body: JobIn, *, strict: bool) -> bytes:
+def _canonical(body: JobIn, data: Mapping[int, bytes], *, strict: bool) -> bytes:
     """Return the body in a canonical form, so that equal requests have equal hashes."""
-    return json.dumps([body.model_dump(mode="json"), strict], sort_keys=True).encode()
+    given = {str(index): each.decode() for index, each in data.items()}
+    return json.dumps([body.model_dump(mode="json"), given, strict], sort_keys=True).encode()
 
 
 def _accept_upload() -> Accepted:
@@ -167,12 +170,16 @@ def _granted_wait() -> float | None:
 def _job_response(
     job: Job, status: int, wait_s: float | None, headers: dict[str, str], *, results: bool
 ) -> Response:
-    body = job_view(job, services().backlog_cache.position(job))
-    if results:
-        page = json_page(Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS), MAX_INCLUDED_ITEMS)
-        body["results"], body["results_next_cursor"] = page["data"], page["next_cursor"]
+    view = job_view(job, services().backlog_cache.position(job))
+    body = _with_results(view, job) if results else to_json(view)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
-        headers["Retry-After"] = str(math.ceil((body["poll_after_ms"] or 0) / 1000))
+        headers["Retry-After"] = str(math.ceil((view["poll_after_ms"] or 0) / 1000))
     return json_response(body, status, headers)
+
+
+def _with_results(view: JobBody, job: Job) -> bytes:
+    walk = Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS)
+    items = items_json(read_ahead(walk, MAX_INCLUDED_ITEMS))
+    return with_member(to_json(view | {"results_next_cursor": walk.cursor}), "results", items)

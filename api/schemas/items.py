@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, JsonValue, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.schemas.types import Count, Probability, closed
 from tasks.vocabulary.items import ItemError, ItemStatus
 
+Data = Annotated[dict[str, JsonValue], Field(description="The object that you gave with the item.")]
 _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]}
 
 
@@ -62,6 +63,7 @@ class ScoredItem(VerdictBody):
     attempts: Count
     model: str | None
     error: None
+    data: NotRequired[Data]
 
 
 @closed
@@ -82,6 +84,7 @@ class FailedItem(TypedDict):
     chars: Count
     attempts: Count
     error: ItemErrorBody
+    data: NotRequired[Data]
 
 
 Item = ScoredItem | FailedItem

@@ -11,12 +11,15 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    JsonValue,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.config import JsonDict
 
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
+from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.webhooks import Event
@@ -59,12 +62,31 @@ _EITHER: JsonDict = {
 }
 
 
+def _taken(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse an object with members: `api.intake.item_data` took out those of a good one."""
+    if data:
+        message = f"Input should be a JSON object of at most {MAX_DATA_BYTES} bytes"
+        raise ValueError(message)
+    return data
+
+
+# An object of that many bytes has fewer members and shorter names.
+_DATA_SCHEMA: JsonDict = {
+    "type": "object",
+    "maxProperties": MAX_DATA_BYTES // 6,
+    "propertyNames": {"maxLength": MAX_DATA_BYTES},
+    "description": f"A JSON object of your own, of at most {MAX_DATA_BYTES} bytes.",
+}
+Data = Annotated[dict[str, JsonValue], AfterValidator(_taken), WithJsonSchema(_DATA_SCHEMA)]
+
+
 class ItemIn(_Body):
-    """A text with an id of your own, which need not be unique."""
+    """A text with an id of your own, which need not be unique, and an object that comes back with it."""
 
     # A longer text than accepted fails alone, so only the size of the body bounds it here.
     text: Annotated[str, Field(json_schema_extra={"maxLength": "max_body_bytes"})]
     id: CallerId | None = None
+    data: Data | None = None
 
 
 def _unique(events: list[Event]) -> list[Event]:

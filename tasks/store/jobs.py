@@ -25,12 +25,14 @@ from tasks.errors import (
 )
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
+from tasks.store.attachments import AttachmentReader, attachments_of
 from tasks.store.connection import connect, store_errors
 from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.ids import JobIds
 from tasks.store.keys import WRITABLE, job_key
 from tasks.store.scripts import Scripts
+from tasks.vocabulary.attachments import data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.items import ItemResult
@@ -108,12 +110,13 @@ class JobStore:
         terms = self._with_defaults(terms)
         payloads = [encode_chunk(chunk) for chunk in chunks]
         args = self._creation(job_id, terms, chunks, payloads)
+        args["attachments"], attached = attachments_of(chunks)
         if key:
             ttl_ms = idle_timeout_ms or REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
         args |= {"idle_timeout_ms": idle_timeout_ms, "unlisted": None if listed else True}
         args["values"] = groups or None
-        answer = self._create(args, payloads)
+        answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
@@ -157,9 +160,9 @@ class JobStore:
         """Read completed chunks in input order from the one that begins at `start`, until `limit` items."""
         args = {"job_id": job_id, "start": start, "limit": limit}
         items: list[ItemResult] = []
-        starts = [start]
-        for chunk_start, payload in self.run("read_results", args):
-            items += decode_results(chunk_start, payload)
+        starts, attachments = [start], AttachmentReader()
+        for chunk_start, payload, data in self.run("read_results", args):
+            items += attachments.complete(decode_results(chunk_start, payload), data)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
@@ -175,7 +178,11 @@ class JobStore:
     def results_by_completion(self, job_id: str, position: int, limit: int) -> list[list[ItemResult]]:
         """Read up to `limit` completed chunks in the order of their completion, from a position in it on."""
         args = {"job_id": job_id, "position": position, "limit": limit}
-        return [list(decode_results(*each)) for each in self.run("results_by_completion", args)]
+        attachments = AttachmentReader()
+        return [
+            list(attachments.complete(decode_results(start, payload), data))
+            for start, payload, data in self.run("results_by_completion", args)
+        ]
 
     def remembered(self, key: IdempotencyKey) -> str | None:
         """Return the id of the job that a key made, if any; raise what `IdempotencyKey.replays` does."""
@@ -229,6 +236,7 @@ class JobStore:
             "format": FORMAT,
             "total": sum(len(chunk.items) for chunk in chunks),
             "cost": sum(ref.cost for ref in refs),
+            "data_bytes": sum(data_bytes(chunk.items) for chunk in chunks) or None,
             "deadline_ms": deadline_ms,
             "ttl_ms": ttl_ms,
             # Settings and the id say how long results are kept, unless the job has a lifetime of its own.

@@ -47,8 +47,11 @@ _SENDER = PREFIX + "sender:"
 _DELIVERIES = PREFIX + "deliveries:"
 _ANSWER = PREFIX + "answer:"
 
-# All parts of a job beside its record: what is deleted with it.
-JOB_PARTS = ("chunks", "tokens", "results", "completed", "retryable", "summary", "delivery")
+# The parts of a job beside its record: what goes when it finishes, and what stays as long as its results.
+WORK_PARTS = ("chunks", "tokens")
+RESULT_PARTS = ("results", "completed", "retryable", "data", "summary")
+# All of them: what is deleted with it.
+JOB_PARTS = (*WORK_PARTS, *RESULT_PARTS, "delivery")
 
 # What the scripts call these: `keys.job .. id`. See tasks/store/scripts.py.
 FOR_SCRIPTS = {
@@ -87,7 +90,8 @@ def job_key(job_id: str, part: str = "") -> str:
     """Return the key of a job's record, or of one of its parts.
 
     `chunks` holds texts, `results` outcomes, `tokens` fencing tokens, `completed` the order of completion,
-    `retryable` texts of failed items, `summary` counts of outcomes, `delivery` the webhook's delivery.
+    `retryable` texts of failed items, `data` what the caller gave with the items, `summary` counts of
+    outcomes, `delivery` the webhook's delivery.
     """
     return f"{_JOB}{job_id}{':' if part else ''}{part}"
 

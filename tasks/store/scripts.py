@@ -19,17 +19,20 @@ import redis
 from pydantic_core import to_json
 
 from tasks.store.connection import store_errors
-from tasks.store.keys import FOR_SCRIPTS, JOB_PARTS
+from tasks.store.keys import FOR_SCRIPTS, JOB_PARTS, RESULT_PARTS, WORK_PARTS
 
 LUA = Path(__file__).parent / "lua"
 _ONCE = LUA / "include" / "once.lua"  # keeps answers by the id of a call
 _CALL_BYTES = 12
 _INCLUDE = re.compile(r"^-- include: (.*)$", re.MULTILINE)
 _KEYS = "".join(f"  {name} = '{key}',\n" for name, key in FOR_SCRIPTS.items())
-_PARTS = ", ".join(f"':{part}'" for part in JOB_PARTS)
+_LISTS = {"parts": JOB_PARTS, "work_parts": WORK_PARTS, "result_parts": RESULT_PARTS}
+_PARTS = "".join(
+    "  {} = {{{}}},\n".format(name, ", ".join(f"':{part}'" for part in parts))
+    for name, parts in _LISTS.items()
+)
 _HEAD = f"""local keys = {{
-{_KEYS}  parts = {{{_PARTS}}},
-}}
+{_KEYS}{_PARTS}}}
 local args = cjson.decode(ARGV[1])
 local function payload(i)
   return ARGV[i + 1]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.errors import JobDataTooLargeError
 from tasks.store.admission import refusal_error
+from tasks.store.attachments import attachments_of
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES, data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.jobs import JobError, Queue
@@ -35,11 +38,13 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
 
     What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more,
-    StorageQuotaExceededError when it keeps as much as it may for the owner.
+    StorageQuotaExceededError when it keeps as much as it may for the owner, JobDataTooLargeError when the
+    items of the job would carry more `data` than those of one job may.
     """
     store.headroom.check()
     kept_limit = store.headroom.kept_limit(owner)
     refs = [ChunkRef.of(chunk) for chunk in chunks]
+    attachments, attached = attachments_of(chunks)
     args = {
         "job_id": chunks[0].job_id,
         "queue": str(queue),
@@ -48,12 +53,17 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
         "idle_timeout_ms": IDLE_TIMEOUT_MS,
         "chunks": [(ref.start, str(ref)) for ref in refs],
         "values": groups or None,
+        "attachments": attachments,
+        "data_bytes": sum(data_bytes(chunk.items) for chunk in chunks),
+        "max_data_bytes": MAX_JOB_DATA_BYTES,
         "key": key.redis_key if key else None,
         "kept_limit": kept_limit,
     }
-    answer = store.run("append_chunks", args, [encode_chunk(chunk) for chunk in chunks])
+    answer = store.run("append_chunks", args, [*map(encode_chunk, chunks), *attached])
     if isinstance(answer, list):
         reason, wait_ms = answer
+        if reason == b"data":
+            raise JobDataTooLargeError(str(MAX_JOB_DATA_BYTES))
         raise refusal_error(reason, wait_ms, store.settings, kept_limit)
     return bool(answer)
 

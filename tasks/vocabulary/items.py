@@ -34,6 +34,7 @@ class ItemError(StrEnum):
     INVALID_LINE = "invalid_line"  # neither a string nor an object
     INVALID_TEXT = "invalid_text"  # no `text`, or no string
     INVALID_ID = "invalid_id"
+    INVALID_DATA = "invalid_data"
     UNKNOWN_FIELD = "unknown_field"
     INFERENCE_FAILED = "inference_failed"
     WORKER_LOST = "worker_lost"  # its child died at each attempt
@@ -76,7 +77,8 @@ _MESSAGES = {
     ItemError.INVALID_LINE: "The line is neither a JSON string nor an object with a `text`.",
     ItemError.INVALID_TEXT: "The line has no `text`, or its `text` is not a string.",
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
-    ItemError.UNKNOWN_FIELD: "The line has a field other than `text` and `id`.",
+    ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
+    ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
     ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
@@ -113,13 +115,15 @@ class Item(NamedTuple):
     group: int = 0
 
     @classmethod
-    def accept(cls, text: str, max_chars: int, caller_id: str | None = None) -> Item:
+    def accept(
+        cls, text: str, max_chars: int, caller_id: str | None = None, data: bytes | None = None
+    ) -> Item:
         """Return the item for a text; one that cannot be scored keeps its length and the reason."""
         if len(text) > max_chars:
-            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG)
+            return cls("", len(text), caller_id, ItemError.TEXT_TOO_LONG, data)
         if not is_readable(text):
-            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT)
-        return cls(text, len(text), caller_id)
+            return cls("", len(text), caller_id, ItemError.EMPTY_TEXT, data)
+        return cls(text, len(text), caller_id, None, data)
 
 
 Outcome = Verdict | TooManyTokens | ItemError
@@ -127,7 +131,10 @@ Outcome = Verdict | TooManyTokens | ItemError
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any."""
+    """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any.
+
+    `data` is what the caller gave with the item.
+    """
 
     index: int
     id: str | None
@@ -135,6 +142,7 @@ class ItemResult:
     attempts: int
     outcome: Outcome
     model: str | None = None
+    data: bytes | None = None
 
     @property
     def status(self) -> ItemStatus:

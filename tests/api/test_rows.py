@@ -213,3 +213,36 @@ def test_every_link_of_a_mounted_api_begins_with_its_mount(http: httpx2.Client) 
 def stream(http: httpx2.Client, link: str) -> Iterator[str]:
     with http.stream("GET", link.removeprefix("/mount")) as answer:
         yield from answer.iter_lines()
+
+
+def test_data_comes_back_with_its_item_as_it_came(http: httpx2.Client, store: JobStore) -> None:
+    given = ['{"shop": "\\u5357",\n"price": 12.50}', None, '{"n":123456789012345678901,"n":1e400}']
+    items = [f'{{"text":"好"{f", {chr(34)}data{chr(34)}:{data}" if data else ""}}}' for data in given]
+    body = f'{{"priority":"bulk","items":[{",".join(items)}]}}'.encode()
+    headers = {"content-type": "application/json", "idempotency-key": "data"}
+    job = http.post("/v1/jobs", content=body, headers=headers).raise_for_status().json()
+    finish_chunks(store, 2)
+    kept = [data and data.replace("\n", " ") for data in given]
+    expected = [f'"data":{data}}}' if data else '"error":null}' for data in kept]
+    page = results(http, job["id"], {}).text
+    lines = results(http, job["id"], LINES).text.splitlines()
+    polled = http.get(f"/v1/jobs/{job['id']}?include=results").text
+    for line, end in zip(lines, expected, strict=False):
+        assert line.endswith(end)
+        assert line in page
+        assert line in polled
+    assert [item.get("data") for item in json.loads(page)["data"]] == [
+        json.loads(data) if data else None for data in given
+    ]
+    again = http.post("/v1/jobs", content=body, headers=headers)
+    assert (again.json()["id"], again.headers["idempotent-replayed"]) == (job["id"], "true")
+    other = http.post("/v1/jobs", content=body.replace(b"12.50", b"12.5"), headers=headers)
+    assert other.json()["code"] == "idempotency_key_reused"
+
+
+def test_data_that_is_too_large_is_refused_where_it_stands(http: httpx2.Client) -> None:
+    items = [{"text": "好"}, {"text": "好", "data": {"note": "x" * 2048}}]
+    answer = http.post("/v1/jobs", json={"items": items})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (422, "/items/1/data")
+    assert error["detail"] == "Input should be a JSON object of at most 2048 bytes"

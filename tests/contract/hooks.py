@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.items import Item
 
 _MAX_CHARS, _MAX_KEY_CHARS, _MAX_EVENT_ID_CHARS = 10_000, 255, 64
@@ -58,14 +60,21 @@ def filter_case(_context: Any, case: Any) -> bool:
         return False  # an upload without lines, such as a byte order mark alone, is rejected
     if any(len(str((case.headers or {}).get(name, ""))) > _MAX_EVENT_ID_CHARS for name in _IGNORED_IF_LONG):
         return False
-    if isinstance(case.body, dict) and any(map(_is_unreadable, _texts(case.body))):
-        return False  # rejected, but which characters a tokenizer reads is no pattern
+    if isinstance(case.body, dict) and _is_refused(case.body):
+        return False
     if (case.query or {}).get("strict") != "true":
         return True
     if isinstance(case.body, str):
         return False
     items = case.body.get("items") if isinstance(case.body, dict) else None
     return not isinstance(items, list) or all(map(_is_good, items))
+
+
+def _is_refused(body: dict[str, Any]) -> bool:
+    """Return whether a body is refused for what no schema says: unreadable texts, large objects."""
+    items = body.get("items")
+    large = any(map(_has_large_data, items if isinstance(items, list) else []))
+    return large or any(map(_is_unreadable, _texts(body)))
 
 
 def _texts(body: dict[str, Any]) -> list[Any]:
@@ -76,6 +85,10 @@ def _texts(body: dict[str, Any]) -> list[Any]:
 def _is_unreadable(text: Any) -> bool:
     """Return whether a text has characters, and none that is read."""
     return isinstance(text, str) and bool(text.strip()) and Item.accept(text, _MAX_CHARS).error is not None
+
+
+def _has_large_data(item: Any) -> bool:
+    return isinstance(item, dict) and len(json.dumps(item.get("data"))) > MAX_DATA_BYTES
 
 
 def _has_lines(body: Any) -> bool:

@@ -10,6 +10,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("tqdm")
 
 from local.processes import ROOT
+from worker.engines.engine import Tokens
 from worker.packing.comparison import (
     Drift,
     batch_invariant,
@@ -31,7 +32,7 @@ class BatchDependent:
 
     batch_tokens = 1_024
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, ids: Tokens, mask: Tokens, _segments: Tokens | None = None) -> NDArray[np.float32]:
         sums = (ids * mask).sum(1).astype(np.float32)
         return np.stack([-sums, sums / sums.max()], 1)
 

@@ -54,8 +54,8 @@ def test_mixed_precision_drifts_a_little(pack: Pack, mixed: Any) -> None:
     ids = np.array([[2, 7, 8, 9, 3, 0], [2, 10, 11, 12, 13, 3]], np.int64)
     mask = (ids > 0).astype(np.int64)
     exact, rough = np.zeros((2, len(ids), 2), np.float32)
-    TorchEngine(pack, device="cpu", threads=1).forward(ids, mask, exact)
-    TorchEngine(pack, device="cpu", threads=1, mixed=mixed).forward(ids, mask, rough)
+    TorchEngine(pack, device="cpu", threads=1).forward(ids, mask, None, exact)
+    TorchEngine(pack, device="cpu", threads=1, mixed=mixed).forward(ids, mask, None, rough)
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, atol=0.05)
 

@@ -25,7 +25,9 @@ from tests.conftest import eventually, started_stack
 
 ROOT = Path(__file__).parent.parent.parent
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-RULES = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+GROUPS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
+CASES = ("tests/monitoring/alerts.test.yml", "tests/monitoring/drift.test.yml")
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/sentiq.json").read_text("utf-8"))
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
@@ -92,9 +94,9 @@ def query(client: httpx2.Client, expression: str) -> list[dict[str, Any]]:
 
 
 def test_each_rule_fires_in_its_case_and_is_silent_otherwise() -> None:
-    done = promtool("test", "rules", "tests/monitoring/alerts.test.yml")
+    done = promtool("test", "rules", *CASES)
     assert done.returncode == 0, done.stdout + done.stderr
-    tested = (ROOT / "tests/monitoring/alerts.test.yml").read_text("utf-8")
+    tested = "".join((ROOT / path).read_text("utf-8") for path in CASES)
     for rule in RULES:
         assert f"name: {rule['alert']} fires" in tested
         assert f"name: {rule['alert']} is silent" in tested
@@ -130,8 +132,8 @@ def test_prometheus_accepts_every_expression_and_no_alert_fires_on_a_healthy_sta
     eventually(lambda: query(prometheus, "sentiq_ready > 0"))
     for expression in expressions():
         query(prometheus, expression)
-    rules = prometheus.get("/api/v1/rules").json()["data"]["groups"][0]["rules"]
-    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
     assert not query(prometheus, 'ALERTS{alertstate="firing"}')
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from api.output.store_collector import exposition
 from tasks.errors import QuotaExceededError, ServiceFullError, StoreFullError
 from tasks.settings import Settings
 from tasks.store import deliveries, leases
@@ -17,6 +18,7 @@ from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 from tasks.store.leases import Lease
+from tasks.store.models import Models
 from tasks.store.scripts import source
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
@@ -135,6 +137,24 @@ def test_refusals_are_counted_by_reason(store: JobStore, monkeypatch: pytest.Mon
         record(JobStore.connect(Settings.read()))
     found = {name: count for name, count in counted(store).items() if name.startswith("refused:")}
     assert found == {"refused:quota_exceeded": 1, "refused:service_full": 1, "refused:store_full": 1}
+
+
+def test_verdicts_are_counted_by_model_and_label(store: JobStore) -> None:
+    record(store, items=4)
+    held = take(store)
+    outcomes: list[Outcome] = [
+        Verdict(0.75, 5, 5),
+        Verdict(0.25, 5, 5),
+        Verdict(0.6, 5, 5, uncertain=True),
+        ItemError.INFERENCE_FAILED,
+    ]
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
+    lines = exposition(store, Models(store)).decode().splitlines()
+    assert [line for line in lines if line.startswith(("sentiq_verdicts", "sentiq_uncertain"))] == [
+        'sentiq_verdicts_total{label="negative",model="test"} 1.0',
+        'sentiq_verdicts_total{label="positive",model="test"} 2.0',
+        'sentiq_uncertain_verdicts_total{model="test"} 1.0',
+    ]
 
 
 def test_attempts_at_a_webhook_are_counted_once_by_what_came_of_them(store: JobStore) -> None:

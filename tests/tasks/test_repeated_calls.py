@@ -43,7 +43,7 @@ JOB, OTHER = "job_00000000000000000000000001AAAAAAAA", "job_00000000000000000000
 
 
 def chunk(job_id: str, start: int, texts: int = 2) -> Chunk:
-    return Chunk(job_id, start, [Item.accept("十个字的文本十个字哦", 99)] * texts)
+    return Chunk(job_id, start, [Item.accept("十个字的文本十个字哦", 99, data=b'{"shop":8}')] * texts)
 
 
 def record(store: JobStore, job_id: str = JOB, chunks: int = 2, **terms: Any) -> Job:

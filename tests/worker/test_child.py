@@ -19,6 +19,7 @@ from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tests.conftest import MODEL_NAME
 from worker.engines.checked import CheckedEngine
+from worker.engines.engine import Tokens
 from worker.engines.failure import EngineFailedError
 from worker.engines.metered import MeteredEngine
 from worker.packs.pack import load_pack
@@ -43,7 +44,9 @@ class Slow:
         self.shift = 0.0
         self.rows = 0
 
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+    def forward(
+        self, ids: Tokens, mask: Tokens, _segments: Tokens | None, logits: NDArray[np.float32]
+    ) -> None:
         if self.failing:
             return
         rows = int(mask[:, 0].sum())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from samples.shipped import read_calibration
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tasks.vocabulary.verdicts import Verdict
-from worker.engines.engine import EngineError
+from worker.engines.engine import EngineError, Tokens
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
 from worker.scoring.batches import LENGTHS, ROWS
@@ -37,7 +37,7 @@ class Recording:
         self.shapes: list[tuple[int, ...]] = []
         self.read_padding = False
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, ids: Tokens, mask: Tokens, _segments: Tokens | None = None) -> NDArray[np.float32]:
         self.shapes.append(ids.shape)
         self.read_padding |= bool(((mask != 0) != (ids != 0)).any())
         total = (ids * mask).sum(1) / 1e5

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tasks.vocabulary.items import Outcome
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Options
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from worker.engines.engine import Tokens
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
 from worker.scoring.classifier import Classifier
@@ -59,7 +60,7 @@ class Counting:
     def __init__(self) -> None:
         self.forwards = self.rows = 0
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, ids: Tokens, mask: Tokens, _segments: Tokens | None = None) -> NDArray[np.float32]:
         self.forwards += 1
         self.rows += int(mask.any(1).sum())
         total = (ids * mask == 1).sum(1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from local.processes import ROOT
 from tests.worker.starved import TEXTS
 from worker.engines.checked import CheckedEngine
+from worker.engines.engine import Tokens
 from worker.engines.failure import EngineFailedError
 from worker.packs.pack import load_pack
 
@@ -57,7 +58,9 @@ class Partial:
         self.error: Exception | None = None
         self.unwritten: slice = slice(0)
 
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+    def forward(
+        self, ids: Tokens, mask: Tokens, _segments: Tokens | None, logits: NDArray[np.float32]
+    ) -> None:
         assert ids.shape == mask.shape
         if self.error:
             raise self.error

@@ -31,7 +31,7 @@ class BertShape:
 
 
 class Embeddings(nn.Module):
-    """Embeds token ids (n, length) as vectors (n, length, width); every token has type zero."""
+    """Embeds token ids (n, length) as vectors (n, length, width)."""
 
     def __init__(self, shape: BertShape, dropout: float) -> None:
         super().__init__()
@@ -41,10 +41,15 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the embeddings (n, length, width) of ids (n, length)."""
+    def forward(self, ids: Tensor, segments: Tensor | None) -> Tensor:
+        """Return the embeddings (n, length, width) of ids and segments, both (n, length).
+
+        Without segments every token is in segment 0.
+        """
+        types = self.token_type_embeddings
+        segment = types.weight[0] if segments is None else types(segments)
         positions = self.position_embeddings.weight[: ids.shape[1]]
-        summed = self.word_embeddings(ids) + positions + self.token_type_embeddings.weight[0]
+        summed = self.word_embeddings(ids) + positions + segment
         normed: Tensor = self.dropout(self.LayerNorm(summed))
         return normed
 
@@ -123,9 +128,9 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": layers})
         self.pooler = nn.ModuleDict({"dense": nn.Linear(shape.width, shape.width)})
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the last hidden state (n, length, width) of ids and mask, both (n, length)."""
-        hidden: Tensor = self.embeddings(ids)
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Return the last hidden state (n, length, width) of ids, mask and segments, all (n, length)."""
+        hidden: Tensor = self.embeddings(ids, segments)
         bias = (1.0 - mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
         for layer in self.encoder["layer"]:  # type: ignore[attr-defined]  # a ModuleList is iterable
             hidden = layer(hidden, bias)
@@ -133,18 +138,18 @@ class Encoder(nn.Module):
 
 
 class BertClassifier(nn.Module):
-    """Classifies ids and mask, both int64 (n, length)."""
+    """Classifies ids and mask, and for pairs segments, all int64 (n, length)."""
 
     def __init__(self, shape: BertShape, dropout: float = 0.0) -> None:
         super().__init__()
         self.bert = Encoder(shape, dropout)
         self.classifier = nn.Linear(shape.width, shape.labels)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits (n, 2), negative then positive."""
-        return self.classify(self.bert(ids, mask))
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Return the logits (n, labels)."""
+        return self.classify(self.bert(ids, mask, segments))
 
     def classify(self, hidden: Tensor) -> Tensor:
-        """Return the logits (n, 2) from the encoder's last hidden state (n, length, width)."""
+        """Return the logits (n, labels) from the encoder's last hidden state (n, length, width)."""
         logits: Tensor = self.classifier(torch.tanh(self.bert.pooler["dense"](hidden[:, 0])))
         return logits

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engines.engine import EngineError, InferenceError
+from worker.engines.engine import EngineError, InferenceError, Tokens
 from worker.engines.failure import EngineFailedError
 from worker.packs.pack import Pack
 
@@ -19,8 +19,10 @@ class LoadedEngine(Protocol):
 
     batch_tokens: int
 
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
-        """Write the logits (n, 2) of ids (n, length) into `logits`; `mask` is 0 on padding."""
+    def forward(
+        self, ids: Tokens, mask: Tokens, segments: Tokens | None, logits: NDArray[np.float32], /
+    ) -> None:
+        """Write the logits of the inputs, see `Engine`, into `logits` (n, labels)."""
         ...
 
 
@@ -33,22 +35,23 @@ class CheckedEngine:
         self._engine = engine
         self._max_tokens = pack.max_tokens
         self._vocabulary = pack.architecture["vocabulary"]
+        self._labels = int(pack.architecture["labels"])
         probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
             self.logits(probe, np.ones_like(probe))
         except (EngineFailedError, InferenceError) as error:
             raise EngineError(f"pack {pack.id} cannot be run: {error}; make it again") from error
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, ids: Tokens, mask: Tokens, segments: Tokens | None = None) -> NDArray[np.float32]:
         """Return the checked logits; see `Engine`. Raises InferenceError or EngineFailedError.
 
         Each forward gets memory of its own, full of NaN: an engine that cannot allocate may raise nothing and
         write nothing, and what an earlier forward wrote would pass for its logits.
         """
         self._check_inputs(ids, mask)
-        logits = np.full((len(ids), 2), np.nan, np.float32)
+        logits = np.full((len(ids), self._labels), np.nan, np.float32)
         try:
-            self._engine.forward(ids, mask, logits)
+            self._engine.forward(ids, mask, segments, logits)
         except Exception as error:
             raise EngineFailedError(f"a forward failed: {_first_line(error)}") from error
         # Rows without a token only pad the batch; their logits are never used.
@@ -56,7 +59,7 @@ class CheckedEngine:
             raise EngineFailedError("a forward left logits unwritten, or wrote some that are not finite")
         return logits
 
-    def _check_inputs(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> None:
+    def _check_inputs(self, ids: Tokens, mask: Tokens) -> None:
         if ids.ndim != 2 or not ids.size:  # noqa: PLR2004  rows and tokens
             raise InferenceError(f"ids have the shape {ids.shape}, expected rows x tokens, both above 0")
         if mask.shape != ids.shape:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import SentiqError
 
+Tokens = NDArray[np.int64]  # a number for each token of a batch, rows x length
+
 
 class EngineError(SentiqError):
     """The engine cannot run on this machine or with this pack. The message names the cause and the remedy."""
@@ -26,6 +28,10 @@ class InferenceError(Exception):
 class Engine(Protocol):
     """A pack's model, ready to run in the process that built it."""
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the logits (n, 2), negative then positive, of ids (n, length); `mask` is 0 on padding."""
+    def logits(self, ids: Tokens, mask: Tokens, segments: Tokens | None = None, /) -> NDArray[np.float32]:
+        """Return the logits (n, labels), in label order, of ids (n, length).
+
+        `mask` (n, length) is 0 on padding. `segments` (n, length) is 0 on the first part of a pair and 1 on
+        the second; only packs whose input is pairs take it, and they require it.
+        """
         ...

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.store.counters import LocalCounters
-from worker.engines.engine import Engine
+from worker.engines.engine import Engine, Tokens
 
 
 class MeteredEngine:
@@ -18,10 +18,10 @@ class MeteredEngine:
         self._engine = engine
         self._counters = counters
 
-    def logits(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the engine's logits (n, 2). Rows that only pad the batch are not counted."""
+    def logits(self, ids: Tokens, mask: Tokens, segments: Tokens | None = None) -> NDArray[np.float32]:
+        """Return the engine's logits (n, labels). Rows that only pad the batch are not counted."""
         started = time.perf_counter()
-        logits = self._engine.logits(ids, mask)
+        logits = self._engine.logits(ids, mask, segments)
         self._counters.observe("forward_s", time.perf_counter() - started)
         self._counters.observe("batch_rows", int(mask[:, 0].sum()))
         self._counters.observe("batch_tokens", int(mask.sum()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engines.engine import EngineError
+from worker.engines.engine import EngineError, Tokens
 from worker.packs.pack import Pack
 
 try:
@@ -46,7 +46,10 @@ class OpenVinoEngine:
         if device != "cpu":
             raise EngineError(f"engine openvino runs on cpu, not {device}; use engine torch there")
 
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+    def forward(
+        self, ids: Tokens, mask: Tokens, segments: Tokens | None, logits: NDArray[np.float32]
+    ) -> None:
         """Write the logits; see `LoadedEngine`."""
+        inputs = {"ids": ids, "mask": mask} | ({} if segments is None else {"segments": segments})
         self._request.set_tensor("logits", openvino.Tensor(logits, shared_memory=True))
-        self._request.infer({"ids": ids, "mask": mask}, share_inputs=True, share_outputs=True)
+        self._request.infer(inputs, share_inputs=True, share_outputs=True)

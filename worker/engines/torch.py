@@ -7,7 +7,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engines.engine import EngineError
+from worker.engines.engine import EngineError, Tokens
 from worker.packs.pack import REFERENCE_FILE, Pack
 
 try:
@@ -47,9 +47,11 @@ class TorchEngine:
                 "device cuda: torch finds no GPU; install a CUDA build of torch and a driver, or use cpu"
             )
 
-    def forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+    def forward(
+        self, ids: Tokens, mask: Tokens, segments: Tokens | None, logits: NDArray[np.float32]
+    ) -> None:
         """Write the logits; see `LoadedEngine`. Inputs go to a GPU without waiting for the copy."""
-        inputs = torch.from_numpy(np.stack([ids, mask]))
+        inputs = torch.from_numpy(np.stack([ids, mask] if segments is None else [ids, mask, segments]))
         if self._device == "cuda":
             inputs = inputs.pin_memory().to(self._device, non_blocking=True)
         mixed = torch.autocast(self._device, self._mixed, enabled=self._mixed is not None)

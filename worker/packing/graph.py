@@ -18,17 +18,21 @@ from worker.scoring.batches import Row
 SMOOTHING = 0.5
 
 
-def export_graph(shape: BertShape, weights: Mapping[str, Tensor]) -> openvino.Model:
-    """Return the graph with inputs `ids` and `mask`, int64 (n, length), and output `logits`, fp32 (n, 2)."""
+def export_graph(shape: BertShape, weights: Mapping[str, Tensor], *, pairs: bool) -> openvino.Model:
+    """Return the graph with inputs `ids`, `mask` and, for pairs, `segments`, all int64 (n, length).
+
+    Its output is `logits`, fp32 (n, labels).
+    """
     model = BertClassifier(shape).eval()
     model.load_state_dict(weights)
+    names = ("ids", "mask", "segments")[: 3 if pairs else 2]
     example = torch.ones(2, 8, dtype=torch.int64)
     graph = openvino.convert_model(
         model,
-        example_input=(example, example),
-        input=[("ids", [-1, -1], np.int64), ("mask", [-1, -1], np.int64)],
+        example_input=(example,) * len(names),
+        input=[(name, [-1, -1], np.int64) for name in names],
     )
-    for port, name in zip((*graph.inputs, *graph.outputs), ("ids", "mask", "logits"), strict=True):
+    for port, name in zip((*graph.inputs, *graph.outputs), (*names, "logits"), strict=True):
         port.get_tensor().set_names({name})
     return graph
 

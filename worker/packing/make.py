@@ -91,7 +91,7 @@ def _candidates(
     )
     rows = joined(encode(recipe.calibration, source.vocabulary, base.max_tokens), base.max_tokens)
     logger.info("exporting to OpenVINO")
-    exact = _save(export_graph(source.shape, source.weights), base, "fp32")
+    exact = _save(export_graph(source.shape, source.weights, pairs=False), base, "fp32")
     on_step()
     logger.info("quantising to int8 with %d texts, joined to %d rows", len(recipe.calibration), len(rows))
     graph = openvino.Core().read_model(exact.path("model.xml"))

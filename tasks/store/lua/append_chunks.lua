@@ -1,18 +1,22 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock counters backlog kept pending summary
--- args: job_id, queue, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), values (of
---       the summary that are new, if any), key (Redis key of the idempotency key, if any), kept_limit (bytes that
---       the owner may keep, if any)
+-- include: clock attachments counters backlog kept pending summary
+-- args: job_id, queue, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), attachments
+--       (part and start of each, payloads follow behind those), data_bytes (of the items), max_data_bytes (of a
+--       job); and where they apply: values (of the summary that are new), key (Redis key of the idempotency key),
+--       kept_limit (bytes that the owner may keep)
 -- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
--- room} when the owner may keep no more.
+-- room} when the owner may keep no more; {'data', 0} when the job would have too much data.
 local job = keys.job .. args.job_id
-local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total')
+local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total', 'data_bytes')
 if not record[1] or tonumber(record[2]) <= now then
   return 0
 elseif args.chunks[1][1] < tonumber(record[4]) then
   return 1
 end
-local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks) + summary.of_values(args.values)
+if (record[5] or 0) + args.data_bytes > args.max_data_bytes then
+  return {'data', 0}
+end
+local owner, bytes = record[3] or '', kept.of_chunks(#args.chunks, #args.attachments) + summary.of_values(args.values)
 local ms = kept.ms_until_room(owner, bytes, args.kept_limit)
 if ms then
   counters.increment('refused:storage_quota_exceeded', 1)
@@ -27,6 +31,10 @@ end
 pending.add(args.queue, owner, now, args.chunks)
 redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
 summary.add_values(job, args.values)
+if args.data_bytes > 0 then
+  redis.call('HINCRBY', job, 'data_bytes', args.data_bytes)
+end
+attachments.write(job, args.attachments, #args.chunks)
 redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
 if args.key then
   redis.call('PEXPIRE', args.key, args.idle_timeout_ms)

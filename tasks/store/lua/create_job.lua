@@ -1,10 +1,11 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock backlog admission kept once pending summary
+-- include: clock attachments backlog admission kept once pending summary
 -- args: job_id, queue, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
---       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow); and where they
---       apply: values (of the summary, each {group, JSON}), unlisted (not in the list of its owner),
---       idle_timeout_ms of an upload, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key),
---       secret_hash (SHA-1 of the secret that signed the id, if Redis holds it)
+--       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments (part
+--       and start of each, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
+--       the summary, each {group, JSON}), unlisted (not in the list of its owner), idle_timeout_ms of an upload,
+--       tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash (SHA-1 of the secret that
+--       signed the id, if Redis holds it)
 -- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
 -- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
@@ -15,6 +16,9 @@ local function write_record()
     'deadline', deadline, 'ttl', args.ttl_ms, 'format', args.format)
   for field, value in pairs(args.fields) do
     redis.call('HSET', job, field, value)
+  end
+  if args.data_bytes then
+    redis.call('HSET', job, 'data_bytes', args.data_bytes)
   end
   redis.call('ZADD', keys.open_jobs, deadline, args.job_id)
   if args.idle_timeout_ms then
@@ -35,6 +39,7 @@ local function write_chunks()
   redis.call('PEXPIREAT', job, now + args.deadline_ms + args.ttl_ms)
   redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
   summary.add_values(job, args.values)
+  attachments.write(job, args.attachments, #args.chunks)
 end
 
 -- The list of an owner's jobs loses the oldest whose records are gone: two for each that comes, so that it stays
@@ -70,7 +75,8 @@ end
 if redis.call('SISMEMBER', keys.retired, string.match(args.queue, '^[^:]*')) == 1 then
   return {'retired', 0}
 end
-local bytes = kept.of_record(args.fields) + kept.of_chunks(#args.chunks) + summary.of_values(args.values)
+local kept_of_chunks = kept.of_chunks(#args.chunks, #args.attachments)
+local bytes = kept.of_record(args.fields) + kept_of_chunks + summary.of_values(args.values)
 local refusal = admission.refusal(args.queue, args.admission, args.total, args.cost, bytes)
 if refusal then
   return once.keep(refusal)

@@ -1,14 +1,16 @@
 -- Reads the results of completed chunks in input order, until one is not completed or `limit` items are read.
+-- include: attachments
 -- args: job_id, start (of the first chunk), limit
--- Returns {start, results} of each chunk.
-local start, left, read = args.start, args.limit, {}
+-- Returns {start, results, data} of each chunk; `data` as attachments.lua reads it.
+local job, start, left, read = keys.job .. args.job_id, args.start, args.limit, {}
+local data_of = attachments.reader(job, ':data')
 while left > 0 do
-  local value = redis.call('HGET', keys.job .. args.job_id .. ':results', start)
+  local value = redis.call('HGET', job .. ':results', start)
   if not value then
     break
   end
   local items, results = string.match(value, '^(%d+) (.*)$')
-  read[#read + 1] = {start, results}
+  read[#read + 1] = {start, results, data_of(start)}
   start, left = start + items, left - items
 end
 return read

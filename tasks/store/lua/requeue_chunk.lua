@@ -1,5 +1,5 @@
 -- Makes a chunk whose child is gone pending again, as the chunks of one item that it was split into.
--- include: clock counters kept pending
+-- include: clock attachments counters kept pending
 -- args: job_id, queue, worker, start, ref, guard (see complete_chunk.lua), parts (start and ref of each, payloads
 --       follow)
 -- Returns 1 when its parts are pending, 0 when its child has finished it or still renews its lease.
@@ -20,6 +20,7 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
 end
 counters.increment('requeued:' .. args.guard, 1)
 kept.replace_chunk(args.job_id, args.start, #args.parts)
+attachments.split(job, args.start, args.parts)
 for i, part in ipairs(args.parts) do
   redis.call('HSET', job .. ':chunks', part[1], payload(i))
 end

@@ -1,5 +1,5 @@
 -- Makes a leased chunk pending again that its child does not score: whole, or as the chunks that it was split into.
--- include: clock counters kept pending
+-- include: clock attachments counters kept pending
 -- args: job_id, queue, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job),
 --       parts (start and ref of each; payloads follow if it was split)
 -- Returns 1 when its parts are pending, 0 when the chunk was no longer the caller's.
@@ -19,6 +19,7 @@ counters.increment('returned:' .. args.reason, 1)
 local since = args.ahead and redis.call('HGET', job, 'created') or now
 if payload(1) then
   kept.replace_chunk(args.job_id, args.start, #args.parts)
+  attachments.split(job, args.start, args.parts)
 end
 for i, part in ipairs(args.parts) do
   if payload(i) then

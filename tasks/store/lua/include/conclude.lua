@@ -54,11 +54,13 @@ local function conclude(id)
   redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', keys.open_jobs, id)
   counters.observe('job_s:' .. job.queue, now - job.created)
-  redis.call('UNLINK', key .. ':chunks', key .. ':tokens')
+  for _, part in ipairs(keys.work_parts) do
+    redis.call('UNLINK', key .. part)
+  end
   redis.call('PEXPIREAT', key, expires)
   kept.expires(job.owner or '', id, expires)
-  for _, part in ipairs({'results', 'completed', 'retryable', 'summary'}) do
-    redis.call('PEXPIREAT', key .. ':' .. part, expires)
+  for _, part in ipairs(keys.result_parts) do
+    redis.call('PEXPIREAT', key .. part, expires)
   end
   record_delivery(id, job, status)
   redis.call('PUBLISH', keys.finished, id)

@@ -10,7 +10,8 @@ end
 function counters.add(counts, queue)
   local model = string.match(queue, '^[^:]*')
   for name, by in pairs(counts) do
-    counters.increment(string.gsub(name, ':', ':' .. model .. ':', 1), by)
+    local counter, label = string.match(name, '^([^:]*)(.*)$')
+    counters.increment(counter .. ':' .. model .. label, by)
   end
 end
 

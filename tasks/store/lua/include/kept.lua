@@ -1,5 +1,5 @@
 -- What Redis keeps of each owner's jobs, in bytes: texts, results, what the caller gave beside them, and about what
--- Redis itself needs for a record and a chunk.
+-- Redis itself needs for a record, a chunk and an attachment.
 --
 --   kept                owner -> bytes of all its jobs
 --   kept_jobs:{owner}   job -> bytes
@@ -7,12 +7,12 @@
 --
 -- include: clock
 local kept = {}
-local RECORD_BYTES, CHUNK_BYTES = 1500, 200
+local RECORD_BYTES, CHUNK_BYTES, ATTACHMENT_BYTES = 1500, 200, 100
 
--- Returns the bytes of `count` chunks whose texts are the first payloads.
-function kept.of_chunks(count)
-  local bytes = count * CHUNK_BYTES
-  for i = 1, count do
+-- Returns the bytes of `count` chunks, whose texts are the first payloads, and of the attachments that follow.
+function kept.of_chunks(count, attached)
+  local bytes = count * CHUNK_BYTES + attached * ATTACHMENT_BYTES
+  for i = 1, count + attached do
     bytes = bytes + #payload(i)
   end
   return bytes
@@ -36,7 +36,7 @@ end
 function kept.replace_chunk(id, start, count)
   local job = keys.job .. id
   local replaced = CHUNK_BYTES + redis.call('HSTRLEN', job .. ':chunks', start)
-  kept.change(redis.call('HGET', job, 'owner') or '', id, kept.of_chunks(count) - replaced)
+  kept.change(redis.call('HGET', job, 'owner') or '', id, kept.of_chunks(count, 0) - replaced)
 end
 
 -- Notes when a record will expire.
