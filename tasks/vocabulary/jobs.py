@@ -96,7 +96,8 @@ class Counts:
 class Terms:
     """What a job is submitted with beside its texts. None stands for the default of the service.
 
-    `model` is the name of a model, empty for the default.
+    `model` is the name of a model, empty for the default. `columns` are those of the caller, in order, where
+    rows were uploaded: the fields of each item's `data`.
     """
 
     options: Options = PLAIN
@@ -110,6 +111,7 @@ class Terms:
     webhook: Webhook | None = None
     model: str = ""
     summarize_by: str = ""  # a field of `data`
+    columns: tuple[str, ...] = ()
 
     @property
     def queue(self) -> Queue:
@@ -126,6 +128,7 @@ class Terms:
             "request": self.request_id.encode(),
             "webhook": self.webhook.encode() if self.webhook else b"",
             "summarize_by": self.summarize_by.encode(),
+            "columns": to_json(self.columns) if self.columns else b"",
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -145,6 +148,7 @@ class Terms:
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
             model=queue.model,
             summarize_by=raw.get(b"summarize_by", b"").decode(),
+            columns=tuple(from_json(raw.get(b"columns", b"[]"))),
         )
 
 
@@ -166,6 +170,7 @@ class Job:
     uploading: bool = False
     ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
     error: JobError | None = None
+    error_line: int | None = None  # the line of the upload that the error is about
 
     @property
     def options(self) -> Options:
@@ -208,4 +213,5 @@ class Job:
             uploading=b"uploading" in raw,
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
+            error_line=number("error_line") or None,
         )

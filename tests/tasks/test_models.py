@@ -15,6 +15,7 @@ from tasks.store.leases import Holder, Lease, finish, lease
 from tasks.store.models import Models
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import is_name, name_of
@@ -22,6 +23,7 @@ from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
 
 BULK, INTERACTIVE = QueueClass.BULK, QueueClass.INTERACTIVE
+FEED = Feed.begin("5eed", resumable=False)
 PACK = {"id": "damo/one", "max_tokens": 128}
 A, B = (Holder(f"worker of {name}", 1, siblings=1, model=name) for name in "ab")
 
@@ -203,10 +205,10 @@ def test_a_model_with_an_open_upload_is_not_removed(store: JobStore) -> None:
     models.register(store, "a", PACK)
     job_id = store.ids.issue()
     chunk = Chunk(job_id, 0, [Item.accept("好", 9)])
-    store.create(job_id, Terms(model="a", queue_class=BULK), [chunk], idle_timeout_ms=60_000)
+    store.create(job_id, Terms(model="a", queue_class=BULK), [chunk], feed=FEED)
     assert len(taken(store, A)) == 1
     assert models.retire(store, "a") == (0, 1)
-    assert uploads.append_chunks(store, [Chunk(job_id, 1, [Item.accept("好", 9)])], Queue("a", BULK), None)
+    assert uploads.append_chunks(store, [Chunk(job_id, 1, [Item.accept("好", 9)])], FEED)
     uploads.close(store, job_id)
     assert models.retire(store, "a") == (1, 0)
     assert len(taken(store, A)) == 1

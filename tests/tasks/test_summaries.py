@@ -19,14 +19,15 @@ from tasks.store.reconciler import Reconciler
 from tasks.store.scripts import LUA, source
 from tasks.store.summaries import Summary, read_summary, read_values
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
-from tasks.vocabulary.jobs import Queue, QueueClass, Terms
+from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.tallies import BINS, OTHER, Tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 from tests.conftest import MODEL_NAME
 
 BULK = QueueClass.BULK
-QUEUE = Queue(MODEL_NAME, BULK)
+FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -288,10 +289,8 @@ def test_a_grouping_goes_on_where_another_one_ended(store: JobStore) -> None:
 
 def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
     job_id, terms = store.ids.issue(""), Terms(queue_class=BULK, summarize_by="shop")
-    store.create(
-        job_id, terms, [Chunk(job_id, 0, items_of([1]))], idle_timeout_ms=60_000, groups=[(1, '"甲"')]
-    )
-    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], QUEUE, None, groups=[(2, '"乙"')])
+    store.create(job_id, terms, [Chunk(job_id, 0, items_of([1]))], feed=FEED, groups=[(1, '"甲"')])
+    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], FEED, groups=[(2, '"乙"')])
     finish(store)
     assert [(value, tally.items) for value, tally in read_summary(store, job_id).groups] == [
         ("甲", 1),
