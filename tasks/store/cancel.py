@@ -82,6 +82,6 @@ def _given_up(
         "failed": counts.failed,
         "counters": result.counters,
         "model": "",
-        "tallies": list(count(chunk.items, result.outcomes).items()),
+        "tallies": count(chunk.items, result.outcomes),
     }
     return args, (encode_results(result), encode_chunk(retryable) if retryable else b"")

@@ -23,9 +23,10 @@ from local.client import Client
 from local.processes import Group
 from local.redis_server import redis_server, start_redis
 from local.stack import Stack
+from tests.api.test_summary import check, summary_of
 from tests.conftest import eventually, started_stack, worker_of
 
-JOBS, ITEMS = 10, 1000
+JOBS, ITEMS, SHOPS = 20, 1000, 7
 LARGE = 3
 
 
@@ -36,11 +37,11 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def many_texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
-    """Return a thousand texts, most of them distinct."""
+def many_texts(reviews: list[dict[str, str]], seed: int, longest: int = 6) -> list[str]:
+    """Return a thousand texts of up to six clauses, or of `longest`, most of them distinct."""
     rng = random.Random(seed)
     parts = [part for review in reviews for part in review["text"].split("，")]
-    return ["，".join(rng.choices(parts, k=rng.randint(1, 6))) for _ in range(ITEMS)]
+    return ["，".join(rng.choices(parts, k=rng.randint(1, longest))) for _ in range(ITEMS)]
 
 
 def done(client: Client, job_ids: list[str]) -> list[dict[str, Any]]:
@@ -66,14 +67,15 @@ def labels(client: Client, job_id: str) -> list[tuple[str, float]]:
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_ten_thousand_reviews_survive_killed_children(stack: Stack, reviews: list[dict[str, str]]) -> None:
-    texts = [many_texts(reviews, seed) for seed in range(JOBS)]
+def test_twenty_thousand_reviews_survive_killed_children(stack: Stack, reviews: list[dict[str, str]]) -> None:
+    """Each has its verdict, and the summaries of the jobs are those of the results."""
+    texts = [many_texts(reviews, seed, 3) for seed in range(JOBS)]
     worker = worker_of(stack)
-    with Client(stack.url) as client:
+    with Client(stack.url) as client, httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as http:
         calm = client.submit(texts[0])["id"]
         done(client, [calm])
         undisturbed = labels(client, calm)
-        job_ids = [client.submit(batch)["id"] for batch in texts]
+        job_ids = [submit_by_shop(http, batch) for batch in texts]
         for share in (0.05, 0.3, 0.6):
             enough = share * JOBS * ITEMS
             eventually(lambda enough=enough: succeeded(client, job_ids) >= enough, within_s=100)  # type: ignore[misc]
@@ -83,7 +85,14 @@ def test_ten_thousand_reviews_survive_killed_children(stack: Stack, reviews: lis
         assert [job["counts"]["succeeded"] for job in jobs] == [ITEMS] * JOBS
         for job_id in job_ids:
             labels(client, job_id)
+            check(summary_of(http, job_id, "shop"), client.results(job_id), "shop")
         assert labels(client, job_ids[0]) == undisturbed
+
+
+def submit_by_shop(http: httpx2.Client, texts: list[str]) -> str:
+    items = [{"text": text, "data": {"shop": i % SHOPS}} for i, text in enumerate(texts)]
+    answer = http.post("/v1/jobs", json={"items": items, "summarize_by": "shop"})
+    return str(answer.raise_for_status().json()["id"])
 
 
 def test_small_jobs_do_not_wait_behind_large_ones(stack: Stack, reviews: list[dict[str, str]]) -> None:
