@@ -48,6 +48,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "uploading": job.uploading,
         "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
+        "model_name": job.terms.model,
         "model": _model_view(job.model) if job.model else None,
         "options": {
             "on_long_text": job.options.on_long_text,

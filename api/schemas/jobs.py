@@ -92,6 +92,7 @@ class Job(TypedDict):
     uploading: bool
     queue: QueuePosition | None
     poll_after_ms: Count | None
+    model_name: str
     model: Model | None
     options: Options
     deadline_s: int | None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from tasks.store import deliveries, leases
@@ -10,13 +12,14 @@ from tasks.store.deliveries import Delivery, Room
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import Event, Webhook
 from tests.conftest import MODEL_NAME
 
 GOOD = Verdict(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED
+QUEUE = Queue(MODEL_NAME, QueueClass.BULK)
 HOLDER = leases.Holder("worker", 11, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -32,8 +35,10 @@ def create(
 
 
 def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
-    """Finish the oldest job with these outcomes."""
-    held = leases.lease(store, HOLDER, 10**9)
+    """Finish the oldest bulk job with these outcomes; interactive ones are left to other children."""
+    pids = itertools.count(HOLDER.pid)
+    while (held := leases.lease(store, replace(HOLDER, pid=next(pids)), 10**9)) and held.queue != QUEUE:
+        pass
     assert held is not None
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
