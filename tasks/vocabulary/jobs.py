@@ -98,6 +98,7 @@ class Terms:
 
     `model` is the name of a model, empty for the default. `columns` are those of the caller, in order, where
     rows were uploaded: the fields of each item's `data`.
+    With `keep_texts` results hold the texts too.
     """
 
     options: Options = PLAIN
@@ -112,6 +113,7 @@ class Terms:
     model: str = ""
     summarize_by: str = ""  # a field of `data`
     columns: tuple[str, ...] = ()
+    keep_texts: bool = False
 
     @property
     def queue(self) -> Queue:
@@ -129,6 +131,7 @@ class Terms:
             "webhook": self.webhook.encode() if self.webhook else b"",
             "summarize_by": self.summarize_by.encode(),
             "columns": to_json(self.columns) if self.columns else b"",
+            "keep_texts": b"1" if self.keep_texts else b"",
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -149,6 +152,7 @@ class Terms:
             model=queue.model,
             summarize_by=raw.get(b"summarize_by", b"").decode(),
             columns=tuple(from_json(raw.get(b"columns", b"[]"))),
+            keep_texts=b"keep_texts" in raw,
         )
 
 

@@ -25,6 +25,7 @@ from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key
 from tasks.store.reconciler import Reconciler
+from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
@@ -219,6 +220,15 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         "retire_model",  # which removes it
         lambda s: models.register(s, MODEL_NAME, {}),
         lambda s, _: models.retire(s, MODEL_NAME),
+    ),
+    (
+        "read_retryable",
+        lambda s: (
+            record(s, chunks=1),
+            overdue(s),
+            cancel.expire_chunks(s, JOB, ItemError.DEADLINE_EXCEEDED),
+        ),
+        lambda s, given: list(retryable_items(s, given[0])),
     ),
     ("read_results", finish_with_webhook, lambda s, _: s.results(JOB, 0, 9)),
     (
