@@ -22,7 +22,7 @@ from tasks.store.keys import job_key
 from tasks.vocabulary.chunks import ChunkResult
 from tests.api.test_access import running_api
 from tests.conftest import eventually
-from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL
+from tests.webhooks.jobs import BAD, GOOD, MODEL, lease_bulk
 
 LINES, ROWS = {"accept": "application/x-ndjson"}, {"accept": "text/csv"}
 
@@ -59,8 +59,7 @@ def submit(http: httpx2.Client, *ids: str | None) -> str:
 def finish_chunks(store: JobStore, count: int) -> None:
     """Finish the oldest chunks, of which a lease takes one at a time."""
     for _ in range(count):
-        held = leases.lease(store, HOLDER, 1)
-        assert held
+        held = lease_bulk(store, 1)
         results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)
 

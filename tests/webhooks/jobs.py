@@ -34,12 +34,18 @@ def create(
     return job_id
 
 
-def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
-    """Finish the oldest bulk job with these outcomes; interactive ones are left to other children."""
+def lease_bulk(store: JobStore, budget: int = 10**9) -> leases.Lease:
+    """Lease the oldest bulk chunks; interactive ones, which come first, are left to other children."""
     pids = itertools.count(HOLDER.pid)
-    while (held := leases.lease(store, replace(HOLDER, pid=next(pids)), 10**9)) and held.queue != QUEUE:
+    while (held := leases.lease(store, replace(HOLDER, pid=next(pids)), budget)) and held.queue != QUEUE:
         pass
     assert held is not None
+    return held
+
+
+def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
+    """Finish the oldest bulk job with these outcomes."""
+    held = lease_bulk(store)
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
 
