@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from pydantic_core import to_json
@@ -27,11 +27,17 @@ class Table:
         self.empty = header is None
         names = _names(header) if header else [text_column]
         self._width = len(names)
-        self._text = _position(names, text_column)
+        _require(text_column, names, "the header", "?text_column")
+        self._text = names.index(text_column)
         self.columns = tuple(names[: self._text] + names[self._text + 1 :])
         if len(to_json(dict.fromkeys(self.columns, ""))) > MAX_DATA_BYTES:
             detail = f"the names of the columns leave no room: `data` has at most {MAX_DATA_BYTES} bytes."
             raise InvalidRequestError.at("", "invalid_header", detail)
+
+    def require(self, column: str, pointer: str) -> None:
+        """Raise InvalidRequestError, for the parameter that names it, if `data` has no such column."""
+        if not self.empty:
+            _require(column, self.columns, "`data`", pointer)
 
     def __iter__(self) -> Iterator[Item]:
         """Yield an item for each row; one that cannot be scored has the line of its row."""
@@ -63,14 +69,13 @@ def _names(header: Row) -> list[str]:
     return header.cells
 
 
-def _position(names: list[str], text_column: str) -> int:
-    if text_column not in names:
-        detail = f"the header has no column {_listed([text_column])}; it has {_listed(names)}."
-        raise InvalidRequestError.at("?text_column", "unknown_column", detail)
-    return names.index(text_column)
+def _require(column: str, names: Sequence[str], place: str, pointer: str) -> None:
+    if column not in names:
+        detail = f"{place} has no column {_listed([column])}; it has {_listed(names) or 'none'}."
+        raise InvalidRequestError.at(pointer, "unknown_column", detail)
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     """Return names for people: some of them, and not more than the beginning of a long one."""
     shown = (f"`{name[:_SHOWN_CHARS]}`" for name in names[:_SHOWN_COLUMNS])
     return ", ".join(chain(shown, ["…"] if len(names) > _SHOWN_COLUMNS else []))

@@ -52,6 +52,8 @@ class Upload:
         if layout:
             text_column = DEFAULT_TEXT_COLUMN if query.text_column is None else query.text_column
             table = Table(RowReader(stream, layout, *limits), text_column, settings.max_text_chars)
+            if query.summarize_by is not None:
+                table.require(query.summarize_by, "?summarize_by")
             self._items, self.columns, self._empty = table, table.columns, table.empty
 
     def source(self) -> Source:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from api.output.serializers import LABEL_ZH
 from api.schemas import summaries
 from tasks.store.summaries import Summary
 from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.labels import Label
 from tasks.vocabulary.tallies import Tally
 
 _DIGITS = 6
@@ -44,9 +44,9 @@ def _tally_view(tally: Tally) -> summaries.Tally:
     }
 
 
-def _label_view(label: str, items: int, tally: Tally) -> summaries.LabelCount:
+def _label_view(label: Label, items: int, tally: Tally) -> summaries.LabelCount:
     share = _share(items, tally.verdicts)
-    return {"label": label, "label_zh": LABEL_ZH[label], "items": items, "share": share}
+    return {"label": label.id, "label_zh": label.label_zh, "items": items, "share": share}
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -18,7 +18,7 @@ from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
 from tasks.store.workers import live_models, live_workers
 from tasks.vocabulary.jobs import QueueClass
-from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Probabilities
 
 blueprint = Blueprint("status", __name__)
 
@@ -37,7 +37,12 @@ _FIXED_LIMITS = {
     "max_sentences": MAX_SENTENCES,
     "max_clauses": MAX_CLAUSES,
 }
-_VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
+_VALUES: dict[str, list[Any]] = {
+    "on_long_text": [*OnLongText],
+    "sentences": [False, True],
+    "explain": [False, True],
+    "probabilities": [*Probabilities],
+}
 
 
 @blueprint.get("/")
@@ -92,8 +97,7 @@ def get_info() -> Response:
             models=models,
             limits={name: getattr(settings, name) for name in _LIMIT_SETTINGS} | _FIXED_LIMITS,
             options={
-                name: {"values": _VALUES[type(default)], "default": default}
-                for name, default in asdict(PLAIN).items()
+                name: {"values": _VALUES[name], "default": default} for name, default in asdict(PLAIN).items()
             },
         )
     )

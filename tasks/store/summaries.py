@@ -40,9 +40,9 @@ def read_summary(store: JobStore, job_id: str) -> Summary:
     fields.pop("bytes", None)
     total, tallies = Tally(), defaultdict[int, Tally](Tally)
     for group, written in fields.items():
-        for numbers in written.values():
+        for model, numbers in written.items():
             for tally in (total, tallies[int(group)]):
-                tally.add(read_tally(numbers))
+                tally.add(read_tally(numbers), store.labels.of(model) if model else None)
     groups = [(value, tallies[group]) for group, value in sorted(values.items())]
     return Summary(total, errors, groups, tallies[OTHER])
 

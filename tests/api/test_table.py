@@ -86,6 +86,20 @@ def test_a_header_that_does_not_fit_is_refused_and_named() -> None:
     assert "2048 bytes" in refusal("text," + ",".join(f"column{i}" for i in range(200)))[2]
 
 
+@pytest.mark.parametrize(("body", "has"), [("text,店,日\n好,甲,1\n", "`店`, `日`"), ("text\n好\n", "none")])
+def test_a_column_that_data_has_not_is_refused_and_named(body: str, has: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        table(body).require("text", "?summarize_by")
+    (error,) = caught.value.errors
+    assert (error["pointer"], error["code"]) == ("?summarize_by", "unknown_column")
+    assert error["detail"] == f"`data` has no column `text`; it has {has}."
+
+
+def test_columns_of_data_are_not_refused() -> None:
+    table("text,店\n好,甲\n").require("店", "?summarize_by")
+    table("").require("店", "?summarize_by")
+
+
 @pytest.mark.parametrize("body", ["", "\n\n", "\ufeff"])
 def test_a_body_without_a_header_has_no_items(body: str) -> None:
     rows = table(body)

@@ -25,15 +25,15 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import MODEL_NAME, eventually
+from tests.verdicts import rated
 
 CLASS = QueueClass.INTERACTIVE
 QUEUE = Queue(MODEL_NAME, CLASS)
 CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
-SCORED = Verdict(0.75, 5, 5)
+SCORED = rated(0.75, 5, 5)
 
 
 def submit(store: JobStore, items: int = 1, owner: str = "", text: str = "十个字的文本十个字哦") -> str:
@@ -154,7 +154,7 @@ def test_the_rate_is_what_children_finish_while_more_waits(store: JobStore) -> N
 
 
 @pytest.mark.parametrize(
-    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, Verdict(0.75, 5, 5, cached=True)]
+    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, rated(0.75, 5, 5, cached=True)]
 )
 def test_only_what_was_computed_teaches_a_rate(store: JobStore, outcome: Outcome) -> None:
     submit(store, 400)

@@ -16,11 +16,12 @@ from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobError, JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import MODEL_NAME, eventually
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 QUEUE = Queue(MODEL_NAME, BULK)
 CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
-GOOD = Verdict(0.75, 5, 5)
+GOOD = rated(0.75, 5, 5)
 FEED = Feed.begin("5eed", resumable=False)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 

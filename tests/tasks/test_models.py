@@ -19,8 +19,8 @@ from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import is_name, name_of
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
+from tests.verdicts import rated
 
 BULK, INTERACTIVE = QueueClass.BULK, QueueClass.INTERACTIVE
 FEED = Feed.begin("5eed", resumable=False)
@@ -40,7 +40,7 @@ def record(
 
 
 def done(store: JobStore, held: Lease) -> int:
-    results = [ChunkResult(each.chunk, [Verdict(0.75, 5, 5)], 1) for each in held.chunks]
+    results = [ChunkResult(each.chunk, [rated(0.75, 5, 5)], 1) for each in held.chunks]
     return finish(store, held, results, {"id": "x", "revision": "1", "engine": "none"})
 
 

@@ -14,8 +14,8 @@ from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import wakeup_queue
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import MODEL_NAME
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 QUEUE = Queue(MODEL_NAME, BULK)
@@ -64,7 +64,7 @@ def take(store: JobStore) -> Lease:
 
 
 def finish(store: JobStore, held: Lease) -> int:
-    good = Verdict(0.75, 5, 5)
+    good = rated(0.75, 5, 5)
     results = [
         ChunkResult(leased.chunk, [good] * len(leased.chunk.items), leased.attempts) for leased in held.chunks
     ]

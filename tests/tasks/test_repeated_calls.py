@@ -31,9 +31,9 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Job, JobError, Queue, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
 from tests.conftest import MODEL_NAME
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 QUEUE = Queue(MODEL_NAME, BULK)
@@ -74,7 +74,7 @@ def seen(held: leases.Lease) -> Any:
 
 
 def finish(store: JobStore, held: leases.Lease) -> int:
-    good = Verdict(0.75, 5, 5)
+    good = rated(0.75, 5, 5)
     results = [ChunkResult(each.chunk, [good] * len(each.chunk.items), 1) for each in held.chunks]
     return leases.finish(store, held, results, MODEL, {"forward_s:sum": 3})
 

@@ -17,20 +17,30 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, job_key
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
+from tasks.store.retry import retry_terms, retryable_items
 from tasks.store.scripts import LUA, source
 from tasks.store.summaries import Summary, read_summary, read_values
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 from tests.conftest import MODEL_NAME
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
+
+
+@pytest.fixture
+def store(store: JobStore) -> JobStore:
+    for model in ("test@1", "test@2"):
+        store.labels.record(model, NEGATIVE_POSITIVE)
+    return store
 
 
 def items_of(groups: list[int]) -> list[Item]:
@@ -39,7 +49,7 @@ def items_of(groups: list[int]) -> list[Item]:
 
 def outcome(rng: random.Random) -> Outcome:
     probability = rng.choice([rng.random(), 0.5, 0.65, 0.9999999, 0.35, 0.6499996])
-    verdict = Verdict(probability, rng.choice([5, 9]), 9, uncertain=rng.random() < 0.2)
+    verdict = rated(probability, rng.choice([5, 9]), 9, uncertain=rng.random() < 0.2)
     outcomes: list[Outcome] = [verdict, TooManyTokens(300, 256), ItemError.INFERENCE_FAILED]
     return rng.choices(outcomes, [8, 1, 1])[0]
 
@@ -55,9 +65,10 @@ def recount(results: list[tuple[ItemResult, int]]) -> dict[int, Tally]:
             continue
         tally.uncertain += item.outcome.uncertain
         tally.truncated += item.outcome.truncated
-        tally.scores += item.outcome.score
+        tally.scores = (tally.scores or 0) + (item.outcome.score or 0)
         tally.confidence[min(int(round(item.outcome.confidence, 6) * BINS), BINS - 1)] += 1
-        tally.labels[item.outcome.label] += 1
+        tally.labels.update({label: tally.labels.get(label, 0) for label in NEGATIVE_POSITIVE})
+        tally.labels[item.outcome.named] += 1
     return tallies
 
 
@@ -115,7 +126,7 @@ def take(store: JobStore) -> Lease:
 
 def finish(store: JobStore, probability: float = 0.75) -> None:
     held = take(store)
-    verdict = Verdict(probability, 5, 5)
+    verdict = rated(probability, 5, 5)
     results = [
         ChunkResult(each.chunk, [verdict] * len(each.chunk.items), 1, "test@1") for each in held.chunks
     ]
@@ -164,11 +175,11 @@ def test_a_chunk_that_is_requeued_item_by_item_keeps_the_groups(store: JobStore)
 def test_outcomes_that_come_late_or_twice_are_not_counted(store: JobStore) -> None:
     job_id = record(store, [1, 2])
     held = take(store)
-    results = [ChunkResult(held.chunks[0].chunk, [Verdict(0.75, 5, 5)] * 2, 1, "test@1")]
+    results = [ChunkResult(held.chunks[0].chunk, [rated(0.75, 5, 5)] * 2, 1, "test@1")]
     assert leases.finish(store, held, results, MODEL) == 1
     counted = store.redis.hgetall(job_key(job_id, "summary"))
     assert leases.finish(store, held, results, MODEL) == 1, "as if the answer had been lost"
-    worse = [ChunkResult(held.chunks[0].chunk, [Verdict(0.25, 5, 5)] * 2, 1, "test@1")]
+    worse = [ChunkResult(held.chunks[0].chunk, [rated(0.25, 5, 5)] * 2, 1, "test@1")]
     assert leases.finish(store, held, worse, MODEL) == 0
     assert store.redis.hgetall(job_key(job_id, "summary")) == counted
 
@@ -179,10 +190,10 @@ def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
     for model, probability in (("test@1", 0.9), ("test@2", 0.2)):
         held = leases.lease(store, CHILD, 1)
         assert held is not None
-        result = ChunkResult(held.chunks[0].chunk, [Verdict(probability, 5, 5)], 1, model)
+        result = ChunkResult(held.chunks[0].chunk, [rated(probability, 5, 5)], 1, model)
         leases.finish(store, held, [result], MODEL)
     found = read_summary(store, job_id)
-    assert found.total.labels == {"negative": 1, "positive": 1}
+    assert found.total.labels == dict.fromkeys(NEGATIVE_POSITIVE, 1)
     assert found.total.mean_score == pytest.approx(0.1)
 
 
@@ -298,3 +309,16 @@ def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
         ("甲", 1),
         ("乙", 1),
     ]
+
+
+def test_a_retry_is_counted_by_the_same_field(store: JobStore) -> None:
+    job_id, grouping = store.ids.issue(""), Grouping("shop")
+    items = [Item("好", 1, data=f'{{"shop":"{shop}"}}'.encode()) for shop in "乙甲乙"]
+    chunk = Chunk(job_id, 0, [*grouping.number(items)])
+    store.create(job_id, Terms(queue_class=BULK, summarize_by="shop"), [chunk], groups=grouping.take())
+    store.redis.hset(job_key(job_id), "deadline", 1)
+    cancel.expire_chunks(store, job_id, ItemError.DEADLINE_EXCEEDED)
+    job = store.job(job_id)
+    again = Grouping(retry_terms(job).summarize_by)
+    assert [item.group for item in again.number(retryable_items(store, job))] == [1, 2, 1]
+    assert list(again.take()) == [(1, '"乙"'), (2, '"甲"')]

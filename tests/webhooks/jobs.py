@@ -13,11 +13,11 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import Event, Webhook
 from tests.conftest import MODEL_NAME
+from tests.verdicts import rated
 
-GOOD = Verdict(0.75, 5, 5)
+GOOD = rated(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED
 QUEUE = Queue(MODEL_NAME, QueueClass.BULK)
 HOLDER = leases.Holder("worker", 11, siblings=1, model=MODEL_NAME)

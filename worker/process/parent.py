@@ -14,7 +14,7 @@ from celery.worker import state
 
 from tasks.broker.celery_app import build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import ConfigurationError, SentiqError, StoreUnavailableError
+from tasks.errors import ConfigurationError, LabelsChangedError, SentiqError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store import models, workers
 from tasks.store.connection import require_one_redis
@@ -37,6 +37,7 @@ class Parent:
         self._ready = ready
         self._model: dict[str, Any] = {}
         self._registered = False
+        self._pack: Pack | None = None
         self._took_over = False
         self._reported_restarts = 0
         self._store = JobStore.connect(settings)
@@ -58,12 +59,12 @@ class Parent:
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
         traits = {
-            "labels": pack.labels,
+            "labels": pack.labels.ids,
             "max_tokens": pack.max_tokens,
             "uncertain_below": pack.uncertain_below,
         }
         name = name_of_model(pack, self._settings)
-        self._model = {"name": name} | model_of(pack, self._settings) | traits
+        self._model, self._pack = {"name": name} | model_of(pack, self._settings) | traits, pack
         self._reconciler = Reconciler(self._store, partial(publish_wakeups, self._publisher), self.name, name)
         return name
 
@@ -87,6 +88,9 @@ class Parent:
             self._reconciler.tick(pids)
         except (StoreUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
+        except LabelsChangedError as error:
+            self._failures.add(str(error))
+            state.should_terminate = os.EX_CONFIG
 
     def _register(self) -> None:
         """Register the model, and register it anew should Redis have lost its data."""
@@ -94,6 +98,9 @@ class Parent:
         self._registered = True
 
     def _report(self, pids: list[int]) -> None:
+        if self._pack is not None:
+            # Each time: results cannot be read without them, and Redis may have lost its data.
+            self._store.labels.record(self._pack.model, self._pack.labels)
         restarts = self._ready.restarts
         workers.heartbeat(
             self._store,
