@@ -17,6 +17,7 @@ from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
+from tasks.vocabulary.job_format import FORMAT
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import is_name, name_of
 from tests.conftest import eventually
@@ -90,11 +91,11 @@ def test_chunks_of_many_owners_are_reached_behind_those_that_a_child_cannot_read
         job_id = store.ids.issue(f"owner {number}")
         terms = Terms(model="a", queue_class=BULK, owner=f"owner {number}")
         store.create(job_id, terms, [Chunk(job_id, 0, [Item.accept("好", 9)])])
-        store.redis.hset(f"sentiq:job:{job_id}", "format", 2)
+        store.redis.hset(f"sentiq:job:{job_id}", "format", FORMAT + 1)
     readable = record(store, "a", owner="last")
     assert taken(store, A) == [(readable, 0)]
     assert taken(store, A) == []
-    held = lease(store, A, 10**9, formats=(1, 2))
+    held = lease(store, A, 10**9, formats=(FORMAT, FORMAT + 1))
     assert held is not None
     assert len(held.refs) == 128, "a lease looks at so many"
 
