@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 import time
@@ -62,16 +63,24 @@ def upload_and_join(
 def _uploaded(
     http: httpx2.Client, texts: Sequence[str], rows: int, charset: str
 ) -> tuple[dict[str, Any], int]:
-    """Return the job of all rows, and how often the upload had to be resumed: a busy machine may be late."""
+    """Return the job of all rows, and how often the upload was resumed: a busy machine may be late."""
     headers = {"content-type": f"{_CSV}; charset={charset}", "idempotency-key": uuid.uuid4().hex}
+    post = functools.partial(http.post, "/v1/jobs", headers=headers)
+    query = {"text_column": _TEXT}
+    answer = post(params=query, content=_written(texts, 0, rows, charset))
     for resumed in range(_MAX_REPEATS):
-        body = _written(texts, rows, charset)
-        answer = http.post("/v1/jobs", params={"text_column": _TEXT}, content=body, headers=headers)
+        job: dict[str, Any] = answer.json()
+        if answer.is_success and not job["uploading"]:
+            return job, resumed
         if answer.is_success:
-            return answer.json(), resumed
-        if answer.status_code not in (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE):
+            first = job["counts"]["total"]
+            body = _written(texts, first, rows, charset)
+            answer = post(params=query | {"from_index": first}, content=body)
+        elif answer.status_code in (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE):
+            time.sleep(float(answer.headers.get("retry-after", 1)))
+            answer = post(params=query, content=b"")
+        else:
             break
-        time.sleep(float(answer.headers.get("retry-after", 1)))
     raise BenchError(f"the upload ended with {answer.status_code}: {answer.text}")
 
 
@@ -81,8 +90,8 @@ def _cells(number: int) -> list[str]:
     return [f"{number:09}", f"{number % 97}号店", f"2026-{number % 12 + 1:02}-01", note]
 
 
-def _written(texts: Sequence[str], rows: int, charset: str) -> Iterator[bytes]:
-    given = ([*_cells(number), texts[number % len(texts)]] for number in range(rows))
+def _written(texts: Sequence[str], first: int, rows: int, charset: str) -> Iterator[bytes]:
+    given = ([*_cells(number), texts[number % len(texts)]] for number in range(first, rows))
     for batch in _batched(itertools.chain([[*_COLUMNS, _TEXT]], given)):
         file = io.StringIO()
         csv.writer(file).writerows(batch)

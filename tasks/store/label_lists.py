@@ -34,6 +34,12 @@ class LabelLists:
             self._known[model] = self._read(model)
         return self._known[model]
 
+    def ids(self) -> set[str]:
+        """Return the ids of all labels that any model here ever had."""
+        with store_errors():
+            recorded = self._redis.hvals(LABELS)
+        return {label.id for labels in map(LabelSet.decode, recorded) for label in labels}
+
     def _read(self, model: str | None) -> LabelSet:
         if model is None:
             return NEGATIVE_POSITIVE  # no item of the chunk has a verdict

@@ -21,6 +21,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import UPLOADS, job_key
 from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES
 from tasks.vocabulary.chunks import ChunkResult
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tests.api.test_access import running_api
 from tests.conftest import eventually
 from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL, lease_bulk
@@ -300,6 +301,15 @@ def test_columns_are_chosen_ordered_and_spread(http: httpx2.Client, store: JobSt
         '0.5,南山,2.5,true,"{""a"":null}",,0',
         "0.5,,,,,,1",
     ]
+    store.labels.record("test@1", NEGATIVE_POSITIVE)
+    spread = "prob.positive,probabilities,aspects,prob.negative,text_tokens"
+    assert (
+        results(http, job_id, ROWS, columns=spread).text.splitlines()[1:]
+        == ['0.75,"{""negative"":0.25,""positive"":0.75}",,0.25,5'] * 2
+    )
+    refused = http.get(f"/v1/jobs/{job_id}/results", headers=ROWS, params={"columns": "id,prob.neutral"})
+    (error,) = refused.json()["errors"]
+    assert error["detail"] == "there is no column prob.neutral; known: prob.negative, prob.positive"
     assert results(http, job_id, ROWS, columns="aspect.价格").text.splitlines() == ["aspect.价格", '""', '""']
 
 

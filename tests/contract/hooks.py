@@ -19,7 +19,7 @@ _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypoth
 # Preferences that make no sense are ignored, as RFC 7240 has it, and so are ids of events.
 _IGNORED_IF_LONG = ("Prefer", "Last-Event-ID")
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
-_OF_OTHERS = ("text_column", "from_index")
+_OF_OTHERS = ("text_column", "summarize_by", "from_index")
 _ROWS = ("text/csv", "text/tab-separated-values")
 _OF_ROWS = {"bom", "safe", "columns"}
 
@@ -61,7 +61,7 @@ def map_case(_context: Any, case: Any) -> Any:
         # Which columns there are, and which upload is resumed, is not for a schema to say.
         case.query = {name: value for name, value in query.items() if name not in _OF_OTHERS}
     if case.path.endswith("/summary"):
-        case.query = {}  # `by` must be the `summarize_by` of the job
+        query.pop("by", None)  # it must be the `summarize_by` of the job
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
     if _OF_ROWS & query.keys() and case.path.endswith("/results"):
