@@ -43,7 +43,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         },
         "progress": round(1 - counts.pending / counts.total, 4),
         "uploading": job.uploading,
-        "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
+        "queue": _position_view(position) if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
         "model_name": job.terms.model,
         "model": _model_view(job.model) if job.model else None,
@@ -70,6 +70,10 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "deliveries": f"{path}/deliveries",
         },
     }
+
+
+def _position_view(position: QueuePosition) -> jobs.QueuePosition:
+    return {"workers": position.workers, "items_ahead": position.items_ahead, "eta_s": position.eta_s}
 
 
 def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:

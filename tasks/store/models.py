@@ -86,6 +86,12 @@ class Models:
         default = self._store.settings.default_model
         return sorted({*self.all(), *([default] if default else [])})
 
+    @property
+    def default(self) -> str | None:
+        """Return the model of jobs that name none; None while they have to."""
+        names = self._open()
+        return self._store.settings.default_model or (names[0] if len(names) == 1 else None)
+
     def resolve(self, name: str) -> str:
         """Return the model of a job that asks for `name`; if that is empty, the default.
 

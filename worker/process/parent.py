@@ -94,7 +94,18 @@ class Parent:
 
     def _register(self) -> None:
         """Register the model, and register it anew should Redis have lost its data."""
-        models.register(self._store, self._model["name"], self._model, starting=not self._registered)
+        if self._pack is None:
+            return
+        description = {
+            "id": self._pack.id,
+            "revision": self._pack.revision,
+            "labels": self._pack.labels.described(),
+            "input": self._pack.input,
+            "max_tokens": self._pack.max_tokens,
+            "uncertain_below": self._pack.uncertain_below,
+            "measured": self._pack.measured,
+        }
+        models.register(self._store, self._model["name"], description, starting=not self._registered)
         self._registered = True
 
     def _report(self, pids: list[int]) -> None:
