@@ -14,7 +14,7 @@ from itertools import chain
 from struct import Struct
 
 from tasks.vocabulary.items import Item, Outcome
-from tasks.vocabulary.labels import Label, LabelSet
+from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.verdicts import Verdict
 
 OTHER = 0  # the group of items whose value has no group of its own
@@ -64,7 +64,8 @@ def read_tally(written: bytes) -> list[int]:
 class Tally:
     """Numbers of items by outcome.
 
-    `scores` is the sum of the scores of their verdicts, None if one of them has no score.
+    `scores` is the sum of the scores of their verdicts, None if one of them has no score. `labels` are
+    numbers by label id.
     """
 
     items: int = 0
@@ -73,7 +74,7 @@ class Tally:
     truncated: int = 0
     scores: float | None = 0.0
     confidence: list[int] = field(default_factory=lambda: [0] * BINS)
-    labels: dict[Label, int] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> int:
@@ -98,5 +99,5 @@ class Tally:
             self.scores += scores / _MILLION
         for step, verdicts in enumerate(counted[:BINS]):
             self.confidence[step] += verdicts
-        for label, labelled in zip(labels or (), counted[BINS:], strict=False):
+        for label, labelled in zip(labels.ids if labels else (), counted[BINS:], strict=False):
             self.labels[label] = self.labels.get(label, 0) + labelled

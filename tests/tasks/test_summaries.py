@@ -24,13 +24,16 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.labels import NEGATIVE_POSITIVE
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE, Label, LabelSet
 from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
+MOODS = LabelSet(
+    (Label("joy", "喜悦", "Joy"), Label("anger", "愤怒", "Anger"), Label("other", "其他", "Other"))
+)
 FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -67,8 +70,8 @@ def recount(results: list[tuple[ItemResult, int]]) -> dict[int, Tally]:
         tally.truncated += item.outcome.truncated
         tally.scores = (tally.scores or 0) + (item.outcome.score or 0)
         tally.confidence[min(int(round(item.outcome.confidence, 6) * BINS), BINS - 1)] += 1
-        tally.labels.update({label: tally.labels.get(label, 0) for label in NEGATIVE_POSITIVE})
-        tally.labels[item.outcome.named] += 1
+        tally.labels.update({label: tally.labels.get(label, 0) for label in NEGATIVE_POSITIVE.ids})
+        tally.labels[item.outcome.label] += 1
     return tallies
 
 
@@ -193,8 +196,26 @@ def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
         result = ChunkResult(held.chunks[0].chunk, [rated(probability, 5, 5)], 1, model)
         leases.finish(store, held, [result], MODEL)
     found = read_summary(store, job_id)
-    assert found.total.labels == dict.fromkeys(NEGATIVE_POSITIVE, 1)
+    assert found.total.labels == dict.fromkeys(NEGATIVE_POSITIVE.ids, 1)
     assert found.total.mean_score == pytest.approx(0.1)
+
+
+def test_labels_without_polarity_have_no_mean_score(store: JobStore) -> None:
+    store.labels.record("moods@1", MOODS)
+    job_id = record(store, [1, 2, 2])
+    held = take(store)
+    verdicts = [Verdict(MOODS, kept, 5, 5) for kept in ({0: 0.1, 1: 0.7, 2: 0.2}, {0: 0.3, 1: 0.3, 2: 0.4})]
+    outcomes: list[Outcome] = [*verdicts, ItemError.INFERENCE_FAILED]
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1, "moods@1")], MODEL)
+    found = read_summary(store, job_id)
+    assert found.total.labels == {"joy": 0, "anger": 1, "other": 1}
+    assert found.total.mean_score is None
+    assert [step for step, count in enumerate(found.total.confidence) if count] == [8, 14]
+    assert [tally.labels for _, tally in found.groups] == [
+        {"joy": 0, "anger": 1, "other": 0},
+        {"joy": 0, "anger": 0, "other": 1},
+    ]
+    assert [label.label_zh for label in found.labels.values()] == ["喜悦", "愤怒", "其他"]
 
 
 def test_a_summary_lives_as_long_as_the_results_and_is_erased_with_them(store: JobStore) -> None:
