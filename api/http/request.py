@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from flask import g, request
 from pydantic import BaseModel, ValidationError
 
-from api.http.body import read_document, require_utf8
+from api.http.body import document, require_utf8
 from api.http.problems import Problem, bad_header, bad_query, from_query_validation
 from api.intake.documents import parse
 from api.intake.pacing import let_others_run
@@ -35,9 +35,9 @@ def read_json(model: type[Body], settings: Settings) -> Body:
     if request.mimetype != JSON:
         raise Problem(415, "unsupported_media_type", f"Send the body as {JSON}.")
     require_utf8()
-    body = read_document(settings)
-    let_others_run()
-    return parse(model, body, settings.max_items)
+    with document(settings) as body:
+        let_others_run()
+        return parse(model, body, settings.max_items)
 
 
 def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQuery:

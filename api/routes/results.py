@@ -51,6 +51,7 @@ def _page(job: Job, query: ResultsQuery) -> Response:
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
+    services().guard.count_download()
     items, headers = _reader(job, query)
     if media_type == _NDJSON:
         lines = ndjson_lines(items, query.limit, query.status)

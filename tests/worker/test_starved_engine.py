@@ -45,9 +45,7 @@ def test_openvino_gives_the_right_verdict_or_none_at_100_moments_without_memory(
     assert seen["wrong"] == 0
     assert seen["refused"] > 10
     assert seen["right"] > 50
-    assert seen["kept right"] == TEXTS * (PROCESSES - seen["killed"]), (
-        "nothing wrong is left"
-    )
+    assert seen["kept right"] == TEXTS * (PROCESSES - seen["killed"]), "nothing wrong is left"
 
 
 class Partial:
