@@ -23,6 +23,7 @@ class ServedModel(Model):
     """A model that live workers serve."""
 
     labels: list[str]
+    input: Literal["text", "pair"]
     max_tokens: Count
     uncertain_below: float | None
 

@@ -84,6 +84,7 @@ class ServedPacks:
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._max_tokens = DEFAULT_MAX_TOKENS
+        self._inputs: Mapping[str, str] = {}
         self._checked_at = -_FRESH_S
 
     @property
@@ -91,10 +92,23 @@ class ServedPacks:
         """Return the most tokens that one of them reads at once; a default while there is none."""
         if time.monotonic() - self._checked_at >= _FRESH_S:
             self._checked_at = time.monotonic()
-            reported = [model.get("max_tokens") for model in live_models(self._store)]
+            models = live_models(self._store)
+            self._inputs = {model["id"]: model.get("input", "text") for model in models if "id" in model}
+            reported = [model.get("max_tokens") for model in models]
             known = [each for each in reported if isinstance(each, int)]
             self._max_tokens = max(known, default=DEFAULT_MAX_TOKENS)
         return self._max_tokens
+
+    @property
+    def reads(self) -> str | None:
+        """Return what they read, `text` or `pair`; None while there is none, or where they differ."""
+        kinds = set(self._inputs.values()) if self.max_tokens else set()
+        return kinds.pop() if len(kinds) == 1 else None
+
+    @property
+    def pair_models(self) -> list[str]:
+        """Return the ids of those that read pairs."""
+        return sorted(name for name, reads in self._inputs.items() if reads == "pair")
 
 
 def forget(store: JobStore, *names: str) -> None:
