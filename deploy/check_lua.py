@@ -12,7 +12,7 @@ from tasks.store.scripts import LUA, source
 
 # The globals of Redis, and names that every script defines, used or not.
 _OPTIONS = [
-    *("--std", "lua51", "--globals", "redis", "cjson", "KEYS", "ARGV"),
+    *("--std", "lua51", "--globals", "redis", "cjson", "struct", "KEYS", "ARGV"),
     *("--ignore", "211/payload", "211/keys", "--max-line-length", "120", "--no-color", "--quiet"),
 ]
 

@@ -60,9 +60,26 @@ class JobNotFinishedError(SentiqError):
 
 
 class UploadIncompleteError(SentiqError):
-    """The connection ended before the body did. The job, if any, holds what arrived."""
+    """The body ended early, in a line if one is named. The job, if any, holds the items that arrived."""
 
     code = "upload_incomplete"
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.job_id: str | None = None
+        self.recorded = 0
+
+
+class UploadOffsetError(SentiqError):
+    """The body begins with another item than the one behind those that the job has, which are `recorded`."""
+
+    code = "upload_offset"
+
+    def __init__(self, recorded: int, job_id: str | None = None) -> None:
+        super().__init__(recorded)
+        self.recorded = recorded
+        self.job_id = job_id
 
 
 class UploadClosedError(SentiqError):

@@ -15,7 +15,7 @@ from api.intake.decoding import DecodedBody
 from api.intake.rejections import BodyTimeoutError, BodyTooLargeError, BodyUnreadableError
 from tasks.errors import SentiqError, UploadIncompleteError
 from tasks.settings import Settings
-from tasks.store.uploads import IDLE_TIMEOUT_MS
+from tasks.vocabulary.feeds import SILENCE_MS
 
 _READ_BYTES = 8 * 1024
 _BLOCK_BYTES = 64 * 1024
@@ -67,7 +67,7 @@ class _BodyStream(io.RawIOBase):
 def upload_stream(settings: Settings) -> io.RawIOBase:
     """Return the body of an upload. A read raises UploadIncompleteError if it ends early or is late."""
     seconds = settings.max_upload_s
-    return _BodyStream(seconds, IDLE_TIMEOUT_MS / 1000, UploadIncompleteError, UploadIncompleteError)
+    return _BodyStream(seconds, SILENCE_MS / 1000, UploadIncompleteError, UploadIncompleteError)
 
 
 def read_document(settings: Settings) -> bytes:

@@ -18,6 +18,7 @@ from api.intake.rejections import (
     InvalidGzipError,
     InvalidJsonError,
     InvalidRequestError,
+    UnclosedQuoteError,
     UnsupportedEncodingError,
 )
 from api.schemas.problems import FieldError, KnownProblem
@@ -42,6 +43,7 @@ from tasks.errors import (
     UnknownFormatError,
     UploadClosedError,
     UploadIncompleteError,
+    UploadOffsetError,
     WritesRefusedError,
 )
 
@@ -73,10 +75,15 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobLostError: (410, "Job {} was accepted, but its record was lost."),
     JobNotFinishedError: (409, "Job {} is not finished yet."),
     NothingToRetryError: (409, "No item of job {} failed for a reason that a retry could change."),
-    UploadClosedError: (409, "Job {} was canceled, was deleted or timed out before the upload was complete."),
+    UploadClosedError: (
+        409,
+        "Job {} was canceled, was deleted, timed out or was resumed by another request during the upload.",
+    ),
+    UploadOffsetError: (409, "The upload has {} items: send the item of that index first."),
     IdempotencyKeyInFlightError: (409, "A request with the Idempotency-Key {} is still being read."),
     IdempotencyKeyReusedError: (422, "The Idempotency-Key {} was used with another request."),
     UploadIncompleteError: (400, "The upload ended early: {}."),
+    UnclosedQuoteError: (400, "The upload ended early: {}."),
     JobDataTooLargeError: (413, "The `data` of the items of one job may have {} bytes together."),
     BodyTooLargeError: (413, "At most {} bytes are accepted in one request."),
     ExcessiveCompressionError: (413, "The body decompresses to more than {} times its size: send it plain."),
@@ -179,7 +186,9 @@ def from_error(error: SentiqError) -> Problem:
     if isinstance(error, InvalidRequestError):
         return invalid(error.errors)
     status, detail = _STATUS.get(type(error), _UNKNOWN)
-    extensions = {}
+    extensions: dict[str, Any] = {}
+    if isinstance(error, (UploadIncompleteError, UploadOffsetError)):
+        extensions |= {"recorded_items": error.recorded} | ({"job_id": error.job_id} if error.job_id else {})
     if isinstance(error, RefusedError):
         extensions["retry_after_s"] = _spread(error.retry_after_s)
     elif status >= 500 or isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):  # noqa: PLR2004  ours, not the caller's

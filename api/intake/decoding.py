@@ -59,11 +59,8 @@ class DecodedBody(io.RawIOBase):
     Other requests run between two reads.
     """
 
-    def __init__(self, body: io.RawIOBase, encoding: str, max_bytes: int, digest: Any = None) -> None:
-        """Raise UnsupportedEncodingError if `encoding`, a Content-Encoding, is unknown.
-
-        `digest` is updated with what is read.
-        """
+    def __init__(self, body: io.RawIOBase, encoding: str, max_bytes: int) -> None:
+        """Raise UnsupportedEncodingError if `encoding`, a Content-Encoding, is unknown."""
         if encoding.strip().lower() not in _ENCODINGS:
             raise UnsupportedEncodingError
         self._encoding = encoding.strip().lower()
@@ -71,7 +68,6 @@ class DecodedBody(io.RawIOBase):
         self._source: Any = None
         self._max_bytes = max_bytes
         self._inflated = 0
-        self._digest = digest
 
     def readable(self) -> bool:
         """Return True."""
@@ -87,8 +83,6 @@ class DecodedBody(io.RawIOBase):
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise InvalidGzipError(str(error)) from error
         self._check(len(block))
-        if self._digest:
-            self._digest.update(block)
         buffer[: len(block)] = block
         return len(block)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.schemas.problems import FieldError
-from tasks.errors import SentiqError
+from tasks.errors import SentiqError, UploadIncompleteError
 
 
 class InvalidRequestError(SentiqError):
@@ -45,6 +45,13 @@ class BodyTimeoutError(SentiqError):
     """The body did not arrive within the seconds that are the argument."""
 
     code = "body_timeout"
+
+
+class UnclosedQuoteError(UploadIncompleteError):
+    """The rows end inside of quotes, which opened in a line of the upload."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"the quote that opens in line {line} is never closed", line)
 
 
 class InvalidJsonError(SentiqError):

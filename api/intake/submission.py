@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from celery import Celery
 
+from api.intake.accepted import Accepted, whose
 from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
+from api.intake.streams import Source, StreamSubmission
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import (
-    IdempotencyKeyInFlightError,
-    ShareExceededError,
-    StoreUnavailableError,
-    UploadClosedError,
-    UploadIncompleteError,
-)
+from tasks.errors import ShareExceededError
 from tasks.settings import Settings
-from tasks.store import uploads
-from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.workers import ServedPacks
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
-from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
+from tasks.vocabulary.jobs import Job, QueueClass, Terms
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
 from tasks.vocabulary.tallies import NewGroups
 
 logger = logging.getLogger(__name__)
-
-# The chunks of a stream are recorded in batches: when there are that many, or after that time.
-_CHUNK_BATCH = 16
-_MAX_CHUNK_DELAY_S = 1.0
-_INSIST_PAUSE_S = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An accepted job; `replayed` if an earlier request with the same idempotency key made it."""
-
-    job: Job
-    replayed: bool = False
 
 
 class Submission:
@@ -57,6 +35,9 @@ class Submission:
         self._celery = celery
         self._settings = settings
         self._packs = ServedPacks(store)
+        self._streams = StreamSubmission(
+            store, self._cut, self._publish, lambda cost: self._refuse_too_costly(cost, "?priority")
+        )
 
     def submit(
         self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None, *, listed: bool = True
@@ -66,7 +47,7 @@ class Submission:
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
-        chunks = list(self._cut(job_id, grouping.number(items), terms.options))
+        chunks = list(self._cut(job_id, grouping.number(items), terms))
         job = self._create(job_id, terms, chunks, key, listed=listed, groups=grouping.take())
         if job.id != job_id:
             return Accepted(job, replayed=True)
@@ -77,32 +58,9 @@ class Submission:
         self._publish(job.queue_class, chunks)
         return Accepted(job)
 
-    def submit_stream(
-        self, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None, body_hash: Callable[[], str]
-    ) -> Accepted:
-        """Record items as a job while they come in, and return it; workers begin before the last item.
-
-        `body_hash` is called after the last item. UploadIncompleteError, raised by `items`, keeps what came
-        as a job with an error. UploadClosedError means that the job was canceled, was deleted or timed out
-        meanwhile. After any other error nothing of the job is left.
-        """
-        job_id, key = self._store.ids.issue(terms.owner), replace(key, body=None) if key else None
-        if key and uploads.reserve_key(self._store, key, job_id):
-            return self._replay(items, terms.owner, key, body_hash)
-        try:
-            recorded = self._record(job_id, items, terms, key)
-            uploads.close(self._store, job_id, replace(key, body=body_hash()) if key else None)
-        except (UploadIncompleteError, UploadClosedError):
-            _insist(lambda: uploads.close(self._store, job_id, key, JobError.UPLOAD_INCOMPLETE))
-            raise
-        except BaseException:
-            _insist(lambda: self._undo(job_id, terms.owner, key))
-            raise
-        logger.info(
-            "accepted %s: %d items (%s, request %s)",
-            *(job_id, recorded, whose(terms.owner), terms.request_id),
-        )
-        return Accepted(self._store.job(job_id, terms.owner))
+    def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
+        """Record items as a job while they come in; see `StreamSubmission.submit`."""
+        return self._streams.submit(source, terms, key)
 
     def _create(  # noqa: PLR0913  a job is made with each of them
         self,
@@ -140,48 +98,10 @@ class Submission:
             )
             raise InvalidRequestError.at(pointer, "too_costly", detail)
 
-    def _record(self, job_id: str, items: Iterable[Item], terms: Terms, key: IdempotencyKey | None) -> int:
-        queue_class = terms.queue_class or QueueClass.BULK
-        terms = replace(terms, queue_class=queue_class)
-        recorded = cost = 0
-        grouping = Grouping(terms.summarize_by)
-        for chunks in _batched(self._cut(job_id, grouping.number(items), terms.options)):
-            cost += sum(chunk.cost for chunk in chunks)
-            if queue_class is QueueClass.INTERACTIVE:
-                self._refuse_too_costly(cost, "?priority")
-            if not recorded:
-                timeout_ms = uploads.IDLE_TIMEOUT_MS
-                self._store.create(
-                    job_id, terms, chunks, key=key, idle_timeout_ms=timeout_ms, groups=grouping.take()
-                )
-            elif not uploads.append_chunks(
-                self._store, chunks, queue_class, key, terms.owner, groups=grouping.take()
-            ):
-                raise UploadClosedError(job_id)
-            recorded += sum(len(chunk.items) for chunk in chunks)
-            self._publish(queue_class, chunks)
-        return recorded
-
-    def _undo(self, job_id: str, owner: str, key: IdempotencyKey | None) -> None:
-        """Delete a half-made job, and let its key be used again."""
-        delete_job(self._store, job_id, owner)
-        uploads.close(self._store, job_id, key)
-
-    def _replay(
-        self, items: Iterable[Item], owner: str, key: IdempotencyKey, body_hash: Callable[[], str]
-    ) -> Accepted:
-        """Return the job that the key made. The hash to compare is known only after the last item."""
-        for _ in items:
-            pass
-        known = self._store.remembered(replace(key, body=body_hash()))
-        if known is None:
-            # The key expired a moment ago: the next try makes a new job.
-            raise IdempotencyKeyInFlightError(key.text)
-        return Accepted(self._store.job(known, owner), replayed=True)
-
-    def _cut(self, job_id: str, items: Iterable[Item], options: Options) -> Iterator[Chunk]:
+    def _cut(self, job_id: str, items: Iterable[Item], terms: Terms, start: int = 0) -> Iterator[Chunk]:
         max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
-        return cut(job_id, items, max_items, max_cost, options, max_tokens=self._packs.max_tokens)
+        max_tokens = self._packs.max_tokens
+        return cut(job_id, items, max_items, max_cost, terms.options, max_tokens=max_tokens, start=start)
 
     def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
         try:
@@ -194,30 +114,6 @@ class Submission:
             )
 
 
-def _insist(act: Callable[[], object]) -> None:
-    """Act now; should Redis fail, try again in the background, until a reconciler closes the upload as idle.
-
-    Else the caller's next try would get 409 for a minute, and the texts be scored twice.
-    """
-
-    def persist() -> None:
-        for _ in range(int(uploads.IDLE_TIMEOUT_MS / 1000 / _INSIST_PAUSE_S)):
-            time.sleep(_INSIST_PAUSE_S)
-            with contextlib.suppress(StoreUnavailableError):
-                act()
-                return
-
-    try:
-        act()
-    except StoreUnavailableError:
-        threading.Thread(target=persist, name="upload-cleanup", daemon=True).start()
-
-
-def whose(owner: str) -> str:
-    """Return who made a job, for the log: the id of a key is no secret."""
-    return f"key {owner}" if owner else "no key"
-
-
 def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     job_id: str,
     items: Iterable[Item],
@@ -226,13 +122,14 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     options: Options = PLAIN,
     *,
     max_tokens: int = DEFAULT_MAX_TOKENS,
+    start: int = 0,
 ) -> Iterator[Chunk]:
     """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.
 
-    The pack reads `max_tokens` at once.
+    The pack reads `max_tokens` at once. `start` is the index of the first item.
     """
     part: list[Item] = []
-    start = cost = 0
+    cost = 0
     for item in items:
         item_cost = options.cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
@@ -242,16 +139,3 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
         cost += item_cost
     if part:
         yield Chunk(job_id, start, part, options, max_tokens)
-
-
-def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """Gather chunks that come in quickly into batches."""
-    batch: list[Chunk] = []
-    since = time.monotonic()
-    for chunk in chunks:
-        batch.append(chunk)
-        if len(batch) == _CHUNK_BATCH or time.monotonic() - since > _MAX_CHUNK_DELAY_S:
-            yield batch
-            batch, since = [], time.monotonic()
-    if batch:
-        yield batch

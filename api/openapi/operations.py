@@ -58,7 +58,8 @@ PREFER = Header(
 )
 IDEMPOTENCY_KEY = Header(
     *("Idempotency-Key", IdempotencyKeyText),
-    "Repeating a request with its key makes no second job; see `Idempotent-Replayed`.",
+    "Repeating a request with its key makes no second job; see `Idempotent-Replayed`. "
+    "Repeating an upload that ended early resumes it.",
 )
 LAST_EVENT_ID = Header(
     "Last-Event-ID", EventId, "The id of the last event received: the stream continues behind it."

@@ -6,12 +6,13 @@ import csv
 import errno
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic_core import to_json
 
+from api.output.columns import Cell, Row
 from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
-from api.output.serializers import ITEM_COLUMNS, item_json, item_row, items_json, with_member
+from api.output.serializers import item_json, items_json, with_member
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
 
@@ -52,31 +53,44 @@ def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None
     yield to_json(end | ({"error": failure} if failure else {})) + b"\n"
 
 
-def csv_rows(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:
-    """Yield a header and a row for each item.
+def csv_rows(
+    items: ItemReader,
+    limit: int | None,
+    status: ItemStatus | None,
+    columns: Mapping[str, Cell],
+    *,
+    safe: bool = False,
+) -> Iterator[bytes]:
+    """Yield a header and a row for each item; `safe`: as a spreadsheet may open them.
 
     Rows have no end line. When they end before they should, the connection is closed without the last
     chunk, which HTTP clients notice.
     """
-    yield _csv([ITEM_COLUMNS])
+    yield _csv([columns], safe=safe)
     for batch in _batches(items, limit, status):
-        yield _csv([item_row(item) for item in batch]) or b"\r\n"
+        rows = map(Row, batch)
+        yield _csv(([cell(row) for cell in columns.values()] for row in rows), safe=safe) or b"\r\n"
     if items.cut:
         # gunicorn closes the connection on this error without a traceback in its log.
         raise BrokenPipeError(errno.EPIPE, "the rows end before the job does")
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+def _csv(rows: Iterable[Iterable[object]], *, safe: bool) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
+    csv.writer(text).writerows([_written(value, safe=safe) for value in row] for row in rows)
     return text.getvalue().encode()
 
 
-def _cell(value: object) -> object:
-    """Return a value as a spreadsheet may open it: no control characters, and no text as a formula."""
-    if not isinstance(value, str):
-        return value
-    text = value.translate(_CONTROLS)
+def _written(value: object, *, safe: bool) -> object:
+    """Return a cell as it is written: strings as they are, other values as in JSON, null as nothing."""
+    if isinstance(value, str):
+        return _defused(value) if safe else value
+    return to_json(value).decode() if isinstance(value, (bool, list, dict)) else value
+
+
+def _defused(text: str) -> str:
+    """Return a text as a spreadsheet may open it: without control characters, and no formula."""
+    text = text.translate(_CONTROLS)
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 from flask import request
 from pydantic_core import to_json
@@ -14,17 +14,12 @@ from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
-from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
 EMOJI = {"positive": "😊", "negative": "😠"}
 LABEL_ZH: dict[str, Literal["正面", "负面"]] = {"positive": "正面", "negative": "负面"}
-ITEM_COLUMNS = [
-    *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
-    *("error_code", "error_message"),
-]
 _DIGITS = 6
 
 
@@ -50,6 +45,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "timed_out": counts.timed_out,
         },
         "progress": round(1 - counts.pending / counts.total, 4),
+        "uploading": job.uploading,
         "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
         "model": _model_view(job.model) if job.model else None,
@@ -63,7 +59,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
         "summarize_by": job.terms.summarize_by or None,
-        "error": {"code": job.error, "message": job.error.message} if job.error else None,
+        "error": _job_error_view(job, job.error) if job.error else None,
         "links": {
             "self": path,
             "results": f"{path}/results",
@@ -74,6 +70,13 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "deliveries": f"{path}/deliveries",
         },
     }
+
+
+def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:
+    if job.error_line is None:
+        return {"code": error, "message": error.message}
+    quote = f"The quote that opens in line {job.error_line} is never closed."
+    return {"code": error, "message": f"{error.message} {quote}", "line": job.error_line}
 
 
 def backlog_view(backlog: Backlog) -> status.Queue:
@@ -119,16 +122,6 @@ def item_view(item: ItemResult) -> items.Item:
         "attempts": item.attempts,
         "error": error_view(item.outcome),
     }
-
-
-def item_row(item: ItemResult) -> list[object]:
-    """Return an item as a row of the ITEM_COLUMNS."""
-    view: dict[str, Any] = {**item_view(item)}
-    error = view.pop("error") or {"code": None, "message": None}
-    view |= {f"error_{name}": value for name, value in error.items()}
-    return [
-        str(value).lower() if isinstance(value := view.get(name), bool) else value for name in ITEM_COLUMNS
-    ]
 
 
 def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from api.auth.guard import requires
 from api.auth.scopes import Scope
 from api.http.body import content_encoding, require_utf8, upload_stream
-from api.http.problems import Problem
+from api.http.problems import Problem, bad_query
 from api.http.request import (
     JSON,
     idempotency_key,
@@ -27,8 +27,9 @@ from api.http.request import (
     request_id,
 )
 from api.http.response import json_response
+from api.intake.accepted import Accepted, whose
 from api.intake.ndjson import MEDIA_TYPES
-from api.intake.submission import Accepted, whose
+from api.intake.streams import Source
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
 from api.output.readers import Walk, read_ahead
@@ -100,8 +101,8 @@ def retry_job(job_id: str) -> Response:
         raise JobNotFinishedError(job_id)
     items = retryable_items(services().store, job)
     terms = replace(retry_terms(job), request_id=request_id())
-    body_hash = digest(f"retry {job_id}".encode())
-    return _accepted_response(services().submission.submit_stream(items, terms, key, lambda: body_hash))
+    source = Source(items, digest(f"retry {job_id}".encode()))
+    return _accepted_response(services().submission.submit_stream(source, terms, key))
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
@@ -142,9 +143,11 @@ def _accept_upload() -> Accepted:
     settings, query = services().settings, read_query(UploadQuery)
     require_utf8()
     key = idempotency_key()
+    if query.from_index is not None and key is None:
+        raise bad_query("from_index", "it resumes the upload of an Idempotency-Key, and none is given")
     upload = Upload(upload_stream(settings), content_encoding(), query, settings)
     terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
-    return services().submission.submit_stream(upload.items(), terms, key, upload.digest)
+    return services().submission.submit_stream(upload.source(), terms, key)
 
 
 def _accepted_response(accepted: Accepted) -> Response:

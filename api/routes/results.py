@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -10,6 +11,7 @@ from werkzeug.datastructures import MIMEAccept
 from api.http.problems import bad_query
 from api.http.request import owner, read_query
 from api.http.response import json_response
+from api.output.columns import Cell, UnknownColumnError, columns_of
 from api.output.formats import csv_rows, json_page, ndjson_lines
 from api.output.readers import Excerpt, Following, ItemReader, Walk
 from api.routes.context import services
@@ -20,6 +22,7 @@ blueprint = Blueprint("results", __name__)
 
 _JSON, _NDJSON, _CSV = "application/json", "application/x-ndjson", "text/csv"
 _BOM = "\ufeff".encode()
+_OF_CSV = ("bom", "safe", "columns")
 
 
 @blueprint.get("/v1/jobs/<job_id>/results")
@@ -29,8 +32,8 @@ def get_results(job_id: str) -> Response:
     query = read_query(ResultsQuery if media_type == _JSON else ResultsStreamQuery, services().settings)
     if query.follow and media_type == _JSON:
         raise bad_query("follow", f"only a stream can follow: ask for {_NDJSON} or {_CSV}")
-    if query.bom and media_type != _CSV:
-        raise bad_query("bom", f"only {_CSV} begins with a byte order mark")
+    if media_type != _CSV and (given := next((name for name in _OF_CSV if getattr(query, name)), None)):
+        raise bad_query(given, f"it is for {_CSV} only")
     job = services().store.job(job_id, owner())
     if sum(query.position) > job.counts.total:
         raise bad_query("cursor", "it is behind the last item of this job")
@@ -51,14 +54,23 @@ def _page(job: Job, query: ResultsQuery) -> Response:
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
+    columns = _columns(job, query)
     items, headers = _reader(job, query)
     if media_type == _NDJSON:
         lines = ndjson_lines(items, query.limit, query.status)
     else:
-        lines = chain([_BOM] if query.bom else [], csv_rows(items, query.limit, query.status))
+        rows = csv_rows(items, query.limit, query.status, columns, safe=query.safe)
+        lines = chain([_BOM] if query.bom else [], rows)
         headers["Content-Disposition"] = f'attachment; filename="{job.id}.csv"'
     content_type = f"{media_type}; charset=utf-8"
     return Response(stream_with_context(lines), headers=headers, content_type=content_type)
+
+
+def _columns(job: Job, query: ResultsQuery) -> Mapping[str, Cell]:
+    try:
+        return columns_of(job, query.columns)
+    except UnknownColumnError as error:
+        raise bad_query("columns", str(error)) from None
 
 
 def _reader(job: Job, query: ResultsQuery) -> tuple[ItemReader, dict[str, str]]:

@@ -67,10 +67,11 @@ class QueuePosition(TypedDict):
 
 @closed
 class JobErrorBody(TypedDict):
-    """An error of the job as a whole; those of its items are in the results."""
+    """An error of the job as a whole; those of its items are in the results. `line` is in the upload."""
 
     code: JobError
     message: str
+    line: NotRequired[Count]
 
 
 @closed
@@ -88,6 +89,7 @@ class Job(TypedDict):
     priority: QueueClass
     counts: Counts
     progress: Probability
+    uploading: bool
     queue: QueuePosition | None
     poll_after_ms: Count | None
     model: Model | None

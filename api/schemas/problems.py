@@ -31,6 +31,7 @@ class Problem(TypedDict):
     errors: NotRequired[list[FieldError]]
     retry_after_s: NotRequired[float]
     job_id: NotRequired[str]
+    recorded_items: NotRequired[int]
 
 
 class KnownProblem(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -24,6 +25,7 @@ from tasks.vocabulary.options import PLAIN
 from tasks.vocabulary.webhooks import Event
 
 MAX_PAGE_ITEMS = 1000
+MAX_COLUMNS_CHARS = 4096
 _MAX_PAGE_JOBS = 100
 
 
@@ -47,6 +49,16 @@ def _time(raw: str) -> datetime:
     if time is None or time.tzinfo is None or not 1970 <= time.year < 9999:  # noqa: PLR2004  a sane calendar
         raise ValueError("Input should be a time with an offset, like 2026-01-31T08:00:00Z")
     return time
+
+
+def _row(columns: str) -> str:
+    try:
+        rows = list(csv.reader([columns], strict=True))
+    except csv.Error as error:
+        raise ValueError(f"Input should be names as one row of CSV: {error}") from None
+    if "\n" in columns or "\r" in columns or len(rows) != 1:
+        raise ValueError("Input should be names as one row of CSV")
+    return columns
 
 
 def _within_upload(limit: int, info: ValidationInfo[Settings]) -> int:
@@ -119,6 +131,17 @@ class ResultsQuery(Query):
     status: ItemStatus | None = Field(None, description="Only items with this status.")
     follow: Flag = Field(default=False, description="Stream items as they finish, until the job is finished.")
     bom: Flag = Field(default=False, description="Begin CSV with a byte order mark, which Excel needs.")
+    safe: Flag = Field(
+        default=False,
+        description="Change cells of CSV that a spreadsheet would run as a formula, and control characters.",
+    )
+    columns: (
+        Annotated[str, Field(min_length=1, max_length=MAX_COLUMNS_CHARS), AfterValidator(_row)] | None
+    ) = Field(
+        None,
+        description="Columns of CSV and their order, as a row of CSV: names of the header, `data.FIELD`, "
+        "`prob.LABEL`, `aspect.ASPECT`.",
+    )
 
     @property
     def position(self) -> tuple[int, int]:
@@ -155,6 +178,11 @@ class UploadQuery(TermsIn, SubmitQuery):
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
     lists: ClassVar[tuple[str, ...]] = ("webhook.events",)
 
+    from_index: Annotated[int, Field(ge=0), _FROM_DIGITS] | None = Field(
+        None,
+        description="Resume the upload of the `Idempotency-Key`: the index of the first item of the body, "
+        "which is the number of items that are recorded.",
+    )
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
 

@@ -12,6 +12,7 @@ from tasks.store.keys import job_key
 from tasks.store.workers import live_workers
 from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.tallies import count
 
@@ -39,9 +40,13 @@ def cancel_job(store: JobStore, job_id: str, patience_s: float = math.inf) -> bo
     return True
 
 
-def delete_job(store: JobStore, job_id: str, owner: str) -> None:
-    """Erase a job with its texts and results. Children that hold some of it find it gone."""
-    store.run("delete_job", {"job_id": job_id, "owner": owner, "tombstone_ms": TOMBSTONE_MS})
+def delete_job(store: JobStore, job_id: str, owner: str, feed: Feed | None = None) -> None:
+    """Erase a job with its texts and results. Children that hold some of it find it gone.
+
+    With a feed, nothing happens unless this request feeds the upload of the job.
+    """
+    args = {"job_id": job_id, "owner": owner, "tombstone_ms": TOMBSTONE_MS}
+    store.run("delete_job", args | {"writer": feed.writer if feed else None})
 
 
 def erase_job(store: JobStore, job_id: str, owner: str) -> None:
@@ -77,6 +82,6 @@ def _given_up(
         "failed": counts.failed,
         "counters": result.counters,
         "model": "",
-        "tallies": list(count(chunk.items, result.outcomes).items()),
+        "tallies": count(chunk.items, result.outcomes),
     }
     return args, (encode_results(result), encode_chunk(retryable) if retryable else b"")

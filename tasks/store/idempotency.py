@@ -10,7 +10,7 @@ from tasks.store.keys import idempotency_key
 
 REMEMBERED_MS = 86_400_000
 # Stands in place of the body's hash while the body is still coming in. `lua/close_upload.lua` knows it too.
-_OPEN = "open"
+OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class IdempotencyKey:
     @property
     def fingerprint(self) -> str:
         """Return what is remembered in front of the job id."""
-        return self.body or _OPEN
+        return self.body or OPEN
 
     def replays(self, remembered: bytes) -> str:
         """Return the id of the job that this key made.
@@ -38,7 +38,7 @@ class IdempotencyKey:
         when that body was another.
         """
         fingerprint, job_id = remembered.decode().split(" ")
-        if fingerprint == _OPEN:
+        if fingerprint == OPEN:
             raise IdempotencyKeyInFlightError(self.text)
         if self.body is not None and fingerprint != self.body:
             raise IdempotencyKeyReusedError(self.text)

@@ -34,6 +34,7 @@ from tasks.store.scripts import Scripts
 from tasks.vocabulary.attachments import data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import decode_results, encode_chunk
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemResult
 from tasks.vocabulary.job_format import FORMAT, READABLE
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
@@ -95,15 +96,15 @@ class JobStore:
         chunks: Sequence[Chunk],
         *,
         key: IdempotencyKey | None = None,
-        idle_timeout_ms: int | None = None,
+        feed: Feed | None = None,
         listed: bool = True,
         groups: NewGroups = (),
     ) -> Job:
         """Record a job with its chunks, before any wake-up is published, and return it.
 
-        With an idle timeout it is an upload, which stays open for more chunks. Where `key` made a job before,
-        that one is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no
-        room for it.
+        With a feed it is an upload, which stays open for more chunks. Where `key` made a job before, that one
+        is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no room for
+        it.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
@@ -111,9 +112,9 @@ class JobStore:
         args = self._creation(job_id, terms, chunks, payloads)
         args["attachments"], attached = attachments_of(chunks)
         if key:
-            ttl_ms = idle_timeout_ms or REMEMBERED_MS
+            ttl_ms = feed.idle_timeout_ms if feed else REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
-        args |= {"idle_timeout_ms": idle_timeout_ms, "unlisted": None if listed else True}
+        args |= {"upload": _upload(feed), "unlisted": None if listed else True}
         args["values"] = groups or None
         answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
@@ -122,7 +123,7 @@ class JobStore:
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
-        return replace(job, uploading=idle_timeout_ms is not None, ticket=ticket)
+        return replace(job, uploading=feed is not None, ticket=ticket)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -276,6 +277,17 @@ def _decoded(job_id: str, record: dict[bytes, bytes]) -> Job | SentiqError:
 def is_readable(written: bytes | None) -> bool:
     """Return whether this program reads the format that a record carries; True where there is no record."""
     return written is None or int(written) in READABLE
+
+
+def _upload(feed: Feed | None) -> dict[str, Any] | None:
+    if feed is None:
+        return None
+    return {
+        "writer": feed.writer,
+        "seed": feed.seed,
+        "digest": feed.digest,
+        "idle_timeout_ms": feed.idle_timeout_ms,
+    }
 
 
 def _class_of(terms: Terms) -> QueueClass:

@@ -230,7 +230,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "cost": ref.cost,
             "counters": result.counters | verdicts | dict(counters),
             "model": result.model or "",
-            "tallies": list(count(result.chunk.items, result.outcomes).items()),
+            "tallies": count(result.chunk.items, result.outcomes),
         },
         "counts": {
             "succeeded": counts.succeeded,

@@ -12,7 +12,7 @@ from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import job_key
 from tasks.vocabulary.items import ItemError
-from tasks.vocabulary.tallies import OTHER, Tally
+from tasks.vocabulary.tallies import OTHER, Tally, read_tally
 
 Value = str | int | float | bool
 
@@ -42,7 +42,7 @@ def read_summary(store: JobStore, job_id: str) -> Summary:
     for group, written in fields.items():
         for numbers in written.values():
             for tally in (total, tallies[int(group)]):
-                tally.add(list(map(int, numbers.split())))
+                tally.add(read_tally(numbers))
     groups = [(value, tallies[group]) for group, value in sorted(values.items())]
     return Summary(total, errors, groups, tallies[OTHER])
 

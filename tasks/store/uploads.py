@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from tasks.errors import JobDataTooLargeError
+from tasks.errors import (
+    IdempotencyKeyInFlightError,
+    IdempotencyKeyReusedError,
+    JobDataTooLargeError,
+    JobDeletedError,
+    SentiqError,
+    UploadClosedError,
+)
 from tasks.store.admission import refusal_error
 from tasks.store.attachments import attachments_of
-from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
+from tasks.store.idempotency import OPEN, REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES, data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
+from tasks.vocabulary.feeds import RESUMABLE_MS, SILENCE_MS, Feed
 from tasks.vocabulary.jobs import JobError, QueueClass
 from tasks.vocabulary.tallies import NewGroups
 
-# An upload that gets nothing for this long is closed by the reconciler: the process that fed it is gone.
-IDLE_TIMEOUT_MS = 60_000
 
+def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> tuple[str, str] | None:
+    """Take an idempotency key for an upload. Return the fingerprint and the job that have it already, if any.
 
-def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> str | None:
-    """Take an idempotency key for an upload; return the id of the job that has it already, if any."""
-    args = {"key": key.redis_key, "value": f"{key.fingerprint} {job_id}", "ttl_ms": IDLE_TIMEOUT_MS}
+    The fingerprint is `OPEN` while the upload of that job is open.
+    """
+    args = {"key": key.redis_key, "value": f"{OPEN} {job_id}", "ttl_ms": SILENCE_MS}
     remembered = store.run("reserve_idempotency_key", args)
-    return key.replays(remembered) if remembered else None
+    if not remembered:
+        return None
+    fingerprint, known = remembered.decode().split(" ")
+    return fingerprint, known
+
+
+def take(store: JobStore, job_id: str, feed: Feed, key: IdempotencyKey, *, any_terms: bool = False) -> Feed:
+    """Take an open upload for a request that feeds it, or keep it; return the feed with what is recorded.
+
+    Raises IdempotencyKeyInFlightError while another request feeds it, IdempotencyKeyReusedError if its terms
+    are others, JobDeletedError, and UploadClosedError if it was canceled or timed out.
+    """
+    args = {
+        "job_id": job_id,
+        "writer": feed.writer,
+        "seed": None if any_terms else feed.seed,
+        "busy_ms": SILENCE_MS,
+        "idle_timeout_ms": RESUMABLE_MS,
+        "key": key.redis_key,
+    }
+    recorded, answer = store.run("take_upload", args)
+    refusals: dict[bytes, SentiqError] = {
+        b"busy": IdempotencyKeyInFlightError(key.text),
+        b"other": IdempotencyKeyReusedError(key.text),
+        b"deleted": JobDeletedError(job_id),
+        b"closed": UploadClosedError(job_id),
+    }
+    if refusal := refusals.get(answer):
+        raise refusal
+    return replace(feed, digest=answer.decode(), recorded=recorded)
+
+
+def leave(store: JobStore, job_id: str, feed: Feed) -> None:
+    """Leave an upload open for another request that resumes it."""
+    store.run("leave_upload", {"job_id": job_id, "writer": feed.writer})
 
 
 def append_chunks(  # noqa: PLR0913  the script takes each of them
     store: JobStore,
     chunks: Sequence[Chunk],
     queue_class: QueueClass,
-    key: IdempotencyKey | None,
-    owner: str = "",
+    feed: Feed,
     *,
+    key: IdempotencyKey | None = None,
+    owner: str = "",
     groups: NewGroups = (),
 ) -> bool:
-    """Add chunks; return False when the upload is open no more: canceled, deleted, overdue or idle too long.
+    """Add chunks; `feed` is the state behind them. Return False when the upload is not open for this feed.
 
-    What has begun is not refused for want of time. Raises StoreFullError when Redis has no memory for more,
+    It may be canceled, deleted, overdue, idle too long, or taken by another request. What has begun is not
+    refused for want of time. Raises StoreFullError when Redis has no memory for more,
     StorageQuotaExceededError when it keeps as much as it may for the owner, JobDataTooLargeError when the
     items of the job would carry more `data` than those of one job may.
     """
@@ -47,10 +92,12 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     attachments, attached = attachments_of(chunks)
     args = {
         "job_id": chunks[0].job_id,
+        "writer": feed.writer,
+        "digest": feed.digest,
         "class": queue_class,
         "items": sum(len(chunk.items) for chunk in chunks),
         "cost": sum(ref.cost for ref in refs),
-        "idle_timeout_ms": IDLE_TIMEOUT_MS,
+        "idle_timeout_ms": feed.idle_timeout_ms,
         "chunks": [(ref.start, str(ref)) for ref in refs],
         "values": groups or None,
         "attachments": attachments,
@@ -68,16 +115,25 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     return bool(answer)
 
 
-def close(
-    store: JobStore, job_id: str, key: IdempotencyKey | None = None, error: JobError | None = None
+def close(  # noqa: PLR0913  each is a way in which an upload ends
+    store: JobStore,
+    job_id: str,
+    key: IdempotencyKey | None = None,
+    error: JobError | None = None,
+    *,
+    error_line: int | None = None,
+    feed: Feed | None = None,
 ) -> bool:
     """Close an upload: the job finishes with the last item that it has. Return False when it was not open.
 
-    A key whose body came whole is remembered with it; one whose body did not may be used again.
+    A key whose body came whole is remembered with it; one whose body did not may be used again. With a feed,
+    nothing happens if another request has taken the upload.
     """
     args = {
         "job_id": job_id,
+        "writer": feed.writer if feed else None,
         "error": error,
+        "error_line": error_line,
         "key": key.redis_key if key else None,
         "fingerprint": key.body if key else None,
         "key_ttl_ms": REMEMBERED_MS,

@@ -29,13 +29,14 @@ class ItemError(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     # Of a line of an upload:
     LINE_TOO_LONG = "line_too_long"
-    INVALID_ENCODING = "invalid_encoding"  # not UTF-8
+    INVALID_ENCODING = "invalid_encoding"  # not in the charset of the upload
     INVALID_JSON = "invalid_json"
     INVALID_LINE = "invalid_line"  # neither a string nor an object
     INVALID_TEXT = "invalid_text"  # no `text`, or no string
     INVALID_ID = "invalid_id"
     INVALID_DATA = "invalid_data"
     UNKNOWN_FIELD = "unknown_field"
+    INVALID_ROW = "invalid_row"  # other cells than the header has, or text behind a quote
     INFERENCE_FAILED = "inference_failed"
     WORKER_LOST = "worker_lost"  # its child died at each attempt
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # its last child lived on, but did not answer in time
@@ -72,13 +73,14 @@ _MESSAGES = {
     ItemError.EMPTY_TEXT: "The text is empty, or has no character that can be read.",
     ItemError.TEXT_TOO_LONG: "The text is longer than the service accepts.",
     ItemError.LINE_TOO_LONG: "The line is longer than the service accepts.",
-    ItemError.INVALID_ENCODING: "The line is not UTF-8.",
+    ItemError.INVALID_ENCODING: "The line is not UTF-8, or not in the charset of the upload.",
     ItemError.INVALID_JSON: "The line is not valid JSON.",
     ItemError.INVALID_LINE: "The line is neither a JSON string nor an object with a `text`.",
     ItemError.INVALID_TEXT: "The line has no `text`, or its `text` is not a string.",
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
     ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
     ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
+    ItemError.INVALID_ROW: "The row has not the cells of the header, or text behind a closing quote.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
     ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",

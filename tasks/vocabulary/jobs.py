@@ -76,7 +76,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a job is submitted with beside its texts. None stands for the default of the service."""
+    """What a job is submitted with beside its texts. None stands for the default of the service.
+
+    `columns` are those of the caller, in order, where rows were uploaded: the fields of each item's `data`.
+    """
 
     options: Options = PLAIN
     queue_class: QueueClass | None = None
@@ -88,6 +91,7 @@ class Terms:
     request_id: str = ""  # for logs
     webhook: Webhook | None = None
     summarize_by: str = ""  # a field of `data`
+    columns: tuple[str, ...] = ()
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields that a record keeps as they are: only those that differ from the defaults."""
@@ -99,6 +103,7 @@ class Terms:
             "request": self.request_id.encode(),
             "webhook": self.webhook.encode() if self.webhook else b"",
             "summarize_by": self.summarize_by.encode(),
+            "columns": to_json(self.columns) if self.columns else b"",
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -116,6 +121,7 @@ class Terms:
             request_id=raw.get(b"request", b"").decode(),
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
             summarize_by=raw.get(b"summarize_by", b"").decode(),
+            columns=tuple(from_json(raw.get(b"columns", b"[]"))),
         )
 
 
@@ -137,6 +143,7 @@ class Job:
     uploading: bool = False
     ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
     error: JobError | None = None
+    error_line: int | None = None  # the line of the upload that the error is about
 
     @property
     def options(self) -> Options:
@@ -179,4 +186,5 @@ class Job:
             uploading=b"uploading" in raw,
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
+            error_line=number("error_line") or None,
         )

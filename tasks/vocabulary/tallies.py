@@ -1,14 +1,17 @@
 """Tallies: numbers of items by outcome, counted while a job runs, so that its summary costs one reading.
 
-A tally is written as whole numbers: items, errors, uncertain verdicts, truncated ones, the sum of the scores
-in millionths, the histogram of confidence, and the items of each label in the order of the model's labels.
-Without a verdict it ends behind the errors.
+A tally is a row of numbers. Their places, from 1: items, errors, uncertain verdicts, truncated ones, the sum
+of the scores in millionths, the histogram of confidence, and the items of each label in the order of the
+model's labels. One without verdicts has only the first five.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from struct import Struct
 
 from tasks.vocabulary.items import Item, Outcome
 from tasks.vocabulary.verdicts import Verdict
@@ -17,34 +20,44 @@ LABELS = ("negative", "positive")
 OTHER = 0  # the group of items whose value has no group of its own
 BINS = 20  # of confidence, from 0 to 1
 _MILLION = 1_000_000  # scores and confidences are known to six digits
-_ITEMS, _ERRORS, _UNCERTAIN, _TRUNCATED, _SCORE, _CONFIDENCE = range(6)
+_ITEMS, _ERRORS, _UNCERTAIN, _TRUNCATED, _SCORE, _CONFIDENCE = range(1, 7)
 _LABELS = _CONFIDENCE + BINS
+# As `lua/include/summary.lua` writes the first five; the others have four bytes each.
+_HEAD = Struct("<4Iq")
 
 # Groups that are new, each with the value that it stands for, as JSON.
 NewGroups = Sequence[tuple[int, str]]
 
 
-def count(items: Sequence[Item], outcomes: Sequence[Outcome]) -> dict[int, list[int]]:
-    """Return the tally of each group of items, as it is written."""
-    tallies: dict[int, list[int]] = {}
+def count(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[tuple[int, list[int]]]:
+    """Return each group of items with what they add to its tally: places and numbers in turn."""
+    tallies: dict[int, Counter[int]] = defaultdict(Counter)
     for item, outcome in zip(items, outcomes, strict=True):
-        tally = tallies.setdefault(item.group, [0, 0])
+        tally = tallies[item.group]
         tally[_ITEMS] += 1
         if isinstance(outcome, Verdict):
             _count_verdict(tally, outcome)
         else:
             tally[_ERRORS] += 1
-    return tallies
+    return [(group, [*chain(*tally.items())]) for group, tally in tallies.items()]
 
 
-def _count_verdict(tally: list[int], verdict: Verdict) -> None:
-    tally += [0] * (_LABELS + len(LABELS) - len(tally))
-    tally[_UNCERTAIN] += verdict.uncertain
-    tally[_TRUNCATED] += verdict.truncated
+def _count_verdict(tally: Counter[int], verdict: Verdict) -> None:
+    if verdict.uncertain:
+        tally[_UNCERTAIN] += 1
+    if verdict.truncated:
+        tally[_TRUNCATED] += 1
     tally[_SCORE] += round(_MILLION * verdict.score)
     share = round(_MILLION * verdict.confidence)
     tally[_CONFIDENCE + min(share * BINS // _MILLION, BINS - 1)] += 1
     tally[_LABELS + LABELS.index(verdict.label)] += 1
+    tally[_LABELS + len(LABELS) - 1] += 0  # it is written in its full length, which thus never changes
+
+
+def read_tally(written: bytes) -> list[int]:
+    """Return the numbers of a tally as it is written."""
+    rest = Struct(f"<{(len(written) - _HEAD.size) // 4}I")
+    return [*_HEAD.unpack_from(written), *rest.unpack_from(written, _HEAD.size)]
 
 
 @dataclass(slots=True)
@@ -69,15 +82,15 @@ class Tally:
         """Return the mean score of the verdicts, None without any."""
         return self.scores / self.verdicts if self.verdicts else None
 
-    def add(self, written: Sequence[int]) -> None:
-        """Add a tally as it is written."""
-        self.items += written[_ITEMS]
-        self.errors += written[_ERRORS]
-        if len(written) <= _UNCERTAIN:
-            return
-        self.uncertain += written[_UNCERTAIN]
-        self.truncated += written[_TRUNCATED]
-        self.scores += written[_SCORE] / _MILLION
-        self.confidence = [sum(pair) for pair in zip(self.confidence, written[_CONFIDENCE:], strict=False)]
-        for label, items in zip(LABELS, written[_LABELS:], strict=True):
-            self.labels[label] += items
+    def add(self, numbers: Sequence[int]) -> None:
+        """Add the numbers of a tally."""
+        items, errors, uncertain, truncated, scores, *counted = numbers
+        self.items += items
+        self.errors += errors
+        self.uncertain += uncertain
+        self.truncated += truncated
+        self.scores += scores / _MILLION
+        for step, verdicts in enumerate(counted[:BINS]):
+            self.confidence[step] += verdicts
+        for label, labelled in zip(LABELS, counted[BINS:], strict=False):
+            self.labels[label] += labelled

@@ -68,9 +68,9 @@ def test_an_upload_whose_api_process_was_killed_ends_with_what_arrived(tmp_path:
             sent.result(timeout=60)
         record = f"sentiq:job:{job_id.decode()}"
         eventually(lambda: int(store.hget(record, "succeeded") or 0) == int(store.hget(record, "total") or 1))
-        assert store.hget(record, "uploading") == b"1", "it has not been idle for a minute yet"
+        assert store.hget(record, "uploading"), "it has not been idle for ten minutes yet"
         (key,) = store.scan_iter("sentiq:idempotency:*")
-        assert 0 < store.pttl(key) <= 60_000, "the key can be used again then, too"
+        assert 0 < store.pttl(key) <= 600_000, "the key can be used again then, too"
         store.zadd("sentiq:uploads", {job_id: 1})
         eventually(lambda: store.hget(record, "status") == b"succeeded")
         assert store.hget(record, "error") == b"upload_incomplete"

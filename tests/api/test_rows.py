@@ -8,6 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import httpx2
@@ -17,6 +18,7 @@ from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.jobs import JobStore
+from tasks.store.keys import job_key
 from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.jobs import QueueClass
 from tests.api.test_access import running_api
@@ -171,16 +173,23 @@ def test_rows_that_end_before_their_job_are_cut_off(http: httpx2.Client, store: 
         ("编号", "编号"),
     ],
 )
-def test_no_id_is_a_formula_or_a_control_character(
+def test_cells_are_as_they_came_and_on_request_no_formula_or_control_character(
     http: httpx2.Client, store: JobStore, given: str, written: str
 ) -> None:
     job_id = submit(http, given)
+    store.redis.hset(job_key(job_id), "columns", json.dumps([given]))
     finish_chunks(store, 1)
-    answer = results(http, job_id, ROWS)
-    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
-    assert row["id"] == written
-    assert float(row["score"]) == 0.5
-    assert json.loads(results(http, job_id, LINES).text.split("\n")[0])["id"] == given, "lines are exact"
+    (plain,) = rows_of(results(http, job_id, ROWS))
+    (safe,) = rows_of(results(http, job_id, ROWS, safe="true"))
+    assert (plain["id"], safe["id"]) == (given, written)
+    assert given in plain
+    assert written in safe, "names of columns are defused too"
+    assert float(safe["score"]) == 0.5
+    assert json.loads(results(http, job_id, LINES).text.split("\n")[0])["id"] == given
+
+
+def rows_of(answer: httpx2.Response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
 def test_rows_are_a_file_with_a_byte_order_mark_on_request(http: httpx2.Client, store: JobStore) -> None:
@@ -191,9 +200,14 @@ def test_rows_are_a_file_with_a_byte_order_mark_on_request(http: httpx2.Client, 
     assert plain.content.startswith(b"index,")
     assert marked.content == codecs.BOM_UTF8 + plain.content
     assert "content-disposition" not in results(http, job_id, LINES).headers
-    for headers in (LINES, {"accept": "application/json"}):
-        refused = http.get(f"/v1/jobs/{job_id}/results?bom=true", headers=headers)
-        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "?bom")
+    for headers, name in product(
+        (LINES, {"accept": "application/json"}), ("bom=true", "safe=true", "columns=id")
+    ):
+        refused = http.get(f"/v1/jobs/{job_id}/results?{name}", headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (
+            422,
+            f"?{name.split('=')[0]}",
+        )
 
 
 def test_every_link_of_a_mounted_api_begins_with_its_mount(http: httpx2.Client) -> None:
@@ -247,3 +261,63 @@ def test_data_that_is_too_large_is_refused_where_it_stands(http: httpx2.Client) 
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["pointer"]) == (422, "/items/1/data")
     assert error["detail"] == "Input should be a JSON object of at most 2048 bytes"
+
+
+def submit_with_data(http: httpx2.Client, *data: dict[str, Any] | None) -> str:
+    items = [{"text": "好", "data": each} for each in data]
+    body = {"items": items, "priority": "bulk"}
+    return str(http.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+
+
+def test_rows_of_items_have_data_as_one_column(http: httpx2.Client, store: JobStore) -> None:
+    given = [{"shop": "南山,店", "stars": [1, "二"]}, None]
+    job_id = submit_with_data(http, *given)
+    finish_chunks(store, 1)
+    first, second = rows_of(results(http, job_id, ROWS))
+    assert list(first)[-1] == "data"
+    assert (json.loads(first["data"]), second["data"]) == (given[0], "")
+
+
+def test_the_columns_of_the_caller_come_first_and_ours_give_way(http: httpx2.Client, store: JobStore) -> None:
+    columns = ["shop", "label", "sentiq_label", "=1", "a,b"]
+    given = [{name: f"{name} \r\n {i}" for name in columns} for i in range(3)]
+    job_id = submit_with_data(http, *given)
+    store.redis.hset(job_key(job_id), "columns", json.dumps(columns))
+    finish_chunks(store, 2)
+    rows = rows_of(results(http, job_id, ROWS))
+    assert list(rows[0])[: len(columns) + 1] == [*columns, "index"]
+    assert [{name: row[name] for name in columns} for row in rows] == given
+    assert {row["sentiq_sentiq_label"] for row in rows} == {"positive"}
+    assert "data" not in rows[0]
+
+
+def test_columns_are_chosen_ordered_and_spread(http: httpx2.Client, store: JobStore) -> None:
+    job_id = submit_with_data(http, {"shop": "南山", "n": 2.5, "ok": True, "of,two": {"a": None}}, None)
+    finish_chunks(store, 1)
+    chosen = 'score,data.shop,data.n,data.ok,"data.of,two",data.none,index'
+    answer = results(http, job_id, ROWS, columns=chosen)
+    assert answer.text.splitlines() == [
+        chosen,
+        '0.5,南山,2.5,true,"{""a"":null}",,0',
+        "0.5,,,,,,1",
+    ]
+    assert results(http, job_id, ROWS, columns="aspect.价格").text.splitlines() == ["aspect.价格", '""', '""']
+
+
+@pytest.mark.parametrize(
+    ("columns", "detail"),
+    [
+        ("labels,id", "there is no column labels; known: index, id, status"),
+        ("data.", "there is no column data.; known: index"),
+        ('"id', "Input should be names as one row of CSV: unexpected end of data"),
+        ("id\nlabel", "Input should be names as one row of CSV"),
+        ("", "String should have at least 1 character"),
+        ("x" * 4097, "String should have at most 4096 characters"),
+    ],
+)
+def test_columns_that_no_row_has_are_refused_by_name(http: httpx2.Client, columns: str, detail: str) -> None:
+    job_id = submit(http, None)
+    answer = http.get(f"/v1/jobs/{job_id}/results", headers=ROWS, params={"columns": columns})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (422, "?columns")
+    assert error["detail"].startswith(detail)

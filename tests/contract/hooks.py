@@ -10,6 +10,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
+from api.schemas.queries import MAX_COLUMNS_CHARS
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.items import Item
 
@@ -18,6 +19,7 @@ _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypoth
 # Preferences that make no sense are ignored, as RFC 7240 has it, and so are ids of events.
 _IGNORED_IF_LONG = ("Prefer", "Last-Event-ID")
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
+_OF_ROWS = {"bom", "safe", "columns"}
 
 # The service under test allows this address; nothing listens there.
 schemathesis.openapi.format(
@@ -48,8 +50,10 @@ def map_case(_context: Any, case: Any) -> Any:
         case.query = {}  # `by` must be the `summarize_by` of the job
     if query.get("follow") == "true" and case.path.endswith("/results"):
         case.headers["Accept"] = _NDJSON
-    if query.get("bom") == "true" and case.path.endswith("/results"):
+    if _OF_ROWS & query.keys() and case.path.endswith("/results"):
         case.headers["Accept"] = "text/csv"
+        if 0 < len(str(query.get("columns", ""))) <= MAX_COLUMNS_CHARS:
+            case.query["columns"] = "index,label"  # any other name is rejected
     return case
 
 

@@ -20,8 +20,9 @@ from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key, callers_key, pending_key, shares_key
 from tasks.store.reconciler import Reconciler
-from tasks.store.uploads import IDLE_TIMEOUT_MS, append_chunks
+from tasks.store.uploads import append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -113,10 +114,10 @@ def test_what_is_canceled_or_deleted_waits_no_more(store: JobStore, end: str) ->
 
 
 def test_a_job_counts_as_it_grows(store: JobStore) -> None:
-    job_id = store.ids.issue("a")
+    job_id, feed = store.ids.issue("a"), Feed.begin("5eed", resumable=False)
     first, second = ([Chunk(job_id, start, [Item.accept("好", 9)] * 2)] for start in (0, 2))
-    store.create(job_id, Terms(queue_class=CLASS, owner="a"), first, idle_timeout_ms=IDLE_TIMEOUT_MS)
-    append_chunks(store, second, CLASS, None)
+    store.create(job_id, Terms(queue_class=CLASS, owner="a"), first, feed=feed)
+    append_chunks(store, second, CLASS, feed)
     assert waiting(store).items == 4
     assert store.redis.hget(OWNERS, "a") == b"4"
     assert store.job(job_id, "a").ticket == 0

@@ -17,11 +17,13 @@ from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.attachments import MAX_DATA_BYTES, MAX_JOB_DATA_BYTES, decode_data, encode_data
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.codec import encode_chunk
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 
 BULK = QueueClass.BULK
+FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1)
 
 
@@ -92,10 +94,10 @@ def test_each_item_comes_back_with_its_own_data(store: JobStore, split: str) -> 
 def test_an_upload_keeps_the_data_of_later_chunks(store: JobStore) -> None:
     job_id = store.ids.issue()
     plain = chunk(job_id, 0, data=lambda _: None)
-    store.create(job_id, Terms(queue_class=BULK), [plain], idle_timeout_ms=60_000)
+    store.create(job_id, Terms(queue_class=BULK), [plain], feed=FEED)
     assert not store.redis.exists(job_key(job_id, "data"))
     for _ in range(2):
-        assert uploads.append_chunks(store, [chunk(job_id, 4), chunk(job_id, 8)], BULK, None)
+        assert uploads.append_chunks(store, [chunk(job_id, 4), chunk(job_id, 8)], BULK, FEED)
     uploads.close(store, job_id)
     finish(store)
     assert [item.data for item in store.results(job_id, 0, 99).items] == [None] * 4 + list(
@@ -108,13 +110,13 @@ def test_an_upload_keeps_the_data_of_later_chunks(store: JobStore) -> None:
 
 def test_an_upload_with_too_much_data_is_refused_where_it_exceeds_the_limit(store: JobStore) -> None:
     job_id = store.ids.issue()
-    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0)], idle_timeout_ms=60_000)
+    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0)], feed=FEED)
     coming = sum(len(shop(i) or b"") for i in range(4, 8))
     store.redis.hset(job_key(job_id), "data_bytes", MAX_JOB_DATA_BYTES - coming)
-    assert uploads.append_chunks(store, [chunk(job_id, 4)], BULK, None)
+    assert uploads.append_chunks(store, [chunk(job_id, 4)], BULK, FEED)
     with pytest.raises(JobDataTooLargeError, match=str(MAX_JOB_DATA_BYTES)):
-        uploads.append_chunks(store, [chunk(job_id, 8)], BULK, None)
-    assert uploads.append_chunks(store, [chunk(job_id, 8, data=lambda _: None)], BULK, None)
+        uploads.append_chunks(store, [chunk(job_id, 8)], BULK, FEED)
+    assert uploads.append_chunks(store, [chunk(job_id, 8, data=lambda _: None)], BULK, FEED)
     assert store.job(job_id).counts.total == 12
 
 

@@ -11,6 +11,7 @@ from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -19,6 +20,7 @@ from tests.conftest import eventually
 BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
 GOOD = Verdict(0.75, 5, 5)
+FEED = Feed.begin("5eed", resumable=False)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -173,9 +175,9 @@ def test_only_texts_that_another_try_could_help_are_kept(store: JobStore) -> Non
 
 def grown(store: JobStore, chunks: int = 1) -> str:
     job_id = store.ids.issue()
-    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0, "好")], idle_timeout_ms=60_000)
+    store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0, "好")], feed=FEED)
     for start in range(1, chunks):
-        assert uploads.append_chunks(store, [chunk(job_id, start, "好")], BULK, None)
+        assert uploads.append_chunks(store, [chunk(job_id, start, "好")], BULK, FEED)
     return job_id
 
 
@@ -187,7 +189,7 @@ def test_a_job_that_grows_is_not_over_before_it_is_sealed(store: JobStore) -> No
         *(JobStatus.RUNNING, True),
         *(2, 0),
     )
-    assert uploads.append_chunks(store, [chunk(job_id, 2, "好")], BULK, None)
+    assert uploads.append_chunks(store, [chunk(job_id, 2, "好")], BULK, FEED)
     finish(store, take(store))
     assert uploads.close(store, job_id)
     job = store.job(job_id)
@@ -195,7 +197,7 @@ def test_a_job_that_grows_is_not_over_before_it_is_sealed(store: JobStore) -> No
         *(JobStatus.SUCCEEDED, False),
         *(3, None),
     )
-    assert not uploads.append_chunks(store, [chunk(job_id, 3, "好")], BULK, None)
+    assert not uploads.append_chunks(store, [chunk(job_id, 3, "好")], BULK, FEED)
     assert not store.redis.exists("sentiq:uploads", OPEN_JOBS)
 
 
@@ -212,7 +214,7 @@ def test_an_upload_whose_reader_died_is_sealed_with_what_arrived_and_says_so(sto
     store.redis.zadd("sentiq:uploads", {job_id: 1})
     Reconciler(store, silent, "worker").tick(alive=[])
     assert store.job(alive).uploading
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, None)
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
     finish(store, take(store, 10**9))
     job = store.job(job_id)
     assert (job.status, job.counts.total, job.error) == (JobStatus.SUCCEEDED, 1, JobError.UPLOAD_INCOMPLETE)
@@ -221,7 +223,7 @@ def test_an_upload_whose_reader_died_is_sealed_with_what_arrived_and_says_so(sto
 def test_a_canceled_upload_grows_no_more(store: JobStore) -> None:
     job_id = grown(store)
     cancel_job(store, job_id)
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, None)
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
     assert not uploads.close(store, job_id)
     job = store.job(job_id)
     assert (job.status, job.error) == (JobStatus.CANCELED, JobError.UPLOAD_INCOMPLETE)
@@ -231,7 +233,7 @@ def test_an_overdue_upload_is_closed(store: JobStore) -> None:
     job_id = grown(store)
     store.redis.hset(job_key(job_id), "deadline", 1)
     store.redis.zadd(OPEN_JOBS, {job_id: 1})
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, None)
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
     Reconciler(store, silent, "worker").tick(alive=[])
     job = store.job(job_id)
     assert (job.status, job.uploading, job.error) == (JobStatus.TIMED_OUT, False, JobError.UPLOAD_INCOMPLETE)

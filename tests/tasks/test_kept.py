@@ -14,6 +14,7 @@ from tasks.store.kept import kept_bytes, purge
 from tasks.store.keys import KEPT, job_key
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -168,13 +169,13 @@ def test_a_key_keeps_what_its_quota_allows_and_others_are_not_concerned(
 
 def test_an_upload_is_refused_when_it_grows_beyond_the_quota(store_with: Callable[..., JobStore]) -> None:
     store = store_with(quota_bytes=200_000)
-    job_id = store.ids.issue("a")
+    job_id, feed = store.ids.issue("a"), Feed.begin("5eed", resumable=False)
     terms = Terms(queue_class=CLASS, owner="a")
-    store.create(job_id, terms, [chunk(job_id, 0, 50, " ")], idle_timeout_ms=uploads.IDLE_TIMEOUT_MS)
-    assert uploads.append_chunks(store, [chunk(job_id, 50, 50, " ")], CLASS, None, "a")
+    store.create(job_id, terms, [chunk(job_id, 0, 50, " ")], feed=feed)
+    assert uploads.append_chunks(store, [chunk(job_id, 50, 50, " ")], CLASS, feed, owner="a")
     charged = kept(store)
     with pytest.raises(StorageQuotaExceededError):
-        uploads.append_chunks(store, [chunk(job_id, 100, 90, " ")], CLASS, None, "a")
+        uploads.append_chunks(store, [chunk(job_id, 100, 90, " ")], CLASS, feed, owner="a")
     assert (kept(store), store.job(job_id, "a").counts.total) == (charged, 100)
 
 

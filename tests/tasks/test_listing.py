@@ -6,16 +6,18 @@ import pytest
 
 from tasks.errors import IdempotencyKeyInFlightError, IdempotencyKeyReusedError
 from tasks.store.cancel import delete_job
-from tasks.store.idempotency import IdempotencyKey
+from tasks.store.idempotency import OPEN, IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.keys import job_key, owner_jobs_key
 from tasks.store.listing import Filter, page
 from tasks.store.uploads import close, reserve_key
 from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import QueueClass, Terms
 
 BULK = QueueClass.BULK
+FEED = Feed.begin("5eed", resumable=False)
 
 
 def record(store: JobStore, owner: str = "", key: IdempotencyKey | None = None, **metadata: str) -> str:
@@ -102,17 +104,16 @@ def test_a_key_is_in_flight_until_its_body_is_whole(store: JobStore) -> None:
         Terms(queue_class=BULK),
         [Chunk(job_id, 0, [Item.accept("好", 9)])],
         key=key,
-        idle_timeout_ms=60_000,
+        feed=FEED,
     )
     for other in (key, IdempotencyKey("", "k1", "hash")):
         with pytest.raises(IdempotencyKeyInFlightError):
             store.remembered(other)
-    with pytest.raises(IdempotencyKeyInFlightError):
-        reserve_key(store, key, store.ids.issue())
+    assert reserve_key(store, key, store.ids.issue()) == (OPEN, job_id)
     assert store.redis.pttl(key.redis_key) <= 60_000, "should the reader die, the key is free again"
     close(store, job_id, IdempotencyKey("", "k1", "hash"))
     assert store.remembered(IdempotencyKey("", "k1", "hash")) == job_id
-    assert reserve_key(store, key, store.ids.issue()) == job_id
+    assert reserve_key(store, key, store.ids.issue()) == ("hash", job_id)
 
 
 def test_the_key_of_an_upload_that_was_cut_is_free_again(store: JobStore) -> None:
@@ -123,7 +124,7 @@ def test_the_key_of_an_upload_that_was_cut_is_free_again(store: JobStore) -> Non
         Terms(queue_class=BULK),
         [Chunk(job_id, 0, [Item.accept("好", 9)])],
         key=key,
-        idle_timeout_ms=60_000,
+        feed=FEED,
     )
     close(store, job_id, key)
     assert reserve_key(store, key, store.ids.issue()) is None

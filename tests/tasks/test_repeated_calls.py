@@ -27,6 +27,7 @@ from tasks.store.keys import OPEN_JOBS, UPLOADS, job_key, kept_until_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.scripts import LUA
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
@@ -36,6 +37,7 @@ BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 KEY = IdempotencyKey("anna", "k1")
+FEED = Feed.begin("5eed", resumable=True)
 # Both runs use ids of the same order, so that the sorted sets of both agree.
 JOB, OTHER = "job_00000000000000000000000001AAAAAAAA", "job_00000000000000000000000002AAAAAAAA"
 
@@ -51,7 +53,11 @@ def record(store: JobStore, job_id: str = JOB, chunks: int = 2, **terms: Any) ->
 
 def begin_upload(store: JobStore) -> int | None:
     terms = Terms(queue_class=BULK, owner="anna")
-    return store.create(JOB, terms, [chunk(JOB, 0)], key=KEY, idle_timeout_ms=60_000).ticket
+    return store.create(JOB, terms, [chunk(JOB, 0)], key=KEY, feed=FEED).ticket
+
+
+def leave_upload(store: JobStore) -> Any:
+    return store.run("leave_upload", {"job_id": JOB, "writer": FEED.writer})
 
 
 def take(store: JobStore, budget: int = 10**9) -> leases.Lease:
@@ -112,7 +118,11 @@ def lost_chunks(store: JobStore) -> None:
 Setup = Callable[[JobStore], Any]
 # Of each script: its name, how the store comes to be, and the call whose answer is compared.
 CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
-    ("append_chunks", begin_upload, lambda s, _: uploads.append_chunks(s, [chunk(JOB, 2)], BULK, KEY)),
+    (
+        "append_chunks",
+        begin_upload,
+        lambda s, _: uploads.append_chunks(s, [chunk(JOB, 2)], BULK, FEED, key=KEY),
+    ),
     ("cancel_job", record, lambda s, _: cancel.cancel_job(s, JOB)),
     (
         "cancel_job",  # whose cancel finishes it: all of its items are done, but more might have come
@@ -211,6 +221,16 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         lambda s, due: deliveries.record_attempt(s, due, AttemptOutcome(200), DeliveryStatus.DELIVERED),
     ),
     ("renew_lease", lambda s: (record(s), take(s))[1], leases.renew),
+    (
+        "leave_upload",
+        begin_upload,
+        lambda s, _: leave_upload(s),
+    ),
+    (
+        "take_upload",
+        lambda s: (begin_upload(s), leave_upload(s)),
+        lambda s, _: uploads.take(s, JOB, replace(FEED, writer="another"), KEY),
+    ),
     ("requeue_chunk", lambda s: (record(s, chunks=1), take(s)), lambda s, _: requeued(s)),
     ("reserve_idempotency_key", lambda _: None, lambda s, _: uploads.reserve_key(s, KEY, JOB)),
     (

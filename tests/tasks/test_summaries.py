@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -19,12 +20,14 @@ from tasks.store.reconciler import Reconciler
 from tasks.store.scripts import LUA, source
 from tasks.store.summaries import Summary, read_summary, read_values
 from tasks.vocabulary.chunks import Chunk, ChunkResult
+from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.tallies import BINS, OTHER, Tally
+from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
 BULK = QueueClass.BULK
+FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -213,7 +216,8 @@ def test_the_largest_summary_has_less_than_a_mebibyte(store: JobStore) -> None:
     store.create(
         job_id, Terms(queue_class=BULK, summarize_by="x"), [Chunk(job_id, 0, items_of([0]))], groups=values
     )
-    wide = [250, 10, 9, 9, -250_000_000, *[99] * (BINS + 64)]
+    numbers = [250, 10, 9, 9, -250_000_000, *[99] * (BINS + 64)]
+    wide = [*chain(*enumerate(numbers, start=1))]
     for model in ("a" * 64 + "@1", "a" * 64 + "@2", "a" * 64 + "@3"):
         tallies = [(group, wide) for group in range(1001)]
         store.redis.eval(
@@ -223,7 +227,7 @@ def test_the_largest_summary_has_less_than_a_mebibyte(store: JobStore) -> None:
     size = sum(len(value) for name, value in fields.items() if name != b"bytes")
     size += sum(len(name) for name in fields if name[:1].isdigit())
     assert size == int(fields[b"bytes"]) < 1024 * 1024
-    items = [int(value.split()[0]) for name, value in fields.items() if name[:1].isdigit()]
+    items = [read_tally(value)[0] for name, value in fields.items() if name[:1].isdigit()]
     assert sum(items) == 3 * 1001 * 250, "what has no room of its own is counted as other"
     assert {b"%d %s@1" % (group, b"a" * 64) for group in range(1001)} <= fields.keys(), "one model has room"
 
@@ -286,10 +290,8 @@ def test_a_grouping_goes_on_where_another_one_ended(store: JobStore) -> None:
 
 def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
     job_id, terms = store.ids.issue(""), Terms(queue_class=BULK, summarize_by="shop")
-    store.create(
-        job_id, terms, [Chunk(job_id, 0, items_of([1]))], idle_timeout_ms=60_000, groups=[(1, '"甲"')]
-    )
-    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], BULK, None, groups=[(2, '"乙"')])
+    store.create(job_id, terms, [Chunk(job_id, 0, items_of([1]))], feed=FEED, groups=[(1, '"甲"')])
+    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], BULK, FEED, groups=[(2, '"乙"')])
     finish(store)
     assert [(value, tally.items) for value, tally in read_summary(store, job_id).groups] == [
         ("甲", 1),

@@ -1,14 +1,16 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock attachments counters backlog kept summary
--- args: job_id, class, items, cost, idle_timeout_ms, chunks (start and ref of each, payloads follow), attachments
---       (part and start of each, payloads follow behind those), data_bytes (of the items), max_data_bytes (of a
---       job); and where they apply: values (of the summary that are new), key (Redis key of the idempotency key),
---       kept_limit (bytes that the owner may keep)
--- Returns 1; 0 when the upload is open no more: closed, canceled, overdue or deleted; {'kept', ms until there may be
--- room} when the owner may keep no more; {'data', 0} when the job would have too much data.
+-- include: clock attachments counters backlog kept feed summary
+-- args: job_id, writer and digest (see feed.lua), class, items, cost, idle_timeout_ms, chunks (start and ref of each,
+--       payloads follow), attachments (part and start of each, payloads follow behind those), data_bytes (of the
+--       items), max_data_bytes (of a job); and where they apply: values (of the summary that are new), key (Redis key
+--       of the idempotency key), kept_limit (bytes that the owner may keep)
+-- Returns 1; 0 when the upload is not open for this writer: closed, canceled, overdue, deleted, or taken by another;
+-- {'kept', ms until there may be room} when the owner may keep no more; {'data', 0} when the job would have too much
+-- data.
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total', 'data_bytes')
-if not record[1] or tonumber(record[2]) <= now then
+local writer, seed = feed.parse(record[1])
+if writer ~= args.writer or tonumber(record[2]) <= now then
   return 0
 elseif args.chunks[1][1] < tonumber(record[4]) then
   return 1
@@ -24,6 +26,7 @@ if ms then
 end
 kept.change(owner, args.job_id, bytes)
 redis.call('HINCRBY', job, 'total', args.items)
+feed.write(job, writer, seed, args.digest)
 backlog.join(job, args.class, owner, args.items, args.cost)
 for i, chunk in ipairs(args.chunks) do
   redis.call('HSET', job .. ':chunks', chunk[1], payload(i))

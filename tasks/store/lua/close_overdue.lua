@@ -24,7 +24,7 @@ end
 missing = math.max(0, missing)
 redis.call('HINCRBY', job, args.status, missing)
 counters.increment('items:' .. args.code, missing)
-summary.add(job, '', {{0, {missing, missing}}}, {['items:' .. args.code] = missing})
+summary.add(job, '', {{0, {1, missing, 2, missing}}}, {['items:' .. args.code] = missing})
 backlog.leave(job, missing, record[6] or 0, false)
 conclude(args.job_id)
 return once.keep(missing)

@@ -1,11 +1,11 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock attachments backlog admission kept once summary
+-- include: clock attachments backlog admission kept once summary feed
 -- args: job_id, class, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
 --       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments (part
 --       and start of each, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
---       the summary, each {group, JSON}), unlisted (not in the list of its owner), idle_timeout_ms of an upload,
---       tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash (SHA-1 of the secret that
---       signed the id, if Redis holds it)
+--       the summary, each {group, JSON}), unlisted (not in the list of its owner), upload {writer, seed, digest (see
+--       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
+--       (SHA-1 of the secret that signed the id, if Redis holds it)
 -- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
 -- another job has it; {reason, ms} when refused.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
@@ -21,9 +21,9 @@ local function write_record()
     redis.call('HSET', job, 'data_bytes', args.data_bytes)
   end
   redis.call('ZADD', keys.open_jobs, deadline, args.job_id)
-  if args.idle_timeout_ms then
-    redis.call('HSET', job, 'uploading', 1)
-    redis.call('ZADD', keys.uploads, now + args.idle_timeout_ms, args.job_id)
+  if args.upload then
+    feed.write(job, args.upload.writer, args.upload.seed, args.upload.digest)
+    redis.call('ZADD', keys.uploads, now + args.upload.idle_timeout_ms, args.job_id)
   end
   if args.tombstone_ms then
     redis.call('SET', keys.tombstone .. args.job_id, args.ttl_ms, 'PX', args.tombstone_ms)
@@ -70,7 +70,7 @@ if refused then
 end
 local mine = key and key.fingerprint .. ' ' .. args.job_id
 local remembered = key and redis.call('GET', key.name)
-if remembered and not (args.idle_timeout_ms and remembered == mine) then
+if remembered and not (args.upload and remembered == mine) then
   return remembered
 end
 local kept_of_chunks = kept.of_chunks(#args.chunks, #args.attachments)

@@ -1,10 +1,11 @@
 -- Erases a job with all its parts and its delivery, and leaves a tombstone that says so.
--- include: clock counters backlog kept deliveries
--- args: job_id, owner, tombstone_ms (no tombstone if left out)
+-- include: clock counters backlog kept deliveries feed
+-- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload)
 local job = keys.job .. args.job_id
 local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
 local record = redis.call('HMGET', job, 'total', 'cost', unpack(counted))
-if not record[1] then
+local writer = feed.parse(redis.call('HGET', job, 'uploading'))
+if not record[1] or (args.writer and writer ~= args.writer) then
   return
 end
 local open = tonumber(record[1])

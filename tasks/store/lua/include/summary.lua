@@ -1,7 +1,7 @@
 -- The summary of a job, counted where outcomes are written, so that it is exact whatever dies.
 --
 --   job:{id}:summary  `GROUP MODEL` -> tally of the items of one group with verdicts of one model (none: no verdict),
---                     numbers as tasks/vocabulary/tallies.py lays them out
+--                     written as tasks/vocabulary/tallies.py reads it
 --                     `error CODE` -> number of items with this error
 --                     `value GROUP` -> the value of `data` that the group stands for, as JSON; 0 is all others
 --                     `bytes` -> size of all tallies and values
@@ -27,19 +27,30 @@ function summary.add_values(job, values)
   end
 end
 
-local function sum(written, counts)
-  local sums = {}
-  for number in string.gmatch(written or '', '%S+') do
-    sums[#sums + 1] = tonumber(number)
-  end
-  for i, count in ipairs(counts) do
-    sums[i] = (sums[i] or 0) + count
-  end
-  return table.concat(sums, ' ')
+-- Returns how `count` numbers are written: the fifth, a sum of scores, may be large and below zero.
+local function format(count)
+  return '<I4I4I4I4i8' .. string.rep('I4', count - 5)
 end
 
--- Adds the tallies of groups, each {group, numbers}, and the errors among what was `counted` by name. Returns by how
--- many bytes the summary grew.
+-- Returns a tally with what is added to it: places and numbers in turn.
+local function sum(written, added)
+  local sums, count = {0, 0, 0, 0, 0}, 5
+  if written then
+    count = #written / 4 - 1
+    sums = {struct.unpack(format(count), written)}
+  end
+  for i = 1, #added, 2 do
+    for place = count + 1, added[i] do
+      sums[place] = 0
+    end
+    count = math.max(count, added[i])
+    sums[added[i]] = sums[added[i]] + added[i + 1]
+  end
+  return struct.pack(format(count), unpack(sums, 1, count))
+end
+
+-- Adds to the tallies of groups, each {group, places and numbers}, and counts the errors among what was `counted` by
+-- name. Returns by how many bytes the summary grew.
 function summary.add(job, model, tallies, counted)
   local key, grown = job .. ':summary', 0
   local bytes = tonumber(redis.call('HGET', key, 'bytes') or 0)
