@@ -166,6 +166,31 @@ def test_lines_become_a_table_in_their_order(page: Page) -> None:
     expect(page.locator(".summary")).to_have_text(re.compile(r"共 3 条.*正面 2.*负面 1"))
 
 
+def test_the_summary_of_lines_is_a_chart(page: Page) -> None:
+    submit(page, f"{POSITIVE}\n{NEGATIVE}\n{POSITIVE}，五星", per_line=True)
+    rows = page.locator(".chart li")
+    expect(rows).to_have_text([re.compile("😊 正面.*2 · 66.7%"), re.compile("😠 负面.*1 · 33.3%")])
+    found = summary(page)
+    expect(page.locator(".chart figcaption")).to_contain_text(f"平均分 {found['mean_score']:.2f}")
+    first = next(step for step, items in enumerate(found["confidence"]) if items)
+    columns = page.locator(".histogram span")
+    expect(columns).to_have_count(20 - first)
+    shares = [
+        column.evaluate("node => getComputedStyle(node).getPropertyValue('--share')")
+        for column in columns.all()
+    ]
+    most = max(found["confidence"])
+    assert list(map(float, shares)) == pytest.approx([items / most for items in found["confidence"][first:]])
+    expect(page.get_by_role("img", name="置信度的分布")).to_be_visible()
+
+
+def test_shares_show_while_a_job_runs(page: Page) -> None:
+    submit(page, "\n".join(f"{NEGATIVE}{POSITIVE}，第 {number} 次" for number in range(900)), per_line=True)
+    expect(page.locator("#progress-chart .split span").first).to_be_visible(timeout=VERDICT_WITHIN_MS)
+    expect(page.locator("tbody tr")).to_have_count(900, timeout=3 * VERDICT_WITHIN_MS)
+    expect(page.locator("#progress-chart")).to_be_empty()
+
+
 def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
     submit(page, "\n".join(f"{POSITIVE}，第 {number} 次" for number in range(1, 121)), per_line=True)
     expect(page.locator("tbody tr")).to_have_count(120, timeout=2 * VERDICT_WITHIN_MS)
@@ -246,6 +271,14 @@ def results(page: Page) -> list[dict[str, Any]]:
         "results"
     ]
     return items
+
+
+def summary(page: Page) -> dict[str, Any]:
+    """Return the summary of the job that is shown."""
+    href = page.get_by_role("link", name="查看任务 JSON").get_attribute("href") or ""
+    origin = str(page.evaluate("location.origin"))
+    found: dict[str, Any] = page.request.get(f"{origin}{href.partition('?')[0]}/summary").json()
+    return found
 
 
 def test_clauses_are_marked_by_their_pull_and_not_by_colour_alone(page: Page) -> None:
