@@ -21,7 +21,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-scale bench-sharing \
+.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit check-locks compose-test configuration contract openapi parity \
 	test test-attacks test-browser test-k8s test-long test-models test-monitoring model lint format lock lock-images clean
 
@@ -40,6 +40,9 @@ bench: $(VENV)/.local ## measure texts per second, engine alone and end to end; 
 
 bench-api: $(VENV)/.local ## measure an upload of a million lines, and 1,500 clients that wait at one API process; ARGS= JSON=file
 	@exec $(PY) -m bench api $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-rows: $(VENV)/.local ## send a million rows of CSV, read them back joined, and check each cell and the memory; ARGS= JSON=file
+	@exec $(PY) -m bench rows $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-overload: $(VENV)/.local ## submit three times the capacity for a minute and check the promises; JSON=file
 	@exec $(PY) -m bench overload $(if $(JSON),--json "$(JSON)")

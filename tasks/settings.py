@@ -157,17 +157,17 @@ class Settings(BaseSettings):
         description="Largest JSON request, in bytes. nginx accepts 5 MiB: "
         "raise `client_max_body_size` in deploy/nginx/site.conf too.",
     )
-    max_line_bytes: PositiveInt = Field(64 * 1024, description="Longest line of an NDJSON upload, in bytes.")
-    max_upload_items: PositiveInt = Field(1_000_000, description="Most items in one NDJSON upload.")
+    max_line_bytes: PositiveInt = Field(64 * 1024, description="Longest line or row of an upload, in bytes.")
+    max_upload_items: PositiveInt = Field(1_000_000, description="Most items in one upload of lines or rows.")
     max_upload_bytes: PositiveInt = Field(
         2**30,
-        description="Largest NDJSON upload, in bytes after decompression. nginx accepts 1 GiB: "
+        description="Largest upload of lines or rows, in bytes after decompression. nginx accepts 1 GiB: "
         "raise `client_max_body_size` of /v1/jobs too.",
     )
     max_body_s: PositiveFloat = Field(
         30, description="Seconds within which the body of a JSON request must arrive."
     )
-    max_upload_s: PositiveFloat = Field(3_600, description="The same for an NDJSON upload.")
+    max_upload_s: PositiveFloat = Field(3_600, description="The same for an upload of lines or rows.")
     max_open_requests: PositiveInt = Field(
         2_000,
         description="Requests that one API key (with `AUTH=none`, one address) may have open at one API "

@@ -13,6 +13,7 @@ from flask import g, request
 from api.http.problems import Problem
 from api.intake.decoding import DecodedBody
 from api.intake.rejections import BodyTimeoutError, BodyTooLargeError, BodyUnreadableError
+from api.intake.rows import Layout
 from tasks.errors import SentiqError, UploadIncompleteError
 from tasks.settings import Settings
 from tasks.vocabulary.feeds import SILENCE_MS
@@ -22,6 +23,11 @@ _BLOCK_BYTES = 64 * 1024
 # Unfinished documents of one caller together hold at most that many times the largest one.
 _UNFINISHED_DOCUMENTS = 4
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
+ROW_DELIMITERS = {"text/csv": ",", "text/tab-separated-values": "\t"}
+# GB18030 contains the older GBK and GB 2312.
+_ROW_CHARSETS = dict.fromkeys((*_CHARSETS, "utf-8-sig"), "utf-8") | dict.fromkeys(
+    ("gb18030", "gbk", "gb2312"), "gb18030"
+)
 
 # Bytes of documents that have not arrived as a whole, by caller.
 _unfinished: Counter[str] = Counter()
@@ -93,6 +99,17 @@ def read_document(settings: Settings) -> bytes:
 def content_encoding() -> str:
     """Return how the body is compressed."""
     return request.headers.get("Content-Encoding", "identity")
+
+
+def row_layout() -> Layout | None:
+    """Return how rows are divided into cells if the body is CSV or TSV. Raises the 415 for other charsets."""
+    if request.mimetype not in ROW_DELIMITERS:
+        return None
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if charset not in _ROW_CHARSETS:
+        accepted = "UTF-8 (with or without a byte order mark) or GB18030"
+        raise Problem(415, "unsupported_charset", f"Rows are declared as {charset[:40]}; send {accepted}.")
+    return Layout(ROW_DELIMITERS[request.mimetype], _ROW_CHARSETS[charset])
 
 
 def require_utf8() -> None:

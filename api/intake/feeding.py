@@ -51,7 +51,14 @@ class Feeding:
         if not self.feed.recorded:
             self._store.create(self.job_id, self._terms, chunks, key=self._key, feed=feed, groups=groups)
         elif not uploads.append_chunks(
-            self._store, chunks, queue_class, feed, key=self._key, owner=owner, groups=groups
+            self._store,
+            chunks,
+            queue_class,
+            feed,
+            key=self._key,
+            owner=owner,
+            groups=groups,
+            keep_texts=self._terms.keep_texts,
         ):
             raise UploadClosedError(self.job_id)
         self.feed, self._kept_at = feed, time.monotonic()

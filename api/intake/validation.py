@@ -77,7 +77,12 @@ def _scorable(items: list[Item], settings: Settings, pointer: str) -> list[Item]
 
 
 def explain(item: Item, error: ItemError, settings: Settings) -> str:
-    """Return what is wrong with an item, with the limit that it breaks."""
+    """Return what is wrong with an item, with the limit that it breaks and the line of its row."""
+    place = "" if item.line is None else f" The row begins in line {item.line}."
+    return _explain(item, error, settings) + place
+
+
+def _explain(item: Item, error: ItemError, settings: Settings) -> str:
     if error is ItemError.TEXT_TOO_LONG:
         return f"{item.chars} characters; at most {settings.max_text_chars} are accepted."
     if error is ItemError.LINE_TOO_LONG:

@@ -15,9 +15,12 @@ from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuer
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
+CSV, TSV = "text/csv", "text/tab-separated-values"
 # A body of white space alone has no lines.
 _LINES: JsonDict = {"pattern": r"[^\t\n\u000b\u000c\r ]", "maxLength": "max_upload_bytes"}
 Lines = Annotated[str, Field(json_schema_extra=_LINES)]
+# Which rows fit their header is no pattern.
+Rows = Annotated[str, Field(min_length=1, json_schema_extra={"maxLength": "max_upload_bytes"})]
 
 
 @dataclass(frozen=True)
@@ -83,15 +86,15 @@ _ACCEPTED = {
 # By operationId, which is the name of the handler.
 OPERATIONS: dict[str, Operation] = {
     "create_job": Operation(
-        body={JSON: JobIn, NDJSON: Lines},
+        body={JSON: JobIn, NDJSON: Lines, CSV: Rows, TSV: Rows},
         query=UploadQuery,
         headers=(PREFER, IDEMPOTENCY_KEY),
         responses=_ACCEPTED,
         problems=(*_BODY_PROBLEMS, 409),
-        description="""Send many items as lines (`application/x-ndjson`, plain or
-gzip): each line is an item or a JSON string, and the terms are query parameters, nested
-ones as `metadata.name=value`, `webhook.url=value`, `webhook.events=a,b`. Scoring starts before the upload
-ends.""",
+        description="""Send many items as lines (`application/x-ndjson`) or as rows of CSV or TSV, plain or
+gzip. A line is an item or a JSON string. The first row is a header: `text_column` names the column of the
+text, and the others become `data`. The terms are query parameters, nested ones as `metadata.name=value`,
+`webhook.url=value`, `webhook.events=a,b`. Scoring starts before the upload ends.""",
     ),
     "get_job": Operation(
         query=JobQuery,

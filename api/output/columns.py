@@ -68,7 +68,12 @@ def _own(job: Job) -> dict[str, Cell]:
 
 
 def _ours(job: Job) -> dict[str, Cell]:
-    cells: dict[str, Cell] = {name: _member(name) for name in _OF_ITEMS}
+    names = [
+        *_OF_ITEMS,
+        *(["source_index"] if job.terms.retry_of else []),
+        *(["text"] if job.terms.keep_texts else []),
+    ]
+    cells: dict[str, Cell] = {name: _member(name) for name in names}
     if not job.terms.columns:
         cells["data"] = lambda row: row.json
     return {_free(name, job.terms.columns): cell for name, cell in cells.items()}

@@ -58,6 +58,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
         "retry_of": job.terms.retry_of,
+        "keep_texts": job.terms.keep_texts,
         "summarize_by": job.terms.summarize_by or None,
         "error": _job_error_view(job, job.error) if job.error else None,
         "links": {
@@ -112,23 +113,22 @@ def one_line(data: bytes) -> bytes:
 
 def item_view(item: ItemResult) -> items.Item:
     """Return the body of an item without its `data`."""
-    if isinstance(item.outcome, Verdict):
-        return _scored_view(item, item.outcome)
-    return {
-        "index": item.index,
-        "id": item.id,
-        "status": item.outcome.status if isinstance(item.outcome, ItemError) else ItemStatus.FAILED,
-        "chars": item.chars,
-        "attempts": item.attempts,
-        "error": error_view(item.outcome),
-    }
+    end = item.outcome
+    view: items.Item = _scored_view(item, end) if isinstance(end, Verdict) else _failed_view(item, end)
+    if item.text is not None:
+        view["text"] = item.text
+    if item.source_index is not None:
+        view["source_index"] = item.source_index
+    return view
 
 
-def error_view(error: ItemError | TooManyTokens) -> items.ItemErrorBody:
-    """Return the body of an item's error."""
+def error_view(error: ItemError | TooManyTokens, line: int | None = None) -> items.ItemErrorBody:
+    """Return the body of an item's error; `line` is where its row begins, in the upload."""
     if isinstance(error, TooManyTokens):
         message = f"The text has {error.tokens} tokens; the model reads at most {error.limit} at once."
         return {"code": ItemError.TEXT_TOO_LONG, "message": message}
+    if line is not None:
+        return {"code": error, "message": f"{error.message} The row begins in line {line}.", "line": line}
     return {"code": error, "message": error.message}
 
 
@@ -142,6 +142,17 @@ def prediction_view(text: str, item: ItemResult) -> items.Prediction:
         "sentiment": SENTIMENT[item.outcome.label],
         "emoji": EMOJI[item.outcome.label],
         "confidence": round(item.outcome.confidence, _DIGITS),
+    }
+
+
+def _failed_view(item: ItemResult, error: ItemError | TooManyTokens) -> items.FailedItem:
+    return {
+        "index": item.index,
+        "id": item.id,
+        "status": error.status if isinstance(error, ItemError) else ItemStatus.FAILED,
+        "chars": item.chars,
+        "attempts": item.attempts,
+        "error": error_view(error, item.line),
     }
 
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from api.auth.guard import requires
 from api.auth.scopes import Scope
-from api.http.body import content_encoding, require_utf8, upload_stream
+from api.http.body import ROW_DELIMITERS, content_encoding, require_utf8, row_layout, upload_stream
 from api.http.problems import Problem, bad_query
 from api.http.request import (
     JSON,
@@ -50,8 +50,8 @@ blueprint = Blueprint("jobs", __name__)
 
 MAX_INCLUDED_ITEMS = 100
 _ACCEPTED_TYPES = (
-    f"Send one document as {JSON}, or lines as {' or '.join(MEDIA_TYPES[:3])}, plain or gzip. "
-    "Forms, CSV and plain text are not read."
+    f"Send one document as {JSON}, lines as {' or '.join(MEDIA_TYPES[:3])}, or rows as "
+    f"{' or '.join(ROW_DELIMITERS)}, plain or gzip. Forms and plain text are not read."
 )
 # A cancel works for that long, then answers `canceling` and goes on in the background.
 _MAX_CANCEL_S = 1.0
@@ -60,7 +60,7 @@ _MAX_CANCEL_S = 1.0
 @blueprint.post("/v1/jobs")
 def create_job() -> Response:
     """Submit texts as a job. `Prefer: wait=N` returns the results if the job finishes in time."""
-    if request.mimetype in MEDIA_TYPES:
+    if request.mimetype in (*MEDIA_TYPES, *ROW_DELIMITERS):
         return _accepted_response(_accept_upload())
     if request.mimetype != JSON:
         raise Problem(415, "unsupported_media_type", _ACCEPTED_TYPES)
@@ -140,13 +140,17 @@ def _canonical(body: JobIn, data: Mapping[int, bytes], *, strict: bool) -> bytes
 
 
 def _accept_upload() -> Accepted:
-    settings, query = services().settings, read_query(UploadQuery)
-    require_utf8()
+    settings, query, layout = services().settings, read_query(UploadQuery), row_layout()
+    if layout is None:
+        require_utf8()
+    if layout is None and query.text_column is not None:
+        raise bad_query("text_column", f"only {' and '.join(ROW_DELIMITERS)} have columns")
     key = idempotency_key()
     if query.from_index is not None and key is None:
         raise bad_query("from_index", "it resumes the upload of an Idempotency-Key, and none is given")
-    upload = Upload(upload_stream(settings), content_encoding(), query, settings)
     terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
+    upload = Upload(upload_stream(settings), content_encoding(), query, settings, layout)
+    terms = replace(terms, columns=upload.columns)
     return services().submission.submit_stream(upload.source(), terms, key)
 
 

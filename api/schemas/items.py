@@ -10,6 +10,8 @@ from typing_extensions import TypedDict
 from api.schemas.types import Count, Probability, closed
 from tasks.vocabulary.items import ItemError, ItemStatus
 
+Text = Annotated[str, Field(description="The text, if the job keeps texts and could read it.")]
+SourceIndex = Annotated[Count, Field(description="Its index in the job that is retried.")]
 Data = Annotated[dict[str, JsonValue], Field(description="The object that you gave with the item.")]
 _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]}
 
@@ -63,15 +65,18 @@ class ScoredItem(VerdictBody):
     attempts: Count
     model: str | None
     error: None
+    text: NotRequired[Text]
+    source_index: NotRequired[SourceIndex]
     data: NotRequired[Data]
 
 
 @closed
 class ItemErrorBody(TypedDict):
-    """Why an item has no verdict."""
+    """Why an item has no verdict. `line` is where its row begins, in an upload of rows."""
 
     code: ItemError
     message: str
+    line: NotRequired[Count]
 
 
 @closed
@@ -84,6 +89,8 @@ class FailedItem(TypedDict):
     chars: Count
     attempts: Count
     error: ItemErrorBody
+    text: NotRequired[Text]
+    source_index: NotRequired[SourceIndex]
     data: NotRequired[Data]
 
 

@@ -98,6 +98,7 @@ class Job(TypedDict):
     result_ttl_s: int | None
     metadata: Mapping[str, str]
     retry_of: str | None
+    keep_texts: bool
     summarize_by: str | None
     error: JobErrorBody | None
     links: Links

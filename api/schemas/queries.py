@@ -17,7 +17,15 @@ from pydantic import (
     field_validator,
 )
 
-from api.schemas.request_bodies import MAX_ID_CHARS, Explain, FieldName, Metadata, Sentences, TermsIn
+from api.schemas.request_bodies import (
+    MAX_ID_CHARS,
+    Explain,
+    FieldName,
+    KeepTexts,
+    Metadata,
+    Sentences,
+    TermsIn,
+)
 from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
@@ -27,6 +35,7 @@ from tasks.vocabulary.webhooks import Event
 MAX_PAGE_ITEMS = 1000
 MAX_COLUMNS_CHARS = 4096
 _MAX_PAGE_JOBS = 100
+MAX_COLUMN_CHARS = 1024
 
 
 def _flag(raw: str) -> bool:
@@ -173,11 +182,14 @@ class SubmitQuery(Query):
 
 
 class UploadQuery(TermsIn, SubmitQuery):
-    """Parameters of POST /v1/jobs with lines: the body holds only items, so the terms are here."""
+    """Parameters of POST /v1/jobs with lines or rows: the body holds only items, so the terms are here."""
 
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
     lists: ClassVar[tuple[str, ...]] = ("webhook.events",)
 
+    text_column: Annotated[str, Field(max_length=MAX_COLUMN_CHARS)] | None = Field(
+        None, description="Of rows: the column that is the text; `text` if left out. The others are `data`."
+    )
     from_index: Annotated[int, Field(ge=0), _FROM_DIGITS] | None = Field(
         None,
         description="Resume the upload of the `Idempotency-Key`: the index of the first item of the body, "
@@ -185,6 +197,7 @@ class UploadQuery(TermsIn, SubmitQuery):
     )
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
+    keep_texts: Annotated[KeepTexts, _FROM_WORD, _FLAG_SCHEMA] = False
 
     @field_validator("webhook", mode="before")
     @classmethod

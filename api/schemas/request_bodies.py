@@ -49,6 +49,7 @@ _WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integ
 DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), _WHOLE]
 ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), _WHOLE]
 Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
+KeepTexts = Annotated[bool, Field(description="Keep the texts as long as the results, which then hold them.")]
 Explain = Annotated[bool, Field(description="Add the weight of each clause in the verdict.")]
 # A text that is rejected where it is not like this. Names of settings stand for their values.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
@@ -131,6 +132,7 @@ class TermsIn(_Body):
     )
     metadata: Metadata = Field(default_factory=dict)
     webhook: WebhookIn | None = None
+    keep_texts: KeepTexts = False
     summarize_by: FieldName | None = Field(
         None, description="A field of `data`: the summary counts items by its values too."
     )
@@ -146,6 +148,7 @@ class TermsIn(_Body):
             owner=owner,
             request_id=request_id,
             summarize_by=self.summarize_by or "",
+            keep_texts=self.keep_texts,
         )
 
 

@@ -26,14 +26,14 @@ def upload_and_read(stack: Stack, redis_url: str, texts: Sequence[str], items: i
     Raise BenchError if results are missing or out of order.
     """
     store = redis.Redis.from_url(redis_url)
-    with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as http, _watched_api(stack) as api:
-        empty, start = _used_bytes(store), time.monotonic()
+    with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as http, watched_api(stack) as api:
+        empty, start = used_bytes(store), time.monotonic()
         answer = http.post("/v1/jobs", content=_lines(texts, items), headers={"content-type": _NDJSON})
         upload_s = time.monotonic() - start
         job = answer.raise_for_status().json()
-        uploaded = _used_bytes(store)
-        job = _finished_job(stack, http, job)
-        job_s, finished = time.monotonic() - start, _used_bytes(store)
+        uploaded = used_bytes(store)
+        job = finished_job(stack, http, job)
+        job_s, finished = time.monotonic() - start, used_bytes(store)
         start = time.monotonic()
         _check_results(http, job, items)
         stream_s = time.monotonic() - start
@@ -60,7 +60,7 @@ def _lines(texts: Sequence[str], items: int) -> Iterator[bytes]:
         ).encode()
 
 
-def _finished_job(stack: Stack, http: httpx2.Client, job: dict[str, Any]) -> dict[str, Any]:
+def finished_job(stack: Stack, http: httpx2.Client, job: dict[str, Any]) -> dict[str, Any]:
     """Wait until the job finishes; return its last state."""
     while job["poll_after_ms"] is not None:
         stack.check()
@@ -82,7 +82,7 @@ def _check_results(http: httpx2.Client, job: dict[str, Any], items: int) -> None
 
 
 @contextmanager
-def _watched_api(stack: Stack) -> Iterator[dict[str, int]]:
+def watched_api(stack: Stack) -> Iterator[dict[str, int]]:
     """Sample the resident memory of all processes of the API; yield it in bytes, before and at most."""
     top = next(psutil.Process(process.pid) for process in stack.processes if process.name == "api")
     processes = [top, *top.children(recursive=True)]
@@ -106,6 +106,7 @@ def _watched_api(stack: Stack) -> Iterator[dict[str, int]]:
         sampler.join()
 
 
-def _used_bytes(store: redis.Redis) -> int:
+def used_bytes(store: redis.Redis) -> int:
+    """Return the memory that Redis uses, in bytes."""
     info: Any = store.info("memory")
     return int(info["used_memory"])

@@ -1,4 +1,4 @@
-"""What is kept of chunks beside their texts, as `lua/include/attachments.lua` writes and reads it."""
+"""What is attached to the items of chunks, as `lua/include/attachments.lua` writes and reads it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tasks.vocabulary.attachments import decode_data, encode_data
+from tasks.vocabulary.attachments import Attachment, decode_attachments, encode_attachments
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import ItemResult
 
 
-def attachments_of(chunks: Sequence[Chunk]) -> tuple[list[tuple[str, int]], list[bytes]]:
-    """Return part and start of what is kept beside these chunks, and its payloads."""
-    data = {chunk.start: payload for chunk in chunks if (payload := encode_data(chunk.items))}
-    return [(":data", start) for start in data], list(data.values())
+def attachments_of(chunks: Sequence[Chunk], *, keep_texts: bool) -> tuple[list[int], list[bytes]]:
+    """Return the starts of the chunks that have attachments, and these."""
+    encoded = {chunk.start: encode_attachments(chunk.items, keep_texts=keep_texts) for chunk in chunks}
+    found = {start: payload for start, payload in encoded.items() if payload}
+    return list(found), list(found.values())
 
 
 class AttachmentReader:
-    """Adds to items what is kept beside their chunks, from the answers of one call of a script."""
+    """Completes items with their attachments, from the answers of one call of a script."""
 
     def __init__(self) -> None:
-        self._data: dict[int, list[bytes | None]] = {}
+        self._known: dict[int, list[Attachment]] = {}
 
     def complete(self, items: Iterable[ItemResult], found: Sequence[Any] | None) -> Iterable[ItemResult]:
-        """Return the items of a chunk with their `data`; `found` is what the script read for the chunk."""
+        """Return the items of a chunk with what is attached; `found` is what the script read for it."""
         if found is None:
             return items
-        origin, *payload = found
+        start, *payload = found
         if payload:
-            self._data[origin] = decode_data(payload[0])
-        data = self._data[origin]
-        return [replace(item, data=data[item.index - origin]) for item in items]
+            self._known[start] = decode_attachments(payload[0])
+        known = self._known[start]
+        return [replace(item, **known[item.index - start]._asdict()) for item in items]

@@ -110,7 +110,7 @@ class JobStore:
         terms = self._with_defaults(terms)
         payloads = [encode_chunk(chunk) for chunk in chunks]
         args = self._creation(job_id, terms, chunks, payloads)
-        args["attachments"], attached = attachments_of(chunks)
+        args["attachments"], attached = attachments_of(chunks, keep_texts=terms.keep_texts)
         if key:
             ttl_ms = feed.idle_timeout_ms if feed else REMEMBERED_MS
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
@@ -159,8 +159,8 @@ class JobStore:
         args = {"job_id": job_id, "start": start, "limit": limit}
         items: list[ItemResult] = []
         starts, attachments = [start], AttachmentReader()
-        for chunk_start, payload, data in self.run("read_results", args):
-            items += attachments.complete(decode_results(chunk_start, payload), data)
+        for chunk_start, payload, attached in self.run("read_results", args):
+            items += attachments.complete(decode_results(chunk_start, payload), attached)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
@@ -178,8 +178,8 @@ class JobStore:
         args = {"job_id": job_id, "position": position, "limit": limit}
         attachments = AttachmentReader()
         return [
-            list(attachments.complete(decode_results(start, payload), data))
-            for start, payload, data in self.run("results_by_completion", args)
+            list(attachments.complete(decode_results(start, payload), attached))
+            for start, payload, attached in self.run("results_by_completion", args)
         ]
 
     def remembered(self, key: IdempotencyKey) -> str | None:

@@ -45,7 +45,7 @@ _ANSWER = PREFIX + "answer:"
 
 # The parts of a job beside its record: what goes when it finishes, and what stays as long as its results.
 WORK_PARTS = ("chunks", "tokens")
-RESULT_PARTS = ("results", "completed", "retryable", "data", "summary")
+RESULT_PARTS = ("results", "completed", "retryable", "attachments", "summary")
 # All of them: what is deleted with it.
 JOB_PARTS = (*WORK_PARTS, *RESULT_PARTS, "delivery")
 
@@ -82,7 +82,7 @@ def job_key(job_id: str, part: str = "") -> str:
     """Return the key of a job's record, or of one of its parts.
 
     `chunks` holds texts, `results` outcomes, `tokens` fencing tokens, `completed` the order of completion,
-    `retryable` texts of failed items, `data` what the caller gave with the items, `summary` counts of
+    `retryable` texts of failed items, `attachments` what comes back with the items, `summary` counts of
     outcomes, `delivery` the webhook's delivery.
     """
     return f"{_JOB}{job_id}{':' if part else ''}{part}"

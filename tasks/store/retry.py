@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tasks.errors import NothingToRetryError
+from tasks.store.attachments import AttachmentReader
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import job_key
-from tasks.vocabulary.codec import decode_chunk
-from tasks.vocabulary.items import Item
+from tasks.vocabulary.codec import decode_chunk, decode_results
+from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Job, Terms
 
 _CHUNK_BATCH = 50
@@ -25,7 +26,10 @@ def retry_terms(job: Job) -> Terms:
 
 
 def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:
-    """Yield the failed items of a finished job in input order. Raises NothingToRetryError at once."""
+    """Yield the failed items of a finished job in input order, with their data and their indexes there.
+
+    Raises NothingToRetryError at once.
+    """
     with store_errors():
         starts = sorted(map(int, store.redis.hkeys(job_key(job.id, "retryable"))))
     if not starts:
@@ -35,9 +39,12 @@ def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:
 
 def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
     for first in range(0, len(starts), _CHUNK_BATCH):
-        batch = starts[first : first + _CHUNK_BATCH]
-        with store_errors():
-            payloads = store.redis.hmget(job_key(job_id, "retryable"), batch)
-        for start, payload in zip(batch, payloads, strict=True):
-            if payload is not None:
-                yield from decode_chunk(job_id, start, payload).items
+        args, attachments = (
+            {"job_id": job_id, "starts": starts[first : first + _CHUNK_BATCH]},
+            AttachmentReader(),
+        )
+        for start, texts, results, attached in store.run("read_retryable", args):
+            ended = attachments.complete(decode_results(start, results), attached)
+            failed = (end for end in ended if isinstance(end.outcome, ItemError) and end.outcome.retryable)
+            for item, end in zip(decode_chunk(job_id, start, texts).items, failed, strict=True):
+                yield item._replace(data=end.data, source_index=end.index)

@@ -78,6 +78,7 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     key: IdempotencyKey | None = None,
     owner: str = "",
     groups: NewGroups = (),
+    keep_texts: bool = False,
 ) -> bool:
     """Add chunks; `feed` is the state behind them. Return False when the upload is not open for this feed.
 
@@ -89,7 +90,7 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
     store.headroom.check()
     kept_limit = store.headroom.kept_limit(owner)
     refs = [ChunkRef.of(chunk) for chunk in chunks]
-    attachments, attached = attachments_of(chunks)
+    attachments, attached = attachments_of(chunks, keep_texts=keep_texts)
     args = {
         "job_id": chunks[0].job_id,
         "writer": feed.writer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -16,7 +16,7 @@ _UNCERTAIN, _CACHED = 1, 2  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, groups, options and the pack's limit if not the default."""
+    """Write the texts of a chunk; ids, errors, lines, groups, options and the pack's limit if not usual."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
@@ -27,6 +27,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
     }
     if any(item.group for item in chunk.items):
         payload["groups"] = [item.group for item in chunk.items]
+    if lines := _lines(chunk.items):
+        payload["lines"] = lines
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
@@ -40,6 +42,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = Item("", chars, error=ItemError(code))
     for i, caller_id in raw["ids"].items():
         items[int(i)] = items[int(i)]._replace(id=caller_id)
+    for i, line in raw.get("lines", {}).items():
+        items[int(i)] = items[int(i)]._replace(line=line)
     if groups := raw.get("groups"):
         items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
@@ -49,20 +53,27 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
 def encode_results(result: ChunkResult) -> bytes:
     """Write the outcomes of a chunk without its texts."""
     items = result.chunk.items
-    payload = {
+    payload: dict[str, Any] = {
         "attempts": result.attempts,
         "ids": {i: item.id for i, item in enumerate(items) if item.id is not None},
         "items": [[item.chars, *_encode(each)] for item, each in zip(items, result.outcomes, strict=True)],
     }
+    if lines := _lines(items):
+        payload["lines"] = lines
     return to_json(payload | ({"model": result.model} if result.model else {}))
 
 
 def decode_results(start: int, payload: bytes) -> Iterator[ItemResult]:
     """Yield the items of the chunk that begins at `start` from what `encode_results` wrote."""
     raw = from_json(payload)
-    attempts, model = raw["attempts"], raw.get("model")
+    attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
     for i, (chars, *outcome) in enumerate(raw["items"]):
-        yield ItemResult(start + i, raw["ids"].get(str(i)), chars, attempts, _decode(outcome), model)
+        caller_id, line = raw["ids"].get(str(i)), lines.get(str(i))
+        yield ItemResult(start + i, caller_id, chars, attempts, _decode(outcome), model, line=line)
+
+
+def _lines(items: Sequence[Item]) -> dict[int, int]:
+    return {i: item.line for i, item in enumerate(items) if item.line is not None}
 
 
 def _encode(outcome: Outcome) -> list[Any]:

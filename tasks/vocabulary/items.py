@@ -80,7 +80,7 @@ _MESSAGES = {
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
     ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
     ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
-    ItemError.INVALID_ROW: "The row has not the cells of the header, or text behind a closing quote.",
+    ItemError.INVALID_ROW: "The row has more or fewer cells than the header, or text behind a closing quote.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
     ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
@@ -104,7 +104,8 @@ class Item(NamedTuple):
     """One text as submitted. When it cannot be scored, `error` says why and `text` is empty.
 
     `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
-    field that the job is summarised by; 0 is that of all others.
+    field that the job is summarised by; 0 is that of all others. `source_index` is the index of the item in
+    the job that is retried, `line` where a row begins that cannot be scored, in the upload.
 
     A tuple, because the largest job has a million of them.
     """
@@ -115,6 +116,8 @@ class Item(NamedTuple):
     error: ItemError | None = None
     data: bytes | None = None
     group: int = 0
+    source_index: int | None = None
+    line: int | None = None
 
     @classmethod
     def accept(
@@ -135,7 +138,8 @@ Outcome = Verdict | TooManyTokens | ItemError
 class ItemResult:
     """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any.
 
-    `data` is what the caller gave with the item.
+    `data` is what the caller gave with the item, `text` is there if the job keeps texts. `source_index` is
+    the index in the job that is retried, `line` where a row begins that could not be scored.
     """
 
     index: int
@@ -145,6 +149,9 @@ class ItemResult:
     outcome: Outcome
     model: str | None = None
     data: bytes | None = None
+    text: str | None = None
+    source_index: int | None = None
+    line: int | None = None
 
     @property
     def status(self) -> ItemStatus:

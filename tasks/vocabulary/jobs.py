@@ -79,6 +79,7 @@ class Terms:
     """What a job is submitted with beside its texts. None stands for the default of the service.
 
     `columns` are those of the caller, in order, where rows were uploaded: the fields of each item's `data`.
+    With `keep_texts` results hold the texts too.
     """
 
     options: Options = PLAIN
@@ -92,6 +93,7 @@ class Terms:
     webhook: Webhook | None = None
     summarize_by: str = ""  # a field of `data`
     columns: tuple[str, ...] = ()
+    keep_texts: bool = False
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields that a record keeps as they are: only those that differ from the defaults."""
@@ -104,6 +106,7 @@ class Terms:
             "webhook": self.webhook.encode() if self.webhook else b"",
             "summarize_by": self.summarize_by.encode(),
             "columns": to_json(self.columns) if self.columns else b"",
+            "keep_texts": b"1" if self.keep_texts else b"",
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -122,6 +125,7 @@ class Terms:
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
             summarize_by=raw.get(b"summarize_by", b"").decode(),
             columns=tuple(from_json(raw.get(b"columns", b"[]"))),
+            keep_texts=b"keep_texts" in raw,
         )
 
 

@@ -19,6 +19,7 @@ import httpx2
 import pytest
 
 from api.app import create_app
+from api.intake.rows import Layout
 from api.intake.upload import Upload
 from api.openapi.document import document
 from api.schemas import queries
@@ -48,10 +49,12 @@ class Body(io.RawIOBase):
         return self._content.readinto(buffer)
 
 
-def read_all(content: bytes, encoding: str, settings: Settings = SETTINGS) -> str:
+def read_all(
+    content: bytes, encoding: str, settings: Settings = SETTINGS, layout: Layout | None = None
+) -> str:
     """Read an upload; return the code of its refusal, if any."""
     try:
-        for _ in Upload(Body(content), encoding, UploadQuery(), settings).items():
+        for _ in Upload(Body(content), encoding, UploadQuery(), settings, layout).items():
             pass
     except SentiqError as error:
         details = getattr(error, "errors", [{"code": error.code}])
@@ -97,10 +100,30 @@ HOSTILE_UPLOADS = {
 }
 
 
+ROWS = Layout(",", "gb18030")
+HOSTILE_ROWS = {
+    "blank lines": b"\n" * 3_000_000,
+    "quotes": (b'"' * 60_000 + b"\n") * 30,
+    "an open quote": b'"' + b"a\n" * 3_000_000,
+    "an open quote and pairs": b'"' + b'""\n' * 1_000_000,
+    "cells": (b"," * 60_000 + b"\n") * 60,
+    "quoted cells": (b'"",' * 20_000 + b"\n") * 60,
+    "one row without an end": b"a," * 5_000_000,
+    "rows that are no text": b"\xff,\xff\n" * 100_000,
+    "short rows": b"a\n" * 100_000,
+}
+
+
 @pytest.mark.parametrize("name", HOSTILE_UPLOADS)
 def test_no_upload_keeps_others_waiting(name: str) -> None:
     content, encoding = HOSTILE_UPLOADS[name]
     assert longest_wait_s([partial(read_all, content, encoding)]) < MAX_WAIT_S
+
+
+@pytest.mark.parametrize("name", HOSTILE_ROWS)
+def test_no_upload_of_rows_keeps_others_waiting(name: str) -> None:
+    content = gzip.compress(b"text,a\n" + HOSTILE_ROWS[name])
+    assert longest_wait_s([partial(read_all, content, "gzip", layout=ROWS)]) < MAX_WAIT_S
 
 
 def test_many_uploads_at_once_keep_others_waiting_no_longer() -> None:

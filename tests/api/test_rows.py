@@ -23,7 +23,7 @@ from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.jobs import QueueClass
 from tests.api.test_access import running_api
 from tests.conftest import eventually
-from tests.webhooks.jobs import GOOD, HOLDER, MODEL
+from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL
 
 LINES, ROWS = {"accept": "application/x-ndjson"}, {"accept": "text/csv"}
 
@@ -321,3 +321,51 @@ def test_columns_that_no_row_has_are_refused_by_name(http: httpx2.Client, column
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["pointer"]) == (422, "?columns")
     assert error["detail"].startswith(detail)
+
+
+def fail_chunks(store: JobStore) -> None:
+    """Fail every chunk that waits."""
+    while held := leases.lease(store, QueueClass.BULK, HOLDER, 1):
+        results = [ChunkResult(each.chunk, [BAD] * len(each.chunk.items), 1) for each in held.chunks]
+        leases.finish(store, held, results, MODEL)
+
+
+def test_a_retry_names_the_sources_of_its_items_and_keeps_what_they_had(
+    http: httpx2.Client, store: JobStore
+) -> None:
+    fail_chunks(store)  # what other tests left
+    lines = [json.dumps({"text": f"第{i}个", "data": {"n": i}}) for i in range(4)]
+    upload = {"content-type": "application/x-ndjson"}
+    first = http.post("/v1/jobs?keep_texts=true", content="\n".join(lines), headers=upload).json()
+    assert first["keep_texts"] is True
+    finish_chunks(store, 1)
+    fail_chunks(store)
+    again = http.post(f"/v1/jobs/{first['id']}/retry").raise_for_status().json()
+    fail_chunks(store)
+    last = http.post(f"/v1/jobs/{again['id']}/retry").raise_for_status().json()
+    finish_chunks(store, 1)
+    assert (again["keep_texts"], last["retry_of"]) == (True, again["id"])
+    for job, sources in ((again, ["2", "3"]), (last, ["0", "1"])):
+        rows = rows_of(results(http, job["id"], ROWS))
+        assert [(row["source_index"], row["text"], row["data"]) for row in rows] == [
+            (source, f"第{n}个", f'{{"n": {n}}}') for source, n in zip(sources, (2, 3), strict=True)
+        ]
+        items = [json.loads(line) for line in results(http, job["id"], LINES).text.splitlines()][:-1]
+        assert [(item["source_index"], item["text"], item["data"]) for item in items] == [
+            (int(source), f"第{n}个", {"n": n}) for source, n in zip(sources, (2, 3), strict=True)
+        ]
+    assert "source_index" not in rows_of(results(http, first["id"], ROWS))[0]
+
+
+def test_results_hold_no_text_unless_it_was_asked_for(http: httpx2.Client, store: JobStore) -> None:
+    fail_chunks(store)  # what other tests left
+    kept, plain = (
+        http.post("/v1/jobs", json={"text": "留不留", "keep_texts": keeps, "priority": "bulk"}).json()["id"]
+        for keeps in (True, False)
+    )
+    finish_chunks(store, 2)
+    for headers in (LINES, ROWS, {"accept": "application/json"}):
+        assert "留不留" in results(http, kept, headers).text
+        assert "留不留" not in results(http, plain, headers).text
+    written = b"".join(store.redis.dump(key) or b"" for key in store.redis.scan_iter(f"*{plain}*"))
+    assert "留不留".encode() not in written

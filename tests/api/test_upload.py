@@ -184,7 +184,7 @@ def test_other_names_of_lines_are_known(http: httpx2.Client, media_type: str) ->
         ('{"text":"很好","id":1}', "invalid_id", "`id`", "1"),
         ('{"text":"很好","id":""}', "invalid_id", "`id`", None),
         ('{"text":"很好","id":[1]}', "invalid_id", "`id`", None),
-        ('{"text":"很好","rating":5,"id":"r2"}', "unknown_field", "other than `text` and `id`", "r2"),
+        ('{"text":"很好","rating":5,"id":"r2"}', "unknown_field", "other than `text`", "r2"),
         ('{"text":null,"id":"r9"}', "invalid_text", "`text`", "r9"),
         ('{"id":"r9"}', "invalid_text", "`text`", "r9"),
         ('{"text":null,"id":"\\ud83d"}', "invalid_text", "`text`", "\ufffd"),

@@ -14,7 +14,14 @@ from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes
 from tasks.store.keys import job_key
 from tasks.store.reconciler import Reconciler
-from tasks.vocabulary.attachments import MAX_DATA_BYTES, MAX_JOB_DATA_BYTES, decode_data, encode_data
+from tasks.store.retry import retry_terms, retryable_items
+from tasks.vocabulary.attachments import (
+    MAX_DATA_BYTES,
+    MAX_JOB_DATA_BYTES,
+    Attachment,
+    decode_attachments,
+    encode_attachments,
+)
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import Feed
@@ -52,11 +59,16 @@ def finish(store: JobStore, budget: int = 10**9) -> None:
         leases.finish(store, held, results, {"id": "test"})
 
 
-def test_data_reads_as_it_was_written() -> None:
+def test_attachments_read_as_they_were_written() -> None:
     items = chunk("job", 0, 7).items
-    assert decode_data(encode_data(items)) == list(map(shop, range(7)))
-    assert encode_data([Item.accept("好", 9)]) == b""
+    assert decode_attachments(encode_attachments(items)) == [Attachment(shop(i)) for i in range(7)]
+    assert encode_attachments([Item.accept("好", 9)]) == b""
     assert all(json.loads(each.data) for each in items if each.data), "the cases are JSON"
+    texts = [Item.accept("零\0", 9), Item.accept(" ", 9)]
+    kept = decode_attachments(encode_attachments(texts, keep_texts=True))
+    assert kept == [Attachment(text="零\0"), Attachment()]
+    retried = [Item.accept("好", 9, data=b"{}")._replace(source_index=i) for i in (0, 7)]
+    assert decode_attachments(encode_attachments(retried)) == [Attachment(b"{}", None, i) for i in (0, 7)]
 
 
 def test_children_get_no_data(store: JobStore) -> None:
@@ -95,7 +107,7 @@ def test_an_upload_keeps_the_data_of_later_chunks(store: JobStore) -> None:
     job_id = store.ids.issue()
     plain = chunk(job_id, 0, data=lambda _: None)
     store.create(job_id, Terms(queue_class=BULK), [plain], feed=FEED)
-    assert not store.redis.exists(job_key(job_id, "data"))
+    assert not store.redis.exists(job_key(job_id, "attachments"))
     for _ in range(2):
         assert uploads.append_chunks(store, [chunk(job_id, 4), chunk(job_id, 8)], BULK, FEED)
     uploads.close(store, job_id)
@@ -130,12 +142,12 @@ def test_data_is_compressed_and_charged_to_its_owner(store: JobStore) -> None:
         before = kept_bytes(store).get("anna", 0)
         store.create(job_id, Terms(queue_class=BULK, owner="anna"), [chunk(job_id, 0, 64, data)])
         charged.append(kept_bytes(store)["anna"] - before)
-        stored = sum(map(len, store.redis.hvals(job_key(job_id, "data"))))
+        stored = sum(map(len, store.redis.hvals(job_key(job_id, "attachments"))))
         assert 0 < stored < sum(len(data(i) or b"") for i in range(64)) / 2
         texts = sum(map(len, store.redis.hvals(job_key(job_id, "chunks"))))
         assert stored + texts < charged[-1] < stored + texts + 2500
     finish(store)
-    assert kept_bytes(store)["anna"] > sum(map(len, store.redis.hvals(job_key(job_id, "data"))))
+    assert kept_bytes(store)["anna"] > sum(map(len, store.redis.hvals(job_key(job_id, "attachments"))))
 
 
 @pytest.mark.parametrize("done", [False, True])
@@ -143,11 +155,11 @@ def test_data_goes_when_its_job_is_deleted_or_expires(store: JobStore, *, done: 
     deleted, expiring = submit(store), submit(store)
     if done:
         finish(store)
-    data, record = (store.redis.pttl(job_key(expiring, part)) for part in ("data", ""))
+    data, record = (store.redis.pttl(job_key(expiring, part)) for part in ("attachments", ""))
     assert data > 0
     assert abs(record - data) < 1000
     delete_job(store, deleted, "")
-    assert store.redis.exists(job_key(deleted, "data"), job_key(expiring, "data")) == 1
+    assert store.redis.exists(*(job_key(each, "attachments") for each in (deleted, expiring))) == 1
 
 
 def test_an_item_that_fails_keeps_its_data(store: JobStore) -> None:
@@ -162,3 +174,51 @@ def test_an_item_that_fails_keeps_its_data(store: JobStore) -> None:
         (ItemError.EMPTY_TEXT, b'{"a":1}'),
         (ItemError.INVALID_TEXT, b"{}"),
     ]
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_retried_item_keeps_its_data_and_names_its_source(store: JobStore, *, split: bool) -> None:
+    job_id = submit(store)
+    held = leases.lease(store, BULK, CHILD, 10**9)
+    if split:
+        Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    failing = {1, 4, 5, 6, 11}
+    while held := leases.lease(store, BULK, CHILD, 10**9) if split else held:
+        results = [
+            ChunkResult(each.chunk, [end_of(each.chunk, i, failing) for i in range(len(each.chunk.items))], 1)
+            for each in held.chunks
+        ]
+        leases.finish(store, held, results, {"id": "test"})
+        held = None
+    job = store.job(job_id)
+    items = list(retryable_items(store, job))
+    assert [(item.source_index, item.data, item.text) for item in items] == [
+        (i, shop(i), "好" * 9) for i in sorted(failing)
+    ]
+    again = store.ids.issue()
+    store.create(again, retry_terms(job), [Chunk(again, 0, items)])
+    finish(store)
+    read = store.results(again, 0, 99).items
+    assert [(item.source_index, item.data, item.text) for item in read] == [
+        (i, shop(i), None) for i in sorted(failing)
+    ]
+
+
+def end_of(given: Chunk, number: int, failing: set[int]) -> Verdict | ItemError:
+    return ItemError.INFERENCE_FAILED if given.start + number in failing else Verdict(0.75, 5, 5)
+
+
+def test_texts_come_back_only_where_the_job_keeps_them(store: JobStore) -> None:
+    for keeps in (False, True):
+        job_id = store.ids.issue()
+        terms = Terms(queue_class=BULK, keep_texts=keeps)
+        first, second = (
+            Chunk(job_id, start, [Item.accept(f"第{start}个", 9), Item.accept("", 9)]) for start in (0, 2)
+        )
+        store.create(job_id, terms, [first], feed=FEED)
+        assert uploads.append_chunks(store, [second], BULK, FEED, keep_texts=keeps)
+        uploads.close(store, job_id)
+        finish(store)
+        texts = [item.text for item in store.results(job_id, 0, 9).items]
+        assert texts == (["第0个", None, "第2个", None] if keeps else [None] * 4)
+        assert store.job(job_id).terms.keep_texts is keeps

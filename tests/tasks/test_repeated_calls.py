@@ -25,6 +25,7 @@ from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, UPLOADS, job_key, kept_until_key
 from tasks.store.reconciler import Reconciler
+from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
@@ -202,6 +203,15 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
     ),
     ("free_expired", expired, lambda s, _: s.run("free_expired", {"limit": 9})),
     ("read_backlog", record, lambda s, _: {name: each.items for name, each in read_backlogs(s).items()}),
+    (
+        "read_retryable",
+        lambda s: (
+            record(s, chunks=1),
+            overdue(s),
+            cancel.expire_chunks(s, JOB, ItemError.DEADLINE_EXCEEDED),
+        ),
+        lambda s, given: list(retryable_items(s, given[0])),
+    ),
     ("read_results", finish_with_webhook, lambda s, _: s.results(JOB, 0, 9)),
     (
         "return_chunk",

@@ -17,6 +17,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, job_key
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
+from tasks.store.retry import retry_terms, retryable_items
 from tasks.store.scripts import LUA, source
 from tasks.store.summaries import Summary, read_summary, read_values
 from tasks.vocabulary.chunks import Chunk, ChunkResult
@@ -297,3 +298,16 @@ def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
         ("甲", 1),
         ("乙", 1),
     ]
+
+
+def test_a_retry_is_counted_by_the_same_field(store: JobStore) -> None:
+    job_id, grouping = store.ids.issue(""), Grouping("shop")
+    items = [Item("好", 1, data=f'{{"shop":"{shop}"}}'.encode()) for shop in "乙甲乙"]
+    chunk = Chunk(job_id, 0, [*grouping.number(items)])
+    store.create(job_id, Terms(queue_class=BULK, summarize_by="shop"), [chunk], groups=grouping.take())
+    store.redis.hset(job_key(job_id), "deadline", 1)
+    cancel.expire_chunks(store, job_id, ItemError.DEADLINE_EXCEEDED)
+    job = store.job(job_id)
+    again = Grouping(retry_terms(job).summarize_by)
+    assert [item.group for item in again.number(retryable_items(store, job))] == [1, 2, 1]
+    assert list(again.take()) == [(1, '"乙"'), (2, '"甲"')]

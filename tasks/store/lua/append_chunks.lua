@@ -1,7 +1,7 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
 -- include: clock attachments counters backlog kept feed summary
 -- args: job_id, writer and digest (see feed.lua), class, items, cost, idle_timeout_ms, chunks (start and ref of each,
---       payloads follow), attachments (part and start of each, payloads follow behind those), data_bytes (of the
+--       payloads follow), attachments (starts of chunks, payloads follow behind those), data_bytes (of the
 --       items), max_data_bytes (of a job); and where they apply: values (of the summary that are new), key (Redis key
 --       of the idempotency key), kept_limit (bytes that the owner may keep)
 -- Returns 1; 0 when the upload is not open for this writer: closed, canceled, overdue, deleted, or taken by another;

@@ -1,8 +1,8 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
 -- include: clock attachments backlog admission kept once summary feed
 -- args: job_id, class, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
---       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments (part
---       and start of each, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
+--       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments
+--       (starts of chunks, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
 --       the summary, each {group, JSON}), unlisted (not in the list of its owner), upload {writer, seed, digest (see
 --       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
 --       (SHA-1 of the secret that signed the id, if Redis holds it)

@@ -1,34 +1,33 @@
--- What is kept of a chunk for the caller alone, beside its texts: parts of the job, by the start of the chunk.
+-- What is kept of a chunk for the caller alone, beside its texts: `job:{id}:attachments`, by the start of the chunk.
 -- A chunk that is split keeps it under its own start, and the others name that start as `@start`.
 local attachments = {}
-local PARTS = {':data'}
 
--- Writes attachments {part, start}, whose payloads follow those of `count` chunks, for as long as the record lives.
-function attachments.write(job, given, count)
-  for i, each in ipairs(given) do
-    redis.call('HSET', job .. each[1], each[2], payload(count + i))
+-- Writes what is attached to the chunks with these starts, whose payloads follow those of `count` chunks. It lives as
+-- long as the record.
+function attachments.write(job, starts, count)
+  for i, start in ipairs(starts) do
+    redis.call('HSET', job .. ':attachments', start, payload(count + i))
   end
-  for _, part in ipairs(#given > 0 and PARTS or {}) do
-    redis.call('PEXPIRE', job .. part, redis.call('PTTL', job))
+  if #starts > 0 then
+    redis.call('PEXPIRE', job .. ':attachments', redis.call('PTTL', job))
   end
 end
 
--- Has the parts {start, ref} of a chunk that was split name the chunk that has what is kept of their items.
+-- Has the parts {start, ref} of a chunk that was split name the chunk that has what is attached to their items.
 function attachments.split(job, start, parts)
-  for _, part in ipairs(PARTS) do
-    local last = redis.call('HEXISTS', job .. part, start) == 1 and #parts or 0
-    for i = 2, last do
-      redis.call('HSET', job .. part, parts[i][1], '@' .. start)
-    end
+  local last = redis.call('HEXISTS', job .. ':attachments', start) == 1 and #parts or 0
+  for i = 2, last do
+    redis.call('HSET', job .. ':attachments', parts[i][1], '@' .. start)
   end
 end
 
--- Returns a function that reads a part for the chunk with a start: {start under which it is kept, payload}, without
--- the payload where it was read before; false if nothing is kept.
-function attachments.reader(job, part)
-  local any, known = redis.call('EXISTS', job .. part) == 1, {}
+-- Returns a function that reads what is attached to the chunk with a start: {start under which it is kept, payload},
+-- without the payload where it was read before; false for nothing.
+function attachments.reader(job)
+  local key, known = job .. ':attachments', {}
+  local any = redis.call('EXISTS', key) == 1
   return function(start)
-    local value = any and redis.call('HGET', job .. part, start)
+    local value = any and redis.call('HGET', key, start)
     if not value then
       return false
     end
@@ -38,6 +37,6 @@ function attachments.reader(job, part)
       return {tonumber(kept_at)}
     end
     known[kept_at] = true
-    return {tonumber(kept_at), origin and redis.call('HGET', job .. part, origin) or value}
+    return {tonumber(kept_at), origin and redis.call('HGET', key, origin) or value}
   end
 end
