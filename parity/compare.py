@@ -59,7 +59,7 @@ def check_scores(name: str, pack: Pack, scores: Sequence[float], texts: Sequence
     theirs = np.array(scores)
     checks = []
     for engine, classifier in classifiers(pack, _threads()):
-        ours = np.array([verdict.positive_prob for verdict in classifier.classify(texts)])
+        ours = np.array([verdict.kept[1] for verdict in classifier.classify(texts)])
         difference = np.abs(ours - theirs).max()
         flipped = int(((ours >= _MIDPOINT) != (theirs >= _MIDPOINT)).sum())
         details = (

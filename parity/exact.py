@@ -9,10 +9,11 @@ from pathlib import Path
 
 import openvino
 
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from worker.engines.factory import build_engine
 from worker.packing.graph import export_graph
 from worker.packing.source import read_source
-from worker.packs.pack import LABELS, REFERENCE_FILE, Pack
+from worker.packs.pack import REFERENCE_FILE, Pack
 from worker.packs.reference import Reference, write_reference
 from worker.scoring.classifier import Classifier
 
@@ -32,7 +33,7 @@ def exact_pack(checkpoint: Path, out: Path) -> Pack:
         directory=out,
         id=checkpoint.name,
         revision="parity",
-        labels=LABELS,
+        labels=NEGATIVE_POSITIVE,
         max_tokens=source.shape.positions,
         precision="fp32",
         architecture=asdict(source.shape),

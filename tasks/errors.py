@@ -29,6 +29,14 @@ class UnknownFormatError(StoreUnavailableError):
     """Another version wrote this record or chunk, in a format that this program does not read."""
 
 
+class LabelsUnknownError(StoreUnavailableError):
+    """Redis has no labels of the pack that gave some results; its worker records them again."""
+
+
+class LabelsChangedError(ConfigurationError):
+    """The pack has other labels than one of the same id and revision that gave results before."""
+
+
 class JobNotFoundError(SentiqError):
     """This service never issued that id."""
 

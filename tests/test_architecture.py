@@ -26,6 +26,7 @@ SAME_THING = {
     "__init__",
     "__main__",
     "jobs",
+    "labels",
     "items",
     "results",
     "deliveries",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,8 @@ _OF_ITEMS = (
     *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
     *("error_code", "error_message"),
 )
+# Rows have these columns where they are chosen.
+_ON_CHOICE = ("probabilities", "aspects", "sentences", "highlights", "text_tokens")
 # Before a column of the service whose name is that of a column of the caller.
 _PREFIX = "sentiq_"
 
@@ -50,15 +52,22 @@ class Row:
 Cell = Callable[[Row], object]
 
 
-def columns_of(job: Job, chosen: str | None = None) -> dict[str, Cell]:
-    """Return the columns of a job's rows by name, or those that are `chosen`: names as a row of CSV.
+def columns_of(job: Job) -> dict[str, Cell]:
+    """Return the columns of a job's rows by name."""
+    return _own(job) | _ours(job)
+
+
+def chosen_columns(job: Job, chosen: str, labels: Callable[[], Collection[str]]) -> dict[str, Cell]:
+    """Return the columns that are `chosen`, names as a row of CSV; `labels` returns those that models have.
 
     Raises UnknownColumnError.
     """
-    known = _own(job) | _ours(job)
-    if chosen is None:
-        return known
     (names,) = csv.reader([chosen])
+    known = columns_of(job) | {_free(name, job.terms.columns): _member(name) for name in _ON_CHOICE}
+    probabilities = {f"prob.{label}" for label in labels()} if "prob." in chosen else set()
+    for name in names:
+        if name.startswith("prob.") and name not in probabilities | known.keys():
+            raise UnknownColumnError(f"there is no column {name}; known: {', '.join(sorted(probabilities))}")
     return {name: known.get(name) or _part(name, known) for name in names}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, overload
+from typing import overload
 
 from flask import request
 from pydantic_core import to_json
@@ -17,9 +17,6 @@ from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
 
-SENTIMENT: dict[str, Literal["Positive", "Negative"]] = {"positive": "Positive", "negative": "Negative"}
-EMOJI = {"positive": "😊", "negative": "😠"}
-LABEL_ZH: dict[str, Literal["正面", "负面"]] = {"positive": "正面", "negative": "负面"}
 _DIGITS = 6
 
 
@@ -53,6 +50,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "on_long_text": job.options.on_long_text,
             "sentences": job.options.sentences,
             "explain": job.options.explain,
+            "probabilities": job.options.probabilities,
         },
         "deadline_s": job.terms.deadline_s,
         "result_ttl_s": job.terms.result_ttl_s,
@@ -139,8 +137,8 @@ def prediction_view(text: str, item: ItemResult) -> items.Prediction:
         return {"text": text, "sentiment": None, "emoji": None, "confidence": None, "error": error}
     return {
         "text": text,
-        "sentiment": SENTIMENT[item.outcome.label],
-        "emoji": EMOJI[item.outcome.label],
+        "sentiment": item.outcome.named.label_en,
+        "emoji": item.outcome.named.face,
         "confidence": round(item.outcome.confidence, _DIGITS),
     }
 
@@ -185,18 +183,24 @@ def _model_view(model: Mapping[str, str]) -> jobs.Model:
 
 
 def _verdict_view(verdict: Verdict) -> items.VerdictBody:
+    named, shown = verdict.named, verdict.probabilities
     return {
-        "label": verdict.label,
-        "label_zh": LABEL_ZH[verdict.label],
+        "label": named.id,
+        "label_zh": named.label_zh,
         "confidence": round(verdict.confidence, _DIGITS),
-        "positive_prob": round(verdict.positive_prob, _DIGITS),
-        "negative_prob": round(verdict.negative_prob, _DIGITS),
-        "score": round(verdict.score, _DIGITS),
+        "positive_prob": _rounded(verdict.positive_prob),
+        "negative_prob": _rounded(verdict.negative_prob),
+        "probabilities": shown and {name: round(each, _DIGITS) for name, each in shown.items()},
+        "score": _rounded(verdict.score),
         "uncertain": verdict.uncertain,
         "truncated": verdict.truncated,
         "tokens": verdict.tokens,
         "text_tokens": verdict.text_tokens,
     }
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, _DIGITS)
 
 
 def delivery_view(delivery: DeliveryLog) -> deliveries.Delivery:

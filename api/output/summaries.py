@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from api.output.serializers import LABEL_ZH
+from collections.abc import Iterable
+
 from api.schemas import summaries
 from tasks.store.summaries import Summary
 from tasks.vocabulary.jobs import Job
+from tasks.vocabulary.labels import Label
 from tasks.vocabulary.tallies import Tally
 
 _DIGITS = 6
@@ -13,8 +15,9 @@ _DIGITS = 6
 
 def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Summary:
     """Return the body of a summary; `by_value`: with the values of the field that it is summarised by."""
+    labels = summary.labels.values()
     groups: list[summaries.GroupTally] = [
-        {"value": value, **_tally_view(tally)} for value, tally in summary.groups
+        {"value": value, **_tally_view(tally, labels)} for value, tally in summary.groups
     ]
     return {
         "object": "summary",
@@ -22,17 +25,17 @@ def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Sum
         "status": job.status,
         "complete": job.counts.pending == 0 and not job.uploading,
         "summarize_by": job.terms.summarize_by or None,
-        **_tally_view(summary.total),
+        **_tally_view(summary.total, labels),
         "error_codes": summary.errors,
         "groups": groups if by_value else None,
-        "other": _tally_view(summary.other) if by_value else None,
+        "other": _tally_view(summary.other, labels) if by_value else None,
     }
 
 
-def _tally_view(tally: Tally) -> summaries.Tally:
+def _tally_view(tally: Tally, labels: Iterable[Label]) -> summaries.Tally:
     return {
         "items": tally.items,
-        "labels": [_label_view(label, items, tally) for label, items in tally.labels.items()],
+        "labels": [_label_view(label, tally) for label in labels],
         "mean_score": _rounded(tally.mean_score),
         "uncertain": tally.uncertain,
         "uncertain_share": _share(tally.uncertain, tally.verdicts),
@@ -44,9 +47,10 @@ def _tally_view(tally: Tally) -> summaries.Tally:
     }
 
 
-def _label_view(label: str, items: int, tally: Tally) -> summaries.LabelCount:
+def _label_view(label: Label, tally: Tally) -> summaries.LabelCount:
+    items = tally.labels.get(label.id, 0)
     share = _share(items, tally.verdicts)
-    return {"label": label, "label_zh": LABEL_ZH[label], "items": items, "share": share}
+    return {"label": label.id, "label_zh": label.label_zh, "items": items, "share": share}
 
 
 def _share(part: int, whole: int) -> float | None:

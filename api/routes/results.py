@@ -11,7 +11,7 @@ from werkzeug.datastructures import MIMEAccept
 from api.http.problems import bad_query
 from api.http.request import owner, read_query
 from api.http.response import json_response
-from api.output.columns import Cell, UnknownColumnError, columns_of
+from api.output.columns import Cell, UnknownColumnError, chosen_columns, columns_of
 from api.output.formats import csv_rows, json_page, ndjson_lines
 from api.output.readers import Excerpt, Following, ItemReader, Walk
 from api.routes.context import services
@@ -67,8 +67,10 @@ def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
 
 
 def _columns(job: Job, query: ResultsQuery) -> Mapping[str, Cell]:
+    if query.columns is None:
+        return columns_of(job)
     try:
-        return columns_of(job, query.columns)
+        return chosen_columns(job, query.columns, services().store.labels.ids)
     except UnknownColumnError as error:
         raise bad_query("columns", str(error)) from None
 

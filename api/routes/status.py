@@ -17,7 +17,7 @@ from api.schemas.request_bodies import MAX_LOOKUP_IDS, MAX_METADATA_PAIRS
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
 from tasks.store.workers import live_models, live_workers
-from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText
+from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Probabilities
 
 blueprint = Blueprint("status", __name__)
 
@@ -36,7 +36,12 @@ _FIXED_LIMITS = {
     "max_sentences": MAX_SENTENCES,
     "max_clauses": MAX_CLAUSES,
 }
-_VALUES: dict[type, list[Any]] = {OnLongText: [*OnLongText], bool: [False, True]}
+_VALUES: dict[str, list[Any]] = {
+    "on_long_text": [*OnLongText],
+    "sentences": [False, True],
+    "explain": [False, True],
+    "probabilities": [*Probabilities],
+}
 
 
 @blueprint.get("/")
@@ -87,8 +92,7 @@ def get_info() -> Response:
             models=models,
             limits={name: getattr(settings, name) for name in _LIMIT_SETTINGS} | _FIXED_LIMITS,
             options={
-                name: {"values": _VALUES[type(default)], "default": default}
-                for name, default in asdict(PLAIN).items()
+                name: {"values": _VALUES[name], "default": default} for name, default in asdict(PLAIN).items()
             },
         )
     )

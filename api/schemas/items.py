@@ -7,8 +7,9 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field, JsonValue, WithJsonSchema
 from typing_extensions import TypedDict
 
-from api.schemas.types import Count, Probability, closed
+from api.schemas.types import Count, LabelId, Probability, closed
 from tasks.vocabulary.items import ItemError, ItemStatus
+from tasks.vocabulary.labels import MAX_LABELS
 
 Text = Annotated[str, Field(description="The text, if the job keeps texts and could read it.")]
 SourceIndex = Annotated[Count, Field(description="Its index in the job that is retried.")]
@@ -17,14 +18,19 @@ _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED
 
 
 class VerdictBody(TypedDict):
-    """The model's verdict on a text, or on a part of it."""
+    """The model's verdict on a text, or on a part of it.
 
-    label: Literal["positive", "negative"]
-    label_zh: Literal["正面", "负面"]
+    `positive_prob` and `negative_prob` are null if the model has no such label, `score` if one of its labels
+    has no polarity. `probabilities` are by label, as the job's option of that name asked.
+    """
+
+    label: LabelId
+    label_zh: str
     confidence: Probability
-    positive_prob: Probability
-    negative_prob: Probability
-    score: Annotated[float, Field(ge=-1, le=1)]
+    positive_prob: Probability | None
+    negative_prob: Probability | None
+    probabilities: Annotated[dict[LabelId, Probability], Field(max_length=MAX_LABELS)] | None
+    score: Annotated[float, Field(ge=-1, le=1)] | None
     uncertain: bool
     truncated: bool
     tokens: Count
@@ -41,7 +47,10 @@ class Sentence(VerdictBody):
 
 @closed
 class Highlight(TypedDict):
-    """A clause and its weight in the score: above zero it is positive."""
+    """A clause and its weight.
+
+    Above zero it pulls towards positive if every label of the model has a polarity, else towards the label.
+    """
 
     start: Count
     end: Count
@@ -102,7 +111,7 @@ class Prediction(TypedDict):
     """The sentiment of a text; where there is an `error` the other members are null."""
 
     text: str
-    sentiment: Literal["Positive", "Negative"] | None
+    sentiment: str | None
     emoji: str | None
     confidence: Probability | None
     error: NotRequired[ItemErrorBody]

@@ -11,7 +11,7 @@ from api.schemas.items import Item
 from api.schemas.problems import KnownProblem
 from api.schemas.types import Count, Probability, Time, closed
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
-from tasks.vocabulary.options import OnLongText
+from tasks.vocabulary.options import OnLongText, Probabilities
 
 
 @closed
@@ -42,6 +42,7 @@ class Options(TypedDict):
     on_long_text: OnLongText
     sentences: bool
     explain: bool
+    probabilities: Probabilities | None
 
 
 @closed

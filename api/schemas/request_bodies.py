@@ -21,7 +21,7 @@ from pydantic.config import JsonDict
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.options import PLAIN, OnLongText, Options
+from tasks.vocabulary.options import PLAIN, OnLongText, Options, Probabilities
 from tasks.vocabulary.webhooks import Event
 
 MAX_METADATA_PAIRS = 16
@@ -121,6 +121,9 @@ class TermsIn(_Body):
     )
     sentences: Sentences = PLAIN.sentences
     explain: Explain = PLAIN.explain
+    probabilities: Probabilities | None = Field(
+        None, description="The probabilities of a verdict; left out, all up to 8 labels, else the top 3."
+    )
     priority: QueueClass | None = Field(
         None, description="The queue; small jobs are `interactive` and large ones `bulk` if left out."
     )
@@ -140,7 +143,7 @@ class TermsIn(_Body):
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
         return Terms(
-            options=Options(self.on_long_text, self.sentences, self.explain),
+            options=Options(self.on_long_text, self.sentences, self.explain, self.probabilities),
             queue_class=self.priority,
             deadline_s=self.deadline_s,
             result_ttl_s=self.result_ttl_s,

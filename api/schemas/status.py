@@ -32,7 +32,7 @@ class OptionValues(TypedDict):
     """The values of an option, and its default."""
 
     values: list[str | bool]
-    default: str | bool
+    default: str | bool | None
 
 
 class Info(TypedDict):

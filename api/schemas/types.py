@@ -6,9 +6,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
 
+from tasks.vocabulary.labels import LABEL_ID
+
 # Rejects unknown members: an additional one would change the contract.
 closed = with_config(ConfigDict(extra="forbid"))
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Probability = Annotated[float, Field(ge=0, le=1)]
+LabelId = Annotated[str, Field(json_schema_extra={"pattern": f"^{LABEL_ID.pattern}$"})]
 Count = Annotated[int, Field(ge=0)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 import time
+import uuid
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -20,6 +23,7 @@ _CSV = "text/csv"
 _TEXT, _COLUMNS = "评论", ("订单", "门店", "日期", "备注")
 _NOTES = ("", "007", '5" 屏', "a,b", "第一行\n第二行", " 前后有空格 ", "=1+1", '"', "𠮷野家", "很好\t真的")
 _BATCH_ROWS = 500
+_MAX_REPEATS = 100
 
 
 def upload_and_join(
@@ -30,13 +34,10 @@ def upload_and_join(
     Raise BenchError if a row or a cell is missing, changed or out of order.
     """
     store = redis.Redis.from_url(redis_url)
-    headers = {"content-type": f"{_CSV}; charset={charset}"}
     with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as http, watched_api(stack) as api:
         empty, start = used_bytes(store), time.monotonic()
-        body = _written(texts, rows, charset)
-        answer = http.post("/v1/jobs", params={"text_column": _TEXT}, content=body, headers=headers)
+        job, resumed = _uploaded(http, texts, rows, charset)
         upload_s = time.monotonic() - start
-        job = answer.raise_for_status().json()
         uploaded, uploaded_rss = used_bytes(store), api["max"]
         job = finished_job(stack, http, job)
         job_s, finished = time.monotonic() - start, used_bytes(store)
@@ -47,6 +48,7 @@ def upload_and_join(
     return {
         "rows": rows,
         "charset": charset,
+        "resumed": resumed,
         "upload_s": round(upload_s, 1),
         "over_after_s": round(job_s, 1),
         "join_s": round(join_s, 1),
@@ -58,14 +60,38 @@ def upload_and_join(
     }
 
 
+def _uploaded(
+    http: httpx2.Client, texts: Sequence[str], rows: int, charset: str
+) -> tuple[dict[str, Any], int]:
+    """Return the job of all rows, and how often the upload was resumed: a busy machine may be late."""
+    headers = {"content-type": f"{_CSV}; charset={charset}", "idempotency-key": uuid.uuid4().hex}
+    post = functools.partial(http.post, "/v1/jobs", headers=headers)
+    query = {"text_column": _TEXT}
+    answer = post(params=query, content=_written(texts, 0, rows, charset))
+    for resumed in range(_MAX_REPEATS):
+        job: dict[str, Any] = answer.json()
+        if answer.is_success and not job["uploading"]:
+            return job, resumed
+        if answer.is_success:
+            first = job["counts"]["total"]
+            body = _written(texts, first, rows, charset)
+            answer = post(params=query | {"from_index": first}, content=body)
+        elif answer.status_code in (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE):
+            time.sleep(float(answer.headers.get("retry-after", 1)))
+            answer = post(params=query, content=b"")
+        else:
+            break
+    raise BenchError(f"the upload ended with {answer.status_code}: {answer.text}")
+
+
 def _cells(number: int) -> list[str]:
     """Return the cells of a row beside its text: no two rows have the same ones."""
     note = _NOTES[number % len(_NOTES)]
     return [f"{number:09}", f"{number % 97}号店", f"2026-{number % 12 + 1:02}-01", note]
 
 
-def _written(texts: Sequence[str], rows: int, charset: str) -> Iterator[bytes]:
-    given = ([*_cells(number), texts[number % len(texts)]] for number in range(rows))
+def _written(texts: Sequence[str], first: int, rows: int, charset: str) -> Iterator[bytes]:
+    given = ([*_cells(number), texts[number % len(texts)]] for number in range(first, rows))
     for batch in _batched(itertools.chain([[*_COLUMNS, _TEXT]], given)):
         file = io.StringIO()
         csv.writer(file).writerows(batch)

@@ -20,7 +20,7 @@ from samples.shipped import read_reviews
 
 _PACKAGES = ("flask", "gunicorn", "gevent", "redis", "pydantic")
 _MAX_GROWTH_MB = 20
-_MAX_TEXT_CHARS = 40
+_TEXTS, _MAX_TEXT_CHARS = 50, 40
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -29,9 +29,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, log: Log) -> Report:
-    os.environ.update(LOAD_TEST_SETTINGS)
-    # A few short texts: a child scores equal texts of a lease once, so that the model costs next to nothing.
-    texts = [review.text for review in read_reviews() if len(review.text) <= _MAX_TEXT_CHARS]
+    # A few short texts, which the children remember: the model costs next to nothing.
+    os.environ.update(LOAD_TEST_SETTINGS | {"SENTIMENT_CACHE_ROWS": "1000"})
+    texts = [review.text for review in read_reviews() if len(review.text) <= _MAX_TEXT_CHARS][:_TEXTS]
     figures: dict[str, Any] = machine(_PACKAGES) | {"load_average": os.getloadavg()}
     with Group() as group:
         _, url = start_redis(group)

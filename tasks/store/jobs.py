@@ -30,6 +30,7 @@ from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.ids import JobIds
 from tasks.store.keys import WRITABLE, job_key
+from tasks.store.label_lists import LabelLists
 from tasks.store.scripts import Scripts
 from tasks.vocabulary.attachments import data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
@@ -71,6 +72,7 @@ class JobStore:
         self.redis: Any = client
         self.settings = settings
         self.headroom = Headroom(client, settings)
+        self.labels = LabelLists(client)
         self._id_secret = IdSecret(client, settings)
         self.run = Scripts(client).run
 
@@ -160,7 +162,8 @@ class JobStore:
         items: list[ItemResult] = []
         starts, attachments = [start], AttachmentReader()
         for chunk_start, payload, attached in self.run("read_results", args):
-            items += attachments.complete(decode_results(chunk_start, payload), attached)
+            read = decode_results(chunk_start, payload, self.labels.of)
+            items += attachments.complete(read, attached)
             starts.append(items[-1].index + 1)
         return Page(items, starts)
 
@@ -178,7 +181,7 @@ class JobStore:
         args = {"job_id": job_id, "position": position, "limit": limit}
         attachments = AttachmentReader()
         return [
-            list(attachments.complete(decode_results(start, payload), attached))
+            list(attachments.complete(decode_results(start, payload, self.labels.of), attached))
             for start, payload, attached in self.run("results_by_completion", args)
         ]
 

@@ -44,7 +44,7 @@ def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
             AttachmentReader(),
         )
         for start, texts, results, attached in store.run("read_retryable", args):
-            ended = attachments.complete(decode_results(start, results), attached)
+            ended = attachments.complete(decode_results(start, results, store.labels.of), attached)
             failed = (end for end in ended if isinstance(end.outcome, ItemError) and end.outcome.retryable)
             for item, end in zip(decode_chunk(job_id, start, texts).items, failed, strict=True):
                 yield item._replace(data=end.data, source_index=end.index)

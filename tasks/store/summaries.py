@@ -12,6 +12,7 @@ from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import job_key
 from tasks.vocabulary.items import ItemError
+from tasks.vocabulary.labels import Label
 from tasks.vocabulary.tallies import OTHER, Tally, read_tally
 
 Value = str | int | float | bool
@@ -23,13 +24,14 @@ class Summary:
 
     `groups` are the values of the field that the job is summarised by, in the order in which they came, each
     with its tally. `other` counts the items that have none of these values: all of them where the job has no
-    such field.
+    such field. `labels` are those of the models that gave verdicts, by id.
     """
 
     total: Tally
     errors: Mapping[ItemError, int]
     groups: Sequence[tuple[Value, Tally]]
     other: Tally
+    labels: Mapping[str, Label]
 
 
 def read_summary(store: JobStore, job_id: str) -> Summary:
@@ -38,13 +40,15 @@ def read_summary(store: JobStore, job_id: str) -> Summary:
     values = {int(group): from_json(value) for group, value in fields.pop("value", {}).items()}
     errors = {ItemError(code): int(items) for code, items in fields.pop("error", {}).items()}
     fields.pop("bytes", None)
+    models = {model: store.labels.of(model) for written in fields.values() for model in written if model}
     total, tallies = Tally(), defaultdict[int, Tally](Tally)
     for group, written in fields.items():
-        for numbers in written.values():
+        for model, numbers in written.items():
             for tally in (total, tallies[int(group)]):
-                tally.add(read_tally(numbers))
+                tally.add(read_tally(numbers), models.get(model))
     groups = [(value, tallies[group]) for group, value in sorted(values.items())]
-    return Summary(total, errors, groups, tallies[OTHER])
+    labels = {label.id: label for model in models.values() for label in model}
+    return Summary(total, errors, groups, tallies[OTHER], labels)
 
 
 def read_values(store: JobStore, job_id: str) -> list[bytes]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
-from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, Options
-from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.labels import LabelSet
+from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, Options, Probabilities
+from tasks.vocabulary.verdicts import DIGITS, Highlight, Sentence, TooManyTokens, Verdict
 
-_UNCERTAIN, _CACHED = 1, 2  # bits of one number
+LabelsOf = Callable[[str | None], LabelSet]
+
+_UNCERTAIN, _CACHED, _SHOWS_NONE = 1, 2, 4  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -52,70 +55,107 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
 
 def encode_results(result: ChunkResult) -> bytes:
     """Write the outcomes of a chunk without its texts."""
-    items = result.chunk.items
+    items, asked = result.chunk.items, result.chunk.options.probabilities
+    outcomes = [_encode(outcome, asked) for outcome in result.outcomes]
     payload: dict[str, Any] = {
         "attempts": result.attempts,
         "ids": {i: item.id for i, item in enumerate(items) if item.id is not None},
-        "items": [[item.chars, *_encode(each)] for item, each in zip(items, result.outcomes, strict=True)],
+        "items": [[item.chars, *outcome] for item, outcome in zip(items, outcomes, strict=True)],
     }
     if lines := _lines(items):
         payload["lines"] = lines
     return to_json(payload | ({"model": result.model} if result.model else {}))
 
 
-def decode_results(start: int, payload: bytes) -> Iterator[ItemResult]:
-    """Yield the items of the chunk that begins at `start` from what `encode_results` wrote."""
+def decode_results(start: int, payload: bytes, labels_of: LabelsOf) -> Iterator[ItemResult]:
+    """Yield the items of the chunk that begins at `start` from what `encode_results` wrote.
+
+    `labels_of` returns the labels of a model, which the results name by number only.
+    """
     raw = from_json(payload)
     attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
-    for i, (chars, *outcome) in enumerate(raw["items"]):
-        caller_id, line = raw["ids"].get(str(i)), lines.get(str(i))
-        yield ItemResult(start + i, caller_id, chars, attempts, _decode(outcome), model, line=line)
+    labels = labels_of(model)
+    for i, (chars, *written) in enumerate(raw["items"]):
+        caller_id, line, outcome = raw["ids"].get(str(i)), lines.get(str(i)), _decode(written, labels)
+        yield ItemResult(start + i, caller_id, chars, attempts, outcome, model, line=line)
 
 
 def _lines(items: Sequence[Item]) -> dict[int, int]:
     return {i: item.line for i, item in enumerate(items) if item.line is not None}
 
 
-def _encode(outcome: Outcome) -> list[Any]:
+def _encode(outcome: Outcome, asked: Probabilities | None) -> list[Any]:
     if isinstance(outcome, Verdict):
-        return _encode_verdict(outcome)
+        return _encode_verdict(outcome, asked)
     if isinstance(outcome, TooManyTokens):
         return [ItemError.TEXT_TOO_LONG, outcome.tokens, outcome.limit]
     return [outcome.value]
 
 
-def _decode(raw: list[Any]) -> Outcome:
+def _decode(raw: list[Any], labels: LabelSet) -> Outcome:
     if raw[0] == ItemError.TEXT_TOO_LONG and len(raw) > 1:
         return TooManyTokens(*raw[1:])
-    return ItemError(raw[0]) if isinstance(raw[0], str) else _decode_verdict(raw)
+    return ItemError(raw[0]) if isinstance(raw[0], str) else _decode_verdict(raw, labels)
 
 
-def _encode_verdict(verdict: Verdict) -> list[Any]:
-    """Write three numbers, and behind them what few verdicts have."""
-    raw: list[Any] = [round(verdict.positive_prob, 6), verdict.tokens, verdict.text_tokens - verdict.tokens]
-    rare: list[Any] = [verdict.uncertain * _UNCERTAIN | verdict.cached * _CACHED, None, None]
+def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
+    """Write the probabilities and two numbers, and behind them what few verdicts have."""
+    kept = verdict.keep(asked)
+    raw: list[Any] = [_encode_probabilities(kept), verdict.tokens, verdict.text_tokens - verdict.tokens]
+    hidden = kept.shows is Probabilities.NONE
+    flags = verdict.uncertain * _UNCERTAIN | verdict.cached * _CACHED | hidden * _SHOWS_NONE
+    rare: list[Any] = [flags, None, None]
     if verdict.sentences is not None:
-        rare[1] = [[each.start, each.end, *_encode_verdict(each.verdict)] for each in verdict.sentences]
+        rare[1] = [_encode_sentence(each, asked) for each in verdict.sentences]
     if verdict.highlights is not None:
-        rare[2] = [[each.start, each.end, round(each.weight, 6)] for each in verdict.highlights]
+        rare[2] = [[each.start, each.end, round(each.weight, DIGITS)] for each in verdict.highlights]
     while rare and rare[-1] in (0, None):
         rare.pop()
     return raw + rare
 
 
-def _decode_verdict(raw: list[Any]) -> Verdict:
-    probability, tokens, unread = raw[:3]
+def _decode_verdict(raw: list[Any], labels: LabelSet) -> Verdict:
+    probabilities, tokens, unread = raw[:3]
     flags, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
+    kept, score = _decode_probabilities(probabilities)
+    some = Probabilities.NONE if flags & _SHOWS_NONE else Probabilities.TOP3
     return Verdict(
-        probability,
+        labels,
+        kept,
         tokens,
         tokens + unread,
         uncertain=bool(flags & _UNCERTAIN),
-        sentences=None if sentences is None else list(map(_decode_sentence, sentences)),
+        sentences=None if sentences is None else [_decode_sentence(each, labels) for each in sentences],
         highlights=None if highlights is None else [Highlight(*each) for each in highlights],
         cached=bool(flags & _CACHED),
+        shows=some if isinstance(probabilities, dict) else Probabilities.ALL,
+        score_of_all=score,
     )
 
 
-def _decode_sentence(raw: list[Any]) -> Sentence:
-    return Sentence(raw[0], raw[1], _decode_verdict(raw[2:]))
+def _encode_probabilities(verdict: Verdict) -> float | list[float] | dict[str, Any]:
+    """Write the second probability of two, all of more than two, or some by number with the score of all."""
+    rounded = {number: round(each, DIGITS) for number, each in verdict.kept.items()}
+    if verdict.shows is not Probabilities.ALL:
+        score = verdict.score_of_all
+        return {str(number): each for number, each in rounded.items()} | {
+            "score": score and round(score, DIGITS)
+        }
+    return rounded[1] if len(rounded) == 2 else [rounded[i] for i in range(len(rounded))]  # noqa: PLR2004  the other is 1 less it
+
+
+def _decode_probabilities(raw: float | list[float] | dict[str, Any]) -> tuple[dict[int, float], float | None]:
+    if isinstance(raw, dict):
+        score = raw.pop("score")
+        return {int(number): each for number, each in raw.items()}, score
+    if isinstance(raw, list):
+        return dict(enumerate(raw)), None
+    return {0: 1 - raw, 1: raw}, None
+
+
+def _encode_sentence(sentence: Sentence, asked: Probabilities | None) -> list[Any]:
+    return [sentence.start, sentence.end, *_encode_verdict(sentence.verdict, asked)]
+
+
+def _decode_sentence(raw: list[Any], labels: LabelSet) -> Sentence:
+    return Sentence(raw[0], raw[1], _decode_verdict(raw[2:], labels))

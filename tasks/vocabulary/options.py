@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -34,6 +34,14 @@ class OnLongText(StrEnum):
     REJECT = "reject"  # not at all: it fails as text_too_long
 
 
+class Probabilities(StrEnum):
+    """Which probabilities a verdict names."""
+
+    ALL = "all"
+    TOP3 = "top3"  # the three highest
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of a job, the same for all of its texts."""
@@ -41,6 +49,8 @@ class Options:
     on_long_text: OnLongText = OnLongText.TRUNCATE
     sentences: bool = False
     explain: bool = False
+    # None: all up to 8 labels, else the three highest; see `Verdict.keep`.
+    probabilities: Probabilities | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return only what differs from the defaults, so that plain jobs cost nothing."""
@@ -49,8 +59,8 @@ class Options:
     @classmethod
     def decode(cls, raw: Mapping[str, Any]) -> Self:
         """Read what `encode` wrote."""
-        options = cls(**raw)
-        return cls(OnLongText(options.on_long_text), options.sentences, options.explain)
+        read = {name: _KINDS[name](value) for name, value in raw.items()}
+        return cls(**read)
 
     @property
     def detailed(self) -> bool:
@@ -86,4 +96,10 @@ class Options:
         return 1 - (size - chars) // max(1, size * 3 // 4)
 
 
+_KINDS: Mapping[str, Callable[[Any], Any]] = {
+    "on_long_text": OnLongText,
+    "sentences": bool,
+    "explain": bool,
+    "probabilities": Probabilities,
+}
 PLAIN = Options()

@@ -14,9 +14,9 @@ from itertools import chain
 from struct import Struct
 
 from tasks.vocabulary.items import Item, Outcome
+from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.verdicts import Verdict
 
-LABELS = ("negative", "positive")
 OTHER = 0  # the group of items whose value has no group of its own
 BINS = 20  # of confidence, from 0 to 1
 _MILLION = 1_000_000  # scores and confidences are known to six digits
@@ -47,11 +47,11 @@ def _count_verdict(tally: Counter[int], verdict: Verdict) -> None:
         tally[_UNCERTAIN] += 1
     if verdict.truncated:
         tally[_TRUNCATED] += 1
-    tally[_SCORE] += round(_MILLION * verdict.score)
+    tally[_SCORE] += round(_MILLION * (verdict.score or 0))
     share = round(_MILLION * verdict.confidence)
     tally[_CONFIDENCE + min(share * BINS // _MILLION, BINS - 1)] += 1
-    tally[_LABELS + LABELS.index(verdict.label)] += 1
-    tally[_LABELS + len(LABELS) - 1] += 0  # it is written in its full length, which thus never changes
+    tally[_LABELS + verdict.number] += 1
+    tally[_LABELS + len(verdict.labels) - 1] += 0  # written in full, so that its length never changes
 
 
 def read_tally(written: bytes) -> list[int]:
@@ -62,15 +62,19 @@ def read_tally(written: bytes) -> list[int]:
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers of items by outcome; `scores` is the sum of the scores of their verdicts."""
+    """Numbers of items by outcome.
+
+    `scores` is the sum of the scores of their verdicts, None if one of them has no score. `labels` are
+    numbers by label id.
+    """
 
     items: int = 0
     errors: int = 0
     uncertain: int = 0
     truncated: int = 0
-    scores: float = 0.0
+    scores: float | None = 0.0
     confidence: list[int] = field(default_factory=lambda: [0] * BINS)
-    labels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LABELS, 0))
+    labels: dict[str, int] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> int:
@@ -79,18 +83,21 @@ class Tally:
 
     @property
     def mean_score(self) -> float | None:
-        """Return the mean score of the verdicts, None without any."""
-        return self.scores / self.verdicts if self.verdicts else None
+        """Return the mean score of the verdicts, None without any, or if one of them has no score."""
+        return self.scores / self.verdicts if self.verdicts and self.scores is not None else None
 
-    def add(self, numbers: Sequence[int]) -> None:
-        """Add the numbers of a tally."""
+    def add(self, numbers: Sequence[int], labels: LabelSet | None) -> None:
+        """Add the numbers of a tally: of a model with these labels, or of errors alone."""
         items, errors, uncertain, truncated, scores, *counted = numbers
         self.items += items
         self.errors += errors
         self.uncertain += uncertain
         self.truncated += truncated
-        self.scores += scores / _MILLION
+        if counted and labels and not labels.scored:
+            self.scores = None
+        if self.scores is not None:
+            self.scores += scores / _MILLION
         for step, verdicts in enumerate(counted[:BINS]):
             self.confidence[step] += verdicts
-        for label, labelled in zip(LABELS, counted[BINS:], strict=False):
-            self.labels[label] += labelled
+        for label, labelled in zip(labels.ids if labels else (), counted[BINS:], strict=False):
+            self.labels[label] = self.labels.get(label, 0) + labelled

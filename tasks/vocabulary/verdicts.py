@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tasks.vocabulary.labels import Label, LabelSet
+from tasks.vocabulary.options import Probabilities
+
+# Verdicts of a pack with more labels name only the three highest probabilities, unless all are asked for.
+MAX_ALL = 8
+DIGITS = 6  # of a probability, where it is kept and returned
+_TOP = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the model says about one text. Counts of tokens include the special ones.
 
-    The model read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None unless asked
-    for. `cached`: nothing was computed, because an earlier text had the same tokens.
+    `kept` are probabilities by the number of their label: all of them, or those that `keep` keeps beside
+    `score_of_all`. The model read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None
+    unless asked for. `cached`: nothing was computed, because an earlier text had the same tokens.
     """
 
-    positive_prob: float
+    labels: LabelSet
+    kept: Mapping[int, float]
     tokens: int
     text_tokens: int
     uncertain: bool = False
     sentences: Sequence[Sentence] | None = None
     highlights: Sequence[Highlight] | None = None
     cached: bool = False
+    shows: Probabilities = Probabilities.ALL
+    score_of_all: float | None = None
 
     @property
     def truncated(self) -> bool:
@@ -29,24 +40,78 @@ class Verdict:
         return self.tokens < self.text_tokens
 
     @property
-    def label(self) -> Literal["positive", "negative"]:
-        """Return the label; an exact tie is positive."""
-        return "positive" if self.positive_prob >= 0.5 else "negative"  # noqa: PLR2004  the midpoint
+    def number(self) -> int:
+        """Return the number of the label, which has the highest probability; of a tie, the last.
+
+        Probabilities are compared with the digits that results keep, so that both have the same label.
+        """
+        return max(self.kept, key=lambda number: (round(self.kept[number], DIGITS), number))
 
     @property
-    def negative_prob(self) -> float:
-        """Return the probability of `negative`."""
-        return 1 - self.positive_prob
+    def named(self) -> Label:
+        """Return the label with its names."""
+        return self.labels[self.number]
+
+    @property
+    def label(self) -> str:
+        """Return the id of the label."""
+        return self.named.id
+
+    @property
+    def label_zh(self) -> str:
+        """Return the Chinese name of the label."""
+        return self.named.label_zh
 
     @property
     def confidence(self) -> float:
         """Return the probability of the label."""
-        return max(self.positive_prob, self.negative_prob)
+        return max(self.kept.values())
 
     @property
-    def score(self) -> float:
-        """Return the score from -1 (surely negative) to 1 (surely positive)."""
-        return self.positive_prob - self.negative_prob
+    def positive_prob(self) -> float | None:
+        """Return the probability of `positive`; None if the pack has no such label."""
+        return self._probability("positive")
+
+    @property
+    def negative_prob(self) -> float | None:
+        """Return the probability of `negative`; None if the pack has no such label."""
+        return self._probability("negative")
+
+    @property
+    def score(self) -> float | None:
+        """Return the sum of polarity times probability, -1 to 1; None unless every label has a polarity."""
+        return self.labels.score(self.kept) if self.shows is Probabilities.ALL else self.score_of_all
+
+    @property
+    def probabilities(self) -> dict[str, float] | None:
+        """Return the probabilities that the verdict names, by label id in label order."""
+        if self.shows is Probabilities.NONE:
+            return None
+        shown = self.kept if self.shows is Probabilities.ALL else _highest(self.kept)
+        return {self.labels[number].id: self.kept[number] for number in sorted(shown)}
+
+    def keep(self, asked: Probabilities | None) -> Verdict:
+        """Return the verdict with only the probabilities that it names, and those that it has fields for."""
+        few = len(self.labels) <= MAX_ALL
+        shows = asked or (Probabilities.ALL if few else Probabilities.TOP3)
+        if shows is Probabilities.TOP3 and len(self.labels) <= _TOP:
+            shows = Probabilities.ALL
+        if shows is Probabilities.ALL:
+            return self
+        numbers = {self.number, self.labels.number("positive"), self.labels.number("negative")}
+        if shows is Probabilities.TOP3:
+            numbers |= _highest(self.kept)
+        kept = {number: each for number, each in self.kept.items() if number in numbers}
+        return replace(self, kept=kept, shows=shows, score_of_all=self.score)
+
+    def _probability(self, label_id: str) -> float | None:
+        number = self.labels.number(label_id)
+        return None if number is None else self.kept[number]
+
+
+def _highest(kept: Mapping[int, float]) -> set[int]:
+    """Return the numbers of the three highest probabilities."""
+    return set(sorted(kept, key=lambda number: (kept[number], number))[-_TOP:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +125,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """The pull of a clause on the score, positive above 0; absolute weights of a text add up to 1."""
+    """The pull of a clause; absolute weights of a text add up to 1.
+
+    Above 0 it pulls towards positive where every label has a polarity, else towards the label of the verdict.
+    """
 
     start: int
     end: int

@@ -18,9 +18,11 @@ from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.jobs import JobStore
-from tasks.store.keys import job_key
+from tasks.store.keys import UPLOADS, job_key
+from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES
 from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tests.api.test_access import running_api
 from tests.conftest import eventually
 from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL
@@ -301,6 +303,15 @@ def test_columns_are_chosen_ordered_and_spread(http: httpx2.Client, store: JobSt
         '0.5,南山,2.5,true,"{""a"":null}",,0',
         "0.5,,,,,,1",
     ]
+    store.labels.record("test@1", NEGATIVE_POSITIVE)
+    spread = "prob.positive,probabilities,aspects,prob.negative,text_tokens"
+    assert (
+        results(http, job_id, ROWS, columns=spread).text.splitlines()[1:]
+        == ['0.75,"{""negative"":0.25,""positive"":0.75}",,0.25,5'] * 2
+    )
+    refused = http.get(f"/v1/jobs/{job_id}/results", headers=ROWS, params={"columns": "id,prob.neutral"})
+    (error,) = refused.json()["errors"]
+    assert error["detail"] == "there is no column prob.neutral; known: prob.negative, prob.positive"
     assert results(http, job_id, ROWS, columns="aspect.价格").text.splitlines() == ["aspect.价格", '""', '""']
 
 
@@ -369,3 +380,21 @@ def test_results_hold_no_text_unless_it_was_asked_for(http: httpx2.Client, store
         assert "留不留" not in results(http, plain, headers).text
     written = b"".join(store.redis.dump(key) or b"" for key in store.redis.scan_iter(f"*{plain}*"))
     assert "留不留".encode() not in written
+
+
+def test_an_upload_whose_items_carry_too_much_data_is_refused_and_leaves_nothing(
+    http: httpx2.Client, store: JobStore
+) -> None:
+    lines = b"".join(b'{"text":"\xe5\xa5\xbd","data":{"n":%d}}\n' % i for i in range(4000))
+    job_ids: list[str] = []
+
+    def body() -> Iterator[bytes]:
+        yield lines
+        job_ids.extend(eventually(lambda: [each.decode() for each in store.redis.zrange(UPLOADS, 0, -1)]))
+        store.redis.hset(job_key(job_ids[0]), "data_bytes", MAX_JOB_DATA_BYTES)
+        yield lines
+
+    answer = http.post("/v1/jobs", content=body(), headers={"content-type": "application/x-ndjson"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "job_data_too_large")
+    assert str(MAX_JOB_DATA_BYTES) in answer.json()["detail"]
+    assert http.get(f"/v1/jobs/{job_ids[0]}").status_code == 410

@@ -39,12 +39,12 @@ class BatchDependent:
 
 def candidate(*, invariant: bool) -> Candidate:
     pack = load_pack(EMBEDDED)
-    dependent = Batches(BatchDependent(), max_tokens=32, batch_tokens=1_024)
+    dependent = Batches(BatchDependent(), labels=2, max_tokens=32, batch_tokens=1_024)
     return Candidate(pack, load_batches(pack) if invariant else dependent, ROWS, np.zeros(4))
 
 
 def test_a_graph_that_depends_on_the_batch_is_detected() -> None:
-    assert not batch_invariant(Batches(BatchDependent(), max_tokens=32, batch_tokens=1_024), ROWS)
+    assert not batch_invariant(Batches(BatchDependent(), labels=2, max_tokens=32, batch_tokens=1_024), ROWS)
 
 
 def test_the_embedded_graph_is_batch_invariant() -> None:

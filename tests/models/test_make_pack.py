@@ -197,4 +197,4 @@ def test_a_pack_without_reference_is_checked_against_a_source_of_8_bit_rows(
 
 def probabilities(pack: Pack, engine: str) -> list[float]:
     built = build_engine(pack, engine, device="cpu", threads=1)
-    return [verdict.positive_prob for verdict in Classifier(pack, built, batch_tokens=512).classify(TEXTS)]
+    return [verdict.kept[1] for verdict in Classifier(pack, built, batch_tokens=512).classify(TEXTS)]

@@ -38,7 +38,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
 def probabilities(pack: Pack, engine: str, device: str = "cpu") -> list[float]:
     built = build_engine(pack, engine, device=device, threads=1)
     verdicts = Classifier(pack, built, batch_tokens=built.batch_tokens).classify(TEXTS)
-    return [verdict.positive_prob for verdict in verdicts]
+    return [verdict.kept[1] for verdict in verdicts]
 
 
 @pytest.mark.parametrize("device", DEVICES)

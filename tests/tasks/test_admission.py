@@ -25,14 +25,14 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
+from tests.verdicts import rated
 
 CLASS = QueueClass.INTERACTIVE
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
-SCORED = Verdict(0.75, 5, 5)
+SCORED = rated(0.75, 5, 5)
 
 
 def submit(store: JobStore, items: int = 1, owner: str = "", text: str = "十个字的文本十个字哦") -> str:
@@ -153,7 +153,7 @@ def test_the_rate_is_what_children_finish_while_more_waits(store: JobStore) -> N
 
 
 @pytest.mark.parametrize(
-    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, Verdict(0.75, 5, 5, cached=True)]
+    "outcome", [ItemError.EMPTY_TEXT, ItemError.INFERENCE_FAILED, rated(0.75, 5, 5, cached=True)]
 )
 def test_only_what_was_computed_teaches_a_rate(store: JobStore, outcome: Outcome) -> None:
     submit(store, 400)

@@ -25,9 +25,9 @@ from tasks.vocabulary.attachments import (
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import Feed
-from tasks.vocabulary.items import Item, ItemError
+from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 FEED = Feed.begin("5eed", resumable=False)
@@ -54,7 +54,7 @@ def finish(store: JobStore, budget: int = 10**9) -> None:
     """Score all that waits."""
     while held := leases.lease(store, BULK, CHILD, budget):
         results = [
-            ChunkResult(each.chunk, [Verdict(0.75, 5, 5)] * len(each.chunk.items), 1) for each in held.chunks
+            ChunkResult(each.chunk, [rated(0.75, 5, 5)] * len(each.chunk.items), 1) for each in held.chunks
         ]
         leases.finish(store, held, results, {"id": "test"})
 
@@ -204,8 +204,8 @@ def test_a_retried_item_keeps_its_data_and_names_its_source(store: JobStore, *, 
     ]
 
 
-def end_of(given: Chunk, number: int, failing: set[int]) -> Verdict | ItemError:
-    return ItemError.INFERENCE_FAILED if given.start + number in failing else Verdict(0.75, 5, 5)
+def end_of(given: Chunk, number: int, failing: set[int]) -> Outcome:
+    return ItemError.INFERENCE_FAILED if given.start + number in failing else rated(0.75, 5, 5)
 
 
 def test_texts_come_back_only_where_the_job_keeps_them(store: JobStore) -> None:

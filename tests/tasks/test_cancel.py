@@ -16,10 +16,11 @@ from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
-GOOD = Verdict(0.75, 5, 5)
+GOOD = rated(0.75, 5, 5)
 FEED = Feed.begin("5eed", resumable=False)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 

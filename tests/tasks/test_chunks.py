@@ -9,8 +9,10 @@ from api.intake.submission import cut
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, decode_results, encode_chunk, encode_results
 from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE, LabelSet
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
-from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import Highlight, Sentence, TooManyTokens
+from tests.verdicts import rated
 
 CHUNK = Chunk(
     "job_x",
@@ -22,6 +24,11 @@ CHUNK = Chunk(
         Item.accept('𠮷"\\\u2028\x00', 20),
     ],
 )
+HIGHLIGHTS = [Highlight(2, 5, -0.75), Highlight(5, 8, 0.25)]
+
+
+def two_labels(_: str | None) -> LabelSet:
+    return NEGATIVE_POSITIVE
 
 
 def test_a_chunk_reads_as_it_was_written() -> None:
@@ -38,48 +45,48 @@ def test_a_text_that_cannot_be_scored_is_not_kept() -> None:
 
 
 def test_results_read_as_they_were_written_without_the_texts() -> None:
-    verdict = Verdict(0.123456789, 12, 15)
+    verdict = rated(0.123456789, 12, 15)
     outcomes: list[Outcome] = [verdict, ItemError.EMPTY_TEXT, ItemError.TEXT_TOO_LONG, ItemError.WORKER_LOST]
     payload = encode_results(ChunkResult(CHUNK, outcomes, 2))
     assert "餐厅" not in payload.decode()
-    items = list(decode_results(7, payload))
+    items = list(decode_results(7, payload, two_labels))
     assert [item.index for item in items] == [7, 8, 9, 10]
     assert [item.id for item in items] == ["a", None, "c", None]
     assert [item.chars for item in items] == [8, 2, 21, 5]
-    assert items[0].outcome == Verdict(0.123457, 12, 15)
+    assert items[0].outcome == rated(0.123457, 12, 15)
     assert [item.outcome for item in items[1:]] == outcomes[1:]
     assert {item.attempts for item in items} == {2}
 
 
 def test_items_name_the_model_that_gave_their_verdicts_where_it_is_known() -> None:
-    outcomes: list[Outcome] = [Verdict(0.25, 9, 9)] * len(CHUNK.items)
+    outcomes: list[Outcome] = [rated(0.25, 9, 9)] * len(CHUNK.items)
     named = encode_results(ChunkResult(CHUNK, outcomes, 1, "owner/name@v1"))
-    assert {item.model for item in decode_results(0, named)} == {"owner/name@v1"}
+    assert {item.model for item in decode_results(0, named, two_labels)} == {"owner/name@v1"}
     unnamed = encode_results(ChunkResult(CHUNK, outcomes, 1))
-    assert {item.model for item in decode_results(0, unnamed)} == {None}
+    assert {item.model for item in decode_results(0, unnamed, two_labels)} == {None}
 
 
 def test_what_options_add_reads_as_it_was_written() -> None:
-    part = Verdict(0.25, 4, 4, uncertain=True)
+    part = rated(0.25, 4, 4, uncertain=True)
     outcomes: list[Outcome] = [
-        Verdict(0.5, 9, 9, uncertain=True),
-        Verdict(0.5, 9, 9, sentences=[Sentence(0, 4, part), Sentence(4, 8, Verdict(0.9, 3, 7))]),
-        Verdict(0.5, 9, 9, highlights=[]),
-        Verdict(0.5, 9, 9, True, [], [Highlight(2, 5, -0.75), Highlight(5, 8, 0.25)]),  # noqa: FBT003
+        rated(0.5, 9, 9, uncertain=True),
+        rated(0.5, 9, 9, sentences=[Sentence(0, 4, part), Sentence(4, 8, rated(0.9, 3, 7))]),
+        rated(0.5, 9, 9, highlights=[]),
+        rated(0.5, 9, 9, uncertain=True, sentences=[], highlights=HIGHLIGHTS),
     ]
     payload = encode_results(ChunkResult(CHUNK, outcomes, 1))
-    assert [item.outcome for item in decode_results(7, payload)] == outcomes
+    assert [item.outcome for item in decode_results(7, payload, two_labels)] == outcomes
 
 
 def test_a_text_that_was_rejected_for_its_tokens_keeps_their_number() -> None:
     chunk = Chunk("job_x", 0, CHUNK.items[:1])
     payload = encode_results(ChunkResult(chunk, [TooManyTokens(300, 256)], 1))
-    (item,) = decode_results(0, payload)
+    (item,) = decode_results(0, payload, two_labels)
     assert (item.outcome, item.status) == (TooManyTokens(300, 256), ItemStatus.FAILED)
 
 
 def test_a_plain_verdict_is_three_numbers_and_a_plain_chunk_names_no_options() -> None:
-    payload = encode_results(ChunkResult(Chunk("job_x", 0, CHUNK.items[:1]), [Verdict(0.25, 9, 9)], 1))
+    payload = encode_results(ChunkResult(Chunk("job_x", 0, CHUNK.items[:1]), [rated(0.25, 9, 9)], 1))
     assert b'"items":[[8,0.25,9,0]]' in payload
     assert b"options" not in encode_chunk(CHUNK)
 

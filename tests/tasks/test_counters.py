@@ -22,9 +22,9 @@ from tasks.store.scripts import source
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import DeliveryStatus, Webhook
 from tests.conftest import eventually
+from tests.verdicts import rated
 from tests.webhooks.jobs import lease
 
 BULK = QueueClass.BULK
@@ -51,8 +51,7 @@ def take(store: JobStore) -> Lease:
 
 def results(held: Lease) -> list[ChunkResult]:
     return [
-        ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)] * len(leased.chunk.items), 1)
-        for leased in held.chunks
+        ChunkResult(leased.chunk, [rated(0.75, 5, 5)] * len(leased.chunk.items), 1) for leased in held.chunks
     ]
 
 
@@ -138,9 +137,9 @@ def test_verdicts_are_counted_by_model_and_label(store: JobStore) -> None:
     record(store, items=4)
     held = take(store)
     outcomes: list[Outcome] = [
-        Verdict(0.75, 5, 5),
-        Verdict(0.25, 5, 5),
-        Verdict(0.6, 5, 5, uncertain=True),
+        rated(0.75, 5, 5),
+        rated(0.25, 5, 5),
+        rated(0.6, 5, 5, uncertain=True),
         ItemError.INFERENCE_FAILED,
     ]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
@@ -183,7 +182,7 @@ def test_an_item_that_could_not_be_accepted_is_counted_by_its_code(store: JobSto
         job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, [Item.accept(" ", 9), Item.accept("好", 9)])]
     )
     held = take(store)
-    outcomes: list[Outcome] = [ItemError.EMPTY_TEXT, Verdict(0.75, 5, 5)]
+    outcomes: list[Outcome] = [ItemError.EMPTY_TEXT, rated(0.75, 5, 5)]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
     assert store.job(job_id).status is JobStatus.PARTIAL
     found = counted(store)

@@ -25,14 +25,15 @@ from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemStatus
+from tasks.vocabulary.job_format import FORMAT
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
-GOOD = Verdict(0.75, 5, 5)
+GOOD = rated(0.75, 5, 5)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -147,13 +148,13 @@ def test_a_lease_whose_answer_got_lost_is_answered_when_its_child_asks_again(sto
 def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: JobStore) -> None:
     newer = [record(store, *[1] * 150) for _ in range(2)]
     for job_id in newer:
-        store.redis.hset(job_key(job_id), "format", 2)
+        store.redis.hset(job_key(job_id), "format", FORMAT + 1)
     old = record(store, 1)
     assert [ref.job_id for ref in take(store).refs] == [old], "behind three hundred chunks of others"
     assert store.redis.zcard(pending_key(BULK)) == 300
     assert leases.lease(store, BULK, leases.Holder("worker", 2, siblings=1), 10**9) is None
     new_child = leases.Holder("new worker", 3, siblings=1)
-    held = leases.lease(store, BULK, new_child, 10**9, formats=(1, 2))
+    held = leases.lease(store, BULK, new_child, 10**9, formats=(FORMAT, FORMAT + 1))
     assert held is not None
     assert {ref.job_id for ref in held.refs} <= set(newer)
     with pytest.raises(UnknownFormatError):
@@ -182,7 +183,7 @@ def test_of_two_writers_the_first_wins(store: JobStore) -> None:
     job_id = record(store, 1)
     held = take(store)
     assert leases.finish(store, held, verdicts(held), MODEL) == 1
-    late = [ChunkResult(held.chunks[0].chunk, [Verdict(0.1, 1, 2)], 1)]
+    late = [ChunkResult(held.chunks[0].chunk, [rated(0.1, 1, 2)], 1)]
     assert leases.finish(store, held, late, MODEL) == 0
     assert store.job(job_id).counts.succeeded == 1
     assert [item.outcome for item in store.results(job_id, 0, 9).items] == [GOOD]
@@ -221,7 +222,7 @@ def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(store: JobSto
     assert store.redis.pttl(job_key(job_id, "tokens")) > 0
     leases.finish(store, held, verdicts(held), MODEL)
     left = {key.decode() for key in store.redis.scan_iter(f"*{job_id}*")}
-    assert left == {job_key(job_id), job_key(job_id, "results")}
+    assert left == {job_key(job_id, part) for part in ("", "results", "summary")}
     ttl_ms = store.settings.result_ttl_s * 1000
     assert all(ttl_ms - 10_000 < store.redis.pttl(key) <= ttl_ms for key in left)
     assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS)

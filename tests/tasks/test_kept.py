@@ -17,7 +17,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
+from tests.verdicts import rated
 
 CLASS = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
@@ -40,7 +40,7 @@ def finish(store: JobStore) -> None:
     """Finish all that waits."""
     while held := leases.lease(store, CLASS, CHILD, 10**9):
         results = [
-            ChunkResult(leased.chunk, [item.error or Verdict(0.75, 5, 5) for item in leased.chunk.items], 1)
+            ChunkResult(leased.chunk, [item.error or rated(0.75, 5, 5) for item in leased.chunk.items], 1)
             for leased in held.chunks
         ]
         leases.finish(store, held, results, {"id": "test"})

@@ -21,8 +21,8 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import eventually
+from tests.verdicts import rated
 
 CLASS = QueueClass.INTERACTIVE
 ITEMS_PER_S, OVERLOAD_S, TARGET_S = 30, 10, 4
@@ -36,7 +36,7 @@ def work(store: JobStore, stop: threading.Event) -> None:
         held = leases.lease(store, CLASS, child, ITEMS_PER_S * CHARS // 2)
         stop.wait(len(held.chunks) / ITEMS_PER_S if held else 0.01)
         if held:
-            results = [ChunkResult(leased.chunk, [Verdict(0.75, 5, 5)], 1) for leased in held.chunks]
+            results = [ChunkResult(leased.chunk, [rated(0.75, 5, 5)], 1) for leased in held.chunks]
             leases.finish(store, held, results, {"id": "test"})
 
 

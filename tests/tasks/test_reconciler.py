@@ -13,7 +13,7 @@ from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -61,7 +61,7 @@ def take(store: JobStore) -> Lease:
 
 
 def finish(store: JobStore, held: Lease) -> int:
-    good = Verdict(0.75, 5, 5)
+    good = rated(0.75, 5, 5)
     results = [
         ChunkResult(leased.chunk, [good] * len(leased.chunk.items), leased.attempts) for leased in held.chunks
     ]

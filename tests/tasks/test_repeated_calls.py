@@ -31,8 +31,8 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 CHILD = leases.Holder("worker", 1, siblings=1)
@@ -72,7 +72,7 @@ def seen(held: leases.Lease) -> Any:
 
 
 def finish(store: JobStore, held: leases.Lease) -> int:
-    good = Verdict(0.75, 5, 5)
+    good = rated(0.75, 5, 5)
     results = [ChunkResult(each.chunk, [good] * len(each.chunk.items), 1) for each in held.chunks]
     return leases.finish(store, held, results, MODEL, {"forward_s:sum": 3})
 

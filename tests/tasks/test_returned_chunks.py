@@ -12,7 +12,7 @@ from tasks.store.leases import Holder, Lease, ReturnReason
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -40,7 +40,7 @@ def give_back(store: JobStore, held: Lease, reason: ReturnReason = SICK) -> list
 
 
 def finish(store: JobStore, held: Lease) -> int:
-    good = Verdict(0.75, 5, 5)
+    good = rated(0.75, 5, 5)
     results = [
         ChunkResult(leased.chunk, [good] * len(leased.chunk.items), leased.attempts) for leased in held.chunks
     ]

@@ -24,13 +24,25 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE, Label, LabelSet
 from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tests.verdicts import rated
 
 BULK = QueueClass.BULK
+MOODS = LabelSet(
+    (Label("joy", "喜悦", "Joy"), Label("anger", "愤怒", "Anger"), Label("other", "其他", "Other"))
+)
 FEED = Feed.begin("5eed", resumable=False)
 CHILD = leases.Holder("worker", 1, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
+
+
+@pytest.fixture
+def store(store: JobStore) -> JobStore:
+    for model in ("test@1", "test@2"):
+        store.labels.record(model, NEGATIVE_POSITIVE)
+    return store
 
 
 def items_of(groups: list[int]) -> list[Item]:
@@ -39,7 +51,7 @@ def items_of(groups: list[int]) -> list[Item]:
 
 def outcome(rng: random.Random) -> Outcome:
     probability = rng.choice([rng.random(), 0.5, 0.65, 0.9999999, 0.35, 0.6499996])
-    verdict = Verdict(probability, rng.choice([5, 9]), 9, uncertain=rng.random() < 0.2)
+    verdict = rated(probability, rng.choice([5, 9]), 9, uncertain=rng.random() < 0.2)
     outcomes: list[Outcome] = [verdict, TooManyTokens(300, 256), ItemError.INFERENCE_FAILED]
     return rng.choices(outcomes, [8, 1, 1])[0]
 
@@ -55,8 +67,9 @@ def recount(results: list[tuple[ItemResult, int]]) -> dict[int, Tally]:
             continue
         tally.uncertain += item.outcome.uncertain
         tally.truncated += item.outcome.truncated
-        tally.scores += item.outcome.score
+        tally.scores = (tally.scores or 0) + (item.outcome.score or 0)
         tally.confidence[min(int(round(item.outcome.confidence, 6) * BINS), BINS - 1)] += 1
+        tally.labels.update({label: tally.labels.get(label, 0) for label in NEGATIVE_POSITIVE.ids})
         tally.labels[item.outcome.label] += 1
     return tallies
 
@@ -115,7 +128,7 @@ def take(store: JobStore) -> Lease:
 
 def finish(store: JobStore, probability: float = 0.75) -> None:
     held = take(store)
-    verdict = Verdict(probability, 5, 5)
+    verdict = rated(probability, 5, 5)
     results = [
         ChunkResult(each.chunk, [verdict] * len(each.chunk.items), 1, "test@1") for each in held.chunks
     ]
@@ -164,11 +177,11 @@ def test_a_chunk_that_is_requeued_item_by_item_keeps_the_groups(store: JobStore)
 def test_outcomes_that_come_late_or_twice_are_not_counted(store: JobStore) -> None:
     job_id = record(store, [1, 2])
     held = take(store)
-    results = [ChunkResult(held.chunks[0].chunk, [Verdict(0.75, 5, 5)] * 2, 1, "test@1")]
+    results = [ChunkResult(held.chunks[0].chunk, [rated(0.75, 5, 5)] * 2, 1, "test@1")]
     assert leases.finish(store, held, results, MODEL) == 1
     counted = store.redis.hgetall(job_key(job_id, "summary"))
     assert leases.finish(store, held, results, MODEL) == 1, "as if the answer had been lost"
-    worse = [ChunkResult(held.chunks[0].chunk, [Verdict(0.25, 5, 5)] * 2, 1, "test@1")]
+    worse = [ChunkResult(held.chunks[0].chunk, [rated(0.25, 5, 5)] * 2, 1, "test@1")]
     assert leases.finish(store, held, worse, MODEL) == 0
     assert store.redis.hgetall(job_key(job_id, "summary")) == counted
 
@@ -179,11 +192,29 @@ def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
     for model, probability in (("test@1", 0.9), ("test@2", 0.2)):
         held = leases.lease(store, BULK, CHILD, 1)
         assert held is not None
-        result = ChunkResult(held.chunks[0].chunk, [Verdict(probability, 5, 5)], 1, model)
+        result = ChunkResult(held.chunks[0].chunk, [rated(probability, 5, 5)], 1, model)
         leases.finish(store, held, [result], MODEL)
     found = read_summary(store, job_id)
-    assert found.total.labels == {"negative": 1, "positive": 1}
+    assert found.total.labels == dict.fromkeys(NEGATIVE_POSITIVE.ids, 1)
     assert found.total.mean_score == pytest.approx(0.1)
+
+
+def test_labels_without_polarity_have_no_mean_score(store: JobStore) -> None:
+    store.labels.record("moods@1", MOODS)
+    job_id = record(store, [1, 2, 2])
+    held = take(store)
+    verdicts = [Verdict(MOODS, kept, 5, 5) for kept in ({0: 0.1, 1: 0.7, 2: 0.2}, {0: 0.3, 1: 0.3, 2: 0.4})]
+    outcomes: list[Outcome] = [*verdicts, ItemError.INFERENCE_FAILED]
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1, "moods@1")], MODEL)
+    found = read_summary(store, job_id)
+    assert found.total.labels == {"joy": 0, "anger": 1, "other": 1}
+    assert found.total.mean_score is None
+    assert [step for step, count in enumerate(found.total.confidence) if count] == [8, 14]
+    assert [tally.labels for _, tally in found.groups] == [
+        {"joy": 0, "anger": 1, "other": 0},
+        {"joy": 0, "anger": 0, "other": 1},
+    ]
+    assert [label.label_zh for label in found.labels.values()] == ["喜悦", "愤怒", "其他"]
 
 
 def test_a_summary_lives_as_long_as_the_results_and_is_erased_with_them(store: JobStore) -> None:

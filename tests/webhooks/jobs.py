@@ -11,10 +11,10 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
-from tasks.vocabulary.verdicts import Verdict
 from tasks.vocabulary.webhooks import Event, Webhook
+from tests.verdicts import rated
 
-GOOD = Verdict(0.75, 5, 5)
+GOOD = rated(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED
 HOLDER = leases.Holder("worker", 11, siblings=1)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}

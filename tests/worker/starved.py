@@ -50,7 +50,7 @@ def run(engine: str, directory: Path, seed: int, moments: int) -> Counter[str]:
     built = build_engine(pack, engine, device="cpu", threads=1)
     texts = ["，".join(chosen.choices(PARTS, k=chosen.choice((1, 3, 8, 20, 40)))) for _ in range(TEXTS)]
     exact = Classifier(pack, built, batch_tokens=built.batch_tokens)
-    right = {text: exact.classify([text])[0].positive_prob for text in texts}
+    right = {text: exact.classify([text])[0].kept[1] for text in texts}
     child = Classifier(pack, built, batch_tokens=built.batch_tokens, cache_rows=30)
     for _ in range(moments):
         batch = chosen.sample(texts, chosen.choice((1, 2, 4, 4, 8)))
@@ -62,14 +62,14 @@ def run(engine: str, directory: Path, seed: int, moments: int) -> Counter[str]:
             seen["refused"] += 1
             continue
         for text, verdict in zip(batch, verdicts, strict=True):
-            seen["right" if abs(verdict.positive_prob - right[text]) < 1e-5 else "wrong"] += 1
+            seen["right" if abs(verdict.kept[1] - right[text]) < 1e-5 else "wrong"] += 1
     for text in texts:
         try:
             (verdict,) = child.classify([text])
         except EngineFailedError:  # torch keeps primitives that could not be made: such a child is replaced
             seen["refused afterwards"] += 1
             continue
-        seen["kept right" if abs(verdict.positive_prob - right[text]) < 1e-5 else "wrong"] += 1
+        seen["kept right" if abs(verdict.kept[1] - right[text]) < 1e-5 else "wrong"] += 1
     return seen
 
 

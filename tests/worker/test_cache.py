@@ -22,14 +22,14 @@ TEXTS = ["质量很好，物流也快", "太差了，再也不买", "还行吧",
 
 
 class Scorer:
-    """Returns the length of each row as its logit, and records the rows of each call."""
+    """Returns the length of each row and its double as its logits, and records the rows of each call."""
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
 
     def __call__(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         self.calls.append([len(row) for row in rows])
-        return np.array([float(len(row)) for row in rows])
+        return np.array([[len(row), 2.0 * len(row)] for row in rows]).reshape(-1, 2)
 
 
 def row(length: int) -> tuple[int, ...]:
@@ -39,9 +39,10 @@ def row(length: int) -> tuple[int, ...]:
 def test_a_row_is_scored_once() -> None:
     cache, scorer = LogitCache(10), Scorer()
     logits, known = cache.logits([row(1), row(2)], scorer)
-    assert (logits.tolist(), known.tolist()) == ([1, 2], [False, False])
+    assert (logits[:, 0].tolist(), known.tolist()) == ([1, 2], [False, False])
     logits, known = cache.logits([row(2), row(3), row(1)], scorer)
-    assert (logits.tolist(), known.tolist()) == ([2, 3, 1], [True, False, True])
+    assert (logits[:, 0].tolist(), known.tolist()) == ([2, 3, 1], [True, False, True])
+    assert (logits[:, 1] == 2 * logits[:, 0]).all()
     assert scorer.calls == [[1, 2], [3]]
 
 
@@ -54,7 +55,7 @@ def test_the_least_recently_used_row_is_evicted() -> None:
 
 def test_more_rows_than_the_cache_holds_are_all_scored() -> None:
     logits, known = LogitCache(1).logits([row(3), row(1), row(2)], Scorer())
-    assert (logits.tolist(), known.tolist()) == ([3, 1, 2], [False] * 3)
+    assert (logits[:, 0].tolist(), known.tolist()) == ([3, 1, 2], [False] * 3)
 
 
 def test_a_cache_of_size_zero_scores_every_row() -> None:
@@ -86,8 +87,8 @@ def test_cached_verdicts_equal_computed_ones() -> None:
     computed = verdicts(Classifier(PACK, engine, batch_tokens=512), questions)
     assert verdicts(caching, questions) == computed
     again = verdicts(caching, questions)
-    assert [(each.positive_prob, each.sentences, each.highlights) for each in again] == [
-        (each.positive_prob, each.sentences, each.highlights) for each in computed
+    assert [(each.kept[1], each.sentences, each.highlights) for each in again] == [
+        (each.kept[1], each.sentences, each.highlights) for each in computed
     ]
     assert [each.cached for each in again] == [True] * len(questions)
     assert not any(each.cached for each in computed)

@@ -61,6 +61,7 @@ class Bench:
         self.store, self.engine, self.published = store, Slow(), list[int]()
         self.known = KnownLogits()
         self.cache_rows = cache_rows
+        store.labels.record("test@1", PACK.labels)
         self.child = self.start(1)
 
     def start(self, pid: int) -> Child:

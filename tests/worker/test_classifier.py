@@ -93,7 +93,7 @@ def test_the_token_budget_does_not_change_a_verdict(classifier: Classifier) -> N
 )
 def test_odd_texts_get_a_verdict(classifier: Classifier, text: str) -> None:
     (verdict,) = classifier.classify([text])
-    assert 0 <= verdict.positive_prob <= 1
+    assert 0 <= verdict.kept[1] <= 1
     assert 2 <= verdict.tokens <= 256
 
 
@@ -143,8 +143,8 @@ def test_plain_praise_is_positive_and_a_complaint_negative(classifier: Classifie
     praise, complaint = classifier.classify(
         ["质量很好，非常满意，推荐购买！", "质量太差了，非常失望，再也不买了。"]
     )
-    assert praise.positive_prob > 0.8
-    assert complaint.positive_prob < 0.2
+    assert praise.kept[1] > 0.8
+    assert complaint.kept[1] < 0.2
 
 
 def test_batches_keep_to_the_budget_and_to_few_shapes() -> None:

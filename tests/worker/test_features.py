@@ -155,8 +155,8 @@ def test_windows_are_weighted_by_length() -> None:
     assert rows.all() == [
         (-1, *range(10), -2), (-1, *range(4, 14), -2), (-1, 0, 1, -2), (-1, 10, 11, 12, 13, -2)
     ]  # fmt: skip
-    assert whole.logit(np.array([1.0, 3.0, 0.0, 0.0])) == 2
-    assert part.logit(np.array([0.0, 0.0, 3.0, 6.0])) == 5
+    assert whole.logits(np.array([[1.0, 0.0], [3.0, 8.0], [0.0, 0.0], [0.0, 0.0]])) == [2, 4]
+    assert part.logits(np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 9.0], [6.0, 0.0]])) == [5, 3]
 
 
 def test_each_sentence_has_the_verdict_that_it_has_alone(classifier: Classifier) -> None:
@@ -201,7 +201,7 @@ def test_clauses_have_the_sign_of_their_sentiment(classifier: Classifier) -> Non
 
 def test_a_weight_is_the_fall_of_the_logit_without_the_clause(classifier: Classifier) -> None:
     def logit(text: str) -> float:
-        positive = verdict(classifier, text).positive_prob
+        positive = verdict(classifier, text).kept[1]
         return float(np.log(positive / (1 - positive)))
 
     parts = ["房间很干净，", "服务也很热情！", "就是早餐太难吃了，", "不推荐。"]
@@ -267,7 +267,7 @@ def is_sensible(outcome: Outcome, text: str, on_long_text: OnLongText) -> bool:
     sentences, highlights = outcome.sentences or [], outcome.highlights or []
     assert 1 <= len(sentences) <= MAX_SENTENCES
     assert len(highlights) <= MAX_CLAUSES
-    assert all(0 <= each.verdict.positive_prob <= 1 for each in sentences)
+    assert all(0 <= each.verdict.kept[1] <= 1 for each in sentences)
     ends = [0, *(position for each in sentences for position in (each.start, each.end)), len(text)]
     assert ends == sorted(ends)
     assert not "".join(text[end:start] for end, start in zip(ends[::2], ends[1::2], strict=True)).strip()

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from worker.engines.engine import EngineError
 from worker.engines.factory import build_engine
 from worker.packing.__main__ import main
 from worker.packs.pack import PackError, file_sha256, load_pack
 
 ROOT = Path(__file__).parents[2]
+NEGATIVE, POSITIVE = NEGATIVE_POSITIVE.described()
+NEUTRAL = {"id": "neutral", "label_zh": "中性", "label_en": "Neutral", "polarity": 0}
 EMBEDDED = ROOT / "models" / "embedded"
 
 
@@ -32,7 +35,7 @@ def change(pack: Path, **fields: Any) -> None:
 
 def test_the_embedded_pack_is_whole() -> None:
     pack = load_pack(EMBEDDED)
-    assert pack.labels == ("negative", "positive")
+    assert pack.labels == NEGATIVE_POSITIVE
     assert pack.precision == "int8"
     assert set(pack.files) >= {"model.xml", "model.bin", "vocab.txt"}
 
@@ -62,10 +65,18 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "cause"),
     [
-        ({"labels": ["negative", "neutral", "positive"]}, "labels"),
-        ({"labels": ["positive", "negative"]}, "labels"),
+        ({"labels": [NEGATIVE]}, "1 labels"),
+        ({"labels": [NEGATIVE, NEUTRAL, POSITIVE]}, "3 labels for 2 logits"),
+        ({"labels": [NEGATIVE, NEGATIVE]}, "the same id"),
+        ({"labels": ["negative", "positive"]}, "not an object"),
+        ({"labels": [NEGATIVE, POSITIVE | {"id": "Positive"}]}, "label id 'Positive'"),
+        ({"labels": [NEGATIVE, POSITIVE | {"polarity": 2}]}, "polarity of label positive"),
+        ({"labels": [NEGATIVE, POSITIVE | {"label_zh": ""}]}, "label_zh of label positive"),
+        ({"labels": [NEGATIVE, POSITIVE | {"emoji": "x" * 17}]}, "emoji of label positive"),
+        ({"labels": [NEGATIVE, POSITIVE | {"colour": "red"}]}, "colour"),
         ({"labels": 2}, "malformed"),
-        ({"format": 2}, "format 2"),
+        ({"input": "image"}, "input"),
+        ({"format": 1}, "format 1"),
         ({"max_tokens": "256"}, "max_tokens"),
         ({"temperature": 0.0}, "temperature"),
         ({"uncertain_below": 0.49}, "uncertain_below"),

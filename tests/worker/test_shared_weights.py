@@ -106,7 +106,7 @@ def test_verdicts_from_shared_weights_equal_those_from_private_weights(
             job = client.job(job["id"], wait_s=10)
         served = client.results(job["id"])
     assert [item["positive_prob"] for item in served] == pytest.approx(
-        [verdict.positive_prob for verdict in private], abs=1e-6
+        [verdict.kept[1] for verdict in private], abs=1e-6
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tasks.vocabulary.verdicts import Verdict
-from worker.packs.pack import LABELS
 
 BINS = 10
 _DIGITS = 4
@@ -29,7 +29,7 @@ class Scored:
     def of(cls, verdicts: Sequence[Verdict], labels: Sequence[int]) -> Self:
         """Return the arrays of verdicts and labels, both in the same order."""
         return cls(
-            np.array([verdict.positive_prob for verdict in verdicts], np.float64),
+            np.array([verdict.kept[1] for verdict in verdicts], np.float64),
             np.array(labels, np.int64),
             np.array([verdict.uncertain for verdict in verdicts], np.bool_),
             np.array([verdict.truncated for verdict in verdicts], np.bool_),
@@ -76,8 +76,8 @@ def measure(scored: Scored) -> dict[str, Any]:
         "macro_f1": _rounded((_f1(confusion, 0) + _f1(confusion, 1)) / 2),
         "ece": _rounded(calibration_error(scored)),
         "confusion": {
-            true: {verdict: int(confusion[row, column]) for column, verdict in enumerate(LABELS)}
-            for row, true in enumerate(LABELS)
+            true: dict(zip(NEGATIVE_POSITIVE.ids, map(int, counts), strict=True))
+            for true, counts in zip(NEGATIVE_POSITIVE.ids, confusion, strict=True)
         },
         "uncertain_share": _rounded(scored.uncertain.mean()),
         "truncated": int(scored.truncated.sum()),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import SentiqError
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from worker.evaluate.measures import Scored, calibration_error, reliability
-from worker.packs.pack import LABELS
 
 SIZE_INCHES, DOTS_PER_INCH = (11, 5), 120
 MIN_CONFIDENCE = 0.5  # of two labels
@@ -55,10 +55,10 @@ def _draw_confusion(axes: Any, scored: Scored) -> None:
     for (row, column), share in np.ndenumerate(shares):
         text = f"{counts[row, column]:,}\n{share:.1%}"
         axes.text(column, row, text, ha="center", va="center", color="white" if share > _DARK else "black")
-    ticks = range(len(LABELS))
+    ticks = range(len(NEGATIVE_POSITIVE.ids))
     axes.set(title="Confusion matrix", xlabel="verdict", ylabel="label")
-    axes.set_xticks(ticks, LABELS)
-    axes.set_yticks(ticks, LABELS, rotation=90, va="center")
+    axes.set_xticks(ticks, NEGATIVE_POSITIVE.ids)
+    axes.set_yticks(ticks, NEGATIVE_POSITIVE.ids, rotation=90, va="center")
 
 
 def _draw_reliability(upper: Any, lower: Any, scored: Scored) -> None:

@@ -29,7 +29,7 @@ def card(pack: Pack) -> str:
         ("model", f"{pack.id} {pack.revision}"),
         ("architecture", _architecture(pack)),
         ("longest text", f"{pack.max_tokens} tokens"),
-        ("labels", ", ".join(pack.labels)),
+        ("labels", ", ".join(pack.labels.ids)),
         ("precision", pack.precision),
         ("reason", pack.reason or "not recorded"),
         ("temperature", f"{pack.temperature:g}"),

@@ -39,7 +39,7 @@ class Drift:
 def load_batches(pack: Pack) -> Batches:
     """Return the pack's graph loaded on one thread, as a worker's child loads it."""
     engine = build_engine(pack, "openvino", device="cpu", threads=1)
-    return Batches(engine, max_tokens=pack.max_tokens, batch_tokens=BATCH_TOKENS)
+    return Batches(engine, labels=len(pack.labels), max_tokens=pack.max_tokens, batch_tokens=BATCH_TOKENS)
 
 
 def encode(texts: Sequence[str], vocabulary: Path, max_tokens: int) -> list[Row]:
@@ -54,7 +54,8 @@ def score(batches: Batches, rows: Sequence[Row], title: str) -> Logits:
     with tqdm(desc=title, total=len(rows), unit=" texts", leave=False, disable=None) as bar:
         for begin in range(0, len(rows), PROGRESS_STEP):
             part = rows[begin : begin + PROGRESS_STEP]
-            parts.append(batches.logits(part))
+            logits = batches.logits(part)
+            parts.append(logits[:, 1] - logits[:, 0])
             bar.update(len(part))
     return np.concatenate(parts)
 

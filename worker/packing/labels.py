@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.packing.checkpoint import read_settings
-from worker.packs.pack import LABELS, PackError
+from worker.packs.pack import PackError
 
 # Accepted names of each label, in lower case.
 NAMES = (
@@ -53,7 +53,7 @@ def _by_number(file: str, settings: Any) -> dict[int, str] | None:
 
 
 def _check(file: str, names: dict[int, str]) -> None:
-    if len(names) != len(LABELS):
+    if len(names) != len(NAMES):
         raise PackError(f"{file}: has {len(names)} labels, expected 2 (negative, positive)")
     for number, accepted in enumerate(NAMES):
         if str(names.get(number)).lower() not in accepted:

@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 import openvino
 
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from worker.packing.comparison import encode
 from worker.packing.evaluation import select_pack
 from worker.packing.graph import export_graph, joined, quantise
 from worker.packing.source import Source, read_source
-from worker.packs.pack import LABELS, PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
+from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
 
 GRAPH_FILES = ("model.xml", "model.bin")
@@ -81,7 +82,7 @@ def _candidates(
         directory=draft,
         id=recipe.id,
         revision=recipe.revision,
-        labels=LABELS,
+        labels=NEGATIVE_POSITIVE,
         max_tokens=min(recipe.max_tokens, source.shape.positions),
         precision="fp32",
         architecture=asdict(source.shape),

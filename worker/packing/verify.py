@@ -52,7 +52,12 @@ def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Itera
         return
     rows = comparison.encode(texts, pack.path("vocab.txt"), pack.max_tokens)
     served = comparison.load_batches(pack)
-    exact = Batches(reference, max_tokens=pack.max_tokens, batch_tokens=comparison.BATCH_TOKENS)
+    exact = Batches(
+        reference,
+        labels=len(pack.labels),
+        max_tokens=pack.max_tokens,
+        batch_tokens=comparison.BATCH_TOKENS,
+    )
     drift = comparison.measure_drift(
         comparison.score(exact, rows, "reference"), comparison.score(served, rows, pack.precision)
     )

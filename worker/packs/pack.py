@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import SentiqError
+from tasks.vocabulary.labels import LabelSet
 
-FORMAT = 1
-LABELS = ("negative", "positive")
+FORMAT = 2
 REQUIRED_FILES = ("model.xml", "model.bin", "vocab.txt")
 REFERENCE_FILE = "reference.safetensors"
 PACK_FILE = "pack.json"
@@ -36,7 +36,8 @@ class PackError(SentiqError):
 class Pack:
     """A verified pack.
 
-    `files` maps names to SHA-256. `measured` compares int8 with fp32. `reason` explains the choice of
+    `input` is what the model reads: a text, or a pair of an aspect and a text. `files` maps names to SHA-256.
+    `measured` compares int8 with fp32. `reason` explains the choice of
     `precision`, int8 or fp32. A verdict whose confidence is below `uncertain_below`
     (0.5 to 1) is uncertain.
     """
@@ -44,7 +45,7 @@ class Pack:
     directory: Path
     id: str
     revision: str
-    labels: tuple[str, ...]
+    labels: LabelSet
     max_tokens: int
     precision: str
     architecture: Mapping[str, float]
@@ -53,7 +54,13 @@ class Pack:
     measured: Mapping[str, float]
     uncertain_below: float = 0.75
     reason: str = ""
+    input: Literal["text", "pair"] = "text"
     format: int = FORMAT
+
+    @property
+    def model(self) -> str:
+        """Return how results name the pack: `id@revision`."""
+        return f"{self.id}@{self.revision}"
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +88,7 @@ def load_pack(directory: Path) -> Pack:
 
 def write_pack(pack: Pack) -> None:
     """Write `pack.json`, the last step of making a pack."""
-    fields = asdict(pack)
+    fields = asdict(pack) | {"labels": pack.labels.described()}
     del fields["directory"]
     text = json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     (pack.directory / PACK_FILE).write_text(text, "utf-8")
@@ -99,7 +106,8 @@ def _parse(directory: Path) -> Pack:
         if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
             raise PackError(f"pack.json: malformed (above {_MAX_DESCRIPTION_BYTES} bytes)")
         fields = json.loads(path.read_text("utf-8"))
-        pack = Pack(directory=directory, **fields | {"labels": tuple(fields["labels"])})
+        _refuse_other_formats(fields)
+        pack = Pack(directory=directory, **fields | {"labels": LabelSet.read(fields["labels"])})
     except FileNotFoundError:
         raise PackError(f"pack.json: missing from {directory}") from None
     except RecursionError:
@@ -109,6 +117,11 @@ def _parse(directory: Path) -> Pack:
     for cause in _faults(pack):
         raise PackError(f"pack.json: {cause}")
     return pack
+
+
+def _refuse_other_formats(fields: Mapping[str, Any]) -> None:
+    if fields["format"] != FORMAT:
+        raise PackError(f"pack.json: format {fields['format']} is not {FORMAT}; make the pack again")
 
 
 def _faults(pack: Pack) -> list[str]:
@@ -124,8 +137,9 @@ def _faults(pack: Pack) -> list[str]:
     if odd:
         return [f"{name} of the architecture is not within 0 and {_MAX_ARCHITECTURE}" for name in odd]
     checks = {
-        f"format {pack.format} is not {FORMAT}": pack.format == FORMAT,
-        f"labels {list(pack.labels)} are not {list(LABELS)}": pack.labels == LABELS,
+        f"input {pack.input!r} is not text or pair": pack.input in ("text", "pair"),
+        f"{len(pack.labels)} labels for {pack.architecture['labels']} logits": len(pack.labels)
+        == pack.architecture["labels"],
         f"max_tokens {pack.max_tokens} is below 3": pack.max_tokens >= 3,  # noqa: PLR2004  [CLS], one token, [SEP]
         f"max_tokens {pack.max_tokens} is above positions": pack.max_tokens <= pack.architecture["positions"],
         f"temperature {pack.temperature} is not within 0 and {_MAX_TEMPERATURE}": 0

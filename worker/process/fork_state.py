@@ -13,7 +13,9 @@ from pathlib import Path
 
 from billiard import Array, Value
 
-KNOWN_TEXTS = 2
+from tasks.vocabulary.labels import MAX_LABELS
+
+_KNOWN_TEXTS = 2
 _MAX_LOAD_FAILURES = 3
 _MAX_REASON_BYTES = 1023
 
@@ -60,15 +62,15 @@ class KnownLogits:
     _TOLERANCE = 0.05
 
     def __init__(self) -> None:
-        self._logits = Array("d", KNOWN_TEXTS, lock=False)
+        self._logits = Array("d", _KNOWN_TEXTS * MAX_LABELS, lock=False)
         self._known = Value("b", 0, lock=False)
 
     def agree(self, logits: Sequence[float]) -> bool:
         """Return whether these are close to the first child's; the first child's become the standard."""
         if not self._known.value:
-            self._logits[:] = list(logits)
+            self._logits[: len(logits)] = list(logits)
             self._known.value = 1
-        pairs = zip(logits, self._logits, strict=True)
+        pairs = zip(logits, self._logits[: len(logits)], strict=True)
         return all(abs(logit - known) <= self._TOLERANCE for logit, known in pairs)
 
 

@@ -13,7 +13,7 @@ from celery.worker import state
 
 from tasks.broker.celery_app import build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import ConfigurationError, SentiqError, StoreUnavailableError
+from tasks.errors import ConfigurationError, LabelsChangedError, SentiqError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store import workers
 from tasks.store.connection import require_one_redis
@@ -34,6 +34,7 @@ class Parent:
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
+        self._pack: Pack | None = None
         self._took_over = False
         self._reported_restarts = 0
         self._store = JobStore.connect(settings)
@@ -53,11 +54,11 @@ class Parent:
         except SentiqError as error:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
         traits = {
-            "labels": pack.labels,
+            "labels": pack.labels.ids,
             "max_tokens": pack.max_tokens,
             "uncertain_below": pack.uncertain_below,
         }
-        self._model = model_of(pack, self._settings) | traits
+        self._model, self._pack = model_of(pack, self._settings) | traits, pack
 
     def explain_exit(self) -> None:
         """Print the reason as the last line: Celery ends with a traceback about processes."""
@@ -78,8 +79,14 @@ class Parent:
             self._reconciler.tick(pids)
         except (StoreUnavailableError, NotPublishedError) as error:
             logger.warning("upkeep waits for Redis: %s", error)
+        except LabelsChangedError as error:
+            self._failures.add(str(error))
+            state.should_terminate = os.EX_CONFIG
 
     def _report(self, pids: list[int]) -> None:
+        if self._pack is not None:
+            # Each time: results cannot be read without them, and Redis may have lost its data.
+            self._store.labels.record(self._pack.model, self._pack.labels)
         restarts = self._ready.restarts
         workers.heartbeat(
             self._store,

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.verdicts import Highlight, Sentence, Verdict
 from worker.scoring.question import Question
 from worker.scoring.segmentation import Span, clauses, sentences
 from worker.scoring.windows import SPECIAL, Rows, WindowedText, masked_out, windowed
 
 Logits = NDArray[np.float64]
-
 
 # A text is unreadable when this share of its words is unknown to the pack.
 _UNREADABLE = 0.75
@@ -27,6 +27,7 @@ _UNREADABLE = 0.75
 class Scale:
     """Turns a pack's logits into verdicts. `unknown` is the id of [UNK]; `marks` are those of punctuation."""
 
+    labels: LabelSet
     temperature: float
     uncertain_below: float
     unknown: int
@@ -37,15 +38,37 @@ class Scale:
 
         It is uncertain if its confidence is low, or if the pack knows hardly a word of what it read.
         """
-        # The logistic function in a form that no logit overflows.
-        positive = 0.5 + 0.5 * math.tanh(part.logit(logits) / self.temperature / 2)
-        verdict = Verdict(positive, part.end + SPECIAL, len(tokens) + SPECIAL)
+        probabilities = _softmax(part.logits(logits), self.temperature)
+        verdict = Verdict(self.labels, probabilities, part.end + SPECIAL, len(tokens) + SPECIAL)
         uncertain = verdict.confidence < self.uncertain_below or self._unreadable(tokens[: part.end])
         return replace(verdict, uncertain=uncertain)
+
+    def pull(self, part: WindowedText, logits: Logits, number: int) -> float:
+        """Return how far the logits lean towards positive; towards label `number` if some have no polarity.
+
+        It is the logarithm of the odds, of the labels of highest polarity against those of lowest.
+        """
+        others = [other for other in range(len(self.labels)) if other != number]
+        against, towards = self.labels.poles or (others, [number])
+        values = part.logits(logits)
+        return _logsumexp([values[i] for i in towards]) - _logsumexp([values[i] for i in against])
 
     def _unreadable(self, tokens: Sequence[int]) -> bool:
         unknown = tokens.count(self.unknown)
         return unknown > 0 and unknown >= _UNREADABLE * sum(token not in self.marks for token in tokens)
+
+
+def _softmax(logits: Sequence[float], temperature: float) -> dict[int, float]:
+    """Return the probability of each label by its number, in a form that no logit overflows."""
+    highest = max(logits)
+    odds = [math.exp((logit - highest) / temperature) for logit in logits]
+    total = sum(odds)
+    return {number: each / total for number, each in enumerate(odds)}
+
+
+def _logsumexp(logits: Sequence[float]) -> float:
+    highest = max(logits)
+    return highest + math.log(sum(math.exp(logit - highest) for logit in logits))
 
 
 class Answer:
@@ -70,7 +93,7 @@ class Answer:
             self._clauses = self._mask_out_clauses(question.text[:end], rows)
 
     def verdict(self, logits: Logits, known: NDArray[np.bool_], scale: Scale) -> Verdict:
-        """Return the verdict from the logits of all rows (n,), with sentences and highlights as asked.
+        """Return the verdict from the logits of all rows (n, labels), with sentences and highlights as asked.
 
         `known` (n,) marks the rows whose logits came from the cache. The verdict is `cached` when all of
         its rows did.
@@ -83,10 +106,11 @@ class Answer:
                 for span, tokens, sentence in self._sentences
             ]
         cached = all(known[row] for part in self._parts() for row in part.rows)
-        return replace(verdict, sentences=parts, highlights=self._attribute(logits), cached=cached)
+        highlights = self._attribute(logits, scale, verdict.number)
+        return replace(verdict, sentences=parts, highlights=highlights, cached=cached)
 
     def needs(self, rows: Collection[int]) -> bool:
-        """Return whether the verdict needs the logit of one of these rows."""
+        """Return whether the verdict needs the logits of one of these rows."""
         return bool(rows) and any(row in rows for part in self._parts() for row in part.rows)
 
     def _parts(self) -> Iterator[WindowedText]:
@@ -113,17 +137,18 @@ class Answer:
             return [(tokenised[0][0], self._text)]
         return [(span, masked_out(self._tokens, part, self._text, rows)) for span, part in tokenised]
 
-    def _attribute(self, logits: Logits) -> list[Highlight] | None:
-        """Return the leave-one-out attribution of the clauses.
+    def _attribute(self, logits: Logits, scale: Scale, number: int) -> list[Highlight] | None:
+        """Return the leave-one-out attribution of the clauses of a text with the label `number`.
 
-        A clause's weight is the fall of the logit without it, as a share of the sum of all absolute falls.
+        A clause's weight is the fall of the pull without it, as a share of the sum of all absolute falls.
         """
         if self._clauses is None:
             return None
-        whole = self._text.logit(logits)
+        whole = scale.pull(self._text, logits, number)
         if len(self._clauses) == 1:
-            return [Highlight(*self._clauses[0][0], 1.0 if whole >= 0 else -1.0)]
-        falls = [whole - rest.logit(logits) for _, rest in self._clauses]
+            against = scale.labels.poles is not None and whole < 0
+            return [Highlight(*self._clauses[0][0], -1.0 if against else 1.0)]
+        falls = [whole - scale.pull(rest, logits, number) for _, rest in self._clauses]
         total = sum(map(abs, falls)) or 1.0
         return [Highlight(*span, fall / total) for (span, _), fall in zip(self._clauses, falls, strict=True)]
 

@@ -22,23 +22,27 @@ Row = Sequence[int]
 
 
 class Batches:
-    """Runs one engine. A row's logit is the same, bit for bit, alone and beside any others."""
+    """Runs one engine. A row's logits are the same, bit for bit, alone and beside any others."""
 
-    def __init__(self, engine: Engine, *, max_tokens: int, batch_tokens: int) -> None:
-        """Bound a forward to `batch_tokens` (rows x length); a longer row gets a forward of its own."""
+    def __init__(self, engine: Engine, *, labels: int, max_tokens: int, batch_tokens: int) -> None:
+        """Bound a forward to `batch_tokens` (rows x length); a longer row gets a forward of its own.
+
+        The engine gives a logit for each of the `labels`.
+        """
         self._engine = engine
+        self._labels = labels
         self._batch_tokens = batch_tokens
         self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
 
     def logits(
         self, rows: Sequence[Row], on_batch: Callable[[], None] | None = None, until: float = math.inf
     ) -> NDArray[np.float64]:
-        """Return the logit of positive against negative of each row (n,).
+        """Return the logits of each row (n, labels).
 
         No forward begins after `until`, a time of `time.monotonic`: NaN for the rows that were not reached.
         `on_batch` is called before each forward. Raises InferenceError or EngineFailedError.
         """
-        logits = np.full(len(rows), np.nan)
+        logits = np.full((len(rows), self._labels), np.nan)
         for numbers in self._cut(rows):
             if time.monotonic() >= until:
                 break
@@ -83,11 +87,10 @@ class Batches:
         return max(step for step in ROWS if step == 1 or step * length <= self._batch_tokens)
 
     def _run(self, batch: Sequence[Row]) -> NDArray[np.float64]:
-        """Return the logits (n,) of one forward over rows of equal padded length."""
+        """Return the logits (n, labels) of one forward over rows of equal padded length."""
         rows, length = ROWS[bisect_left(ROWS, len(batch))], self._padded_length(batch[0])
         ids, mask = np.zeros((2, rows, length), np.int64)
         for number, row in enumerate(batch):
             ids[number, : len(row)] = row
             mask[number, : len(row)] = 1
-        logits = self._engine.logits(ids, mask)[: len(batch)].astype(np.float64)
-        return np.asarray(logits[:, 1] - logits[:, 0])
+        return self._engine.logits(ids, mask)[: len(batch)].astype(np.float64)

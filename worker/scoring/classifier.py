@@ -31,12 +31,14 @@ class Classifier:
 
         `cache_rows` is the number of rows whose logits are cached; 0 turns the cache off.
         """
-        self._batches = Batches(engine, max_tokens=pack.max_tokens, batch_tokens=batch_tokens)
+        self._batches = Batches(
+            engine, labels=len(pack.labels), max_tokens=pack.max_tokens, batch_tokens=batch_tokens
+        )
         self._cache = LogitCache(cache_rows)
         self._max_tokens = pack.max_tokens - SPECIAL
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"))
         unknown, marks = self._tokenizer.get_vocab()[UNKNOWN], mark_ids(self._tokenizer)
-        self._scale = Scale(pack.temperature, pack.uncertain_below, unknown, marks)
+        self._scale = Scale(pack.labels, pack.temperature, pack.uncertain_below, unknown, marks)
         self._cls, self._sep = self._tokenizer.encode("").ids
 
     def classify(self, texts: Sequence[str], *, on_batch: Callable[[], None] | None = None) -> list[Verdict]:
@@ -68,7 +70,7 @@ class Classifier:
         logits, known = self._cache.logits(
             rows.all(), lambda missing: self._batches.logits(missing, on_batch, until)
         )
-        missed = set(np.flatnonzero(np.isnan(logits)).tolist())
+        missed = set(np.flatnonzero(np.isnan(logits[:, 0])).tolist())
 
         def outcome(answer: Answer | TooManyTokens) -> Verdict | TooManyTokens | None:
             if isinstance(answer, TooManyTokens):
@@ -87,7 +89,7 @@ class Classifier:
     def known_logits(self) -> list[float]:
         """Return the logits of two known texts, each computed in a forward of its own and not cached."""
         rows = [encoding.ids[: self._max_tokens] for encoding in self.tokenize(_KNOWN_TEXTS)]
-        return [float(self._batches.logits([row])[0]) for row in rows]
+        return [float(logit) for row in rows for logit in self._batches.logits([row])[0]]
 
     def warm_up(self) -> None:
         """Run one row of every length, so that the first job does not wait for kernels to be compiled."""

@@ -41,11 +41,16 @@ class WindowedText:
     rows: Sequence[int]
     lengths: Sequence[int]
 
-    def logit(self, logits: NDArray[np.float64]) -> float:
-        """Return the mean of the windows' logits, weighted by length. `logits` (n,) is of all rows."""
+    def logits(self, logits: NDArray[np.float64]) -> list[float]:
+        """Return the mean of the windows' logits (labels,), weighted by length.
+
+        `logits` (n, labels) are of all rows.
+        """
         if len(self.rows) == 1:
-            return float(logits[self.rows[0]])
-        return float(np.average(logits[list(self.rows)], weights=self.lengths))
+            mean = logits[self.rows[0]]
+        else:
+            mean = np.average(logits[list(self.rows)], axis=0, weights=self.lengths)
+        return list(map(float, mean))
 
     @property
     def end(self) -> int:
