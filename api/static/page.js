@@ -104,10 +104,11 @@ async function showInfo() {
 /** Fills the chooser of models, which shows when there are several, and says which one is chosen. */
 function showModels() {
   const chosen = $("choice").value;
-  $("choice").replaceChildren(...state.models.map(({ id }) => Object.assign(el("option", "", id), { value: id })));
-  const wanted = state.models.find(({ id }) => id === chosen) ?? state.models.find((model) => model.default) ?? state.models[0];
-  $("choice").value = wanted?.id ?? "";
-  $("models").hidden = state.models.length < 2;
+  const open = state.models.filter(({ retiring }) => !retiring);
+  $("choice").replaceChildren(...open.map(({ name }) => Object.assign(el("option", "", name), { value: name })));
+  const wanted = open.find(({ name }) => name === chosen) ?? open.find((model) => model.default) ?? open[0];
+  $("choice").value = wanted?.name ?? "";
+  $("models").hidden = open.length < 2;
   showModel();
 }
 
@@ -120,11 +121,11 @@ function showModel() {
     part.hidden = pairs;
     part.querySelector("input").disabled = pairs;
   });
-  $("model").textContent = model ? `模型 ${[model.id, model.revision, model.engine].filter(Boolean).join(" · ")}`
+  $("model").textContent = model ? `模型 ${[...new Set([model.name, model.id, model.revision])].join(" · ")}`
     : "还没有 worker 报到，模型未知。No worker has reported yet.";
 }
 
-const modelOf = (name) => state.models.find(({ id }) => id === name);
+const modelOf = (wanted) => state.models.find(({ name }) => name === wanted);
 
 const labelsOf = (job) => new Labels(modelOf(job.model_name)?.labels);
 
@@ -146,7 +147,7 @@ function readTexts() {
 /** The options that differ from the service's defaults. */
 function readOptions() {
   const { on_long_text: onLongText, model, aspects, ...asked } = Object.fromEntries(new FormData($("form")));
-  return { ...(state.models.length > 1 ? { model } : {}),
+  return { ...($("models").hidden ? {} : { model }),
     ...(aspects === undefined ? {} : { aspects: aspects.split(ASPECTS_BETWEEN).filter(Boolean) }),
     ...(onLongText === "truncate" ? {} : { on_long_text: onLongText }),
     ...Object.fromEntries(Object.keys(asked).map((name) => [name, true])) };

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="pip install playwright: the browser tests drive Chromium")
 
-from playwright.sync_api import (
-    Browser,
-    ConsoleMessage,
-    Page,
-    Request,
-    Route,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Page, Route, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 POSITIVE = "房间干净，隔音也好，老板很热情，下次还来"
 NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，太差了"
@@ -47,46 +37,6 @@ CONTRAST = """node => {
 }"""
 VERDICT_WITHIN_MS = 30_000  # a cold worker loads its model first
 OUTCOME_WITHIN_MS = 10_000
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium; a laptop without one skips these tests, CI fails them."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("no chromium on PATH: apt-get install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, live_url: str) -> Iterator[Page]:
-    """Open the page; whatever a test does, no script fails, no CSP rule is broken, no other host is asked."""
-    origin = live_url.rstrip("/")
-    faults: list[str] = []
-
-    def on_console(said: ConsoleMessage) -> None:
-        if "Content Security Policy" in said.text:
-            faults.append(said.text)
-
-    def on_request(request: Request) -> None:
-        if not request.url.startswith(f"{origin}/"):
-            faults.append(request.url)
-
-    context = chromium.new_context(viewport={"width": 1100, "height": 900}, locale="zh-CN")
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-    page.on("console", on_console)
-    page.on("request", on_request)
-    page.goto(f"{origin}/")
-    expect(page.locator("#model")).not_to_contain_text("正在读取")
-    yield page
-    context.close()
-    assert faults == []
 
 
 def submit(page: Page, text: str, *, per_line: bool = False) -> None:
