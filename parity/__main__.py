@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from local.run_directory import make_run_directory
-from parity.checkpoints import BASE, LAYOUTS, TINY, Layout, random_checkpoint, write_checkpoint
+from parity.checkpoints import BASE, LARGE, LAYOUTS, TINY, Layout, random_checkpoint, write_checkpoint
 from parity.compare import TOLERANCE, Check, check_ids, check_scores, stock_pipeline, stock_scores
-from parity.exact import exact_pack
-from parity.stock import ROOT, StockError
-from parity.texts import id_texts, review_texts
+from parity.exact import Probabilities, exact_pack
+from parity.stock import ROOT, StockError, Text
+from parity.texts import id_texts, pair_texts, review_texts
 from tasks.console import replace_unencodable
 from worker.engines.bert import BertShape
 from worker.packing.source import read_source
 
-SUBJECTS = ("layouts", "tiny", "embedded", "base")
+# Random weights: shape and layout of each checkpoint.
+_RANDOM = {
+    "tiny": (TINY, Layout()),
+    "three-labels": (replace(TINY, labels=3), Layout()),
+    "seven-labels": (replace(TINY, labels=7), Layout("encoder.", "head.classifier.")),
+    "pairs": (replace(TINY, labels=3), Layout(pairs=True)),
+    "base": (BASE, Layout()),
+    "large": (LARGE, Layout()),
+}
+SUBJECTS = ("layouts", "embedded", *_RANDOM)
+_SLOW_TEXTS = 40  # of a large model, for which the stock pipeline takes seconds a text
 _EMBEDDED = ROOT / "models" / "checkpoint"
 _LAYOUT_TEXTS = 50
 
@@ -39,13 +51,11 @@ class Run:
             return self._check_layouts()
         if subject == "embedded":
             return self._check_model(subject, self._embedded())
-        return self._check_model(
-            subject, self._random(subject, {"tiny": TINY, "base": BASE}[subject], Layout())
-        )
+        return self._check_model(subject, self._random(subject, *_RANDOM[subject]))
 
     def _check_model(self, name: str, checkpoint: Path) -> Iterator[Check]:
         """Yield the checks of probabilities on both engines, then that of token ids."""
-        texts, others = review_texts(self.texts, self.seed), id_texts(self.id_texts, self.seed)
+        texts, others = self._texts(name)
         pack = exact_pack(checkpoint, self.folder / f"{name}-pack")
         with stock_pipeline(checkpoint, pack.max_tokens) as stock:
             print(name, "against", *(f"{package} {number}" for package, number in stock.versions.items()))
@@ -53,10 +63,17 @@ class Run:
         yield from check_scores(name, pack, scores, texts)
         yield check_ids(name, pack, ids, others)
 
+    def _texts(self, name: str) -> tuple[Sequence[Text], Sequence[Text]]:
+        """Return the texts to compare probabilities, and those to compare token ids."""
+        if name == "pairs":
+            return pair_texts(self.texts, self.seed), pair_texts(self.id_texts, self.seed)
+        count = min(self.texts, _SLOW_TEXTS) if name == "large" else self.texts
+        return review_texts(count, self.seed), id_texts(self.id_texts, self.seed)
+
     def _check_layouts(self) -> Iterator[Check]:
         """Yield the checks of the same weights in each layout that checkpoints use."""
         texts = review_texts(_LAYOUT_TEXTS, self.seed)
-        scores: list[float] = []
+        scores: Probabilities = np.empty((0, 2))
         for number, (name, layout) in enumerate(LAYOUTS.items()):
             checkpoint = self._random(f"layout-{number}", TINY, layout)
             pack = exact_pack(checkpoint, self.folder / f"layout-{number}-pack")

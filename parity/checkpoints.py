@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from parity.texts import shipped_texts
 from worker.engines.bert import BertClassifier, BertShape
+from worker.scoring.batches import segment_ids
 from worker.scoring.tokenizer import CLS, MASK, PAD, SEP, UNKNOWN
 
 BASE = BertShape(vocabulary=21128, positions=512, width=768, layers=12, heads=12, intermediate=3072)
 TINY = BertShape(vocabulary=21128, positions=512, width=256, layers=4, heads=4, intermediate=1024)
-LABELS = {"负面": 0, "正面": 1}
-_LOGIT_DEVIATION = 2.0  # standard deviation of the logits: most probabilities lie between 0.02 and 0.98
+LARGE = BertShape(vocabulary=21128, positions=512, width=1024, layers=24, heads=16, intermediate=4096)
+# Label names by their number, as ModelScope's classifiers have them.
+NAMES = {
+    2: ("负面", "正面"),
+    3: ("负面", "中性", "正面"),
+    7: ("恐惧", "愤怒", "厌恶", "喜好", "悲伤", "高兴", "惊讶"),
+}
+# Standard deviation of the difference between the logits of two neighbours among the labels. With two labels
+# most probabilities lie between 0.02 and 0.98.
+_LOGIT_DEVIATION = 2.0
+_ASPECT_CHARACTERS = 4  # in pairs, of _ROW_CHARACTERS
 _ROWS, _ROW_CHARACTERS = 64, 28  # the sample over which the logits have that deviation
 
 Weights = dict[str, Tensor]
@@ -27,12 +39,13 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Layout:
-    """The tensor names and the file format of a checkpoint."""
+    """The tensor names and the file format of a checkpoint, and whether it reads pairs."""
 
     prefix: str = "bert."
     head: str = "classifier."
     old: bool = False  # gamma and beta for layer norms, and position_ids
     safetensors: bool = False
+    pairs: bool = False
 
 
 LAYOUTS = {
@@ -48,27 +61,36 @@ def random_checkpoint(directory: Path, shape: BertShape, layout: Layout, seed: i
     """Write random weights with a vocabulary that covers the shipped texts. Return `directory`."""
     texts = shipped_texts()
     tokens = vocabulary(shape.vocabulary, sorted(set("".join(texts))))
-    return write_checkpoint(directory, shape, random_weights(shape, tokens, texts, seed), tokens, layout)
+    weights = random_weights(shape, _rows(tokens, texts, pairs=layout.pairs), seed)
+    return write_checkpoint(directory, shape, weights, tokens, layout)
 
 
-def random_weights(shape: BertShape, tokens: Sequence[str], texts: Sequence[str], seed: int) -> Weights:
-    """Return random weights with a classifier that is scaled to spread the verdicts like a trained one."""
+def random_weights(shape: BertShape, rows: Sequence[Tensor], seed: int) -> Weights:
+    """Return random weights with a classifier that is scaled to spread the verdicts like a trained one.
+
+    `rows` are the inputs of a model, texts by which it is scaled.
+    """
     torch.manual_seed(seed)
     model = BertClassifier(shape).eval()
-    rows = _rows(tokens, texts)
     with torch.inference_mode():
         for name, value in model.named_parameters():
             if "LayerNorm" in name:
                 value.add_(torch.randn_like(value) * 0.1)
-        pooled = torch.tanh(model.bert.pooler["dense"](model.bert(rows, torch.ones_like(rows))[:, 0]))
-        # The direction of largest variance; a random one would need a factor that magnifies rounding errors.
-        direction = torch.linalg.svd(pooled - pooled.mean(0), full_matrices=False)[2][0]
-        logits = pooled @ direction
-        weight = direction * (_LOGIT_DEVIATION / logits.std() / 2)
-        bias = weight @ pooled.mean(0)
-        model.classifier.weight.copy_(torch.stack([-weight, weight]))
-        model.classifier.bias.copy_(torch.stack([bias, -bias]))
+        pooled = torch.tanh(model.bert.pooler["dense"](model.bert(*rows)[:, 0]))
+        # The directions of largest variance; others would need a factor that magnifies rounding errors.
+        directions = torch.linalg.svd(pooled - pooled.mean(0), full_matrices=False)[2][:2]
+        directions /= (pooled @ directions.T).std(0)[:, None]
+        weight = _circle(shape.labels) @ directions
+        model.classifier.weight.copy_(weight)
+        model.classifier.bias.copy_(-weight @ pooled.mean(0))
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def _circle(labels: int) -> Tensor:
+    """Return points (labels, 2) on a circle: each is the farthest in its own direction."""
+    angles = 2 * math.pi * torch.arange(labels) / labels
+    radius = _LOGIT_DEVIATION / 2 / math.sin(math.pi / labels)
+    return radius * torch.stack([angles.cos(), angles.sin()], 1)
 
 
 def vocabulary(size: int, characters: Sequence[str]) -> list[str]:
@@ -100,17 +122,22 @@ def write_checkpoint(
     (directory / "vocab.txt").write_text("".join(token + "\n" for token in tokens), "utf-8")
     _write_json(directory / "config.json", _config(shape))
     _write_json(directory / "configuration.json", _configuration(shape, layout))
-    _write_json(directory / "label_mapping.json", LABELS)
+    names = NAMES[shape.labels]
+    _write_json(directory / "label_mapping.json", {name: number for number, name in enumerate(names)})
     return directory
 
 
-def _rows(tokens: Sequence[str], texts: Sequence[str]) -> Tensor:
-    """Return the ids (n, length) of the first characters of longer texts, one token a character."""
+def _rows(tokens: Sequence[str], texts: Sequence[str], *, pairs: bool) -> list[Tensor]:
+    """Return a model's inputs (n, length) of the first characters of longer texts, one token a character."""
     numbers = {token: number for number, token in enumerate(tokens)}
     long = [text[:_ROW_CHARACTERS] for text in texts if len(text) >= _ROW_CHARACTERS][:_ROWS]
-    return torch.tensor(
-        [[numbers[CLS], *(numbers.get(character, 0) for character in text), numbers[SEP]] for text in long]
-    )
+    rows = [[numbers[CLS], *(numbers.get(each, 0) for each in text), numbers[SEP]] for text in long]
+    if pairs:
+        rows = [[*row[: _ASPECT_CHARACTERS + 1], row[-1], *row[_ASPECT_CHARACTERS + 1 :]] for row in rows]
+    ids = np.array(rows)
+    mask = np.ones_like(ids)
+    inputs = [ids, mask, *([segment_ids(ids, mask, numbers[SEP])] if pairs else [])]
+    return [torch.from_numpy(each) for each in inputs]
 
 
 def _name(name: str, layout: Layout) -> str:
@@ -146,13 +173,19 @@ def _configuration(shape: BertShape, layout: Layout) -> dict[str, Any]:
         "backbone": _config(shape) | {"type": "structbert", "prefix": "encoder"},
         "head": {"type": "text-classification", "hidden_size": shape.width, "hidden_dropout_prob": 0.1},
     }
-    return {
-        "framework": "pytorch",
+    texts = {
         "task": "text-classification",
-        "model": parts if layout.head.startswith("head.") else {"type": "structbert"},
         "preprocessor": {"type": "sen-cls-tokenizer", "first_sequence": "sentence"},
         "pipeline": {"type": "sentiment-classification"},
     }
+    sequences = {"first_sequence": "sentence1", "second_sequence": "sentence2"}
+    pairs = {
+        "task": "nli",
+        "preprocessor": {"type": "nli-tokenizer", **sequences},
+        "pipeline": {"type": "nli"},
+    }
+    model = parts if layout.head.startswith("head.") else {"type": "structbert"}
+    return {"framework": "pytorch", "model": model, **(pairs if layout.pairs else texts)}
 
 
 def _write_json(path: Path, value: Any) -> None:

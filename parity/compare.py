@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from parity.exact import classifiers
-from parity.stock import StockPipeline
+from parity.exact import ENGINES, Probabilities, probabilities, worker_ids
+from parity.stock import StockPipeline, Text
 from worker.packs.pack import Pack
-from worker.scoring.tokenizer import UNKNOWN
+from worker.scoring.tokenizer import UNKNOWN, load_tokenizer
 
 TOLERANCE = 1e-5
-_MIDPOINT = 0.5
 _MAX_UNKNOWN = 0.3  # share of all ids; two tokenizers that know no token would agree on everything
 _PROGRESS_STEP = 10  # texts
 
@@ -41,8 +40,8 @@ def stock_pipeline(checkpoint: Path, max_tokens: int) -> StockPipeline:
     return StockPipeline(checkpoint, max_tokens=max_tokens, threads=_threads(), log=log)
 
 
-def stock_scores(stock: StockPipeline, texts: Sequence[str], name: str) -> list[float]:
-    """Return the pipeline's probability of positive for each text. Shows progress on a terminal."""
+def stock_scores(stock: StockPipeline, texts: Sequence[Text], name: str) -> Probabilities:
+    """Return the pipeline's probabilities (n, labels) of texts or pairs. Shows progress on a terminal."""
     scores = []
     with tqdm(
         desc=f"{name}: stock pipeline", total=len(texts), unit=" texts", leave=False, disable=None
@@ -51,34 +50,33 @@ def stock_scores(stock: StockPipeline, texts: Sequence[str], name: str) -> list[
             part = texts[start : start + _PROGRESS_STEP]
             scores += stock.scores(part)
             bar.update(len(part))
-    return scores
+    return np.array(scores)
 
 
-def check_scores(name: str, pack: Pack, scores: Sequence[float], texts: Sequence[str]) -> list[Check]:
-    """Return a check for each of our engines: its probabilities against `scores`, the pipeline's."""
-    theirs = np.array(scores)
-    checks = []
-    for engine, classifier in classifiers(pack, _threads()):
-        ours = np.array([verdict.kept[1] for verdict in classifier.classify(texts)])
+def check_scores(name: str, pack: Pack, theirs: Probabilities, texts: Sequence[Text]) -> Iterator[Check]:
+    """Yield a check for each of our engines: its probabilities against `theirs`, the pipeline's."""
+    for engine in ENGINES:
+        ours = probabilities(pack, engine, texts, _threads())
         difference = np.abs(ours - theirs).max()
-        flipped = int(((ours >= _MIDPOINT) != (theirs >= _MIDPOINT)).sum())
+        flipped = int((ours.argmax(axis=1) != theirs.argmax(axis=1)).sum())
+        given = len(np.unique(theirs.argmax(axis=1)))
         details = (
             f"largest difference {difference:.1e}, {flipped} labels differ, "
-            f"p {theirs.min():.3f} to {theirs.max():.3f}"
+            f"{given} of {len(pack.labels)} labels given, p {theirs.min():.3f} to {theirs.max():.3f}"
         )
         passed = bool(difference <= TOLERANCE and not flipped)
-        checks.append(Check(f"{name}, {engine} fp32", len(texts), details, passed))
-    return checks
+        yield Check(f"{name}, {engine} fp32", len(texts), details, passed)
 
 
-def check_ids(name: str, pack: Pack, theirs: Sequence[list[int]], texts: Sequence[str]) -> Check:
-    """Return the check of a worker's token ids against `theirs`, the pipeline's, without truncation."""
-    _, classifier = next(classifiers(pack, _threads()))
-    ours = [encoding.ids for encoding in classifier.tokenize(texts)]
+def check_ids(name: str, pack: Pack, theirs: Sequence[list[list[int]]], texts: Sequence[Text]) -> Check:
+    """Return the check of a worker's ids against `theirs`, the pipeline's, without truncation.
+
+    Both are the token ids and the segment ids of each text or pair.
+    """
+    ours = worker_ids(pack, texts)
     differing = [text for text, one, other in zip(texts, ours, theirs, strict=True) if one != other]
-    flat = np.concatenate([np.array(row) for row in theirs])
-    (unknown,) = classifier.tokenize([UNKNOWN])[0].ids[1:-1]
-    share = float((flat == unknown).mean())
+    flat = np.concatenate([np.array(row) for row, _ in theirs])
+    share = float((flat == load_tokenizer(pack.path("vocab.txt")).token_to_id(UNKNOWN)).mean())
     details = f"{len(differing)} texts differ, {share:.1%} of {len(flat)} ids are unknown"
     if differing:
         details += f"; first difference: {differing[0]!a:.200}"

@@ -1,8 +1,9 @@
 """A server for ModelScope's own pipeline over standard input and output. Runs in an environment of its own.
 
-Each request and each response is a line of JSON. The request `{"scores": [texts]}` returns the probability of
-正面 of each text, `{"ids": [texts]}` its token ids without truncation. The first line of output, sent without
-a request, holds the versions of the libraries.
+Each request and each response is a line of JSON. The request `{"scores": [texts]}` returns the probabilities
+of each text in label order, `{"ids": [texts]}` its token ids and segment ids without truncation. A pair of
+texts, `[first, second]`, may take the place of a text. The first line of output, sent without a request,
+holds the versions of the libraries.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any, TextIO
 
 import torch
 from modelscope.pipelines import pipeline
-from modelscope.utils.constant import Tasks
 from transformers import BertTokenizer
 
 PACKAGES = ("modelscope", "transformers", "tokenizers", "torch", "numpy")
@@ -29,21 +29,23 @@ class Pipeline:
     """The pipeline as ModelScope's documentation builds it, on the CPU."""
 
     def __init__(self, checkpoint: Path, max_tokens: int) -> None:
-        self._pipeline = pipeline(
-            Tasks.text_classification, model=str(checkpoint), sequence_length=max_tokens, device="cpu"
-        )
+        task = json.loads((checkpoint / "configuration.json").read_text("utf-8"))["task"]
+        self._pipeline = pipeline(task, model=str(checkpoint), sequence_length=max_tokens, device="cpu")
         self._tokenizer = self._pipeline.preprocessor.nlp_tokenizer.tokenizer
         if type(self._tokenizer) is not BertTokenizer:
             raise TypeError(f"ModelScope's tokenizer is a {type(self._tokenizer)}, expected BertTokenizer")
 
-    def scores(self, texts: list[str]) -> list[float]:
-        """Return the probability of 正面 of each text, one call a text as the pipeline does for a list."""
-        answers = [self._pipeline(text) for text in texts]
-        return [dict(zip(answer["labels"], answer["scores"], strict=True))["正面"] for answer in answers]
+    def scores(self, texts: list[Any]) -> list[list[float]]:
+        """Return the probabilities of each text, one call a text as the pipeline does for a list."""
+        numbers = self._pipeline.preprocessor.label2id
+        answers = [self._pipeline(text if isinstance(text, str) else tuple(text)) for text in texts]
+        by_label = [dict(zip(answer["labels"], answer["scores"], strict=True)) for answer in answers]
+        return [[each[label] for label in sorted(numbers, key=numbers.get)] for each in by_label]
 
-    def ids(self, texts: list[str]) -> list[list[int]]:
-        """Return the token ids of each text with [CLS] and [SEP], from the pipeline's tokenizer."""
-        return [self._tokenizer(text)["input_ids"] for text in texts]
+    def ids(self, texts: list[Any]) -> list[tuple[list[int], list[int]]]:
+        """Return the token ids and segment ids of each text, from the pipeline's tokenizer."""
+        encodings = [self._tokenizer(*([text] if isinstance(text, str) else text)) for text in texts]
+        return [(encoding["input_ids"], encoding["token_type_ids"]) for encoding in encodings]
 
 
 def main() -> None:

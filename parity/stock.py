@@ -14,6 +14,9 @@ _PYTHON = ROOT / ".run" / "parity" / "bin" / "python"
 _SCRIPT = Path(__file__).with_name("pipeline.py")
 
 
+Text = str | tuple[str, str]
+
+
 class StockError(Exception):
     """The process of the stock pipeline ended. The message names its log."""
 
@@ -47,17 +50,17 @@ class StockPipeline:
         self._process.kill()
         self._process.communicate()
 
-    def scores(self, texts: Sequence[str]) -> list[float]:
-        """Return the probability of positive of each text. Raises StockError."""
-        scores: list[float] = self._request({"scores": texts})
+    def scores(self, texts: Sequence[Text]) -> list[list[float]]:
+        """Return the probabilities of each text or pair in label order. Raises StockError."""
+        scores: list[list[float]] = self._request({"scores": texts})
         return scores
 
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text without truncation. Raises StockError."""
-        ids: list[list[int]] = self._request({"ids": texts})
+    def ids(self, texts: Sequence[Text]) -> list[list[list[int]]]:
+        """Return the token ids and segment ids of each text or pair without truncation. Raises StockError."""
+        ids: list[list[list[int]]] = self._request({"ids": texts})
         return ids
 
-    def _request(self, request: dict[str, Sequence[str]]) -> Any:
+    def _request(self, request: dict[str, Sequence[Text]]) -> Any:
         if self._process.stdin is None:
             raise StockError("the stock pipeline was started without a standard input")
         print(json.dumps(request), file=self._process.stdin, flush=True)

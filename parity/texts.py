@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from samples.composed import composed_texts
 from samples.shipped import read_calibration, read_reviews
+from worker.packing.inputs import ASPECTS
 
 ODD_SHARE = 0.25  # of the texts for probabilities
 LONG_TEXTS = 20  # among the texts for ids; each has LONG_CODE_POINTS
@@ -57,6 +58,20 @@ def review_texts(count: int, seed: int) -> list[str]:
     odd = [_odd(chance, encodable) for _ in range(int(count * ODD_SHARE))]
     shipped = shipped_texts()
     return chance.sample(shipped, min(count - len(odd), len(shipped))) + odd
+
+
+def pair_texts(count: int, seed: int) -> list[tuple[str, str]]:
+    """Return `count` pairs of an aspect and a text; the aspects are words, some of them odd.
+
+    None contains a special token: in pairs it is plain text to Sentiq, but not to the stock pipeline.
+    """
+    chance = random.Random(seed)  # noqa: S311  no secret
+    kinds = [kind for kind in KINDS if kind not in (_surrogates, _special, _long_word)]
+    texts = [text for text in (*shipped_texts(), *composed_texts(count, seed)) if "[" not in text]
+    aspects = [*ASPECTS, *(chance.choice(kinds)(chance) for _ in ASPECTS)]
+    odd = [_odd(chance, kinds) for _ in range(int(count * ODD_SHARE))]
+    plain = chance.sample(texts, count - len(odd))
+    return [(chance.choice(aspects), text) for text in plain + odd]
 
 
 def id_texts(count: int, seed: int) -> list[str]:

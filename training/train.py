@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from tasks.console import replace_unencodable
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
@@ -174,7 +175,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"--out {options.out}: {error.strerror}")
     train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
-    texts, labels = train.texts, train.labels
+    texts, labels = train.texts, train.numbers(NEGATIVE_POSITIVE)
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
         unlabelled = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
@@ -190,7 +191,7 @@ def main() -> None:
         vocabulary,
         options.pretrain_length,
     )
-    dev = encode(dev_texts.texts, dev_texts.labels, vocabulary, options.max_tokens)
+    dev = encode(dev_texts.texts, dev_texts.numbers(NEGATIVE_POSITIVE), vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
     print(f"{size} pieces, {len(everything.ids)} tokens in total", flush=True)
     shape = BertShape(

@@ -151,18 +151,23 @@ def test_what_does_not_fit_is_named(
 
 def test_rows_are_resumed_below_their_header(http: httpx2.Client, live_url: str) -> None:
     lines = [f"第{i}次来,{i}\n" for i in range(400)]
-    rows = Resumed(http, live_url, ("text,n\n" + "".join(lines)).encode(), "text/csv")
+    body = ("text,n\n" + "".join(lines)).encode()
+    rows = Resumed(http, live_url, body, "text/csv", "&summarize_by=n")
     recorded = rows.cut()["recorded_items"]
     assert 200 < recorded < 300
     asked = rows.post(b"").json()
     assert (asked["uploading"], asked["counts"]["total"]) == (True, recorded)
-    other = rows.post(("text,m\n" + "".join(lines)).encode())
+    other = rows.post("text,n,m\n第0次来,0,0\n".encode())
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     rest = ("text,n\n" + "".join(lines[recorded:])).encode()
     whole = rows.post(rest, f"&from_index={recorded}").json()
     assert (whole["id"], whole["counts"]["total"], whole["uploading"]) == (asked["id"], 400, False)
     assert [row["n"] for row in rows_of(http, whole)] == [str(i) for i in range(400)]
-    assert rows.post(rows.body).json()["id"] == asked["id"]
+    assert rows.post(body).json()["id"] == asked["id"]
+    summary = http.get(f"/v1/jobs/{whole['id']}/summary", params={"by": "n"}).json()
+    assert [(group["value"], group["items"]) for group in summary["groups"]] == [
+        (str(i), 1) for i in range(400)
+    ]
 
 
 def test_the_summary_counts_by_a_column(http: httpx2.Client) -> None:

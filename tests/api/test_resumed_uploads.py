@@ -24,17 +24,23 @@ class Resumed:
     """An upload of one key, whose first request is cut."""
 
     def __init__(
-        self, http: httpx2.Client, url: str, body: bytes, media_type: str = NDJSON["content-type"]
+        self,
+        http: httpx2.Client,
+        url: str,
+        body: bytes,
+        media_type: str = NDJSON["content-type"],
+        query: str = "",
     ) -> None:
         self.http, self.body = http, body
         self.key, self.tag = uuid.uuid4().hex, uuid.uuid4().hex
         self._url, self._media_type = url, media_type
+        self._path = f"/v1/jobs?metadata.tag={self.tag}{query}"
 
     def cut(self) -> dict[str, Any]:
         """Send two thirds of the body and break the connection; return the answer's problem."""
         place = urlsplit(self._url)
         head = (
-            f"POST /v1/jobs?metadata.tag={self.tag} HTTP/1.1\r\nhost: localhost\r\n"
+            f"POST {self._path} HTTP/1.1\r\nhost: localhost\r\n"
             f"idempotency-key: {self.key}\r\ncontent-type: {self._media_type}\r\n"
             f"content-length: {len(self.body)}\r\n\r\n"
         )
@@ -47,7 +53,7 @@ class Resumed:
 
     def post(self, body: bytes, query: str = "") -> httpx2.Response:
         headers = {"content-type": self._media_type, "idempotency-key": self.key}
-        return self.http.post(f"/v1/jobs?metadata.tag={self.tag}{query}", content=body, headers=headers)
+        return self.http.post(f"{self._path}{query}", content=body, headers=headers)
 
     def cancel(self) -> None:
         for job in self.http.get("/v1/jobs", params={"metadata.tag": self.tag}).json()["data"]:

@@ -23,6 +23,7 @@ CONFIG = {
     "num_attention_heads": 2,
     "intermediate_size": 64,
     "hidden_act": "gelu",
+    "id2label": {"0": "negative", "1": "positive"},
 }
 
 

@@ -16,15 +16,17 @@ from safetensors.torch import save_file  # noqa: E402
 from tests.conftest import INT8_TOLERANCE  # noqa: E402
 from tests.models.sources import CONFIG, SHAPE, TEXTS, set_json, weights, write_source  # noqa: E402
 from worker.engines.factory import build_engine  # noqa: E402
+from worker.evaluate.labelled import read_labelled  # noqa: E402
 from worker.packing.__main__ import main  # noqa: E402
-from worker.packing.graph import export_graph, joined  # noqa: E402
+from worker.packing.graph import export_graph  # noqa: E402
+from worker.packing.inputs import joined  # noqa: E402
 from worker.packing.make import Recipe, make_pack  # noqa: E402
 from worker.packing.source import read_source  # noqa: E402
 from worker.packs.pack import Pack, PackError, load_pack, write_pack  # noqa: E402
 from worker.packs.reference import Reference, compress, decompress, read_reference  # noqa: E402
 from worker.scoring.classifier import Classifier  # noqa: E402
 
-LABELLED = [(text, int("差" not in text)) for text in TEXTS]
+LABELLED = "text,label\n" + "".join(f"{text},{int('差' not in text)}\n" for text in TEXTS)
 
 
 def recipe(root: Path) -> Recipe:
@@ -35,7 +37,11 @@ def recipe(root: Path) -> Recipe:
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
     """A pack of int8 with exact reference weights, measured on labelled texts."""
     root = tmp_path_factory.mktemp("make")
-    return make_pack(replace(recipe(root), labelled=LABELLED, min_agreement=0.5))
+    labelled = root / "labelled.csv"
+    labelled.write_text(LABELLED, "utf-8")
+    made = make_pack(replace(recipe(root), labelled=read_labelled(labelled), min_agreement=0.5))
+    labelled.unlink()
+    return made
 
 
 def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
@@ -53,6 +59,7 @@ def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
     assert loaded.measured["fp32_bytes"] > 0
     assert loaded.measured["speed_ratio"] > 0
     assert loaded.temperature != 1.0
+    assert 0 < loaded.measured["dev_macro_f1"] <= 1
     assert {"dev_accuracy", "dev_accuracy_fp32", "dev_accuracy_int8"} <= loaded.measured.keys()
     assert sorted(path.name for path in pack.directory.iterdir()) == sorted([*pack.files, "pack.json"])
     assert {path.name for path in pack.directory.parent.iterdir()} == {"source", "pack"}

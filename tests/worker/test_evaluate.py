@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from samples.shipped import REVIEWS_FILE
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE, LabelSet
+from tasks.vocabulary.verdicts import Verdict
+from tests.random_packs import SEVEN, THREE, write_random_pack
 from worker.evaluate.__main__ import main
 from worker.evaluate.labelled import LabelledFileError, read_labelled
 from worker.evaluate.measures import Scored, calibration_error, measure, reliability
@@ -23,8 +25,8 @@ ROWS = "text,label,domain\n很好,1,hotel\n太差了,0,film\n不错，推荐,1,f
 
 
 def scored(positive: list[float], labels: list[int]) -> Scored:
-    marks = np.zeros(len(labels), np.bool_)
-    return Scored(np.array(positive), np.array(labels), marks, marks)
+    verdicts = [Verdict(NEGATIVE_POSITIVE, {0: 1 - each, 1: each}, 9, 9) for each in positive]
+    return Scored.of(verdicts, NEGATIVE_POSITIVE, labels)
 
 
 def file_of(folder: Path, content: str | bytes, name: str = "texts.csv") -> Path:
@@ -39,7 +41,7 @@ def run(path: Path, *options: str) -> int:
 
 def test_accuracy_f1_and_confusion_match_a_count_by_hand() -> None:
     measures = measure(scored([0.9, 0.8, 0.6, 0.3, 0.1], [1, 1, 0, 0, 1]))
-    assert (measures["texts"], measures["positive"], measures["negative"]) == (5, 3, 2)
+    assert (measures["texts"], measures["labels"]) == (5, {"negative": 2, "positive": 3})
     assert measures["accuracy"] == 0.6
     assert measures["confusion"]["negative"] == {"negative": 1, "positive": 1}
     assert measures["confusion"]["positive"] == {"negative": 1, "positive": 2}
@@ -54,6 +56,49 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> N
     assert [(part.texts, round(part.accuracy, 2)) for part in reliability(measured)] == [(6, 1), (4, 0.5)]
 
 
+def test_three_labels_match_a_count_by_hand() -> None:
+    numbers = ((0, 0), (0, 1), (1, 1), (2, 2), (2, 2), (2, 0))  # verdict, true label
+    verdicts = [
+        Verdict(THREE, {number: 0.8 if number == given else 0.1 for number in range(3)}, 9, 9)
+        for given, _ in numbers
+    ]
+    measures = measure(Scored.of(verdicts, THREE, [true for _, true in numbers]))
+    assert measures["labels"] == {"negative": 2, "neutral": 2, "positive": 2}
+    assert measures["confusion"]["neutral"] == {"negative": 1, "neutral": 1, "positive": 0}
+    assert measures["f1"] == {"negative": 0.5, "neutral": 0.6667, "positive": 0.8}
+    assert measures["macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 4 / 5) / 3, abs=1e-4)
+    assert measures["ece"] == pytest.approx(0.8 - 4 / 6, abs=1e-4)
+
+
+def test_a_label_is_written_as_its_id_its_name_or_its_number(tmp_path: Path) -> None:
+    content = "text,label\na,neutral\nb,中性\nc,Positive\nd,0\ne,2\n"
+    assert read_labelled(file_of(tmp_path, content)).numbers(THREE) == [1, 1, 2, 0, 2]
+    turned = LabelSet(tuple(reversed(NEGATIVE_POSITIVE.labels)))
+    assert read_labelled(file_of(tmp_path, ROWS)).numbers(turned) == [0, 1, 0], "1 is positive in any order"
+    with pytest.raises(
+        LabelledFileError, match=r"'3', expected 0 \(negative\), 1 \(neutral\), 2 \(positive\)"
+    ):
+        read_labelled(file_of(tmp_path, "text,label\na,3\n")).numbers(THREE)
+
+
+def test_pairs_are_read_with_their_aspect(tmp_path: Path) -> None:
+    pairs = read_labelled(file_of(tmp_path, "aspect,text,label\n味道,好吃,1\n价格,太贵,0\n"))
+    assert pairs.inputs("pair") == [("味道", "好吃"), ("价格", "太贵")]
+    assert pairs.inputs("text") == ["好吃", "太贵"]
+    with pytest.raises(LabelledFileError, match="no column aspect, and the pack reads pairs"):
+        read_labelled(file_of(tmp_path, ROWS)).inputs("pair")
+
+
+def test_seven_labels_are_measured_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_random_pack(tmp_path / "pack", SEVEN)
+    path, picture = file_of(tmp_path, "text,label\n很好,高兴\n太差了,愤怒\n"), tmp_path / "picture.png"
+    assert main(["--pack", str(tmp_path / "pack"), str(path), "--plot", str(picture)]) == 0
+    measures = json.loads(capsys.readouterr().out)
+    assert sum(measures["labels"].values()) == measures["texts"] == 2
+    assert list(measures["confusion"]) == list(SEVEN.ids)
+    assert picture.stat().st_size > 10_000
+
+
 def test_one_kind_of_label_alone_is_measured() -> None:
     assert measure(scored([0.9, 0.8], [1, 1]))["macro_f1"] == 0.5
 
@@ -61,7 +106,8 @@ def test_one_kind_of_label_alone_is_measured() -> None:
 def test_the_shipped_reviews_are_measured_by_domain(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(REVIEWS_FILE) == 0
     measures: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (measures["texts"], measures["positive"], measures["file"]) == (200, 100, "reviews.csv")
+    assert (measures["texts"], measures["file"]) == (200, "reviews.csv")
+    assert measures["labels"] == {"negative": 100, "positive": 100}
     assert 0.6 < measures["accuracy"] <= 1
     assert measures["by"] == "domain"
     assert sum(part["texts"] for part in measures["domains"].values()) == 200
@@ -73,7 +119,7 @@ def test_gzip_a_byte_order_mark_and_other_columns_are_read(tmp_path: Path) -> No
     path = file_of(tmp_path, gzip.compress(b"\xef\xbb\xbf" + ROWS.encode()), "texts.csv.gz")
     labelled = read_labelled(path)
     assert labelled.texts == ["很好", "太差了", "不错，推荐"]
-    assert labelled.labels == [1, 0, 1]
+    assert labelled.numbers(NEGATIVE_POSITIVE) == [1, 0, 1]
     assert (labelled.by, labelled.domains) == ("domain", ["hotel", "film", "film"])
     assert read_labelled(path, "text").by == "text"
 
@@ -90,7 +136,7 @@ def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
         ("", "line 1: empty, expected a header with the columns text,label"),
         ("text,sentiment\n很好,1\n", "line 1: no column label among text,sentiment"),
         ("text,label\n", "line 2: missing, expected at least one row"),
-        ("text,label\n很好,1\n差,2\n", r"line 3, column label: '2', expected 0 \(negative\) or 1"),
+        ("text,label\n很好,1\n差,2\n", r"line 3, column label: '2', expected 0 \(negative\), 1 \(positive\)"),
         ("text,label\n很好\n", "line 2, column label: missing"),
         ("text,label\n很好,不错,1\n", "line 2: more columns than the header"),
         (b"text,label\n\xba\xc3,1\n", "line 2: byte 0xba at position 0 is not UTF-8"),
@@ -99,7 +145,7 @@ def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, content: str | bytes, cause: str) -> None:
     with pytest.raises(LabelledFileError, match=cause):
-        read_labelled(file_of(tmp_path, content))
+        read_labelled(file_of(tmp_path, content)).numbers(NEGATIVE_POSITIVE)
 
 
 def test_a_missing_or_truncated_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

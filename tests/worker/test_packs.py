@@ -98,6 +98,18 @@ def test_a_wrong_description_is_refused(copy: Path, fields: dict[str, Any], caus
         load_pack(copy)
 
 
+def test_a_pack_of_pairs_that_knows_one_segment_is_refused(copy: Path) -> None:
+    change(copy, input="pair", architecture=dict(load_pack(copy).architecture) | {"token_types": 1})
+    with pytest.raises(PackError, match=r"pack\.json: input is pair, and token_types .* is below 2"):
+        load_pack(copy)
+
+
+def test_a_graph_that_reads_texts_does_not_run_as_one_of_pairs(copy: Path) -> None:
+    change(copy, input="pair")
+    with pytest.raises(EngineError, match="cannot be run: a forward failed"):
+        build_engine(load_pack(copy), "openvino", device="cpu", threads=1)
+
+
 @pytest.mark.parametrize("value", [0, -1, 10**9, float("nan"), "12", None, True, [12]])
 def test_an_absurd_size_is_refused(copy: Path, value: Any) -> None:
     architecture = dict(load_pack(copy).architecture)

@@ -35,10 +35,11 @@ class CheckedEngine:
         self._engine = engine
         self._max_tokens = pack.max_tokens
         self._vocabulary = pack.architecture["vocabulary"]
-        self._labels = int(pack.architecture["labels"])
+        self._labels = len(pack.labels)
+        self._pairs = pack.input == "pair"
         probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
-            self.logits(probe, np.ones_like(probe))
+            self.logits(probe, np.ones_like(probe), probe if self._pairs else None)
         except (EngineFailedError, InferenceError) as error:
             raise EngineError(f"pack {pack.id} cannot be run: {error}; make it again") from error
 
@@ -49,6 +50,7 @@ class CheckedEngine:
         write nothing, and what an earlier forward wrote would pass for its logits.
         """
         self._check_inputs(ids, mask)
+        self._check_segments(ids, segments)
         logits = np.full((len(ids), self._labels), np.nan, np.float32)
         try:
             self._engine.forward(ids, mask, segments, logits)
@@ -68,6 +70,16 @@ class CheckedEngine:
             raise InferenceError(f"rows have {ids.shape[1]} tokens, the pack allows {self._max_tokens}")
         if ids.min() < 0 or ids.max() >= self._vocabulary:
             raise InferenceError(f"an id lies outside the vocabulary of {self._vocabulary:.0f} tokens")
+
+    def _check_segments(self, ids: Tokens, segments: Tokens | None) -> None:
+        if (segments is not None) != self._pairs:
+            raise InferenceError("segments are for packs that read pairs, which require them")
+        if segments is None:
+            return
+        if segments.shape != ids.shape:
+            raise InferenceError(f"the segments have the shape {segments.shape}, the ids {ids.shape}")
+        if segments.min() < 0 or segments.max() > 1:
+            raise InferenceError("a segment is neither 0 nor 1")
 
 
 def _first_line(error: Exception) -> str:

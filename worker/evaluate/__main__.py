@@ -37,7 +37,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE.csv[.gz]", help="columns text,label (1 = positive)")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE.csv[.gz]", help="columns text,label, for pairs also aspect"
+    )
     parser.add_argument("--pack", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--by", metavar="COLUMN", help="column to group by (default: source or domain, if present)"
@@ -55,12 +57,13 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
         require_matplotlib()
     labelled = read_labelled(options.file, options.by)
     pack = load_pack(options.pack)
+    true = labelled.numbers(pack.labels)
     engine = build_engine(pack, options.engine, device=options.device, threads=options.threads)
     classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
     started = time.monotonic()
     verdicts = classify(classifier, labelled.texts)
     seconds = time.monotonic() - started
-    scored = Scored.of(verdicts, labelled.labels)
+    scored = Scored.of(verdicts, pack.labels, true)
     if options.plot:
         draw(scored, f"{pack.id} {pack.revision} on {options.file.name}", options.plot)
     return _describe(pack, options) | measure(scored) | {"seconds": round(seconds, 2)} | _by(scored, labelled)

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
@@ -38,6 +37,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--id", help="default: the ModelScope id, or the directory's name")
     make.add_argument("--revision", help="default: master; for a directory, a hash of its files")
     make.add_argument("--max-tokens", type=int, default=512)
+    make.add_argument("--labels", type=Path, metavar="FILE",
+                      help="JSON list of labels as in pack.json; default: read from the source")  # fmt: skip
+    make.add_argument("--input", choices=["text", "pair"], help="default: read from the source, else text")
     make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and calibrate on")
     make.add_argument("--reference", choices=["exact", "compact", "none"], default="exact",
                       help="how to store the weights of the torch engine")  # fmt: skip
@@ -45,9 +47,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "verify", help="check every file, and the graph against the reference weights"
     )
     for command in (make, verify):
-        command.add_argument(
-            "--calibration", type=Path, default=CALIBRATION_TEXTS, help="file of texts, one a line"
-        )
+        command.add_argument("--calibration", type=Path, default=CALIBRATION_TEXTS,
+                             help="file of texts, one a line; of pairs with a tab between")  # fmt: skip
         command.add_argument(
             "--min-agreement", type=float, default=0.99, help="required share of equal labels"
         )
@@ -75,7 +76,9 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         id=options.id or origin.id,
         revision=origin.revision,
         calibration=options.calibration.read_text("utf-8").splitlines(),
-        labelled=_read_pairs(options.labelled) if options.labelled else (),
+        labelled=read_labelled(options.labelled) if options.labelled else None,
+        labels=options.labels,
+        input=options.input,
         max_tokens=options.max_tokens,
         min_agreement=options.min_agreement,
         reference=Reference(options.reference),
@@ -86,11 +89,6 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
             raise KeyboardInterrupt
 
     print(f"\n{card(make_pack(recipe, raise_if_stopped))}")
-
-
-def _read_pairs(path: Path) -> list[tuple[str, int]]:
-    labelled = read_labelled(path)
-    return list(zip(labelled.texts, labelled.labels, strict=True))
 
 
 def _download(origin: Origin) -> Path:
@@ -119,15 +117,15 @@ def _prepare_terminal() -> None:
 def verify(pack: Pack, options: argparse.Namespace) -> None:
     """Check the graph and print the results. `load_pack` has checked the files."""
     print(f"{pack.id} {pack.revision}: {len(pack.files)} files unchanged")
-    texts = options.calibration.read_text("utf-8").splitlines()
+    lines = options.calibration.read_text("utf-8").splitlines()
     with with_reference(pack, options.source) as compared:
-        for line in check_graph(compared, texts, options.min_agreement):
+        for line in check_graph(compared, lines, options.min_agreement):
             print(line)
 
 
 def show(pack: Pack, options: argparse.Namespace) -> None:
     """Print the card, or with --json the fields of the pack."""
-    fields = asdict(pack) | {"directory": str(pack.directory)}
+    fields = pack.described() | {"directory": str(pack.directory)}
     print(json.dumps(fields, ensure_ascii=False, indent=2) if options.json else card(pack))
 
 

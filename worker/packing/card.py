@@ -18,6 +18,7 @@ MEASURES = {
     "fp32_bytes": ("size of the fp32 graph", "{:.1f} MiB"),
     "int8_bytes": ("size of the int8 graph", "{:.1f} MiB"),
     "dev_accuracy": ("accuracy as served", "{:.4f}"),
+    "dev_macro_f1": ("macro F1 as served", "{:.4f}"),
     "dev_accuracy_fp32": ("accuracy of fp32", "{:.4f}"),
     "dev_accuracy_int8": ("accuracy of int8", "{:.4f}"),
 }
@@ -29,7 +30,8 @@ def card(pack: Pack) -> str:
         ("model", f"{pack.id} {pack.revision}"),
         ("architecture", _architecture(pack)),
         ("longest text", f"{pack.max_tokens} tokens"),
-        ("labels", ", ".join(pack.labels.ids)),
+        ("reads", "pairs of an aspect and a text" if pack.input == "pair" else "texts"),
+        ("labels", ", ".join(f"{label.id} {label.label_zh}" for label in pack.labels)),
         ("precision", pack.precision),
         ("reason", pack.reason or "not recorded"),
         ("temperature", f"{pack.temperature:g}"),

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from tqdm import tqdm
 from worker.engines.factory import build_engine
 from worker.packs.pack import Pack
 from worker.scoring.batches import Batches, Row
-from worker.scoring.tokenizer import load_tokenizer
 
 BATCH_TOKENS = 1_024
 PROBE_ROWS = 64
@@ -29,51 +27,61 @@ Logits = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drift:
-    """The difference between two graphs: share of equal labels; mean and maximum change of probability."""
+    """The difference between two graphs: the share of equal labels, and how far probabilities moved.
+
+    `mean` and `max` are over the texts, of the label whose probability moved the most.
+    """
 
     agreement: float
     mean: float
     max: float
 
 
-def load_batches(pack: Pack) -> Batches:
-    """Return the pack's graph loaded on one thread, as a worker's child loads it."""
-    engine = build_engine(pack, "openvino", device="cpu", threads=1)
-    return Batches(engine, labels=len(pack.labels), max_tokens=pack.max_tokens, batch_tokens=BATCH_TOKENS)
+def load_batches(pack: Pack, separator: int, engine: str = "openvino") -> Batches:
+    """Return the pack loaded on one thread, as a worker's child loads it. `separator` is the id of [SEP].
 
-
-def encode(texts: Sequence[str], vocabulary: Path, max_tokens: int) -> list[Row]:
-    """Return the token ids of each text, truncated to `max_tokens` with [SEP] kept."""
-    encodings = load_tokenizer(vocabulary).encode_batch_fast(list(texts))
-    return [_truncated(encoding.ids, max_tokens) for encoding in encodings]
+    The engine runs the graph, or with `torch` the reference weights. Raises EngineError or PackError.
+    """
+    return Batches(
+        build_engine(pack, engine, device="cpu", threads=1),
+        labels=len(pack.labels),
+        max_tokens=pack.max_tokens,
+        batch_tokens=BATCH_TOKENS,
+        separator=separator if pack.input == "pair" else None,
+    )
 
 
 def score(batches: Batches, rows: Sequence[Row], title: str) -> Logits:
-    """Return the logit of positive against negative of each row (n,). Shows progress on a terminal."""
+    """Return the logits of each row (n, labels). Shows progress on a terminal."""
     parts = []
     with tqdm(desc=title, total=len(rows), unit=" texts", leave=False, disable=None) as bar:
         for begin in range(0, len(rows), PROGRESS_STEP):
             part = rows[begin : begin + PROGRESS_STEP]
-            logits = batches.logits(part)
-            parts.append(logits[:, 1] - logits[:, 0])
+            parts.append(batches.logits(part))
             bar.update(len(part))
     return np.concatenate(parts)
 
 
 def measure_drift(reference: Logits, other: Logits) -> Drift:
-    """Return the drift of `other` (n,) from `reference` (n,)."""
-    differences = np.abs(positive(reference) - positive(other))
-    same = (reference >= 0) == (other >= 0)
+    """Return the drift of `other` (n, labels) from `reference` (n, labels)."""
+    differences = np.abs(softmax(reference) - softmax(other)).max(axis=1)
+    same = predicted(reference) == predicted(other)
     return Drift(float(same.mean()), float(differences.mean()), float(differences.max()))
 
 
-def positive(logits: Logits, temperature: float = 1.0) -> Logits:
-    """Return the probabilities of `positive`, in a form that no logit overflows."""
-    return np.asarray(0.5 + 0.5 * np.tanh(logits / temperature / 2))
+def softmax(logits: Logits, temperature: float = 1.0) -> Logits:
+    """Return the probabilities (n, labels), in a form that no logit overflows."""
+    odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def predicted(logits: Logits) -> NDArray[np.int64]:
+    """Return the number of the label of each row (n,); of a tie the last, as in verdicts."""
+    return logits.shape[1] - 1 - logits[:, ::-1].argmax(axis=1)
 
 
 def batch_invariant(batches: Batches, rows: Sequence[Row]) -> bool:
-    """Return whether each row's logit is the same, bit for bit, alone and in random batches (seeded)."""
+    """Return whether each row's logits are the same, bit for bit, alone and in random batches (seeded)."""
     probe = _probe(rows)
     alone = np.array([batches.logits([row])[0] for row in probe])
     draw = random.Random(0)  # noqa: S311  no secret
@@ -100,7 +108,3 @@ def _cpu_seconds(batches: Batches, rows: Sequence[Row]) -> float:
     start = time.process_time()
     batches.logits(rows)
     return time.process_time() - start
-
-
-def _truncated(ids: list[int], max_tokens: int) -> list[int]:
-    return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.evaluate.measures import confusion_matrix, f1_scores
 from worker.packing.calibration import fit_temperature, fit_uncertain_below
 from worker.packing.comparison import (
     Drift,
@@ -18,8 +19,9 @@ from worker.packing.comparison import (
     batch_invariant,
     load_batches,
     measure_drift,
-    positive,
+    predicted,
     score,
+    softmax,
     speed_ratio,
 )
 from worker.packs.pack import Pack
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A loaded graph with its logits (n,) of the rows."""
+    """A loaded graph with its logits (n, labels) of the rows, which end in [SEP]."""
 
     pack: Pack
     batches: Batches
@@ -42,12 +44,12 @@ class Candidate:
     @classmethod
     def scored(cls, pack: Pack, rows: Sequence[Row]) -> Self:
         """Load the graph and score the rows."""
-        batches = load_batches(pack)
+        batches = load_batches(pack, rows[0][-1])
         return cls(pack, batches, rows, score(batches, rows, pack.precision))
 
     @cached_property
     def invariant(self) -> bool:
-        """Return whether a text's logit is the same in any batch. Slow, so computed on first use."""
+        """Return whether a text's logits are the same in any batch. Slow, so computed on first use."""
         return batch_invariant(self.batches, self.rows)
 
     @property
@@ -56,8 +58,12 @@ class Candidate:
         return sum(self.pack.path(name).stat().st_size for name in ("model.xml", "model.bin"))
 
     def accuracy(self, labels: NDArray[np.int64]) -> float:
-        """Return the share of rows that the graph labels as in `labels` (n,), 1 = positive."""
-        return float(np.mean((self.logits >= 0) == (labels == 1)))
+        """Return the share of rows that the graph labels with the numbers `labels` (n,)."""
+        return float(np.mean(predicted(self.logits) == labels))
+
+    def macro_f1(self, labels: NDArray[np.int64]) -> float:
+        """Return the mean of the labels' F1 scores against the label numbers (n,)."""
+        return float(f1_scores(confusion_matrix(labels, predicted(self.logits), self.logits.shape[1])).mean())
 
 
 def select_pack(
@@ -65,7 +71,7 @@ def select_pack(
 ) -> Pack:
     """Return the pack to serve with its measures: int8 if it agrees with fp32 and is batch-invariant.
 
-    `labels` (1 = positive), one a row or none, add accuracy, temperature and `uncertain_below`.
+    `labels`, a number for each row or none, add accuracy, macro F1, temperature and `uncertain_below`.
     """
     logger.info("measuring both graphs on %d texts", len(rows))
     fp32, int8 = Candidate.scored(exact, rows), Candidate.scored(quantised, rows)
@@ -76,7 +82,7 @@ def select_pack(
     if labels:
         truth = np.array(labels, np.int64)
         measured |= {"dev_accuracy_fp32": fp32.accuracy(truth), "dev_accuracy_int8": int8.accuracy(truth)}
-        measured["dev_accuracy"] = selected.accuracy(truth)
+        measured |= {"dev_accuracy": selected.accuracy(truth), "dev_macro_f1": selected.macro_f1(truth)}
         pack = _calibrated(pack, selected.logits, truth)
     rounded = {name: _rounded(value) for name, value in measured.items()}
     return replace(pack, reason=reason, measured=rounded)
@@ -100,15 +106,15 @@ def select_precision(drift: Drift, quantised: Candidate, min_agreement: float) -
     if drift.agreement < min_agreement:
         return "fp32", f"int8 agrees with fp32 on only {share}, and {min_agreement:.2%} is required"
     if not quantised.invariant:
-        return "fp32", "int8 depends on the batch: a text alone has another logit"
+        return "fp32", "int8 depends on the batch: a text alone has other logits"
     return "int8", f"int8 agrees with fp32 on {share}"
 
 
 def _calibrated(pack: Pack, logits: Logits, labels: NDArray[np.int64]) -> Pack:
     temperature = fit_temperature(logits, labels)
-    probabilities = positive(logits, temperature)
-    confidence = np.maximum(probabilities, 1 - probabilities)
-    uncertain_below = fit_uncertain_below(confidence, (logits >= 0) == (labels == 1))
+    confidence = softmax(logits, temperature).max(axis=1)
+    correct = predicted(logits) == labels
+    uncertain_below = fit_uncertain_below(confidence, correct, 1 / logits.shape[1])
     return replace(pack, temperature=temperature, uncertain_below=uncertain_below)
 
 

@@ -8,11 +8,12 @@ import nncf
 import numpy as np
 import openvino
 import torch
+from numpy.typing import NDArray
 from openvino import opset13 as ops
 from torch import Tensor
 
 from worker.engines.bert import BertClassifier, BertShape
-from worker.scoring.batches import Row
+from worker.scoring.batches import Row, segment_ids
 
 # Share of the activations' range that SmoothQuant moves into the weights. NNCF's default, 0.95, drifts more.
 SMOOTHING = 0.5
@@ -39,7 +40,7 @@ def export_graph(shape: BertShape, weights: Mapping[str, Tensor], *, pairs: bool
 
 def quantise(exact: openvino.Model, rows: Sequence[Row]) -> openvino.Model:
     """Return the graph in static int8, with the ranges of its activations taken from the rows."""
-    samples = [{"ids": np.array([row], np.int64), "mask": np.ones((1, len(row)), np.int64)} for row in rows]
+    samples = [_inputs(exact, row) for row in rows]
     quantised = nncf.quantize(
         exact,
         nncf.Dataset(samples),
@@ -53,19 +54,11 @@ def quantise(exact: openvino.Model, rows: Sequence[Row]) -> openvino.Model:
     return _scale_after_lookup(quantised)
 
 
-def joined(rows: Sequence[Row], max_tokens: int) -> list[Row]:
-    """Return rows of nearly `max_tokens` tokens, joined from neighbouring rows.
-
-    Activations have a wider range in long rows. Quantised on long rows, long texts drift less and short ones
-    no more.
-    """
-    begin, end = rows[0][0], rows[0][-1]
-    inner: list[list[int]] = [[]]
-    for row in rows:
-        if inner[-1] and len(inner[-1]) + len(row) > max_tokens:
-            inner.append([])
-        inner[-1] += row[1:-1]
-    return [[begin, *tokens, end] for tokens in inner]
+def _inputs(graph: openvino.Model, row: Row) -> dict[str, NDArray[np.int64]]:
+    """Return the inputs of a graph for one row, which ends in [SEP]."""
+    ids, mask = np.array([row], np.int64), np.ones((1, len(row)), np.int64)
+    inputs = {"ids": ids, "mask": mask, "segments": segment_ids(ids, mask, row[-1])}
+    return {port.get_any_name(): inputs[port.get_any_name()] for port in graph.inputs}
 
 
 def _scale_after_lookup(graph: openvino.Model) -> openvino.Model:

@@ -1,61 +1,111 @@
-"""Check the label names of a source, which are read where ModelScope reads them."""
+"""Read the labels of a source where ModelScope reads them, and what it classifies: a text or a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.vocabulary.labels import LABEL_ID, Label, LabelSet
 from worker.packing.checkpoint import read_settings
-from worker.packs.pack import PackError
+from worker.packing.known_labels import known_labels
+from worker.packs.pack import Input, PackError
 
-# Accepted names of each label, in lower case.
-NAMES = (
-    ("negative", "neg", "label_0", "0", "负面", "负向", "消极", "差评"),
-    ("positive", "pos", "label_1", "1", "正面", "正向", "积极", "好评"),
-)
+MAPPING, MODELSCOPE, CONFIG = "label_mapping.json", "configuration.json", "config.json"
+_GIVE = "name the labels with --labels FILE"
+# Names that only count the labels, such as transformers writes when it is given none.
+_NUMBERED = re.compile(r"(label[ _-]?)?\d+", re.IGNORECASE)
+_PAIR_TASKS = ("nli", "sentence-similarity")
+_PAIR_TOKENIZERS = ("nli-tokenizer", "sen-sim-tokenizer")
 
 
-def check_labels(directory: Path, modelscope: dict[str, Any], config: dict[str, Any]) -> None:
-    """Raise PackError, naming the file, unless the labels are (negative, positive).
+def read_labels(directory: Path, count: int, file: Path | None = None) -> LabelSet:
+    """Return the labels of the source in `directory`, which has `count` logits, in the order of its logits.
 
-    A source without label names is assumed to have these.
+    `file` holds the labels as `pack.json` does, and is read instead. Raises PackError with the file.
     """
-    for file, settings in _mappings(directory, modelscope, config):
-        names = _by_number(file, settings)
-        if names is not None:
-            return _check(file, names)
-    return None
+    name, labels = (file.name, _read_file(file)) if file else _read_source(directory)
+    if len(labels) != count:
+        raise PackError(f"{name}: has {len(labels)} labels, and the classifier has {count}")
+    return labels
 
 
-def _mappings(
-    directory: Path, modelscope: dict[str, Any], config: dict[str, Any]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each file that may map labels with its settings, in ModelScope's order of precedence."""
-    path = directory / "label_mapping.json"
-    if path.is_file():
-        yield path.name, {"label2id": read_settings(path)}
-    yield "configuration.json", modelscope.get("model", {})
-    yield "configuration.json", modelscope.get("preprocessor", {})
-    yield "config.json", config
+def read_input(directory: Path) -> Input:
+    """Return what the source reads: `pair` if ModelScope's settings name two sequences, else `text`."""
+    settings = read_settings(directory / MODELSCOPE)
+    preprocessor = settings.get("preprocessor")
+    parts = [preprocessor, *preprocessor.values()] if isinstance(preprocessor, dict) else []
+    pair = settings.get("task") in _PAIR_TASKS or any(
+        part.get("second_sequence") or part.get("type") in _PAIR_TOKENIZERS
+        for part in parts
+        if isinstance(part, dict)
+    )
+    return "pair" if pair else "text"
 
 
-def _by_number(file: str, settings: Any) -> dict[int, str] | None:
-    """Return the label names by number; None without a mapping."""
+def _read_file(path: Path) -> LabelSet:
     try:
-        if settings.get("label2id"):
-            return {int(number): name for name, number in settings["label2id"].items()}
-        if settings.get("id2label"):
-            return {int(number): name for number, name in settings["id2label"].items()}
+        return LabelSet.read(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise PackError(f"{path.name}: expected a JSON list of labels as in pack.json ({error})") from error
+
+
+def _read_source(directory: Path) -> tuple[str, LabelSet]:
+    """Return the labels with the name of the file that names them."""
+    for file, settings in _mappings(directory):
+        names = _in_order(file, settings)
+        if names is not None:
+            return file, _label_set(file, names)
+    raise PackError(f"{MAPPING}, {MODELSCOPE}, {CONFIG}: none of them names labels; {_GIVE}")
+
+
+def _mappings(directory: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each file that may map labels with its settings, in ModelScope's order of precedence."""
+    if (directory / MAPPING).is_file():
+        yield MAPPING, {"label2id": read_settings(directory / MAPPING)}
+    modelscope = read_settings(directory / MODELSCOPE)
+    yield MODELSCOPE, modelscope.get("model", {})
+    yield MODELSCOPE, modelscope.get("preprocessor", {})
+    yield CONFIG, read_settings(directory / CONFIG)
+
+
+def _in_order(file: str, settings: Any) -> list[str] | None:
+    """Return the label names in the order of their numbers, which start at 0; None without a mapping."""
+    try:
+        by_name, by_number = (settings.get(key) or {} for key in ("label2id", "id2label"))
+        pairs = [(int(number), str(name)) for name, number in by_name.items()]
+        pairs = pairs or [(int(number), str(name)) for number, name in by_number.items()]
     except (ValueError, TypeError, AttributeError) as error:
         raise PackError(f"{file}: label2id or id2label is malformed ({error})") from error
-    return None
+    names = [name for _, name in sorted(pairs)]
+    if sorted(number for number, _ in pairs) != list(range(len(pairs))):
+        raise PackError(f"{file}: the labels are not numbered from 0 without gaps: {pairs!r:.200}")
+    return names or None
 
 
-def _check(file: str, names: dict[int, str]) -> None:
-    if len(names) != len(NAMES):
-        raise PackError(f"{file}: has {len(names)} labels, expected 2 (negative, positive)")
-    for number, accepted in enumerate(NAMES):
-        if str(names.get(number)).lower() not in accepted:
-            expected = ", ".join(accepted)
-            raise PackError(f"{file}: label {number} is {names.get(number)!r}, expected one of {expected}")
+def _label_set(file: str, names: Sequence[str]) -> LabelSet:
+    for number, name in enumerate(names):
+        if _NUMBERED.fullmatch(name.strip()):
+            raise PackError(f"{file}: label {number} is only called {name!r}; {_GIVE}")
+    labels = [
+        known or _plain_label(file, name) for name, known in zip(names, known_labels(names), strict=True)
+    ]
+    try:
+        return LabelSet(tuple(labels))
+    except ValueError as error:
+        raise PackError(f"{file}: {error}; {_GIVE}") from error
+
+
+def _plain_label(file: str, name: str) -> Label:
+    """Return a label without polarity whose id is its name in lower case, with _ for all but letters."""
+    label_id = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") if name.isascii() else ""
+    if not LABEL_ID.fullmatch(label_id):
+        raise PackError(f"{file}: no id is known for label {name!r:.60}; {_GIVE}")
+    try:
+        return Label(label_id, name, name)
+    except ValueError as error:
+        raise PackError(f"{file}: {error}; {_GIVE}") from error

@@ -11,13 +11,15 @@ from tempfile import TemporaryDirectory
 
 import openvino
 
-from tasks.vocabulary.labels import NEGATIVE_POSITIVE
-from worker.packing.comparison import encode
+from worker.evaluate.labelled import LabelledTexts
 from worker.packing.evaluation import select_pack
-from worker.packing.graph import export_graph, joined, quantise
+from worker.packing.graph import export_graph, quantise
+from worker.packing.inputs import as_inputs, encode, joined
+from worker.packing.labels import read_input, read_labels
 from worker.packing.source import Source, read_source
-from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Pack, file_sha256, write_pack
+from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Input, Pack, PackError, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
+from worker.scoring.batches import Row
 
 GRAPH_FILES = ("model.xml", "model.bin")
 MIN_AGREEMENT = 0.99
@@ -27,14 +29,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make a pack from. It is measured on `labelled` (text, 1 = positive), else on `calibration`."""
+    """What to make a pack from. It is measured on `labelled`, else on `calibration`, lines of texts.
+
+    `labels`, a file, and `input` are read from the source where they are None.
+    """
 
     source: Path
     out: Path
     id: str
     revision: str
     calibration: Sequence[str]
-    labelled: Sequence[tuple[str, int]] = ()
+    labelled: LabelledTexts | None = None
+    labels: Path | None = None
+    input: Input | None = None
     max_tokens: int = 512
     min_agreement: float = MIN_AGREEMENT
     reference: Reference = Reference.EXACT
@@ -55,13 +62,16 @@ def make_pack(recipe: Recipe, on_step: Callable[[], None] = lambda: None) -> Pac
 
 
 def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]) -> Pack:
+    base = _base(recipe, source, draft)
+    calibration = as_inputs(recipe.calibration, base.input)
+    texts = recipe.labelled.inputs(base.input) if recipe.labelled else calibration
+    labels = recipe.labelled.numbers(base.labels) if recipe.labelled else ()
     shutil.copyfile(source.vocabulary, draft / "vocab.txt")
     weights = write_reference(source.weights, recipe.reference, draft / REFERENCE_FILE)
-    exact, quantised = _candidates(recipe, replace(source, weights=weights), draft, on_step)
-    texts = [text for text, _ in recipe.labelled] or recipe.calibration
-    rows = encode(texts, source.vocabulary, exact.max_tokens)
-    labels = [label for _, label in recipe.labelled]
-    selected = select_pack(exact, quantised, rows, labels, recipe.min_agreement)
+    rows = joined(encode(calibration, source.vocabulary, base.max_tokens), base.max_tokens, base.input)
+    exact, quantised = _candidates(replace(source, weights=weights), base, rows, on_step)
+    measured_on = encode(texts, source.vocabulary, base.max_tokens)
+    selected = select_pack(exact, quantised, measured_on, labels, recipe.min_agreement)
     on_step()
     logger.info("%s is served: %s", selected.precision, selected.reason)
     for name in GRAPH_FILES:
@@ -74,27 +84,35 @@ def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], No
     return pack
 
 
-def _candidates(
-    recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]
-) -> tuple[Pack, Pack]:
-    """Return the fp32 and the int8 graph, each in a directory of its own."""
-    base = Pack(
+def _base(recipe: Recipe, source: Source, draft: Path) -> Pack:
+    """Return the pack before it has a graph. Raises PackError for labels or an input that do not fit."""
+    reads = recipe.input or read_input(recipe.source)
+    if reads == "pair" and source.shape.token_types < 2:  # noqa: PLR2004  a type for each part of a pair
+        raise PackError("weights: token_type_embeddings has one row, and pairs need two")
+    return Pack(
         directory=draft,
         id=recipe.id,
         revision=recipe.revision,
-        labels=NEGATIVE_POSITIVE,
+        labels=read_labels(recipe.source, source.shape.labels, recipe.labels),
         max_tokens=min(recipe.max_tokens, source.shape.positions),
         precision="fp32",
         architecture=asdict(source.shape),
         temperature=1.0,
         files=dict.fromkeys(GRAPH_FILES, ""),
         measured={},
+        input=reads,
     )
-    rows = joined(encode(recipe.calibration, source.vocabulary, base.max_tokens), base.max_tokens)
+
+
+def _candidates(
+    source: Source, base: Pack, rows: Sequence[Row], on_step: Callable[[], None]
+) -> tuple[Pack, Pack]:
+    """Return the fp32 graph, and the int8 graph with ranges from the rows, each in a directory of its own."""
     logger.info("exporting to OpenVINO")
-    exact = _save(export_graph(source.shape, source.weights, pairs=False), base, "fp32")
+    graph = export_graph(source.shape, source.weights, pairs=base.input == "pair")
+    exact = _save(graph, base, "fp32")
     on_step()
-    logger.info("quantising to int8 with %d texts, joined to %d rows", len(recipe.calibration), len(rows))
+    logger.info("quantising to int8 with %d rows of calibration texts", len(rows))
     graph = openvino.Core().read_model(exact.path("model.xml"))
     quantised = _save(quantise(graph, rows), base, "int8")
     on_step()

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.vocabulary.labels import MAX_LABELS, MIN_LABELS
 from worker.engines.bert import BertClassifier, BertShape
 from worker.packing.checkpoint import read_settings, read_weights
-from worker.packing.labels import check_labels
 from worker.packs.pack import PackError
 from worker.scoring.tokenizer import load_tokenizer
 
@@ -39,7 +39,6 @@ def read_source(directory: Path) -> Source:
         _refuse_code(name, settings)
     config = config or _backbone(directory, modelscope)
     _refuse_other_models(directory, config)
-    check_labels(directory, modelscope, config)
     weights = _rename(read_weights(directory))
     shape = _shape(config, weights)
     _check_complete(weights, shape)
@@ -99,8 +98,8 @@ def _rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _shape(config: dict[str, Any], weights: dict[str, Tensor]) -> BertShape:
     labels = len(weights["classifier.weight"])
-    if labels != 2:  # noqa: PLR2004  binary
-        raise PackError(f"weights: classifier has {labels} labels, expected 2 (negative, positive)")
+    if not MIN_LABELS <= labels <= MAX_LABELS:
+        raise PackError(f"weights: classifier has {labels} labels, expected {MIN_LABELS} to {MAX_LABELS}")
     try:
         vocabulary, width = weights["bert." + EMBEDDINGS_KEY].shape
         shape = BertShape(
@@ -110,6 +109,7 @@ def _shape(config: dict[str, Any], weights: dict[str, Tensor]) -> BertShape:
             layers=int(config["num_hidden_layers"]),
             heads=int(config["num_attention_heads"]),
             intermediate=int(config["intermediate_size"]),
+            labels=labels,
             token_types=len(weights["bert.embeddings.token_type_embeddings.weight"]),
             norm_epsilon=float(config.get("layer_norm_eps", 1e-12)),
         )

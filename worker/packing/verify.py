@@ -9,9 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.errors import SentiqError
-from worker.engines.factory import build_engine
+from worker.packing.inputs import as_inputs, encode
 from worker.packs.pack import REFERENCE_FILE, Pack, PackError
-from worker.scoring.batches import Batches
 
 UNCHECKED = "agreement not checked"
 
@@ -35,8 +34,8 @@ def with_reference(pack: Pack, source: Path | None) -> Iterator[Pack]:
         yield replace(pack, directory=Path(folder), files={**pack.files, REFERENCE_FILE: ""})
 
 
-def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Iterator[str]:
-    """Yield the results of the check, a line each.
+def check_graph(pack: Pack, lines: Sequence[str], min_agreement: float) -> Iterator[str]:
+    """Yield the results of the check on the texts of `lines`, a line each; see `as_inputs`.
 
     Raises PackError when too few labels agree or the graph depends on the batch.
     """
@@ -44,20 +43,15 @@ def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Itera
         yield f"{UNCHECKED}: the pack has no reference weights; name its checkpoint with --source DIR"
         return
     try:
-        reference = build_engine(pack, "torch", device="cpu", threads=1)
         # Imported here: its libraries are installed only where packs are made or compared.
         from worker.packing import comparison  # noqa: PLC0415
+
+        rows = encode(as_inputs(lines, pack.input), pack.path("vocab.txt"), pack.max_tokens)
+        exact = comparison.load_batches(pack, rows[0][-1], "torch")
     except (SentiqError, ImportError) as error:
         yield f"{UNCHECKED}: {error}"
         return
-    rows = comparison.encode(texts, pack.path("vocab.txt"), pack.max_tokens)
-    served = comparison.load_batches(pack)
-    exact = Batches(
-        reference,
-        labels=len(pack.labels),
-        max_tokens=pack.max_tokens,
-        batch_tokens=comparison.BATCH_TOKENS,
-    )
+    served = comparison.load_batches(pack, rows[0][-1])
     drift = comparison.measure_drift(
         comparison.score(exact, rows, "reference"), comparison.score(served, rows, pack.precision)
     )
@@ -66,5 +60,5 @@ def check_graph(pack: Pack, texts: Sequence[str], min_agreement: float) -> Itera
         raise PackError(f"model.bin: {agreement}, and {min_agreement:.2%} is required")
     yield f"{agreement}; probability drift {drift.mean:.5f} on average, {drift.max:.5f} at most"
     if not comparison.batch_invariant(served, rows):
-        raise PackError("model.bin: depends on the batch: a text alone has another logit")
-    yield "batch-invariant: each text has the same logit, bit for bit, alone and in batches"
+        raise PackError("model.bin: depends on the batch: a text alone has other logits")
+    yield "batch-invariant: each text has the same logits, bit for bit, alone and in batches"

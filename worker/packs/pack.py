@@ -20,6 +20,7 @@ PACK_FILE = "pack.json"
 _MAX_DESCRIPTION_BYTES = 2**20
 _MAX_TEMPERATURE = 100
 _MAX_ARCHITECTURE = 2**24
+Input = Literal["text", "pair"]
 _ARCHITECTURE = (
     "heads", "intermediate", "labels", "layers", "norm_epsilon", "positions", "token_types", "vocabulary",
     "width",
@@ -38,8 +39,8 @@ class Pack:
 
     `input` is what the model reads: a text, or a pair of an aspect and a text. `files` maps names to SHA-256.
     `measured` compares int8 with fp32. `reason` explains the choice of
-    `precision`, int8 or fp32. A verdict whose confidence is below `uncertain_below`
-    (0.5 to 1) is uncertain.
+    `precision`, int8 or fp32. A verdict whose confidence is below `uncertain_below` is uncertain; it lies
+    between 1 / labels, the lowest confidence that there is, and 1.
     """
 
     directory: Path
@@ -54,7 +55,7 @@ class Pack:
     measured: Mapping[str, float]
     uncertain_below: float = 0.75
     reason: str = ""
-    input: Literal["text", "pair"] = "text"
+    input: Input = "text"
     format: int = FORMAT
 
     @property
@@ -66,6 +67,12 @@ class Pack:
     def fingerprint(self) -> str:
         """Return twelve hex digits that change with any file, for cache keys."""
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:12]
+
+    def described(self) -> dict[str, Any]:
+        """Return the fields as `pack.json` holds them."""
+        fields = asdict(self) | {"labels": self.labels.described()}
+        del fields["directory"]
+        return fields
 
     def path(self, name: str) -> Path:
         """Return the path of a listed file. Raises PackError for a file that the pack does not contain."""
@@ -88,9 +95,7 @@ def load_pack(directory: Path) -> Pack:
 
 def write_pack(pack: Pack) -> None:
     """Write `pack.json`, the last step of making a pack."""
-    fields = asdict(pack) | {"labels": pack.labels.described()}
-    del fields["directory"]
-    text = json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    text = json.dumps(pack.described(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     (pack.directory / PACK_FILE).write_text(text, "utf-8")
 
 
@@ -136,6 +141,7 @@ def _faults(pack: Pack) -> list[str]:
     odd = [name for name in _ARCHITECTURE if not _is_size(pack.architecture.get(name))]
     if odd:
         return [f"{name} of the architecture is not within 0 and {_MAX_ARCHITECTURE}" for name in odd]
+    lowest = 1 / len(pack.labels)
     checks = {
         f"input {pack.input!r} is not text or pair": pack.input in ("text", "pair"),
         f"{len(pack.labels)} labels for {pack.architecture['labels']} logits": len(pack.labels)
@@ -145,7 +151,11 @@ def _faults(pack: Pack) -> list[str]:
         f"temperature {pack.temperature} is not within 0 and {_MAX_TEMPERATURE}": 0
         < pack.temperature
         <= _MAX_TEMPERATURE,
-        f"uncertain_below {pack.uncertain_below} is not within 0.5 and 1": 0.5 <= pack.uncertain_below <= 1,  # noqa: PLR2004  the range of confidence
+        f"uncertain_below {pack.uncertain_below} is not within {lowest:.4g} and 1": lowest
+        <= pack.uncertain_below
+        <= 1,
+        "input is pair, and token_types of the architecture is below 2": pack.input == "text"
+        or pack.architecture["token_types"] >= 2,  # noqa: PLR2004  a type for each part of a pair
         "a listed file lies outside the pack": all(Path(name).name == name for name in pack.files),
     }
     missing = [name for name in REQUIRED_FILES if name not in pack.files]

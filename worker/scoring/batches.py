@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engines.engine import Engine
+from worker.engines.engine import Engine, Tokens
 
 # Every tensor has one of these row counts and lengths: engines keep memory for each shape, so shapes are few.
 LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -24,14 +24,24 @@ Row = Sequence[int]
 class Batches:
     """Runs one engine. A row's logits are the same, bit for bit, alone and beside any others."""
 
-    def __init__(self, engine: Engine, *, labels: int, max_tokens: int, batch_tokens: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        labels: int,
+        max_tokens: int,
+        batch_tokens: int,
+        separator: int | None = None,
+    ) -> None:
         """Bound a forward to `batch_tokens` (rows x length); a longer row gets a forward of its own.
 
-        The engine gives a logit for each of the `labels`.
+        The engine gives a logit for each of the `labels`. `separator` is the id of [SEP] if the engine reads
+        pairs, else None.
         """
         self._engine = engine
         self._labels = labels
         self._batch_tokens = batch_tokens
+        self._separator = separator
         self._lengths = (*(length for length in LENGTHS if length < max_tokens), max_tokens)
 
     def logits(
@@ -93,4 +103,16 @@ class Batches:
         for number, row in enumerate(batch):
             ids[number, : len(row)] = row
             mask[number, : len(row)] = 1
-        return self._engine.logits(ids, mask)[: len(batch)].astype(np.float64)
+        segments = None if self._separator is None else segment_ids(ids, mask, self._separator)
+        return self._engine.logits(ids, mask, segments)[: len(batch)].astype(np.float64)
+
+
+def segment_ids(ids: Tokens, mask: Tokens, separator: int) -> Tokens:
+    """Return BERT's segment ids of pairs (n, length): 0 up to a row's first [SEP], 1 from there to its end.
+
+    A row of token ids has one segmentation only, because [SEP] in a caller's text is plain text: what is
+    cached or compared by the ids of a row is so by its segments too.
+    """
+    ends = ids == separator
+    segments: Tokens = np.minimum(ends.cumsum(1) - ends, 1) * mask
+    return segments

@@ -24,10 +24,11 @@ _ALONE = (
 _PLANES = 0x40000  # code points from here on are unassigned or private in every Unicode table
 
 
-def load_tokenizer(vocabulary: Path) -> Tokenizer:
+def load_tokenizer(vocabulary: Path, *, pairs: bool = False) -> Tokenizer:
     """Return the uncased Chinese BERT tokenizer over a `vocab.txt`: a token a line, its id the line number.
 
     It adds [CLS] and [SEP]; it neither truncates nor pads. Raises ValueError when a special token is missing.
+    For `pairs`, [SEP] in a text is plain text, since the token ends the first part of a pair.
     """
     # Not splitlines(): other line separators, such as U+2028, may be tokens.
     pieces = vocabulary.read_text("utf-8").rstrip("\n").split("\n")
@@ -43,8 +44,9 @@ def load_tokenizer(vocabulary: Path) -> Tokenizer:
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(_ALONE), "isolated")]
     )
     tokenizer.post_processor = processors.BertProcessing((SEP, ids[SEP]), (CLS, ids[CLS]))
-    # BERT reads "[SEP]" in a text as the special token.
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    if not pairs:
+        # BERT reads "[SEP]" in a text as the special token.
+        tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
 
 
