@@ -14,7 +14,19 @@ from api.http import error_handlers, response
 from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
-from api.routes import deliveries, docs, events, job_list, jobs, metrics, predict, results, status, summaries
+from api.routes import (
+    deliveries,
+    docs,
+    events,
+    job_list,
+    jobs,
+    metrics,
+    models,
+    predict,
+    results,
+    status,
+    summaries,
+)
 from api.routes.context import EXTENSION, Services
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
@@ -22,6 +34,7 @@ from api.waiting.shared_reading import SharedReading
 from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.store.models import Models
 
 
 class _JobId(BaseConverter):
@@ -37,15 +50,17 @@ def create_app(settings: Settings) -> Flask:
         # Else all callers behind a proxy would share one address, and one rate.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     store = JobStore.connect(settings)
+    registry = Models(store)
     guard = Guard(ApiKeys(store), RateLimiter(store, settings), settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         store=store,
-        submission=Submission(store, build_publisher(settings), settings),
+        submission=Submission(store, build_publisher(settings), settings, registry),
         wait_hub=WaitHub(store, held_requests(settings.max_held)),
-        backlog_cache=BacklogCache(store),
+        models=registry,
+        backlog_cache=BacklogCache(store, registry),
         readiness=SharedReading(store.check),
-        metrics=SharedReading(lambda: exposition(store)),
+        metrics=SharedReading(lambda: exposition(store, registry)),
         guard=guard,
     )
     error_handlers.register(app)
@@ -53,6 +68,8 @@ def create_app(settings: Settings) -> Flask:
     guard.register(app)
     response.register(app)
     app.url_map.converters["default"] = _JobId
-    for routes in (status, metrics, jobs, results, summaries, events, deliveries, job_list, predict, docs):
+    for routes in (
+        *(status, models, metrics, jobs, results, summaries, events, deliveries, job_list, predict, docs),
+    ):
         app.register_blueprint(routes.blueprint)
     return app

@@ -129,6 +129,7 @@ class Stack:
 
     def score(self, client: Client, text: str) -> dict[str, Any]:
         """Score one text through the API and return its item. Raises ProcessDiedError."""
+        self._await("a model", lambda: bool(client.info()["models"]))
         job = client.submit([text])
         while job["counts"]["pending"]:
             self.check()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SentiqError(Exception):
     """Root of every error this project raises on purpose."""
@@ -118,6 +120,30 @@ class IdempotencyKeyReusedError(SentiqError):
     """The idempotency key was used before, with another body."""
 
     code = "idempotency_key_reused"
+
+
+class UnknownModelError(SentiqError):
+    """No model of that name takes jobs; `known` are the names of those that do."""
+
+    code = "unknown_model"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no model {name!r} takes jobs; known: {', '.join(known) or 'none'}.")
+
+
+class ModelRequiredError(SentiqError):
+    """There are several models, and none of them is the default."""
+
+    code = "model_required"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__(f"several models take jobs, name one of them: {', '.join(known)}.")
+
+
+class NoModelError(SentiqError):
+    """No worker has ever started, so there is no model yet."""
+
+    code = "no_model"
 
 
 class RefusedError(SentiqError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -28,6 +29,7 @@ from tasks.errors import ConfigurationError
 from tasks.redis_url import check_redis_url
 from tasks.vocabulary.hosts import is_host
 from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.model_names import MAX_NAME_CHARS, is_name
 
 PREFIX = "SENTIMENT_"
 # What a job may choose for itself: the time its results are kept, and its deadline.
@@ -47,7 +49,7 @@ GROUPS = {
     "API": "host",
     "Admission": "rate_per_s",
     "Size of a request": "max_text_chars",
-    "Jobs": "result_ttl_s",
+    "Jobs": "default_model",
     "Webhooks": "webhook_secret",
     "Workers": "pack",
 }
@@ -60,6 +62,16 @@ def _split(value: object) -> object:
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
 PerService = Annotated[T, PER_SERVICE]
+
+
+def _check_name(name: str) -> str:
+    if name and not is_name(name):
+        message = f"expected at most {MAX_NAME_CHARS} small letters, digits, dots, underscores and hyphens"
+        raise ValueError(message)
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_check_name)]
 
 
 def is_signing_secret(text: str) -> bool:
@@ -183,6 +195,11 @@ class Settings(BaseSettings):
         description="Longest wait of one request, in seconds: `Prefer: wait`, /predict and /predict_batch.",
     )
 
+    default_model: ModelName = Field(
+        "",
+        description="Model of jobs that name none. If unset, the only registered one; "
+        "where there are several, a job must name one.",
+    )
     result_ttl_s: int = Field(
         86_400,
         ge=MIN_TTL_S,
@@ -232,6 +249,11 @@ class Settings(BaseSettings):
     )
 
     pack: PerService[Path] = Field(EMBEDDED_PACK, description="Directory of the pack that workers serve.")
+    model_name: PerService[ModelName] = Field(
+        "",
+        description="Name under which jobs ask for that pack: small letters, digits, `.`, `_` and `-`. "
+        "If unset, the id of the pack, with `-` for all else.",
+    )
     engine: PerService[Literal["openvino", "torch"]] = Field(
         "openvino",
         validation_alias="ENGINE",

@@ -25,6 +25,8 @@ from tasks.store.jobs import JobStore
 
 T = TypeVar("T")
 
+MODEL_NAME = "test"
+
 _OUR_OWN = frozenset(os.environ)
 
 # Without VNNI a processor adds int8 products in 16 bits, which saturate: probabilities then differ a little.
@@ -53,6 +55,7 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("SENTIMENT_DEFAULT_MODEL", MODEL_NAME)
     return Settings.read()
 
 

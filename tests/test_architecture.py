@@ -27,6 +27,7 @@ SAME_THING = {
     "__main__",
     "jobs",
     "labels",
+    "models",
     "items",
     "results",
     "deliveries",

@@ -16,7 +16,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.summaries import read_values
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.feeds import SILENCE_MS, Feed
-from tasks.vocabulary.jobs import JobError, QueueClass, Terms
+from tasks.vocabulary.jobs import JobError, Terms
 from tasks.vocabulary.tallies import NewGroups
 
 _KEEP_S = 20.0
@@ -47,13 +47,12 @@ class Feeding:
         Raises UploadClosedError where the upload is not open for this request.
         """
         feed = self.feed.behind(item for chunk in chunks for item in chunk.items)
-        queue_class, owner = self._terms.queue_class or QueueClass.BULK, self._terms.owner
+        owner = self._terms.owner
         if not self.feed.recorded:
             self._store.create(self.job_id, self._terms, chunks, key=self._key, feed=feed, groups=groups)
         elif not uploads.append_chunks(
             self._store,
             chunks,
-            queue_class,
             feed,
             key=self._key,
             owner=owner,

@@ -53,7 +53,7 @@ class StreamSubmission:
         self,
         store: JobStore,
         cut: Callable[[str, Iterable[Item], Terms, int], Iterator[Chunk]],
-        publish: Callable[[QueueClass, Sequence[Chunk]], None],
+        publish: Callable[[str, Sequence[Chunk]], None],
         check_cost: Callable[[int], None],
     ) -> None:
         """Take what divides items into chunks, from an index on, what wakes workers, and what refuses a cost.
@@ -165,7 +165,7 @@ class StreamSubmission:
             if terms.queue_class is QueueClass.INTERACTIVE:
                 self._check_cost(cost)
             feeding.add(chunks, grouping.take())
-            self._publish(terms.queue_class or QueueClass.BULK, chunks)
+            self._publish(terms.model, chunks)
         if arriving.error:
             raise arriving.error
         if not feeding.feed.recorded:

@@ -13,11 +13,11 @@ from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from api.intake.streams import Source, StreamSubmission
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import ShareExceededError
+from tasks.errors import ModelRequiredError, ShareExceededError, UnknownModelError
 from tasks.settings import Settings
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.workers import ServedPacks
+from tasks.store.models import Models
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 class Submission:
     """Creates jobs. StoreUnavailableError means that nothing was recorded."""
 
-    def __init__(self, store: JobStore, celery: Celery, settings: Settings) -> None:
+    def __init__(self, store: JobStore, celery: Celery, settings: Settings, models: Models) -> None:
         self._store = store
         self._celery = celery
         self._settings = settings
-        self._packs = ServedPacks(store)
+        self._models = models
         self._streams = StreamSubmission(
             store, self._cut, self._publish, lambda cost: self._refuse_too_costly(cost, "?priority")
         )
@@ -45,6 +45,7 @@ class Submission:
         """Record items as a job, wake workers, and return the job as it was recorded."""
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
+        terms = self._with_model(terms, "/model")
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
         chunks = list(self._cut(job_id, grouping.number(items), terms))
@@ -53,13 +54,14 @@ class Submission:
             return Accepted(job, replayed=True)
         logger.info(
             "accepted %s: %d items, %s (%s, request %s)",
-            *(job_id, len(items), job.queue_class, whose(terms.owner), terms.request_id),
+            *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
-        self._publish(job.queue_class, chunks)
+        self._publish(job.queue.model, chunks)
         return Accepted(job)
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
         """Record items as a job while they come in; see `StreamSubmission.submit`."""
+        terms = self._with_model(terms, "" if terms.retry_of else "?model")
         return self._streams.submit(source, terms, key)
 
     def _create(  # noqa: PLR0913  a job is made with each of them
@@ -98,14 +100,21 @@ class Submission:
             )
             raise InvalidRequestError.at(pointer, "too_costly", detail)
 
+    def _with_model(self, terms: Terms, pointer: str) -> Terms:
+        """Name the model of a job; `pointer` is where the request does."""
+        try:
+            return replace(terms, model=self._models.resolve(terms.model))
+        except (UnknownModelError, ModelRequiredError) as error:
+            raise InvalidRequestError.at(pointer, error.code, str(error)) from error
+
     def _cut(self, job_id: str, items: Iterable[Item], terms: Terms, start: int = 0) -> Iterator[Chunk]:
         max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
-        max_tokens = self._packs.max_tokens
+        max_tokens = self._models.max_tokens(terms.model)
         return cut(job_id, items, max_items, max_cost, terms.options, max_tokens=max_tokens, start=start)
 
-    def _publish(self, queue_class: QueueClass, chunks: Sequence[Chunk]) -> None:
+    def _publish(self, model: str, chunks: Sequence[Chunk]) -> None:
         try:
-            publish_wakeups(self._celery, queue_class, len(chunks))
+            publish_wakeups(self._celery, model, len(chunks))
         except NotPublishedError as error:
             logger.warning(
                 "%s is recorded but not published; the reconciler will publish it: %s",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import deliveries, items, jobs, status, summaries
+from api.schemas import deliveries, items, jobs, models, status, summaries
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, SummaryQuery, UploadQuery
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
@@ -171,6 +171,9 @@ says whether the stream is complete and gives the cursor of the rest.""",
             )
         },
         store=False,
+    ),
+    "list_models": Operation(
+        responses={200: ResponseSpec("The models", {JSON: models.Models})}, problems=(422,)
     ),
     "get_queue": Operation(responses={200: ResponseSpec("The backlog", {JSON: status.Queues})}),
     "get_info": Operation(responses={200: ResponseSpec("The service", {JSON: status.Info})}),

@@ -32,7 +32,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "finished_at": rfc3339(job.finished_ms),
         "deadline_at": rfc3339(job.deadline_ms),
         "expires_at": rfc3339(job.expires_ms),
-        "priority": job.queue_class,
+        "priority": job.queue.queue_class,
         "counts": {
             "total": counts.total,
             "pending": counts.pending,
@@ -43,8 +43,9 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         },
         "progress": round(1 - counts.pending / counts.total, 4),
         "uploading": job.uploading,
-        "queue": {"items_ahead": position.items_ahead, "eta_s": position.eta_s} if position else None,
+        "queue": _position_view(position) if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
+        "model_name": job.terms.model,
         "model": _model_view(job.model) if job.model else None,
         "options": {
             "on_long_text": job.options.on_long_text,
@@ -71,6 +72,10 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
     }
 
 
+def _position_view(position: QueuePosition) -> jobs.QueuePosition:
+    return {"workers": position.workers, "items_ahead": position.items_ahead, "eta_s": position.eta_s}
+
+
 def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:
     if job.error_line is None:
         return {"code": error, "message": error.message}
@@ -78,13 +83,15 @@ def _job_error_view(job: Job, error: JobError) -> jobs.JobErrorBody:
     return {"code": error, "message": f"{error.message} {quote}", "line": job.error_line}
 
 
-def backlog_view(backlog: Backlog) -> status.Queue:
-    """Return the body of a backlog."""
+def backlog_view(*backlogs: Backlog) -> status.Queue:
+    """Return the body of the backlogs of a class: their sum, and the longest wait."""
+    rates = [backlog.items_per_s for backlog in backlogs if backlog.items_per_s is not None]
+    waits = [backlog.wait_s for backlog in backlogs if backlog.wait_s is not None]
     return {
-        "pending_items": backlog.items,
-        "items_per_s": None if backlog.items_per_s is None else round(backlog.items_per_s, 1),
-        "wait_s": None if backlog.wait_s is None else round(backlog.wait_s, 1),
-        "accepting": backlog.accepting,
+        "pending_items": sum(backlog.items for backlog in backlogs),
+        "items_per_s": round(sum(rates), 1) if rates else None,
+        "wait_s": round(max(waits), 1) if waits else None,
+        "accepting": all(backlog.accepting for backlog in backlogs),
     }
 
 

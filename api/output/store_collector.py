@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -27,9 +27,10 @@ from tasks.store.id_secret import data_lost
 from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes
 from tasks.store.leases import ReturnReason
-from tasks.store.workers import live_workers
+from tasks.store.models import Models
+from tasks.store.workers import WorkerStatus, live_workers
 from tasks.vocabulary.items import ItemError
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.jobs import Queue, QueueClass
 from tasks.vocabulary.webhooks import DeliveryStatus
 
 logger = logging.getLogger(__name__)
@@ -95,54 +96,67 @@ _REFUSALS = [
     ServiceFullError.code,
     StoreFullError.code,
 ]
-_LABELLED: dict[str, tuple[str, str, str, list[str]]] = {
-    "admitted": ("admitted_items", "class", "Items accepted", [*QueueClass]),
+_WORKER_METRICS: dict[str, tuple[str, Callable[[WorkerStatus], int]]] = {
+    "sentiq_workers": ("Live workers", lambda _: 1),
+    "sentiq_children": ("Children of these workers", lambda worker: worker.children),
+    "sentiq_ready": ("Ready children of these workers", lambda worker: worker.ready),
+}
+# Label values of a series: `model` stands for the name of each model that is known.
+_LABELLED: dict[str, tuple[str, Sequence[str], str, list[str]]] = {
+    "admitted": ("admitted_items", ("model", "class"), "Items accepted", [*QueueClass]),
     "refused": (
         "refused_requests",
-        "reason",
+        ("reason",),
         "Requests refused until later",
         [*_REFUSALS, "rate_limited"],
     ),
     "items": (
         "finished_items",
-        "code",
+        ("model", "code"),
         "Finished items by outcome or error",
         ["succeeded", "deleted", *ItemError],
     ),
-    "attempts": ("attempted_items", "attempts", "Finished items by number of attempts", ["1"]),
+    "attempts": (
+        "attempted_items",
+        ("model", "attempts"),
+        "Finished items by number of attempts",
+        ["1"],
+    ),
     "requeued": (
         "requeued_chunks",
-        "reason",
+        ("reason",),
         "Chunks requeued because a child died or a lease lapsed",
         ["dead", "lapsed"],
     ),
     "returned": (
         "returned_chunks",
-        "reason",
+        ("reason",),
         "Chunks that a child returned because it was sick or ran out of time",
         [*ReturnReason],
     ),
     "webhooks": (
         "webhook_attempts",
-        "state",
+        ("state",),
         "Webhook attempts by the state of the delivery after them",
         [*DeliveryStatus],
     ),
 }
-_HISTOGRAMS = {
-    "queue_s": ("queue_seconds", "Time from the arrival of a chunk until a child leased it", [*QueueClass]),
-    "job_s": ("job_seconds", "Time from the arrival of a job until it finished", [*QueueClass]),
-    "forward_s": ("forward_seconds", "Duration of one pass through the model", [""]),
-    "batch_rows": ("batch_rows", "Rows in one pass through the model", [""]),
-    "batch_tokens": ("batch_tokens", "Tokens in one pass through the model", [""]),
+_BY_MODEL, _BY_QUEUE = ("model",), ("model", "class")
+_HISTOGRAMS: dict[str, tuple[str, Sequence[str], str]] = {
+    "queue_s": ("queue_seconds", _BY_QUEUE, "Time from the arrival of a chunk until a child leased it"),
+    "job_s": ("job_seconds", _BY_QUEUE, "Time from the arrival of a job until it finished"),
+    "forward_s": ("forward_seconds", _BY_MODEL, "Duration of one pass through the model"),
+    "batch_rows": ("batch_rows", _BY_MODEL, "Rows in one pass through the model"),
+    "batch_tokens": ("batch_tokens", _BY_MODEL, "Tokens in one pass through the model"),
 }
 
 
 class StoreCollector(Collector):
     """Exports one reading of the job store. Raises StoreUnavailableError."""
 
-    def __init__(self, store: JobStore) -> None:
-        self._backlogs = read_backlogs(store)
+    def __init__(self, store: JobStore, models: Models) -> None:
+        self._models = models.names
+        self._backlogs = read_backlogs(store, self._models)
         self._workers = live_workers(store)
         self._counters = Counters.read(store)
         self._due = read_due(store)
@@ -154,27 +168,32 @@ class StoreCollector(Collector):
         """Yield all metrics."""
         yield _store_up(up=True)
         for name, (help_text, read) in _CLASS_METRICS.items():
-            yield _by_class(name, help_text, self._backlogs, read)
+            yield _by_queue(name, help_text, self._backlogs, read)
         yield from _gauges(_REDIS_METRICS, self._redis)
         yield from _gauges(_KEPT_METRICS, self._kept)
         yield GaugeMetricFamily(
             "sentiq_redis_data_lost", "Whether Redis lost its data in the last day", value=self._data_lost
         )
         yield from _gauges(_WEBHOOK_METRICS, self._due)
-        yield GaugeMetricFamily("sentiq_workers", "Live workers", value=len(self._workers))
-        for name in ("children", "ready"):
-            value = sum(getattr(worker, name) for worker in self._workers)
-            yield GaugeMetricFamily(f"sentiq_{name}", f"{name.capitalize()} of these workers", value=value)
+        yield from self._workers_by_model()
         yield from self._sums()
         yield from self._histograms()
+
+    def _workers_by_model(self) -> Iterator[Metric]:
+        for name, (help_text, count) in _WORKER_METRICS.items():
+            family = GaugeMetricFamily(name, help_text, labels=_BY_MODEL)
+            for model in self._models:
+                family.add_metric([model], sum(count(each) for each in self._workers if each.serves == model))
+            yield family
 
     def _sums(self) -> Iterator[Metric]:
         for name, help_text in _SUMS.items():
             yield CounterMetricFamily(f"sentiq_{name}", help_text, value=self._counters.counts.get(name, 0))
-        for counter, (name, label, help_text, always) in _LABELLED.items():
-            family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=[label])
-            for value, count in (dict.fromkeys(always, 0) | dict(self._counters.labels(counter))).items():
-                family.add_metric([value], count)
+        for counter, (name, labels, help_text, values) in _LABELLED.items():
+            family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=labels)
+            counts = dict.fromkeys(self._always(labels, values), 0) | dict(self._counters.labels(counter))
+            for value, count in counts.items():
+                family.add_metric(value.split(":", len(labels) - 1), count)
             yield family
         yield from self._verdicts()
 
@@ -192,13 +211,19 @@ class StoreCollector(Collector):
         yield uncertain
 
     def _histograms(self) -> Iterator[Metric]:
-        for histogram, (name, help_text, labels) in _HISTOGRAMS.items():
-            family = HistogramMetricFamily(f"sentiq_{name}", help_text, labels=["class"] if labels[0] else [])
-            for label in labels:
+        for histogram, (name, labels, help_text) in _HISTOGRAMS.items():
+            family = HistogramMetricFamily(f"sentiq_{name}", help_text, labels=labels)
+            for label in self._always(labels, [*QueueClass]) if labels == _BY_QUEUE else self._models:
                 buckets, total = self._counters.histogram(histogram, label)
                 bounds = [("+Inf" if bound == math.inf else str(bound), count) for bound, count in buckets]
-                family.add_metric([label] if label else [], bounds, total)
+                family.add_metric(label.split(":"), bounds, total)
             yield family
+
+    def _always(self, labels: Sequence[str], values: Sequence[str]) -> Sequence[str]:
+        """Return the labels of series that are exported from the start, as counters write them."""
+        if "model" not in labels:
+            return values
+        return [f"{model}:{value}" for model in self._models for value in values]
 
 
 class StoreDown(Collector):
@@ -209,11 +234,11 @@ class StoreDown(Collector):
         yield _store_up(up=False)
 
 
-def exposition(store: JobStore) -> bytes:
+def exposition(store: JobStore, models: Models) -> bytes:
     """Return the metrics in the format of Prometheus; without Redis, only that it is down."""
     registry = CollectorRegistry()
     try:
-        registry.register(StoreCollector(store))
+        registry.register(StoreCollector(store, models))
     except StoreUnavailableError as error:
         logger.warning("metrics show only that the job store is down: %s", error)
         registry.register(StoreDown())
@@ -231,12 +256,12 @@ def _gauges(metrics: Mapping[str, tuple[str, Callable[[Any], float]]], source: o
         yield GaugeMetricFamily(name, help_text, value=read(source))
 
 
-def _by_class(
-    name: str, help_text: str, backlogs: dict[QueueClass, Backlog], read: Callable[[Backlog], float | None]
+def _by_queue(
+    name: str, help_text: str, backlogs: Mapping[Queue, Backlog], read: Callable[[Backlog], float | None]
 ) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, help_text, labels=["class"])
-    for queue_class, backlog in backlogs.items():
+    family = GaugeMetricFamily(name, help_text, labels=_BY_QUEUE)
+    for queue, backlog in backlogs.items():
         value = read(backlog)
         if value is not None:
-            family.add_metric([queue_class], value)
+            family.add_metric([queue.model, queue.queue_class], value)
     return family

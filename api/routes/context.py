@@ -14,6 +14,7 @@ from api.waiting.hub import WaitHub
 from api.waiting.shared_reading import SharedReading
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.store.models import Models
 
 EXTENSION = "sentiq"
 
@@ -25,6 +26,7 @@ class Services:
     settings: Settings
     store: JobStore
     submission: Submission
+    models: Models
     wait_hub: WaitHub
     backlog_cache: BacklogCache
     readiness: SharedReading[None]

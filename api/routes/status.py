@@ -17,6 +17,7 @@ from api.schemas.request_bodies import MAX_LOOKUP_IDS, MAX_METADATA_PAIRS
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
 from tasks.store.workers import live_models, live_workers
+from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Probabilities
 
 blueprint = Blueprint("status", __name__)
@@ -74,7 +75,11 @@ def get_queue() -> Response:
     store = services().store
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
-    classes = {name: backlog_view(each) for name, each in read_backlogs(store).items()}
+    backlogs = read_backlogs(store, services().models.names)
+    classes = {
+        name: backlog_view(*(each for queue, each in backlogs.items() if queue.queue_class is name))
+        for name in QueueClass
+    }
     return json_response(
         status.Queues(classes=classes, workers={"alive": len(workers), "children": children})
     )

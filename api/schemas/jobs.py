@@ -60,8 +60,9 @@ class Links(TypedDict):
 
 @closed
 class QueuePosition(TypedDict):
-    """How many items are before those of the job, and in how many seconds it should finish."""
+    """Live workers of its model, items before those of the job, and in how many seconds it should finish."""
 
+    workers: Count
     items_ahead: Count
     eta_s: float | None
 
@@ -93,6 +94,7 @@ class Job(TypedDict):
     uploading: bool
     queue: QueuePosition | None
     poll_after_ms: Count | None
+    model_name: str
     model: Model | None
     options: Options
     deadline_s: int | None

@@ -21,6 +21,7 @@ from pydantic.config import JsonDict
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.model_names import MAX_NAME_CHARS, NAME_PATTERN
 from tasks.vocabulary.options import PLAIN, OnLongText, Options, Probabilities
 from tasks.vocabulary.webhooks import Event
 
@@ -36,6 +37,9 @@ Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=MAX_MET
 
 # The longest name of a field of `data`, in characters.
 FieldName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+ModelName = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS, pattern=NAME_PATTERN)]
 
 
 class _Body(BaseModel):
@@ -114,8 +118,13 @@ class WebhookIn(_Body):
 
 
 class TermsIn(_Body):
-    """The terms of a job: options, priority, times, metadata, webhook."""
+    """The terms of a job: model, options, priority, times, metadata, webhook."""
 
+    model: ModelName | None = Field(
+        None,
+        description="Name of the model that scores the texts, one of `GET /v1/models`. If left out, the "
+        "default of the service; where there is none and there are several models, it is required.",
+    )
     on_long_text: OnLongText = Field(
         PLAIN.on_long_text, description="What to do with a text of more tokens than the model reads at once."
     )
@@ -151,6 +160,7 @@ class TermsIn(_Body):
             owner=owner,
             request_id=request_id,
             summarize_by=self.summarize_by or "",
+            model=self.model or "",
             keep_texts=self.keep_texts,
         )
 

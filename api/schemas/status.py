@@ -22,6 +22,7 @@ class State(TypedDict):
 class ServedModel(Model):
     """A model that live workers serve."""
 
+    name: str
     labels: list[str]
     max_tokens: Count
     uncertain_below: float | None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailableError
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import Job, QueueClass
+from tasks.store.models import Models
+from tasks.store.workers import live_workers
+from tasks.vocabulary.jobs import Job, Queue, QueueClass
 
 logger = logging.getLogger(__name__)
 
@@ -23,44 +26,50 @@ _MIN_POLL_MS, _MAX_POLL_MS = 100, 5000
 class QueuePosition:
     """Where an unfinished job stands in its queue.
 
-    `items_ahead` is the number of items before its own; `eta_s` the seconds until it should be finished, None
-    while no drain rate is known; `poll_after_ms` when the client should ask again.
+    `workers` is the number of live workers of its model; `items_ahead` that of the items before its own;
+    `eta_s` the seconds until it should be finished, None while no drain rate is known; `poll_after_ms` when
+    the client should ask again.
     """
 
+    workers: int
     items_ahead: int
     eta_s: float | None
     poll_after_ms: int
 
 
 class BacklogCache:
-    """The backlog of each class as it was at most half a second ago."""
+    """The backlog of each queue as it was at most half a second ago."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, models: Models) -> None:
         self._store = store
-        self._backlogs: dict[QueueClass, Backlog] = {}
+        self._models = models
+        self._backlogs: dict[Queue, Backlog] = {}
+        self._workers: Counter[str] = Counter()
         self._read_at = -_FRESH_S
 
     def position(self, job: Job) -> QueuePosition | None:
         """Return where the job stands; None when it is finished."""
         if job.status.terminal:
             return None
-        backlog, default_ms = self._backlog(job.queue_class), _DEFAULT_POLL_MS[job.queue_class]
+        backlog, default_ms = self._backlog(job.queue), _DEFAULT_POLL_MS[job.queue.queue_class]
+        workers = self._workers[job.queue.model]
         if backlog is None or job.ticket is None:
-            return QueuePosition(0, None, default_ms)
+            return QueuePosition(workers, 0, None, default_ms)
         ahead = max(0, job.ticket - backlog.left)
         if not backlog.items_per_s:
-            return QueuePosition(ahead, None, default_ms)
+            return QueuePosition(workers, ahead, None, default_ms)
         eta_s = round((ahead + job.counts.pending) / backlog.items_per_s, 1)
         poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
-        return QueuePosition(ahead, eta_s, poll_after_ms)
+        return QueuePosition(workers, ahead, eta_s, poll_after_ms)
 
-    def _backlog(self, queue_class: QueueClass) -> Backlog | None:
+    def _backlog(self, queue: Queue) -> Backlog | None:
         now = time.monotonic()
         if now - self._read_at >= _FRESH_S:
             self._read_at = now
             try:
-                self._backlogs = read_backlogs(self._store)
+                self._backlogs = read_backlogs(self._store, self._models.names)
+                self._workers = Counter(worker.serves for worker in live_workers(self._store))
             except StoreUnavailableError as error:
                 # The job itself was read: answering matters more than the estimate.
                 logger.warning("the backlog cannot be read; estimates are stale: %s", error)
-        return self._backlogs.get(queue_class)
+        return self._backlogs.get(queue)

@@ -6,13 +6,17 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 from celery.app.control import Control
+from flower.views import BaseHandler
 
 from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+from tasks.store.connection import connect
+from tasks.store.keys import MODELS
+from tasks.vocabulary.model_names import wakeup_queue
 
 _STOP_TIMEOUT_S = 5
 
@@ -32,8 +36,15 @@ def _end_in_time() -> None:
     os._exit(os.EX_OK)
 
 
+def _queue_names(_: BaseHandler) -> list[str]:
+    """Return the queues of the registered models: workers are not asked, and those that stopped count too."""
+    names: list[bytes] = redis.hkeys(MODELS)
+    return sorted(wakeup_queue(name.decode()) for name in names)
+
+
 try:
-    app = build_celery(Settings.read())
+    settings = Settings.read()
+    app, redis = build_celery(settings), cast("Any", connect(settings))
 except ConfigurationError as error:
     sys.exit(f"flower: {error}")
 # Flower's user of Redis may not write the keys of unacknowledged messages: they get names of its own.
@@ -42,4 +53,5 @@ app.conf.broker_transport_options |= unacked
 # Celery's own transport: Flower reads the lengths of queues only from that. Ours corrects a fault of workers.
 app.conf.broker_transport = "redis"
 app.control_cls = SilentControl
+BaseHandler.get_active_queue_names = _queue_names
 threading.Thread(target=_end_in_time, daemon=True).start()

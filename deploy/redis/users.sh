@@ -7,17 +7,17 @@ set -eu
 hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
 commands='+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin +info +time -script|flush -script|kill'
 channels='&sentiq:*'
-queues='~sentiq.interactive* ~sentiq.bulk* ~_kombu.*'
+queues='~sentiq.* ~_kombu.*'
 # Celery takes messages, sends events and answers remote control.
 celery="$queues ~sentiq:unacked* ~*.sentiq.pidbox* &/0.sentiq.pidbox &/0.sentiqev/*"
-work='~sentiq:job:* ~sentiq:pending:* ~sentiq:leased:* ~sentiq:leases:* ~sentiq:backlog:* ~sentiq:owners ~sentiq:fence'
+work='~sentiq:job:* ~sentiq:pending:* ~sentiq:waiting:* ~sentiq:models ~sentiq:retired ~sentiq:leased:* ~sentiq:leases:* ~sentiq:backlog:* ~sentiq:owners ~sentiq:fence'
 work="$work ~sentiq:open_jobs ~sentiq:uploads ~sentiq:deliver* ~sentiq:counters ~sentiq:workers ~sentiq:reconciler"
 work="$work ~sentiq:kept* ~sentiq:shares:* ~sentiq:answer:* ~sentiq:labels"
 # `?` is one character: an id has 34 behind `job_`. So this is the record alone, without its texts and results.
 record="%R~sentiq:job:job_$(printf '%34s' '' | tr ' ' '?')"
 sender="$record ~sentiq:job:*:delivery ~sentiq:deliver* ~sentiq:answer:* ~sentiq:counters ~sentiq:sender:* ~sentiq:webhook_secret"
 # Flower reads the lengths of queues and subscribes to events; it cannot publish, so it cannot control a worker.
-flower='%R~sentiq.interactive* %R~sentiq.bulk* ~_kombu.binding*.sentiqev* ~_kombu.binding_deadlines ~sentiqev* &/0.sentiqev/*'
+flower='%R~sentiq.* %R~sentiq:models ~_kombu.binding*.sentiqev* ~_kombu.binding_deadlines ~sentiqev* &/0.sentiqev/*'
 cat <<ACL
 user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
 user api on #$(hash "$REDIS_API_PASSWORD") ~sentiq:* $channels $queues $commands -@blocking -psubscribe

@@ -18,7 +18,7 @@ from kombu.entity import Exchange, Queue
 from tasks.redis_url import tls_options, without_query
 from tasks.settings import Settings
 from tasks.store.keys import UNACKED
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.model_names import wakeup_queue
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,6 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "unacked_key": UNACKED,
     "unacked_index_key": UNACKED + "_index",
     "unacked_mutex_key": UNACKED + "_mutex",
-    # Interactive before bulk: the queues are declared in this order.
-    "queue_order_strategy": "priority",
 }
 
 # One more try at once: kombu would try for six seconds.
@@ -66,7 +64,7 @@ class _Amqp(AMQP):  # type: ignore[misc]  # Celery has no types
 
 
 def build_celery(settings: Settings) -> Celery:
-    """Return the app that publishes and consumes wake-ups; it knows the queues and no task."""
+    """Return the app that publishes and consumes wake-ups; it knows no queue and no task."""
     _ignore_environment()
     url = settings.redis_url.get_secret_value()
     app = Celery("sentiq", amqp=_Amqp, set_as_current=False)
@@ -86,19 +84,29 @@ def build_celery(settings: Settings) -> Celery:
         result_serializer="json",
         accept_content=["json"],
         result_accept_content=["json"],
-        task_queues=[
-            Queue(name, Exchange(name), routing_key=name)
-            for name in (queue_class.celery_queue for queue_class in QueueClass)
-        ],
         task_create_missing_queues=False,
         # Names of our own: `control shutdown` of another Celery app on this Redis would stop our workers.
         control_exchange="sentiq",
         event_exchange="sentiqev",
         event_queue_prefix="sentiqev",
-        task_default_queue=QueueClass.BULK.celery_queue,
+        # Never used: whoever publishes names a model.
+        task_default_queue=wakeup_queue("none"),
         enable_utc=True,
     )
     return app
+
+
+def declared_queue(model: str) -> Queue:
+    """Return the queue that carries the wake-ups of a model."""
+    name = wakeup_queue(model)
+    return Queue(name, Exchange(name), routing_key=name)
+
+
+def consume(app: Celery, model: str) -> None:
+    """Have the workers of an app take the wake-ups of one model, and nothing else."""
+    queue = declared_queue(model)
+    app.amqp.queues.add(queue)
+    app.amqp.queues.select([queue.name])
 
 
 def build_publisher(settings: Settings) -> Celery:

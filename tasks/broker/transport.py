@@ -21,13 +21,11 @@ import redis
 from kombu.transport import redis as kombu_redis
 
 from tasks import score
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.model_names import WAKEUPS
 
 logger = logging.getLogger(__name__)
 
 _SHOWN_BYTES = 100
-_CLASSES = [queue_class.value for queue_class in QueueClass]
-_QUEUES = {queue_class.celery_queue.encode() for queue_class in QueueClass}
 _UNUSED_HEADERS = ("eta", "expires", "group", "stamps")
 
 
@@ -42,9 +40,7 @@ def is_wakeup(raw: bytes) -> bool:
             and (message["content-encoding"], properties["body_encoding"]) == ("utf-8", "base64")
             and _are_strings(headers["id"], properties["delivery_tag"], *delivery)
             and not any(headers.get(name) for name in _UNUSED_HEADERS)
-            and len(args) == 1
-            and args[0] in _CLASSES
-            and kwargs == {}
+            and (args, kwargs) == ([], {})
             # Kombu would build an object of that type.
             and b"__type__" not in raw
         )
@@ -64,7 +60,7 @@ def _are_strings(*values: object) -> bool:
 
 def _holds_wakeups(key: bytes) -> bool:
     """Return whether a list in Redis is one of our queues, and not one for replies to a control command."""
-    return key.split(kombu_redis.Channel.sep.encode())[0] in _QUEUES
+    return key.startswith(WAKEUPS.encode())
 
 
 class _Client(redis.Redis):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Celery
 
 from tasks import score
-from tasks.vocabulary.jobs import QueueClass
+from tasks.broker.celery_app import declared_queue
 
 _ACQUIRE_S = 1
 
@@ -14,15 +14,15 @@ class NotPublishedError(Exception):
     """The wake-ups may not have arrived. The job is safe: the reconciler publishes what is missing."""
 
 
-def publish_wakeups(app: Celery, queue_class: QueueClass, count: int) -> None:
-    """Publish wake-ups for `count` chunks of a class in one round trip. Raises NotPublishedError."""
+def publish_wakeups(app: Celery, model: str, count: int) -> None:
+    """Publish wake-ups for `count` chunks of a model in one round trip. Raises NotPublishedError."""
+    queue = declared_queue(model)
     try:
         with app.producer_pool.acquire(block=True, timeout=_ACQUIRE_S) as producer, producer.batch():
             for _ in range(count):
                 app.send_task(
                     score.NAME,
-                    args=(queue_class.value,),
-                    queue=queue_class.celery_queue,
+                    queue=queue,
                     producer=producer,
                     retry=False,
                     ignore_result=True,

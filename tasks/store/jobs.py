@@ -21,6 +21,7 @@ from tasks.errors import (
     SentiqError,
     StoreUnavailableError,
     UnknownFormatError,
+    UnknownModelError,
 )
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
@@ -38,7 +39,7 @@ from tasks.vocabulary.codec import decode_results, encode_chunk
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemResult
 from tasks.vocabulary.job_format import FORMAT, READABLE
-from tasks.vocabulary.jobs import Job, QueueClass, Terms
+from tasks.vocabulary.jobs import Job, Terms
 from tasks.vocabulary.tallies import NewGroups
 
 _DAY_MS = 86_400_000
@@ -122,6 +123,8 @@ class JobStore:
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
+        if now == b"retired":
+            raise UnknownModelError(terms.model, ())
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
@@ -216,8 +219,9 @@ class JobStore:
         """Fill in the service's own values where the caller gave none."""
         return replace(
             terms,
-            queue_class=_class_of(terms),
-            deadline_s=terms.deadline_s or self.settings.deadline_s(_class_of(terms)),
+            model=terms.model or self.settings.default_model,
+            queue_class=terms.queue.queue_class,
+            deadline_s=terms.deadline_s or self.settings.deadline_s(terms.queue.queue_class),
             result_ttl_s=terms.result_ttl_s or self.settings.result_ttl_s,
         )
 
@@ -231,7 +235,7 @@ class JobStore:
         tombstone_ms = deadline_ms + max(ttl_ms, default_ttl_ms) + _DAY_MS
         return {
             "job_id": job_id,
-            "class": terms.queue_class,
+            "queue": str(terms.queue),
             "owner": terms.owner,
             "format": FORMAT,
             "total": sum(len(chunk.items) for chunk in chunks),
@@ -243,7 +247,11 @@ class JobStore:
             "tombstone_ms": None if ttl_ms == default_ttl_ms else tombstone_ms,
             "fields": terms.encode(),
             "admission": admission_request(
-                self.settings, _class_of(terms), terms.owner, payloads, self.headroom.kept_limit(terms.owner)
+                self.settings,
+                terms.queue.queue_class,
+                terms.owner,
+                payloads,
+                self.headroom.kept_limit(terms.owner),
             ),
             "chunks": [(ref.start, str(ref)) for ref in refs],
         }
@@ -291,7 +299,3 @@ def _upload(feed: Feed | None) -> dict[str, Any] | None:
         "digest": feed.digest,
         "idle_timeout_ms": feed.idle_timeout_ms,
     }
-
-
-def _class_of(terms: Terms) -> QueueClass:
-    return terms.queue_class or QueueClass.BULK

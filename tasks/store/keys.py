@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.jobs import Queue
+from tasks.vocabulary.model_names import WAKEUPS
 
 PREFIX = "sentiq:"
 
@@ -14,6 +15,8 @@ DELIVERY_TURNS = PREFIX + "delivery_turns"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
 KEPT = PREFIX + "kept"
+MODELS = PREFIX + "models"
+RETIRED = PREFIX + "retired"
 WORKERS = PREFIX + "workers"
 LABELS = PREFIX + "labels"
 FENCE = PREFIX + "fence"
@@ -29,6 +32,7 @@ AUDIT = PREFIX + "audit"
 
 _JOB = PREFIX + "job:"
 _PENDING = PREFIX + "pending:"
+_WAITING = PREFIX + "waiting:"
 _LEASED = PREFIX + "leased:"
 _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
@@ -60,10 +64,13 @@ FOR_SCRIPTS = {
     "counters": COUNTERS,
     "owners": OWNERS,
     "kept": KEPT,
+    "models": MODELS,
+    "retired": RETIRED,
     "fence": FENCE,
     "id_secret": ID_SECRET,
     "job": _JOB,
     "pending": _PENDING,
+    "waiting": _WAITING,
     "leased": _LEASED,
     "leases": _LEASES,
     "backlog": _BACKLOG,
@@ -76,6 +83,7 @@ FOR_SCRIPTS = {
     "jobs": _JOBS,
     "deliveries": _DELIVERIES,
     "answer": _ANSWER,
+    "wakeups": WAKEUPS,
 }
 
 
@@ -89,14 +97,19 @@ def job_key(job_id: str, part: str = "") -> str:
     return f"{_JOB}{job_id}{':' if part else ''}{part}"
 
 
-def pending_key(queue_class: QueueClass) -> str:
-    """Return the key of the refs that no child has leased."""
-    return _PENDING + queue_class
+def pending_key(queue: Queue, owner: str = "") -> str:
+    """Return the key of an owner's refs in a queue that no child has leased."""
+    return f"{_PENDING}{queue}:{owner}"
 
 
-def leased_key(queue_class: QueueClass) -> str:
+def waiting_key(queue: Queue) -> str:
+    """Return the key of the owners that have refs in a queue that no child has leased."""
+    return f"{_WAITING}{queue}"
+
+
+def leased_key(queue: Queue) -> str:
     """Return the key of the refs that children have leased."""
-    return _LEASED + queue_class
+    return f"{_LEASED}{queue}"
 
 
 def leases_key(worker: str) -> str:
@@ -104,19 +117,19 @@ def leases_key(worker: str) -> str:
     return _LEASES + worker
 
 
-def backlog_key(queue_class: QueueClass) -> str:
-    """Return the key of what waits in a class and how fast it drains."""
-    return _BACKLOG + queue_class
+def backlog_key(queue: Queue) -> str:
+    """Return the key of what waits in a queue and how fast it drains."""
+    return f"{_BACKLOG}{queue}"
 
 
-def shares_key(queue_class: QueueClass) -> str:
-    """Return the key of what each owner has in a class."""
-    return _SHARES + queue_class
+def shares_key(queue: Queue) -> str:
+    """Return the key of what each owner has in a queue."""
+    return f"{_SHARES}{queue}"
 
 
-def callers_key(queue_class: QueueClass) -> str:
-    """Return the key of the owners that submitted to a class lately."""
-    return _CALLERS + queue_class
+def callers_key(queue: Queue) -> str:
+    """Return the key of the owners that submitted to a queue lately."""
+    return f"{_CALLERS}{queue}"
 
 
 def kept_until_key(owner: str) -> str:

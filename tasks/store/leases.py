@@ -20,7 +20,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.jobs import Queue, QueueClass
 from tasks.vocabulary.tallies import count
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
@@ -44,11 +44,12 @@ class ReturnReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A child that leases: its worker's name, its own pid, and how many children that worker has."""
+    """A child that leases: its worker's name, its pid, that worker's children, and the model it serves."""
 
     worker: str
     pid: int
     siblings: int
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class LeasedChunk:
 class Lease:
     """A child's right to some chunks for a time; its fencing `token` shuts out earlier holders."""
 
-    queue_class: QueueClass
+    queue: Queue
     worker: str
     token: int
     chunks: Sequence[LeasedChunk]
@@ -80,19 +81,14 @@ class Lease:
         return [leased.ref for leased in self.chunks]
 
 
-def lease(
-    store: JobStore,
-    queue_class: QueueClass,
-    holder: Holder,
-    budget: int,
-    formats: Sequence[int] = READABLE,
-) -> Lease | None:
-    """Lease the oldest pending chunks of a class, up to `budget` code points; None when none is pending.
+def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] = READABLE) -> Lease | None:
+    """Lease the oldest pending chunks of the holder's model, up to `budget` code points; None without any.
 
-    Chunks of jobs in other formats than these are left for other children.
+    All are of one class: interactive while such chunks are pending. Chunks of jobs in other formats than
+    these are left for other children.
     """
     args = {
-        "class": queue_class,
+        "model": holder.model,
         "worker": holder.worker,
         "pid": holder.pid,
         "lease_ms": _lease_ms(store),
@@ -104,8 +100,9 @@ def lease(
     answer = store.run("lease_chunks", args)
     if not answer:
         return None
-    token, *leased = answer
-    return Lease(queue_class, holder.worker, token, [_leased_chunk(*each) for each in leased])
+    token, queue_class, *leased = answer
+    queue = Queue(holder.model, QueueClass(queue_class.decode()))
+    return Lease(queue, holder.worker, token, [_leased_chunk(*each) for each in leased])
 
 
 def renew(store: JobStore, held: Lease) -> None:
@@ -115,7 +112,7 @@ def renew(store: JobStore, held: Lease) -> None:
     While Redis takes no writes, nobody else can take the chunks either: the lease is kept as it is.
     """
     args = {
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "token": held.token,
         "lease_ms": _lease_ms(store),
         "refs": list(map(str, held.refs)),
@@ -189,7 +186,7 @@ def return_chunk(
     parts = leased.chunk.split() if split else [leased.chunk]
     args = {
         "job_id": ref.job_id,
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "worker": held.worker,
         "start": ref.start,
         "ref": str(ref),
@@ -216,10 +213,9 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
     counts, retryable = result.counts, result.retryable
     computed = {"items": result.computed, "cost": code_points_read(counters)}
-    verdicts = result.verdict_counters(model["id"]) if model else {}
     args = {
         "job_id": ref.job_id,
-        "class": held.queue_class,
+        "queue": str(held.queue),
         "worker": held.worker,
         "ref": str(ref),
         "guard": guard,
@@ -228,7 +224,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "start": ref.start,
             "items": counts.total,
             "cost": ref.cost,
-            "counters": result.counters | verdicts | dict(counters),
+            "counters": result.counters | dict(counters),
             "model": result.model or "",
             "tallies": count(result.chunk.items, result.outcomes),
         },

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from tasks.errors import UnknownFormatError
-from tasks.store import workers
+from tasks.store import models, workers
 from tasks.store.cancel import expire_chunks
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore, is_readable
-from tasks.store.keys import (
-    COUNTERS,
-    OPEN_JOBS,
-    RECONCILER,
-    UNACKED,
-    UPLOADS,
-    job_key,
-    leased_key,
-    leases_key,
-    pending_key,
-)
+from tasks.store.keys import OPEN_JOBS, RECONCILER, UPLOADS, job_key, leased_key, leases_key
 from tasks.store.leases import Guard, Lease, complete_chunk
+from tasks.store.lost_wakeups import LostWakeups, Publish
 from tasks.store.uploads import close_idle
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk
 from tasks.vocabulary.items import ItemError
-from tasks.vocabulary.jobs import JobStatus, QueueClass
+from tasks.vocabulary.jobs import JobStatus, Queue
 
 logger = logging.getLogger(__name__)
-
-Publish = Callable[[QueueClass, int], None]
 
 TICK_S = 1.0
 _LEADER_MS = 5_000
 _TICK_BATCH = 500  # work of one tick, so that the worker's loop is never held up for long
-# A chunk may wait this long without a wake-up in its queue before that counts as lost: longer while workers
-# have messages that they have not acknowledged, since they may be busy or starting. One too many is harmless.
-_QUIET_MS, _QUIET_UNACKED_MS = 1_500, 3_000
-_REPUBLISH_INTERVAL_MS = 3_000
 # Without a round for that long, Redis was away or took no writes, and no child could renew its lease either.
 # Children get the grace to do so, and a lease that ended meanwhile was no attempt.
 _AWAY_MS, _GRACE_MS = 3_000, 3_000
@@ -47,11 +32,12 @@ _AWAY_MS, _GRACE_MS = 3_000, 3_000
 class Reconciler:
     """One in every worker's parent; what concerns all workers is done by the one that holds the lock."""
 
-    def __init__(self, store: JobStore, publish: Publish, worker: str) -> None:
+    def __init__(self, store: JobStore, publish: Publish, worker: str, model: str) -> None:
         self._store = store
         self._publish = publish
         self._worker = worker
-        self._republished_ms = dict.fromkeys(QueueClass, 0)
+        self._model = model
+        self._lost_wakeups = LostWakeups(store, publish)
         self._ticked_ms: int | None = None
         self._away_ms = (0, 0)  # when Redis was away last, with the grace behind it
 
@@ -63,13 +49,10 @@ class Reconciler:
         with store_errors():
             self._release_orphans(self._worker, alive)
             if self._lead():
-                for queue_class in QueueClass:
-                    self._release_lapsed(queue_class, now)
-                    self._republish_lost(queue_class, now)
+                self._recover_models(now)
                 self._close_idle_uploads()
                 self._expire_overdue()
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
-                self._store.run("reset_backlog", {"classes": list(QueueClass)})
                 workers.forget_silent(self._store, now)
         # A round of much work may take that long: only the time between rounds says that Redis was away.
         self._ticked_ms = self._store.now_ms()
@@ -79,6 +62,20 @@ class Reconciler:
         with store_errors():
             self._release_orphans(worker, alive=())
         workers.forget(self._store, worker)
+
+    def _recover_models(self, now: int) -> None:
+        """Recover what waits and what is leased of every model; remove those that are retired and done."""
+        registered = models.registered(self._store)
+        names = sorted({self._model, *registered})
+        queues = [queue for name in names for queue in Queue.all_of(name)]
+        for queue in queues:
+            self._release_lapsed(queue, now)
+        for name in names:
+            self._lost_wakeups.republish(name, now)
+        self._store.run("reset_backlog", {"queues": list(map(str, queues))})
+        for name, model in registered.items():
+            if model.retiring and models.retire(self._store, name) == (0, 0):
+                logger.warning("removed the model %s, which was retired", name)
 
     def _lead(self) -> bool:
         redis = self._store.redis
@@ -97,23 +94,24 @@ class Reconciler:
             ref = ChunkRef.parse(raw)
             # Another child may hold the chunk by now, under an equal ref.
             if self._store.redis.hget(job_key(ref.job_id, "tokens"), ref.start) in (None, token):
-                for queue_class in QueueClass:
-                    if self._store.redis.zscore(leased_key(queue_class), raw) is not None:
-                        self._release(queue_class, ref, "dead")
+                queue = self._store.redis.hget(job_key(ref.job_id), "queue")
+                # What a deleted job leaves behind lapses.
+                if queue and self._store.redis.zscore(leased_key(Queue.parse(queue)), raw) is not None:
+                    self._release(Queue.parse(queue), ref, "dead")
         if dead:
             self._store.redis.hdel(leases_key(worker), *(ref for ref, _ in dead))
 
-    def _release_lapsed(self, queue_class: QueueClass, now: int) -> None:
+    def _release_lapsed(self, queue: Queue, now: int) -> None:
         since, until = self._away_ms
         if now < until:
             return
         leased = self._store.redis.zrange(
-            leased_key(queue_class), 0, now, byscore=True, withscores=True, offset=0, num=_TICK_BATCH
+            leased_key(queue), 0, now, byscore=True, withscores=True, offset=0, num=_TICK_BATCH
         )
         for raw, end in leased:
-            self._release(queue_class, ChunkRef.parse(raw), "lapsed", counts=not since <= end <= until)
+            self._release(queue, ChunkRef.parse(raw), "lapsed", counts=not since <= end <= until)
 
-    def _release(self, queue_class: QueueClass, ref: ChunkRef, guard: Guard, *, counts: bool = True) -> None:
+    def _release(self, queue: Queue, ref: ChunkRef, guard: Guard, *, counts: bool = True) -> None:
         """Take a chunk from a child that is gone: requeue it, or give it up after its last attempt."""
         try:
             chunk = self._read_chunk(ref.job_id, ref.start)
@@ -121,20 +119,18 @@ class Reconciler:
             return  # left for a worker of the version that wrote it
         attempts = ref.attempts if counts else ref.attempts - 1
         if chunk is None:
-            self._store.redis.zrem(leased_key(queue_class), str(ref))
+            self._store.redis.zrem(leased_key(queue), str(ref))
         elif attempts >= self._store.settings.max_attempts:
-            self._give_up(queue_class, ref, chunk, guard)
+            self._give_up(queue, ref, chunk, guard)
         else:
-            self._requeue(queue_class, ref, chunk, guard, attempts)
+            self._requeue(queue, ref, chunk, guard, attempts)
 
-    def _requeue(
-        self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard, attempts: int
-    ) -> None:
+    def _requeue(self, queue: Queue, ref: ChunkRef, chunk: Chunk, guard: Guard, attempts: int) -> None:
         """Make a chunk pending again, as one chunk for each of its items."""
         parts = chunk.split()
         args = {
             "job_id": ref.job_id,
-            "class": queue_class,
+            "queue": str(queue),
             "worker": self._worker,
             "start": ref.start,
             "ref": str(ref),
@@ -143,30 +139,14 @@ class Reconciler:
         }
         if self._store.run("requeue_chunk", args, [encode_chunk(part) for part in parts]):
             logger.warning("requeued %s item by item: its child is gone (%s)", ref, guard)
-            self._publish(queue_class, len(parts))
+            self._publish(queue.model, len(parts))
 
-    def _give_up(self, queue_class: QueueClass, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
+    def _give_up(self, queue: Queue, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
         error = ItemError.WORKER_LOST if guard == "dead" else ItemError.ATTEMPTS_EXHAUSTED
         result = ChunkResult.given_up(chunk, error, ref.attempts)
-        held = Lease(queue_class, self._worker, 0, ())
+        held = Lease(queue, self._worker, 0, ())
         if complete_chunk(self._store, held, ref, result, guard):
             logger.error("gave up %s after %d attempts: %s", ref, ref.attempts, error)
-
-    def _republish_lost(self, queue_class: QueueClass, now: int) -> None:
-        """Publish wake-ups anew when chunks wait and no wake-up is left that would bring a child."""
-        redis = self._store.redis
-        oldest = redis.zrange(pending_key(queue_class), 0, 0, withscores=True)
-        if not oldest or redis.llen(queue_class.celery_queue):
-            return
-        quiet_ms = _QUIET_UNACKED_MS if redis.hlen(UNACKED) else _QUIET_MS
-        republished_ms = self._republished_ms[queue_class]
-        if now - oldest[0][1] < quiet_ms or now - republished_ms < _REPUBLISH_INTERVAL_MS:
-            return
-        count = min(redis.zcard(pending_key(queue_class)), _TICK_BATCH)
-        self._republished_ms[queue_class] = now
-        redis.hincrby(COUNTERS, "republished", count)
-        logger.warning("republished %d lost wake-ups of class %s", count, queue_class)
-        self._publish(queue_class, count)
 
     def _expire_overdue(self) -> None:
         """Expire what is left of jobs that are overdue or canceled."""

@@ -21,7 +21,7 @@ from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES, data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import RESUMABLE_MS, SILENCE_MS, Feed
-from tasks.vocabulary.jobs import JobError, QueueClass
+from tasks.vocabulary.jobs import JobError
 from tasks.vocabulary.tallies import NewGroups
 
 
@@ -72,7 +72,6 @@ def leave(store: JobStore, job_id: str, feed: Feed) -> None:
 def append_chunks(  # noqa: PLR0913  the script takes each of them
     store: JobStore,
     chunks: Sequence[Chunk],
-    queue_class: QueueClass,
     feed: Feed,
     *,
     key: IdempotencyKey | None = None,
@@ -95,7 +94,6 @@ def append_chunks(  # noqa: PLR0913  the script takes each of them
         "job_id": chunks[0].job_id,
         "writer": feed.writer,
         "digest": feed.digest,
-        "class": queue_class,
         "items": sum(len(chunk.items) for chunk in chunks),
         "cost": sum(ref.cost for ref in refs),
         "idle_timeout_ms": feed.idle_timeout_ms,

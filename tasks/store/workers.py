@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,9 @@ from pydantic_core import from_json, to_json
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS, WORKERS
-from tasks.vocabulary.options import DEFAULT_MAX_TOKENS
 
 ALIVE_MS = 10_000  # how long a worker counts as alive after a heartbeat
 _FORGET_MS = 60_000  # how long its last heartbeat is kept after that
-_FRESH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,11 @@ class WorkerStatus:
     ready: int
     model: dict[str, Any]
     alive_until_ms: int
+
+    @property
+    def serves(self) -> str:
+        """Return the name of the model that it serves; empty if its heartbeat does not say."""
+        return str(self.model.get("name", ""))
 
     @property
     def host(self) -> str:
@@ -76,25 +78,6 @@ def live_models(store: JobStore) -> list[dict[str, Any]]:
     """Return the models that live workers serve, each once."""
     models = [worker.model for worker in live_workers(store)]
     return list({to_json(model): model for model in models}.values())
-
-
-class ServedPacks:
-    """What the packs of live workers read at once, looked up every few seconds."""
-
-    def __init__(self, store: JobStore) -> None:
-        self._store = store
-        self._max_tokens = DEFAULT_MAX_TOKENS
-        self._checked_at = -_FRESH_S
-
-    @property
-    def max_tokens(self) -> int:
-        """Return the most tokens that one of them reads at once; a default while there is none."""
-        if time.monotonic() - self._checked_at >= _FRESH_S:
-            self._checked_at = time.monotonic()
-            reported = [model.get("max_tokens") for model in live_models(self._store)]
-            known = [each for each in reported if isinstance(each, int)]
-            self._max_tokens = max(known, default=DEFAULT_MAX_TOKENS)
-        return self._max_tokens
 
 
 def forget(store: JobStore, *names: str) -> None:

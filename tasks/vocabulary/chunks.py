@@ -96,17 +96,17 @@ class ChunkResult:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Return what the store counts when it is written: items by code, and by number of attempts."""
-        codes = Counter(map(_code, self.outcomes))
-        items = {f"items:{code}": count for code, count in codes.items()}
-        return items | {f"attempts:{self.attempts}": codes.total()}
+        """Return what the store counts when it is written, for the model that the job asked for.
 
-    def verdict_counters(self, model: str) -> dict[str, int]:
-        """Return what the store counts of the verdicts of a model: by label, and those that are uncertain."""
+        Items by code and by number of attempts, verdicts by label, and those that are uncertain.
+        """
         verdicts = [outcome for outcome in self.outcomes if isinstance(outcome, Verdict)]
-        labels = Counter(f"verdicts:{model}:{verdict.label}" for verdict in verdicts)
-        uncertain = sum(verdict.uncertain for verdict in verdicts)
-        return dict(labels) | ({f"uncertain:{model}": uncertain} if uncertain else {})
+        counts = Counter(f"items:{_code(outcome)}" for outcome in self.outcomes)
+        counts[f"attempts:{self.attempts}"] = len(self.outcomes)
+        counts.update(f"verdicts:{verdict.label}" for verdict in verdicts)
+        if uncertain := sum(verdict.uncertain for verdict in verdicts):
+            counts["uncertain"] = uncertain
+        return dict(counts)
 
     @property
     def retryable(self) -> Chunk | None:

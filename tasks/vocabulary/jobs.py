@@ -52,10 +52,28 @@ class QueueClass(StrEnum):
     INTERACTIVE = "interactive"
     BULK = "bulk"
 
-    @property
-    def celery_queue(self) -> str:
-        """Return the name of the Celery queue that carries the wake-ups of this class."""
-        return f"sentiq.{self.value}"
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The work of one class for one model."""
+
+    model: str
+    queue_class: QueueClass
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Queue:
+        """Read what `str` wrote."""
+        model, _, queue_class = raw.decode().partition(":")
+        return cls(model, QueueClass(queue_class))
+
+    @classmethod
+    def all_of(cls, model: str) -> list[Queue]:
+        """Return the queues of a model."""
+        return [cls(model, queue_class) for queue_class in QueueClass]
+
+    def __str__(self) -> str:
+        """Write it as keys and records name it."""
+        return f"{self.model}:{self.queue_class}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,8 @@ class Counts:
 class Terms:
     """What a job is submitted with beside its texts. None stands for the default of the service.
 
-    `columns` are those of the caller, in order, where rows were uploaded: the fields of each item's `data`.
+    `model` is the name of a model, empty for the default. `columns` are those of the caller, in order, where
+    rows were uploaded: the fields of each item's `data`.
     With `keep_texts` results hold the texts too.
     """
 
@@ -91,9 +110,15 @@ class Terms:
     retry_of: str | None = None
     request_id: str = ""  # for logs
     webhook: Webhook | None = None
+    model: str = ""
     summarize_by: str = ""  # a field of `data`
     columns: tuple[str, ...] = ()
     keep_texts: bool = False
+
+    @property
+    def queue(self) -> Queue:
+        """Return the queue of the job; bulk if it has no class."""
+        return Queue(self.model, self.queue_class or QueueClass.BULK)
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields that a record keeps as they are: only those that differ from the defaults."""
@@ -113,9 +138,10 @@ class Terms:
     @classmethod
     def decode(cls, raw: Mapping[bytes, bytes]) -> Terms:
         """Read the terms out of a record."""
+        queue = Queue.parse(raw[b"queue"])
         return cls(
             options=Options.decode(from_json(raw.get(b"options", b"{}"))),
-            queue_class=QueueClass(raw[b"class"].decode()),
+            queue_class=queue.queue_class,
             deadline_s=(int(raw[b"deadline"]) - int(raw[b"created"])) // 1000,
             result_ttl_s=int(raw[b"ttl"]) // 1000,
             metadata=from_json(raw.get(b"metadata", b"{}")),
@@ -123,6 +149,7 @@ class Terms:
             retry_of=raw[b"retry_of"].decode() if b"retry_of" in raw else None,
             request_id=raw.get(b"request", b"").decode(),
             webhook=Webhook.decode(raw[b"webhook"]) if b"webhook" in raw else None,
+            model=queue.model,
             summarize_by=raw.get(b"summarize_by", b"").decode(),
             columns=tuple(from_json(raw.get(b"columns", b"[]"))),
             keep_texts=b"keep_texts" in raw,
@@ -135,7 +162,7 @@ class Job:
 
     id: str
     status: JobStatus
-    queue_class: QueueClass
+    queue: Queue
     counts: Counts
     created_ms: int
     deadline_ms: int
@@ -156,11 +183,11 @@ class Job:
 
     @classmethod
     def recorded(cls, job_id: str, terms: Terms, total: int, now_ms: int) -> Job:
-        """Return a job as it is recorded; its terms have a class and a deadline."""
+        """Return a job as it is recorded; its terms have a model, a class and a deadline."""
         return cls(
             id=job_id,
             status=JobStatus.QUEUED,
-            queue_class=terms.queue_class or QueueClass.BULK,
+            queue=terms.queue,
             counts=Counts(total),
             created_ms=now_ms,
             deadline_ms=now_ms + 1000 * (terms.deadline_s or 0),
@@ -178,7 +205,7 @@ class Job:
         return cls(
             id=job_id,
             status=JobStatus(raw[b"status"].decode()),
-            queue_class=QueueClass(raw[b"class"].decode()),
+            queue=terms.queue,
             counts=Counts(*map(number, counted)),
             created_ms=number("created"),
             deadline_ms=number("deadline"),

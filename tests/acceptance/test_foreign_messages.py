@@ -16,8 +16,9 @@ from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import publish_wakeups
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import QueueClass
-from tests.conftest import eventually
+from tasks.store.keys import MODELS
+from tasks.vocabulary.model_names import wakeup_queue
+from tests.conftest import MODEL_NAME, eventually
 
 
 def body(*parts: Any) -> str:
@@ -56,16 +57,17 @@ NO_MESSAGES = [b"x", b"", b"\xff\xfe", b"null", b"7", b"[]", b"{}", b'"x"', b"["
 
 @pytest.mark.timeout(120)
 def test_a_worker_drops_what_it_cannot_read(live: Stack, store: JobStore, settings: Settings) -> None:
-    publish_wakeups(build_publisher(settings), QueueClass.INTERACTIVE, 1)
-    (wakeup,) = store.redis.lrange("sentiq.interactive", 0, -1)
+    publish_wakeups(build_publisher(settings), MODEL_NAME, 1)
+    (wakeup,) = store.redis.lrange(wakeup_queue(MODEL_NAME), 0, -1)
     garbage = [*NO_MESSAGES, *variations(json.loads(wakeup))]
     with redis.Redis.from_url(live.redis_url) as connection, Client(live.url) as client:
         for channel in ("/0.sentiq.pidbox", "/0.celery.pidbox"):
             for message in NO_MESSAGES:
                 connection.publish(channel, message)
-        for queue in ("sentiq.interactive", "sentiq.bulk"):
-            connection.rpush(queue, *garbage)
-            eventually(lambda queue=queue: connection.llen(queue) == 0)  # type: ignore[misc]
+        (model,) = connection.hkeys(MODELS)
+        queue = wakeup_queue(model.decode())
+        connection.rpush(queue, *garbage)
+        eventually(lambda: connection.llen(queue) == 0)
         assert live.score(client, "服务很贴心")["label"] == "positive"
         eventually(lambda: connection.zcard("sentiq:unacked_index") == 0)
     live.check()

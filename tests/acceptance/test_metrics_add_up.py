@@ -23,9 +23,12 @@ JOBS, ITEMS = 4, 500
 
 
 def read_metrics(url: str) -> dict[str, float]:
-    """Return every sample, by its name and labels without quotes."""
+    """Return every sample of the one model, by its name and its other labels without quotes."""
     return {
-        sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
+        sample.name
+        + "".join(
+            f"{{{name}={value}}}" for name, value in sample.labels.items() if name != "model"
+        ): sample.value
         for family in text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=30).text)
         for sample in family.samples
     }

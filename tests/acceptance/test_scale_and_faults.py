@@ -190,12 +190,12 @@ def test_a_pickled_message_is_refused_and_the_worker_continues(stack: Stack) -> 
         "content-encoding": "binary",
         "headers": {"task": "sentiq.score", "id": "evil", "lang": "py"},
         "properties": {
-            "delivery_info": {"exchange": "", "routing_key": "sentiq.bulk"},
+            "delivery_info": {"exchange": "", "routing_key": "sentiq.sentiq-zh-small"},
             "delivery_tag": "evil",
             "body_encoding": "base64",
         },
     }
-    redis.Redis.from_url(url).lpush("sentiq.bulk", json.dumps(evil))
+    redis.Redis.from_url(url).lpush("sentiq.sentiq-zh-small", json.dumps(evil))
     with Client(stack.url) as client:
         assert stack.score(client, "服务很贴心")["label"] == "positive"
     stack.check()

@@ -28,8 +28,7 @@ from tasks.errors import StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store.connection import redis_info
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import QueueClass
-from tests.conftest import started_stack
+from tests.conftest import MODEL_NAME, started_stack
 
 PASSWORD = "Gehe7im"  # noqa: S105  planted
 _HANDSHAKE = 0x16
@@ -125,7 +124,7 @@ def test_every_connection_of_a_stack_is_encrypted(
             stack.start_flower(flower)
             page = httpx2.get(f"http://127.0.0.1:{flower}/broker", timeout=30, trust_env=False)
             assert page.status_code == 200
-            assert "sentiq.interactive" in page.text, "Flower reads the lengths of the queues"
+            assert "sentiq.sentiq-zh-small" in page.text, "Flower reads the lengths of the queues"
             assert PASSWORD not in page.text
             stack.check()
     assert len(listener.first) >= 10
@@ -139,7 +138,7 @@ def use_store() -> None:
 
 
 def publish() -> None:
-    publish_wakeups(build_publisher(Settings.read()), QueueClass.BULK, 1)
+    publish_wakeups(build_publisher(Settings.read()), MODEL_NAME, 1)
 
 
 def consume() -> None:

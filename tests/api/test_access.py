@@ -25,7 +25,7 @@ from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.hosts import in_url
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 
 JOB = {"text": "服务很贴心"}
 
@@ -85,7 +85,12 @@ def running_api(
 
 
 def _at(redis_url: str, host: str, port: int) -> dict[str, str]:
-    return {"REDIS_URL": redis_url, "SENTIMENT_HOST": host, "PORT": str(port)}
+    return {
+        "REDIS_URL": redis_url,
+        "SENTIMENT_HOST": host,
+        "PORT": str(port),
+        "SENTIMENT_DEFAULT_MODEL": MODEL_NAME,
+    }
 
 
 def answers(url: str, api: Process) -> bool:

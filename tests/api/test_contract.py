@@ -28,8 +28,10 @@ from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.store.keys import pending_key
+from tasks.vocabulary.jobs import Queue, QueueClass
 from tests.api.test_access import running_api
-from tests.conftest import eventually, worker_of
+from tests.conftest import MODEL_NAME, eventually, worker_of
 from tests.webhooks.jobs import BAD, GOOD, finish
 
 COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -139,7 +141,7 @@ def while_it_waits(services: Services, begin: Callable[[], httpx2.Response]) -> 
     """Have the job that a call makes end while the call waits for it."""
     with ThreadPoolExecutor() as caller:
         answer = caller.submit(begin)
-        eventually(lambda: services.idle_store.redis.zcard("sentiq:pending:bulk"))
+        eventually(lambda: services.idle_store.redis.zcard(pending_key(Queue(MODEL_NAME, QueueClass.BULK))))
         finish(services.idle_store, [GOOD])
         return answer.result()
 

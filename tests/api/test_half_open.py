@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,13 +17,12 @@ import httpx2
 import pytest
 
 from tasks.settings import Settings
-from tasks.store import leases
+from tasks.store import leases, models
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import ChunkResult
-from tasks.vocabulary.jobs import QueueClass
 from tests.api.test_access import running_api
-from tests.conftest import eventually
-from tests.webhooks.jobs import GOOD, HOLDER, MODEL, finish
+from tests.conftest import MODEL_NAME, eventually
+from tests.webhooks.jobs import GOOD, HOLDER, MODEL
 
 ROOT = Path(__file__).parents[2]
 MAX_DEAF_S = 5
@@ -94,8 +94,8 @@ def scorer(store: JobStore) -> Iterator[None]:
     thread.join()
 
 
-def finish_next(store: JobStore) -> bool:
-    held = leases.lease(store, QueueClass.INTERACTIVE, HOLDER, 10**9)
+def finish_next(store: JobStore, model: str = MODEL_NAME) -> bool:
+    held = leases.lease(store, replace(HOLDER, model=model), 10**9)
     if held:
         results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)
@@ -110,12 +110,13 @@ def test_no_wait_is_deaf_for_more_than_5_s(proxy: Proxy, store: JobStore, tmp_pa
         ThreadPoolExecutor() as caller,
     ):
         eventually(lambda: predict_s(http) < 1)
-        path = http.post("/v1/jobs", json={"text": "服务很贴心", "priority": "bulk"}).headers["location"]
+        models.register(store, "unserved", {})
+        path = http.post("/v1/jobs", json={"text": "服务很贴心", "model": "unserved"}).headers["location"]
         waited = caller.submit(http.get, path, headers={"prefer": "wait=30"})
         time.sleep(0.3)  # it has read the job, and waits
         proxy.freeze()
         frozen_at = time.monotonic()
-        finish(store)
+        assert finish_next(store, "unserved")
         while time.monotonic() < frozen_at + MAX_DEAF_S:
             predict_s(http)
             time.sleep(0.05)

@@ -21,11 +21,10 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import UPLOADS, job_key
 from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES
 from tasks.vocabulary.chunks import ChunkResult
-from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tests.api.test_access import running_api
 from tests.conftest import eventually
-from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL
+from tests.webhooks.jobs import BAD, GOOD, HOLDER, MODEL, lease_bulk
 
 LINES, ROWS = {"accept": "application/x-ndjson"}, {"accept": "text/csv"}
 
@@ -62,8 +61,7 @@ def submit(http: httpx2.Client, *ids: str | None) -> str:
 def finish_chunks(store: JobStore, count: int) -> None:
     """Finish the oldest chunks, of which a lease takes one at a time."""
     for _ in range(count):
-        held = leases.lease(store, QueueClass.BULK, HOLDER, 1)
-        assert held
+        held = lease_bulk(store, 1)
         results = [ChunkResult(each.chunk, [GOOD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)
 
@@ -336,7 +334,7 @@ def test_columns_that_no_row_has_are_refused_by_name(http: httpx2.Client, column
 
 def fail_chunks(store: JobStore) -> None:
     """Fail every chunk that waits."""
-    while held := leases.lease(store, QueueClass.BULK, HOLDER, 1):
+    while held := leases.lease(store, HOLDER, 1):
         results = [ChunkResult(each.chunk, [BAD] * len(each.chunk.items), 1) for each in held.chunks]
         leases.finish(store, held, results, MODEL)
 

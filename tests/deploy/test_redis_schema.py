@@ -20,12 +20,13 @@ TYPES = {
     "strings": b"string",
     "hash": b"hash",
     "list": b"list",
+    "set": b"set",
     "sorted set": b"zset",
     "stream": b"stream",
 }
 # Those of Celery, and of the library that limits rates.
 FOREIGN = re.compile(
-    r"_kombu\.binding.*|.*\.sentiq\.pidbox|sentiq\.(?:bulk|interactive)|sentiq:unacked.*|sentiq:rates.*"
+    r"_kombu\.binding.*|.*\.sentiq\.pidbox|sentiq\.[a-z0-9._-]+|sentiq:unacked.*|sentiq:rates.*"
 )
 
 
@@ -79,6 +80,6 @@ def test_a_live_redis_holds_nothing_else(live: Stack) -> None:
         assert found == b"none" or kinds == [found], name
 
 
-@pytest.mark.parametrize("name", ["job:{id}:tokens", "pending:{class}", "workers"])
+@pytest.mark.parametrize("name", ["job:{id}:tokens", "pending:{model}:{class}:{owner}", "workers"])
 def test_the_patterns_are_read(name: str) -> None:
     assert any(re.fullmatch(pattern, keys.PREFIX + re.sub(r"\{\w+\}", "x", name)) for pattern in schema())

@@ -127,11 +127,11 @@ def use_everything(url: str) -> None:
         ("webhooks", f"HGETALL {JOB}:chunks"),
         ("webhooks", f"HGETALL {JOB}:results"),
         ("webhooks", f"HSET {JOB} status failed"),
-        ("webhooks", "LPUSH sentiq.bulk x"),
+        ("webhooks", "LPUSH sentiq.sentiq-zh-small x"),
         ("flower", "PUBLISH /0.sentiq.pidbox x"),
         ("flower", "PUBLISH /0.sentiqev/x x"),
         ("flower", "LPUSH reply.sentiq.pidbox x"),
-        ("flower", "LPUSH sentiq.bulk x"),
+        ("flower", "LPUSH sentiq.sentiq-zh-small x"),
         ("flower", f"HGETALL {JOB}"),
         *((role, "SCAN 0") for role in ("worker", "webhooks", "flower")),
         *(
@@ -152,7 +152,7 @@ def test_a_role_can_do_nothing_else(server: int, role: str, command: str) -> Non
         ("api", "GET sentiq:id_secret"),
         ("webhooks", f"HGETALL {JOB}"),
         ("worker", f"HGETALL {JOB}:chunks"),
-        ("flower", "LLEN sentiq.bulk"),
+        ("flower", "LLEN sentiq.sentiq-zh-small"),
     ],
 )
 def test_what_a_role_needs_is_allowed(server: int, role: str, command: str) -> None:

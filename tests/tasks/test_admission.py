@@ -18,18 +18,19 @@ from tasks.store import leases
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key, callers_key, pending_key, shares_key
+from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key, callers_key, shares_key, waiting_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.uploads import append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import QueueClass, Terms
-from tests.conftest import eventually
+from tasks.vocabulary.jobs import Queue, QueueClass, Terms
+from tests.conftest import MODEL_NAME, eventually
 from tests.verdicts import rated
 
 CLASS = QueueClass.INTERACTIVE
-CHILD = leases.Holder("worker", 1, siblings=1)
+QUEUE = Queue(MODEL_NAME, CLASS)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHARS = 10
 SCORED = rated(0.75, 5, 5)
@@ -58,7 +59,7 @@ def score(
     counters: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Finish so many chunks as a child does."""
-    held = leases.lease(store, CLASS, CHILD, chunks * CHARS)
+    held = leases.lease(store, CHILD, chunks * CHARS)
     assert held is not None
     results = [ChunkResult(leased.chunk, [outcome] * len(leased.chunk.items), 1) for leased in held.chunks]
     leases.finish(store, held, results, MODEL, counters)
@@ -66,11 +67,11 @@ def score(
 
 def after_a_second(store: JobStore) -> None:
     """Have the class learn as if a second had gone by since it last did."""
-    store.redis.hset(backlog_key(CLASS), "learned_at", store.now_ms() - 1000)
+    store.redis.hset(backlog_key(QUEUE), "learned_at", store.now_ms() - 1000)
 
 
 def waiting(store: JobStore) -> Backlog:
-    return read_backlogs(store)[CLASS]
+    return read_backlogs(store, [MODEL_NAME])[QUEUE]
 
 
 def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) -> None:
@@ -84,7 +85,7 @@ def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) 
         "drained_cost": items_per_s * chars * 10,
         "drained_s": 10,
     }
-    store.redis.hset(backlog_key(CLASS), mapping=fields)
+    store.redis.hset(backlog_key(QUEUE), mapping=fields)
 
 
 def test_what_waits_is_counted_until_it_is_done_however_it_ends(store: JobStore) -> None:
@@ -96,7 +97,7 @@ def test_what_waits_is_counted_until_it_is_done_however_it_ends(store: JobStore)
     assert sum(map(int, store.redis.hvals(OWNERS))) == 3
     score(store, 10)
     assert (waiting(store).items, waiting(store).left) == (0, 5)
-    assert store.redis.hget(backlog_key(CLASS), "cost") == b"0"
+    assert store.redis.hget(backlog_key(QUEUE), "cost") == b"0"
     assert not store.redis.exists(OWNERS)
 
 
@@ -109,7 +110,7 @@ def test_what_is_canceled_or_deleted_waits_no_more(store: JobStore, end: str) ->
     else:
         delete_job(store, job_id, "a")
     assert (waiting(store).items, waiting(store).left) == (0, 5)
-    assert store.redis.hget(backlog_key(CLASS), "cost") == b"0"
+    assert store.redis.hget(backlog_key(QUEUE), "cost") == b"0"
     assert not store.redis.exists(OWNERS)
 
 
@@ -117,7 +118,7 @@ def test_a_job_counts_as_it_grows(store: JobStore) -> None:
     job_id, feed = store.ids.issue("a"), Feed.begin("5eed", resumable=False)
     first, second = ([Chunk(job_id, start, [Item.accept("好", 9)] * 2)] for start in (0, 2))
     store.create(job_id, Terms(queue_class=CLASS, owner="a"), first, feed=feed)
-    append_chunks(store, second, CLASS, feed)
+    append_chunks(store, second, feed)
     assert waiting(store).items == 4
     assert store.redis.hget(OWNERS, "a") == b"4"
     assert store.job(job_id, "a").ticket == 0
@@ -211,7 +212,7 @@ def test_a_class_accepts_what_it_drains_in_its_target_wait(store_with: Callable[
     assert waiting(store).accepting is False
     with pytest.raises(ServiceFullError):
         submit(store)
-    store.redis.hdel(backlog_key(CLASS), "reserved_until")
+    store.redis.hdel(backlog_key(QUEUE), "reserved_until")
     drains(store, items_per_s=20, items=40)
     assert waiting(store).accepting is True
     submit(store)
@@ -234,7 +235,7 @@ def test_classes_are_admitted_by_themselves(store: JobStore) -> None:
 
 def test_a_stalled_class_forgets_its_rate(store: JobStore) -> None:
     drains(store, items_per_s=1, items=100)
-    store.redis.hset(backlog_key(CLASS), "finished_at", store.now_ms() - 31_000)
+    store.redis.hset(backlog_key(QUEUE), "finished_at", store.now_ms() - 31_000)
     assert waiting(store).items_per_s is None
     submit(store)
 
@@ -289,7 +290,7 @@ def test_a_key_holds_half_a_second_of_interactive_work_while_others_call(
     with pytest.raises(ShareExceededError):
         submit(store, 1, owner="b")
     drains(store, items_per_s=100, items=0)
-    store.redis.delete(shares_key(CLASS))
+    store.redis.delete(shares_key(QUEUE))
     submit(store, 50, owner="a")
     with pytest.raises(ShareExceededError):
         submit(store, 1, owner="a")
@@ -304,7 +305,7 @@ def test_a_job_beyond_the_share_has_to_wait_until_nobody_else_calls(
     with pytest.raises(ShareExceededError) as refusal:
         submit(store, 51, owner="a")
     assert (refusal.value.fits_later, refusal.value.retry_after_s) == (False, 10)
-    store.redis.zadd(callers_key(CLASS), {"b": store.now_ms() - 10_001})
+    store.redis.zadd(callers_key(QUEUE), {"b": store.now_ms() - 10_001})
     submit(store, 51, owner="a")
 
 
@@ -317,13 +318,13 @@ def test_what_a_key_holds_is_free_again_however_it_ends(
     drains(store, items_per_s=100, items=1)
     job_id = submit(store, 50, owner="a")
     if end == "scored":
-        while store.redis.exists(pending_key(CLASS)):
+        while store.redis.exists(waiting_key(QUEUE)):
             score(store, 99)
     elif end == "canceled":
         assert cancel_job(store, job_id)
     else:
         delete_job(store, job_id, "a")
-    assert not store.redis.hexists(shares_key(CLASS), "a")
+    assert not store.redis.hexists(shares_key(QUEUE), "a")
     submit(store, 50, owner="a")
 
 
@@ -377,7 +378,7 @@ def test_a_store_that_is_nearly_full_refuses_before_writes_fail(store: JobStore)
 
 
 def test_counts_that_a_lost_record_left_wrong_are_settled_when_nothing_is_open(store: JobStore) -> None:
-    reconciler = Reconciler(store, lambda *_: None, "worker")
+    reconciler = Reconciler(store, lambda *_: None, "worker", MODEL_NAME)
     submit(store, 3, owner="a")
     reconciler.tick(alive=[])
     assert waiting(store).items == 3
@@ -392,6 +393,6 @@ def test_the_request_that_brought_a_chunk_is_known_to_whoever_leases_it(store: J
         job_id = store.ids.issue()
         chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
         store.create(job_id, Terms(queue_class=CLASS, request_id=request_id), chunks)
-    held = leases.lease(store, CLASS, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     assert held is not None
     assert sorted(leased.request_id for leased in held.chunks) == ["", "request-1"]

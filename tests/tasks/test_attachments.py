@@ -27,11 +27,12 @@ from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
 FEED = Feed.begin("5eed", resumable=False)
-CHILD = leases.Holder("worker", 1, siblings=1)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 
 
 def shop(number: int) -> bytes | None:
@@ -52,7 +53,7 @@ def submit(store: JobStore, starts: Sequence[int] = (0, 4, 8)) -> str:
 
 def finish(store: JobStore, budget: int = 10**9) -> None:
     """Score all that waits."""
-    while held := leases.lease(store, BULK, CHILD, budget):
+    while held := leases.lease(store, CHILD, budget):
         results = [
             ChunkResult(each.chunk, [rated(0.75, 5, 5)] * len(each.chunk.items), 1) for each in held.chunks
         ]
@@ -73,7 +74,7 @@ def test_attachments_read_as_they_were_written() -> None:
 
 def test_children_get_no_data(store: JobStore) -> None:
     submit(store, [0])
-    held = leases.lease(store, BULK, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     assert held
     assert [item.data for item in held.chunks[0].chunk.items] == [None] * 4
     assert b"shop" not in encode_chunk(chunk("job", 0))
@@ -83,10 +84,10 @@ def test_children_get_no_data(store: JobStore) -> None:
 def test_each_item_comes_back_with_its_own_data(store: JobStore, split: str) -> None:
     job_id = submit(store)
     if split in ("child died", "canceled"):
-        assert leases.lease(store, BULK, CHILD, 10**9)
-        Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+        assert leases.lease(store, CHILD, 10**9)
+        Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     for _ in range(3 * (split == "child was sick")):
-        held = leases.lease(store, BULK, CHILD, 10**9)
+        held = leases.lease(store, CHILD, 10**9)
         assert held
         for each in held.chunks:
             leases.return_chunk(store, held, each, leases.ReturnReason.SICK)
@@ -109,7 +110,7 @@ def test_an_upload_keeps_the_data_of_later_chunks(store: JobStore) -> None:
     store.create(job_id, Terms(queue_class=BULK), [plain], feed=FEED)
     assert not store.redis.exists(job_key(job_id, "attachments"))
     for _ in range(2):
-        assert uploads.append_chunks(store, [chunk(job_id, 4), chunk(job_id, 8)], BULK, FEED)
+        assert uploads.append_chunks(store, [chunk(job_id, 4), chunk(job_id, 8)], FEED)
     uploads.close(store, job_id)
     finish(store)
     assert [item.data for item in store.results(job_id, 0, 99).items] == [None] * 4 + list(
@@ -125,10 +126,10 @@ def test_an_upload_with_too_much_data_is_refused_where_it_exceeds_the_limit(stor
     store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0)], feed=FEED)
     coming = sum(len(shop(i) or b"") for i in range(4, 8))
     store.redis.hset(job_key(job_id), "data_bytes", MAX_JOB_DATA_BYTES - coming)
-    assert uploads.append_chunks(store, [chunk(job_id, 4)], BULK, FEED)
+    assert uploads.append_chunks(store, [chunk(job_id, 4)], FEED)
     with pytest.raises(JobDataTooLargeError, match=str(MAX_JOB_DATA_BYTES)):
-        uploads.append_chunks(store, [chunk(job_id, 8)], BULK, FEED)
-    assert uploads.append_chunks(store, [chunk(job_id, 8, data=lambda _: None)], BULK, FEED)
+        uploads.append_chunks(store, [chunk(job_id, 8)], FEED)
+    assert uploads.append_chunks(store, [chunk(job_id, 8, data=lambda _: None)], FEED)
     assert store.job(job_id).counts.total == 12
 
 
@@ -166,7 +167,7 @@ def test_an_item_that_fails_keeps_its_data(store: JobStore) -> None:
     job_id = store.ids.issue()
     items = [Item.accept(" ", 9, None, b'{"a":1}'), Item("", 0, None, ItemError.INVALID_TEXT, b"{}")]
     store.create(job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, items)])
-    held = leases.lease(store, BULK, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     assert held
     errors = [item.error for item in held.chunks[0].chunk.items if item.error]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, errors, 1)], {"id": "test"})
@@ -179,11 +180,11 @@ def test_an_item_that_fails_keeps_its_data(store: JobStore) -> None:
 @pytest.mark.parametrize("split", [False, True])
 def test_a_retried_item_keeps_its_data_and_names_its_source(store: JobStore, *, split: bool) -> None:
     job_id = submit(store)
-    held = leases.lease(store, BULK, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     if split:
-        Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+        Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     failing = {1, 4, 5, 6, 11}
-    while held := leases.lease(store, BULK, CHILD, 10**9) if split else held:
+    while held := leases.lease(store, CHILD, 10**9) if split else held:
         results = [
             ChunkResult(each.chunk, [end_of(each.chunk, i, failing) for i in range(len(each.chunk.items))], 1)
             for each in held.chunks
@@ -216,7 +217,7 @@ def test_texts_come_back_only_where_the_job_keeps_them(store: JobStore) -> None:
             Chunk(job_id, start, [Item.accept(f"第{start}个", 9), Item.accept("", 9)]) for start in (0, 2)
         )
         store.create(job_id, terms, [first], feed=FEED)
-        assert uploads.append_chunks(store, [second], BULK, FEED, keep_texts=keeps)
+        assert uploads.append_chunks(store, [second], FEED, keep_texts=keeps)
         uploads.close(store, job_id)
         finish(store)
         texts = [item.text for item in store.results(job_id, 0, 9).items]

@@ -16,7 +16,7 @@ from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
-from tasks.vocabulary.jobs import QueueClass
+from tests.conftest import MODEL_NAME
 
 # The command line of Celery reads those without a prefix.
 FOREIGN = {
@@ -41,8 +41,8 @@ def test_variables_of_celery_have_no_effect(
     variable: str, store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, FOREIGN[variable])
-    publish_wakeups(build_publisher(settings), QueueClass.BULK, 1)
-    assert store.redis.llen("sentiq.bulk") == 1
+    publish_wakeups(build_publisher(settings), MODEL_NAME, 1)
+    assert store.redis.llen("sentiq.test") == 1
     for url in (app := build_celery(settings)).conf.broker_read_url, app.conf.broker_write_url:
         assert url == settings.redis_url.get_secret_value()
 
@@ -64,7 +64,7 @@ def test_whatever_publishing_raises_a_recorded_job_is_accepted(
     app, publisher = create_app(Settings.read()), build_publisher(settings)
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "no-such-backend")
     with pytest.raises(NotPublishedError, match="no-such-backend"):
-        publish_wakeups(publisher, QueueClass.BULK, 1)
+        publish_wakeups(publisher, MODEL_NAME, 1)
     answer = app.test_client().post("/v1/jobs", json={"text": "好"})
     assert answer.status_code == 202
 

@@ -13,13 +13,14 @@ from tasks.store.retry import retryable_items
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobError, JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.verdicts import Verdict
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
-CHILD = leases.Holder("worker", 1, siblings=1)
+QUEUE = Queue(MODEL_NAME, BULK)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 GOOD = rated(0.75, 5, 5)
 FEED = Feed.begin("5eed", resumable=False)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
@@ -37,7 +38,7 @@ def record(store: JobStore, chunks: int, text: str = "十个字的文本十个�
 
 
 def take(store: JobStore, budget: int = 0) -> Lease:
-    held = leases.lease(store, BULK, CHILD, budget)
+    held = leases.lease(store, CHILD, budget)
     assert held is not None
     return held
 
@@ -55,7 +56,7 @@ def outcomes(store: JobStore, job_id: str) -> list[object]:
     return [item.outcome for item in store.results(job_id, 0, 999).items]
 
 
-def silent(queue_class: QueueClass, count: int) -> None:
+def silent(model: str, count: int) -> None:
     """Wake nobody."""
 
 
@@ -73,7 +74,7 @@ def test_a_cancel_without_patience_goes_on_when_it_is_asked_again(store: JobStor
     job_id = record(store, 300)
     assert cancel_job(store, job_id, patience_s=0)
     assert store.job(job_id).status is JobStatus.CANCELING
-    assert leases.lease(store, BULK, CHILD, 0) is None, "nothing of it is leased any more all the same"
+    assert leases.lease(store, CHILD, 0) is None, "nothing of it is leased any more all the same"
     assert cancel_job(store, job_id)
     assert store.job(job_id).status is JobStatus.CANCELED
 
@@ -111,7 +112,7 @@ def test_what_a_silent_child_holds_of_a_canceled_job_is_closed_by_the_reconciler
     job_id = record(store, 2)
     held = take(store)
     cancel_job(store, job_id)
-    reconciler = Reconciler(store, silent, "worker")
+    reconciler = Reconciler(store, silent, "worker", MODEL_NAME)
 
     def over() -> bool:
         reconciler.tick(alive=[CHILD.pid])
@@ -150,11 +151,13 @@ def test_a_deleted_job_leaves_nothing_but_a_tombstone(store: JobStore) -> None:
     with pytest.raises(LeaseLostError):
         leases.renew(store, held)
     assert finish(store, held) == 0
-    assert leases.lease(store, BULK, CHILD, 10**9) is None
-    for key in store.redis.zrange(leased_key(BULK), 0, -1):
-        store.redis.zadd(leased_key(BULK), {key: 1})
-    Reconciler(store, silent, "worker").tick(alive=[CHILD.pid])
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS, job_key(job_id, "results"))
+    assert leases.lease(store, CHILD, 10**9) is None
+    for key in store.redis.zrange(leased_key(QUEUE), 0, -1):
+        store.redis.zadd(leased_key(QUEUE), {key: 1})
+    Reconciler(store, silent, "worker", MODEL_NAME).tick(alive=[CHILD.pid])
+    assert not store.redis.exists(
+        pending_key(QUEUE), leased_key(QUEUE), OPEN_JOBS, job_key(job_id, "results")
+    )
 
 
 def test_only_texts_that_another_try_could_help_are_kept(store: JobStore) -> None:
@@ -178,7 +181,7 @@ def grown(store: JobStore, chunks: int = 1) -> str:
     job_id = store.ids.issue()
     store.create(job_id, Terms(queue_class=BULK), [chunk(job_id, 0, "好")], feed=FEED)
     for start in range(1, chunks):
-        assert uploads.append_chunks(store, [chunk(job_id, start, "好")], BULK, FEED)
+        assert uploads.append_chunks(store, [chunk(job_id, start, "好")], FEED)
     return job_id
 
 
@@ -190,7 +193,7 @@ def test_a_job_that_grows_is_not_over_before_it_is_sealed(store: JobStore) -> No
         *(JobStatus.RUNNING, True),
         *(2, 0),
     )
-    assert uploads.append_chunks(store, [chunk(job_id, 2, "好")], BULK, FEED)
+    assert uploads.append_chunks(store, [chunk(job_id, 2, "好")], FEED)
     finish(store, take(store))
     assert uploads.close(store, job_id)
     job = store.job(job_id)
@@ -198,7 +201,7 @@ def test_a_job_that_grows_is_not_over_before_it_is_sealed(store: JobStore) -> No
         *(JobStatus.SUCCEEDED, False),
         *(3, None),
     )
-    assert not uploads.append_chunks(store, [chunk(job_id, 3, "好")], BULK, FEED)
+    assert not uploads.append_chunks(store, [chunk(job_id, 3, "好")], FEED)
     assert not store.redis.exists("sentiq:uploads", OPEN_JOBS)
 
 
@@ -213,9 +216,9 @@ def test_a_sealed_job_is_over_with_its_last_chunk(store: JobStore) -> None:
 def test_an_upload_whose_reader_died_is_sealed_with_what_arrived_and_says_so(store: JobStore) -> None:
     job_id, alive = grown(store), grown(store)
     store.redis.zadd("sentiq:uploads", {job_id: 1})
-    Reconciler(store, silent, "worker").tick(alive=[])
+    Reconciler(store, silent, "worker", MODEL_NAME).tick(alive=[])
     assert store.job(alive).uploading
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], FEED)
     finish(store, take(store, 10**9))
     job = store.job(job_id)
     assert (job.status, job.counts.total, job.error) == (JobStatus.SUCCEEDED, 1, JobError.UPLOAD_INCOMPLETE)
@@ -224,7 +227,7 @@ def test_an_upload_whose_reader_died_is_sealed_with_what_arrived_and_says_so(sto
 def test_a_canceled_upload_grows_no_more(store: JobStore) -> None:
     job_id = grown(store)
     cancel_job(store, job_id)
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], FEED)
     assert not uploads.close(store, job_id)
     job = store.job(job_id)
     assert (job.status, job.error) == (JobStatus.CANCELED, JobError.UPLOAD_INCOMPLETE)
@@ -234,8 +237,8 @@ def test_an_overdue_upload_is_closed(store: JobStore) -> None:
     job_id = grown(store)
     store.redis.hset(job_key(job_id), "deadline", 1)
     store.redis.zadd(OPEN_JOBS, {job_id: 1})
-    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], BULK, FEED)
-    Reconciler(store, silent, "worker").tick(alive=[])
+    assert not uploads.append_chunks(store, [chunk(job_id, 1, "好")], FEED)
+    Reconciler(store, silent, "worker", MODEL_NAME).tick(alive=[])
     job = store.job(job_id)
     assert (job.status, job.uploading, job.error) == (JobStatus.TIMED_OUT, False, JobError.UPLOAD_INCOMPLETE)
 
@@ -243,7 +246,7 @@ def test_an_overdue_upload_is_closed(store: JobStore) -> None:
 def test_chunks_are_also_read_in_the_order_in_which_they_ended(store: JobStore) -> None:
     job_id = record(store, 3)
     one, two, three = (
-        leases.lease(store, BULK, leases.Holder("worker", pid, siblings=1), 0) for pid in range(3)
+        leases.lease(store, leases.Holder("worker", pid, siblings=1, model=MODEL_NAME), 0) for pid in range(3)
     )
     for held in (three, one, two):
         assert held is not None

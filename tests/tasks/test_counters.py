@@ -18,18 +18,20 @@ from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 from tasks.store.leases import Lease
+from tasks.store.models import Models
 from tasks.store.scripts import source
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.webhooks import DeliveryStatus, Webhook
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 from tests.verdicts import rated
 from tests.webhooks.jobs import lease
 
 BULK = QueueClass.BULK
+QUEUE = Queue(MODEL_NAME, BULK)
 INCLUDE = Path(__file__).parents[2] / "tasks" / "store" / "lua" / "include" / "counters.lua"
-CHILD = leases.Holder("worker", 1, siblings=1)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test"}
 
 
@@ -44,7 +46,7 @@ def record(store: JobStore, items: int = 3, terms: Terms | None = None) -> str:
 
 
 def take(store: JobStore) -> Lease:
-    held = leases.lease(store, BULK, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     assert held is not None
     return held
 
@@ -93,15 +95,15 @@ def test_what_is_written_is_counted_once_however_often_it_is_told(store: JobStor
     again = leases.finish(store, held, results(held), MODEL, {"batch_rows:1": 1})
     assert (first, again) == (1, 1), "the same outcomes are stored: the second call may be a repetition"
     found = counted(store)
-    assert found["admitted:bulk"] == found["items:succeeded"] == found["attempts:1"] == 3
-    assert found["batch_rows:1"] == 1
+    assert found["admitted:test:bulk"] == found["items:test:succeeded"] == found["attempts:test:1"] == 3
+    assert found["batch_rows:test:1"] == 1
 
 
 def test_recording_a_job_twice_admits_it_once(store: JobStore) -> None:
     job_id = store.ids.issue()
     for _ in range(2):
         store.create(job_id, Terms(queue_class=BULK), [Chunk(job_id, 0, [Item.accept("好", 9)])])
-    assert counted(store)["admitted:bulk"] == 1
+    assert counted(store)["admitted:test:bulk"] == 1
 
 
 def test_canceled_and_deleted_items_are_counted_out(store: JobStore) -> None:
@@ -109,10 +111,13 @@ def test_canceled_and_deleted_items_are_counted_out(store: JobStore) -> None:
     assert cancel_job(store, canceled)
     delete_job(store, deleted, "")
     found = counted(store)
-    assert (found["items:canceled"], found["items:deleted"]) == (2, 3)
-    assert sum(count for name, count in found.items() if name.startswith("items:")) == found["admitted:bulk"]
+    assert (found["items:test:canceled"], found["items:test:deleted"]) == (2, 3)
+    assert (
+        sum(count for name, count in found.items() if name.startswith("items:"))
+        == found["admitted:test:bulk"]
+    )
     delete_job(store, canceled, "")
-    assert counted(store)["items:deleted"] == 3, "what was over is not counted out again"
+    assert counted(store)["items:test:deleted"] == 3, "what was over is not counted out again"
 
 
 def test_refusals_are_counted_by_reason(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +148,7 @@ def test_verdicts_are_counted_by_model_and_label(store: JobStore) -> None:
         ItemError.INFERENCE_FAILED,
     ]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
-    lines = exposition(store).decode().splitlines()
+    lines = exposition(store, Models(store)).decode().splitlines()
     assert [line for line in lines if line.startswith(("sentiq_verdicts", "sentiq_uncertain"))] == [
         'sentiq_verdicts_total{label="negative",model="test"} 1.0',
         'sentiq_verdicts_total{label="positive",model="test"} 2.0',
@@ -169,11 +174,11 @@ def test_attempts_at_a_webhook_are_counted_once_by_what_came_of_them(store: JobS
 
 
 def test_the_age_of_the_oldest_is_that_of_what_nobody_leased(store: JobStore) -> None:
-    assert read_backlogs(store)[BULK].oldest_s == 0
+    assert read_backlogs(store, [MODEL_NAME])[QUEUE].oldest_s == 0
     record(store)
-    eventually(lambda: read_backlogs(store)[BULK].oldest_s >= 0.05)
+    eventually(lambda: read_backlogs(store, [MODEL_NAME])[QUEUE].oldest_s >= 0.05)
     take(store)
-    assert read_backlogs(store)[BULK].oldest_s == 0
+    assert read_backlogs(store, [MODEL_NAME])[QUEUE].oldest_s == 0
 
 
 def test_an_item_that_could_not_be_accepted_is_counted_by_its_code(store: JobStore) -> None:
@@ -186,4 +191,4 @@ def test_an_item_that_could_not_be_accepted_is_counted_by_its_code(store: JobSto
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
     assert store.job(job_id).status is JobStatus.PARTIAL
     found = counted(store)
-    assert (found["items:empty_text"], found["items:succeeded"]) == (1, 1)
+    assert (found["items:test:empty_text"], found["items:test:succeeded"]) == (1, 1)

@@ -26,13 +26,14 @@ from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemStatus
 from tasks.vocabulary.job_format import FORMAT
-from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
-CHILD = leases.Holder("worker", 1, siblings=1)
+QUEUE = Queue(MODEL_NAME, BULK)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 GOOD = rated(0.75, 5, 5)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -48,7 +49,7 @@ def record(store: JobStore, *sizes: int) -> str:
 
 
 def take(store: JobStore, budget: int = 10**9, child: leases.Holder = CHILD) -> Lease:
-    held = leases.lease(store, BULK, child, budget)
+    held = leases.lease(store, child, budget)
     assert held is not None
     return held
 
@@ -87,7 +88,7 @@ def test_recording_twice_is_harmless(store: JobStore) -> None:
     leases.finish(store, held := take(store), verdicts(held), MODEL)
     store.create(job_id, Terms(queue_class=BULK), chunks)
     assert store.job(job_id).status is JobStatus.SUCCEEDED
-    assert leases.lease(store, BULK, CHILD, 1) is None
+    assert leases.lease(store, CHILD, 1) is None
 
 
 def test_a_job_runs_from_its_first_lease_and_succeeds_with_its_last_chunk(store: JobStore) -> None:
@@ -107,7 +108,7 @@ def test_a_lease_takes_the_oldest_chunks_within_its_budget_and_at_least_one(stor
     older, then = record(store, *[1] * 12), store.now_ms()
     eventually(lambda: store.now_ms() > then + 1)
     newer = record(store, 1)
-    others = [leases.Holder("worker", pid, siblings=1) for pid in (2, 3, 4)]
+    others = [leases.Holder("worker", pid, siblings=1, model=MODEL_NAME) for pid in (2, 3, 4)]
     assert [ref.start for ref in take(store, budget=35).refs] == [0, 1, 2]
     assert [ref.start for ref in take(store, 0, others[0]).refs] == [3]
     rest = take(store, 80, others[1]).refs
@@ -124,7 +125,7 @@ def test_leases_get_smaller_towards_the_end_of_the_work(
     store = JobStore.connect(Settings.read())
     record(store, *[1] * 12)
     seen: list[int] = []
-    while held := leases.lease(store, BULK, leases.Holder("worker", len(seen), siblings), 10**9):
+    while held := leases.lease(store, leases.Holder("worker", len(seen), siblings, model=MODEL_NAME), 10**9):
         seen.append(len(held.refs))
     assert seen == sizes
 
@@ -151,18 +152,18 @@ def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: 
         store.redis.hset(job_key(job_id), "format", FORMAT + 1)
     old = record(store, 1)
     assert [ref.job_id for ref in take(store).refs] == [old], "behind three hundred chunks of others"
-    assert store.redis.zcard(pending_key(BULK)) == 300
-    assert leases.lease(store, BULK, leases.Holder("worker", 2, siblings=1), 10**9) is None
-    new_child = leases.Holder("new worker", 3, siblings=1)
-    held = leases.lease(store, BULK, new_child, 10**9, formats=(FORMAT, FORMAT + 1))
+    assert store.redis.zcard(pending_key(QUEUE)) == 300
+    assert leases.lease(store, leases.Holder("worker", 2, siblings=1, model=MODEL_NAME), 10**9) is None
+    new_child = leases.Holder("new worker", 3, siblings=1, model=MODEL_NAME)
+    held = leases.lease(store, new_child, 10**9, formats=(FORMAT, FORMAT + 1))
     assert held is not None
     assert {ref.job_id for ref in held.refs} <= set(newer)
     with pytest.raises(UnknownFormatError):
         store.job(newer[0])
-    for ref in store.redis.zrange(leased_key(BULK), 0, -1):
-        store.redis.zadd(leased_key(BULK), {ref: 1})
+    for ref in store.redis.zrange(leased_key(QUEUE), 0, -1):
+        store.redis.zadd(leased_key(QUEUE), {ref: 1})
     store.redis.zadd(OPEN_JOBS, {newer[0]: 1})
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[1])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
     assert store.redis.hlen(job_key(newer[0], "chunks")) == 150, "an older reconciler leaves it alone"
     assert store.redis.zscore(OPEN_JOBS, newer[0])
 
@@ -172,11 +173,6 @@ def test_the_parts_of_a_job_are_not_jobs(store: JobStore, part: str) -> None:
     job_id = record(store, 1)
     with pytest.raises(JobNotFoundError):
         store.job(f"{job_id}:{part}")
-
-
-def test_classes_do_not_mix(store: JobStore) -> None:
-    record(store, 1)
-    assert leases.lease(store, QueueClass.INTERACTIVE, CHILD, 10**9) is None
 
 
 def test_of_two_writers_the_first_wins(store: JobStore) -> None:
@@ -192,7 +188,7 @@ def test_of_two_writers_the_first_wins(store: JobStore) -> None:
 def test_a_token_that_is_not_the_last_is_fenced_off(store: JobStore) -> None:
     job_id = record(store, 1)
     held = take(store)
-    stale = Lease(BULK, "worker", held.token - 1, held.chunks)
+    stale = Lease(QUEUE, "worker", held.token - 1, held.chunks)
     assert leases.finish(store, stale, verdicts(stale), MODEL) == 0
     with pytest.raises(LeaseLostError):
         leases.renew(store, stale)
@@ -202,7 +198,9 @@ def test_a_token_that_is_not_the_last_is_fenced_off(store: JobStore) -> None:
 
 def test_results_are_read_in_order_up_to_the_first_gap(store: JobStore) -> None:
     job_id = record(store, 2, 2, 2)
-    one, two, three = (take(store, 20, leases.Holder("worker", pid, siblings=1)) for pid in (1, 2, 3))
+    one, two, three = (
+        take(store, 20, leases.Holder("worker", pid, siblings=1, model=MODEL_NAME)) for pid in (1, 2, 3)
+    )
     leases.finish(store, three, verdicts(three), MODEL)
     assert not store.results(job_id, 0, 99).items
     leases.finish(store, one, verdicts(one), MODEL)
@@ -225,7 +223,7 @@ def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(store: JobSto
     assert left == {job_key(job_id, part) for part in ("", "results", "summary")}
     ttl_ms = store.settings.result_ttl_s * 1000
     assert all(ttl_ms - 10_000 < store.redis.pttl(key) <= ttl_ms for key in left)
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), OPEN_JOBS)
+    assert not store.redis.exists(pending_key(QUEUE), leased_key(QUEUE), OPEN_JOBS)
 
 
 def minted(store: JobStore, age_s: float, owner: str = "") -> str:

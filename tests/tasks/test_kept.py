@@ -16,11 +16,13 @@ from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
-from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.jobs import Queue, QueueClass, Terms
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 CLASS = QueueClass.BULK
-CHILD = leases.Holder("worker", 1, siblings=1)
+QUEUE = Queue(MODEL_NAME, CLASS)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 LONG_ID = "𠮷" * 256
 
 
@@ -38,7 +40,7 @@ def submit(store: JobStore, owner: str = "a", items: int = 50, text: str = " ") 
 
 def finish(store: JobStore) -> None:
     """Finish all that waits."""
-    while held := leases.lease(store, CLASS, CHILD, 10**9):
+    while held := leases.lease(store, CHILD, 10**9):
         results = [
             ChunkResult(leased.chunk, [item.error or rated(0.75, 5, 5) for item in leased.chunk.items], 1)
             for leased in held.chunks
@@ -105,7 +107,7 @@ def test_what_is_erased_is_charged_no_more(store: JobStore, end: str, *, done: b
             delete_job(store, job_id, "a")
         else:
             expire(store, job_id)
-            Reconciler(store, lambda *_: None, "worker").tick(alive=[1])
+            Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
     assert 0 < kept(store) < charged
     delete_job(store, other, "a")
     assert not list(store.redis.scan_iter("sentiq:kept*")), "and no trace is left"
@@ -114,7 +116,7 @@ def test_what_is_erased_is_charged_no_more(store: JobStore, end: str, *, done: b
 def test_a_job_that_is_read_until_it_expires_is_charged_until_then(store: JobStore) -> None:
     job_id = submit(store)
     store.redis.zadd("sentiq:kept_until:a", {job_id: store.now_ms() - 1})
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[1])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
     assert kept(store) > stored(store, job_id)
     finish(store)
     due = store.redis.zscore("sentiq:kept_until:a", job_id)
@@ -124,13 +126,13 @@ def test_a_job_that_is_read_until_it_expires_is_charged_until_then(store: JobSto
 @pytest.mark.parametrize("end", ["scored", "given up", "canceled"])
 def test_what_is_requeued_item_by_item_is_charged_rightly(store: JobStore, end: str) -> None:
     job_id = submit(store, items=9, text="好" * 900)
-    assert leases.lease(store, CLASS, CHILD, 10**9)
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    assert leases.lease(store, CHILD, 10**9)
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     assert store.redis.hlen(job_key(job_id, "chunks")) == 9
     if end == "canceled":
         cancel_job(store, job_id)
-    while end == "given up" and leases.lease(store, CLASS, CHILD, 10**9):
-        Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    while end == "given up" and leases.lease(store, CHILD, 10**9):
+        Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     finish(store)
     assert store.job(job_id, "a").status.terminal
     assert stored(store, job_id) < kept(store) < stored(store, job_id) + 6000
@@ -172,10 +174,10 @@ def test_an_upload_is_refused_when_it_grows_beyond_the_quota(store_with: Callabl
     job_id, feed = store.ids.issue("a"), Feed.begin("5eed", resumable=False)
     terms = Terms(queue_class=CLASS, owner="a")
     store.create(job_id, terms, [chunk(job_id, 0, 50, " ")], feed=feed)
-    assert uploads.append_chunks(store, [chunk(job_id, 50, 50, " ")], CLASS, feed, owner="a")
+    assert uploads.append_chunks(store, [chunk(job_id, 50, 50, " ")], feed, owner="a")
     charged = kept(store)
     with pytest.raises(StorageQuotaExceededError):
-        uploads.append_chunks(store, [chunk(job_id, 100, 90, " ")], CLASS, feed, owner="a")
+        uploads.append_chunks(store, [chunk(job_id, 100, 90, " ")], feed, owner="a")
     assert (kept(store), store.job(job_id, "a").counts.total) == (charged, 100)
 
 
@@ -198,7 +200,7 @@ def test_a_purge_leaves_nothing_of_an_owner_and_all_of_others(store: JobStore) -
     open_job, other = submit(store), submit(store, "b")
     charged = kept(store, "b")
     assert purge(store, "a") >= 120
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[1])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
     assert purge(store, "a") == 0
     assert store.redis.hgetall(KEPT) == {b"b": str(charged).encode()}
     assert [store.redis.exists(job_key(each)) for each in (done[5], open_job, other)] == [0, 0, 1]

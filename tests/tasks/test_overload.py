@@ -21,7 +21,7 @@ from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 from tests.verdicts import rated
 
 CLASS = QueueClass.INTERACTIVE
@@ -31,9 +31,9 @@ CHARS = 10
 
 def work(store: JobStore, stop: threading.Event) -> None:
     """Finish ITEMS_PER_S items a second, half a second of work at a time."""
-    child = leases.Holder("worker", 1, siblings=1)
+    child = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
     while not stop.is_set():
-        held = leases.lease(store, CLASS, child, ITEMS_PER_S * CHARS // 2)
+        held = leases.lease(store, child, ITEMS_PER_S * CHARS // 2)
         stop.wait(len(held.chunks) / ITEMS_PER_S if held else 0.01)
         if held:
             results = [ChunkResult(leased.chunk, [rated(0.75, 5, 5)], 1) for leased in held.chunks]

@@ -7,18 +7,21 @@ import pytest
 
 from tasks.store import leases, workers
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, UNACKED, WORKERS, leased_key, pending_key
+from tasks.store.keys import OPEN_JOBS, UNACKED, WORKERS, backlog_key, leased_key, pending_key
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemStatus
-from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
+from tasks.vocabulary.model_names import wakeup_queue
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
+QUEUE = Queue(MODEL_NAME, BULK)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 CHILD = 11
-HOLDER = leases.Holder("worker", CHILD, siblings=1)
+HOLDER = leases.Holder("worker", CHILD, siblings=1, model=MODEL_NAME)
 
 
 class Publisher:
@@ -27,8 +30,8 @@ class Publisher:
     def __init__(self) -> None:
         self.published: list[int] = []
 
-    def __call__(self, queue_class: QueueClass, count: int) -> None:
-        assert queue_class is BULK
+    def __call__(self, model: str, count: int) -> None:
+        assert model == MODEL_NAME
         self.published.append(count)
 
 
@@ -38,12 +41,12 @@ def publisher() -> Publisher:
 
 
 def pending(store: JobStore) -> list[ChunkRef]:
-    return [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(BULK), 0, -1)]
+    return [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(QUEUE), 0, -1)]
 
 
 @pytest.fixture
 def reconciler(store: JobStore, publisher: Publisher) -> Reconciler:
-    return Reconciler(store, publisher, "worker")
+    return Reconciler(store, publisher, "worker", MODEL_NAME)
 
 
 def record(store: JobStore, texts: Sequence[str]) -> str:
@@ -55,7 +58,7 @@ def record(store: JobStore, texts: Sequence[str]) -> str:
 
 
 def take(store: JobStore) -> Lease:
-    held = leases.lease(store, BULK, HOLDER, 10**9)
+    held = leases.lease(store, HOLDER, 10**9)
     assert held is not None
     return held
 
@@ -70,8 +73,8 @@ def finish(store: JobStore, held: Lease) -> int:
 
 def lapse(store: JobStore) -> None:
     """Let every lease be over."""
-    for ref in store.redis.zrange(leased_key(BULK), 0, -1):
-        store.redis.zadd(leased_key(BULK), {ref: 1})
+    for ref in store.redis.zrange(leased_key(QUEUE), 0, -1):
+        store.redis.zadd(leased_key(QUEUE), {ref: 1})
 
 
 def test_the_chunk_of_a_dead_child_is_pending_again_item_by_item(
@@ -105,7 +108,7 @@ def test_a_lapsed_lease_is_taken_over_by_any_worker(store: JobStore, publisher: 
     record(store, ["一"])
     held = take(store)
     lapse(store)
-    Reconciler(store, publisher, "another worker").tick(alive=[])
+    Reconciler(store, publisher, "another worker", MODEL_NAME).tick(alive=[])
     assert [ref.attempts for ref in pending(store)] == [1]
     assert publisher.published == [1]
     assert finish(store, held) == 0
@@ -127,7 +130,7 @@ def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, rec
     take(store)
     reconciler.tick(alive=[])
     deaths = 0
-    while held := leases.lease(store, BULK, HOLDER, 10**9):
+    while held := leases.lease(store, HOLDER, 10**9):
         if held.chunks[0].chunk.items[0].text == "毒":
             deaths += 1
             reconciler.tick(alive=[])
@@ -138,7 +141,7 @@ def test_a_text_that_kills_three_children_is_given_up_alone(store: JobStore, rec
     assert (job.status, job.counts.succeeded, job.counts.failed) == (JobStatus.PARTIAL, 2, 1)
     outcomes = [item.outcome for item in store.results(job_id, 0, 9).items]
     assert outcomes[1] is ItemError.WORKER_LOST
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK))
+    assert not store.redis.exists(pending_key(QUEUE), leased_key(QUEUE))
 
 
 def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(
@@ -148,7 +151,7 @@ def test_a_text_that_no_child_answers_in_time_is_given_up_as_that(
     for _ in range(3):
         take(store)
         lapse(store)
-        Reconciler(store, publisher, "another worker").tick(alive=[])
+        Reconciler(store, publisher, "another worker", MODEL_NAME).tick(alive=[])
         store.redis.delete("sentiq:reconciler")
     (item,) = store.results(job_id, 0, 9).items
     assert (item.outcome, item.attempts) == (ItemError.ATTEMPTS_EXHAUSTED, 3)
@@ -162,12 +165,12 @@ def test_an_overdue_job_is_closed_and_keeps_what_it_has(store: JobStore, reconci
         Terms(queue_class=BULK),
         [Chunk(job_id, i, [Item.accept("一", 9), Item.accept("", 9)]) for i in (0, 2)],
     )
-    first = leases.lease(store, BULK, HOLDER, 0)
+    first = leases.lease(store, HOLDER, 0)
     assert first is not None
     finish(store, first)
     store.redis.hset(f"sentiq:job:{job_id}", "deadline", 1)
     store.redis.zadd(OPEN_JOBS, {job_id: 1})
-    assert leases.lease(store, BULK, HOLDER, 0) is None, "overdue items are not scored"
+    assert leases.lease(store, HOLDER, 0) is None, "overdue items are not scored"
     reconciler.tick(alive=[CHILD])
     job = store.job(job_id)
     assert (job.status, job.counts.succeeded, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2, 1)
@@ -183,7 +186,7 @@ def test_what_lapsed_while_redis_was_away_is_no_attempt(
     reconciler.tick(alive=[CHILD])
     take(store)
     away_ms = store.now_ms()
-    store.redis.zadd(leased_key(BULK), dict.fromkeys(store.redis.zrange(leased_key(BULK), 0, -1), away_ms))
+    store.redis.zadd(leased_key(QUEUE), dict.fromkeys(store.redis.zrange(leased_key(QUEUE), 0, -1), away_ms))
     for later_ms in (60_000, 62_000):
         monkeypatch.setattr(store, "now_ms", lambda: away_ms + later_ms)  # noqa: B023  called at once
         reconciler.tick(alive=[CHILD])
@@ -199,19 +202,19 @@ def test_a_child_that_lost_its_lease_takes_nothing_from_the_next_holder(
 ) -> None:
     job_id = record(store, ["一"])
     slow = take(store)
-    another = Reconciler(store, publisher, "another worker")
+    another = Reconciler(store, publisher, "another worker", MODEL_NAME)
     another.tick(alive=[])
     away_ms = store.now_ms()
-    store.redis.zadd(leased_key(BULK), {str(slow.refs[0]): away_ms})
+    store.redis.zadd(leased_key(QUEUE), {str(slow.refs[0]): away_ms})
     for later_ms in (60_000, 62_000, 64_000):
         monkeypatch.setattr(store, "now_ms", lambda: away_ms + later_ms)  # noqa: B023  called at once
         another.tick(alive=[])
     monkeypatch.undo()
-    held = leases.lease(store, BULK, leases.Holder("another worker", 22, siblings=1), 10**9)
+    held = leases.lease(store, leases.Holder("another worker", 22, siblings=1, model=MODEL_NAME), 10**9)
     assert held is not None
     assert held.refs == slow.refs, "that lease was no attempt"
     if end == "asks again":
-        assert leases.lease(store, BULK, HOLDER, 10**9) is None
+        assert leases.lease(store, HOLDER, 10**9) is None
     reconciler.tick(alive=[])
     assert not pending(store)
     assert finish(store, held) == 1
@@ -222,10 +225,10 @@ def test_a_long_round_is_no_outage_of_redis(store: JobStore, monkeypatch: pytest
     rounds, real = [0], store.now_ms
     monkeypatch.setattr(store, "now_ms", lambda: real() + 10_000 * rounds[0])
 
-    def take_long(_: QueueClass, __: int) -> None:
+    def take_long(_: str, __: int) -> None:
         rounds[0] += 1
 
-    busy = Reconciler(store, take_long, "worker")
+    busy = Reconciler(store, take_long, "worker", MODEL_NAME)
     record(store, ["一"])
     for attempts in (1, 2):
         take(store)
@@ -261,7 +264,7 @@ def test_a_job_whose_texts_are_gone_is_closed_at_its_deadline(
     reconciler.tick(alive=[CHILD])
     job = store.job(job_id)
     assert (job.status, job.counts.timed_out) == (JobStatus.TIMED_OUT, 2)
-    assert int(store.redis.hget("sentiq:backlog:bulk", "items") or 0) == 0
+    assert int(store.redis.hget(backlog_key(QUEUE), "items") or 0) == 0
 
 
 def test_lost_wakeups_are_republished_once_in_a_while(
@@ -282,7 +285,7 @@ def test_nothing_is_republished_while_wakeups_wait(
     store: JobStore, reconciler: Reconciler, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(store, ["一"])
-    store.redis.lpush(BULK.celery_queue, "a message")
+    store.redis.lpush(wakeup_queue(MODEL_NAME), "a message")
     now = store.now_ms()
     monkeypatch.setattr(store, "now_ms", lambda: now + 60_000)
     reconciler.tick(alive=[])
@@ -315,10 +318,13 @@ def test_workers_that_are_gone_are_forgotten(store: JobStore, reconciler: Reconc
 
 
 def test_one_reconciler_leads(store: JobStore, publisher: Publisher) -> None:
-    first, second = Reconciler(store, publisher, "first"), Reconciler(store, publisher, "second")
+    first, second = (
+        Reconciler(store, publisher, "first", MODEL_NAME),
+        Reconciler(store, publisher, "second", MODEL_NAME),
+    )
     record(store, ["一"])
     first.tick(alive=[])
-    leases.lease(store, BULK, leases.Holder("third", CHILD, 1), 0)
+    leases.lease(store, leases.Holder("third", CHILD, 1, model=MODEL_NAME), 0)
     lapse(store)
     second.tick(alive=[])
     assert not publisher.published, "second does not lead"

@@ -22,8 +22,8 @@ from tasks.store.keys import job_key
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.jobs import JobStatus
 from tests.api.test_access import running_api
-from tests.conftest import eventually
-from tests.tasks.test_jobs import BULK, CHILD, MODEL, record, take, verdicts
+from tests.conftest import MODEL_NAME, eventually
+from tests.tasks.test_jobs import CHILD, MODEL, record, take, verdicts
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_scored_work_is_written_as_soon_as_redis_takes_writes_again(
         end()
         child.join(timeout=5)
     assert written == [2]
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[CHILD.pid])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[CHILD.pid])
     job = store.job(job_id)
     assert (job.status, job.counts.succeeded) == (JobStatus.SUCCEEDED, 4)
     assert {item.attempts for item in store.results(job_id, 0, 9).items} == {1}
@@ -122,4 +122,4 @@ def test_a_text_is_no_refusal(store: JobStore) -> None:
     record(store, 1)
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         store.redis.lpush("sentiq:counters", "- OOM MISCONF")
-    assert leases.lease(store, BULK, CHILD, 1) is not None
+    assert leases.lease(store, CHILD, 1) is not None

@@ -18,24 +18,26 @@ import redis
 from local.redis_server import redis_server
 from tasks.errors import QuotaExceededError, ServiceFullError
 from tasks.settings import Settings
-from tasks.store import cancel, deliveries, leases, uploads
+from tasks.store import cancel, deliveries, leases, models, uploads
 from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, UPLOADS, job_key, kept_until_key
+from tasks.store.keys import OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
-from tasks.vocabulary.jobs import Job, JobError, QueueClass, Terms
+from tasks.vocabulary.jobs import Job, JobError, Queue, QueueClass, Terms
 from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
-CHILD = leases.Holder("worker", 1, siblings=1)
+QUEUE = Queue(MODEL_NAME, BULK)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 KEY = IdempotencyKey("anna", "k1")
 FEED = Feed.begin("5eed", resumable=True)
@@ -62,7 +64,7 @@ def leave_upload(store: JobStore) -> Any:
 
 
 def take(store: JobStore, budget: int = 10**9) -> leases.Lease:
-    held = leases.lease(store, BULK, CHILD, budget)
+    held = leases.lease(store, CHILD, budget)
     assert held is not None
     return held
 
@@ -101,7 +103,7 @@ def refusal(call: Callable[[], object]) -> tuple[type[Exception], int]:
 def requeued(store: JobStore) -> list[int]:
     """Return how many wake-ups the reconciler publishes for the chunks of a dead child."""
     published: list[int] = []
-    Reconciler(store, lambda _, count: published.append(count), "worker").tick(alive=[])
+    Reconciler(store, lambda _, count: published.append(count), "worker", MODEL_NAME).tick(alive=[])
     return published
 
 
@@ -122,7 +124,7 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
     (
         "append_chunks",
         begin_upload,
-        lambda s, _: uploads.append_chunks(s, [chunk(JOB, 2)], BULK, FEED, key=KEY),
+        lambda s, _: uploads.append_chunks(s, [chunk(JOB, 2)], FEED, key=KEY),
     ),
     ("cancel_job", record, lambda s, _: cancel.cancel_job(s, JOB)),
     (
@@ -164,7 +166,7 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         lambda s: (
             record(s),
             s.redis.hset(
-                "sentiq:backlog:bulk",
+                backlog_key(QUEUE),
                 mapping={"drained_s": 1, "drained_items": 0.001, "finished_at": s.now_ms()},
             ),
         ),
@@ -202,7 +204,23 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         lambda s, _: due_deliveries(s),
     ),
     ("free_expired", expired, lambda s, _: s.run("free_expired", {"limit": 9})),
-    ("read_backlog", record, lambda s, _: {name: each.items for name, each in read_backlogs(s).items()}),
+    ("read_backlog", record, lambda s, _: read_backlogs(s, [MODEL_NAME])[QUEUE].items),
+    ("register_model", lambda _: None, lambda s, _: models.register(s, MODEL_NAME, {}, starting=True)),
+    (
+        "register_model",  # again, after it was retired
+        lambda s: (models.register(s, MODEL_NAME, {}), models.retire(s, MODEL_NAME)),
+        lambda s, _: models.register(s, MODEL_NAME, {}, starting=True),
+    ),
+    (
+        "retire_model",
+        lambda s: (models.register(s, MODEL_NAME, {}), record(s)),
+        lambda s, _: models.retire(s, MODEL_NAME),
+    ),
+    (
+        "retire_model",  # which removes it
+        lambda s: models.register(s, MODEL_NAME, {}),
+        lambda s, _: models.retire(s, MODEL_NAME),
+    ),
     (
         "read_retryable",
         lambda s: (
@@ -245,8 +263,8 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
     ("reserve_idempotency_key", lambda _: None, lambda s, _: uploads.reserve_key(s, KEY, JOB)),
     (
         "reset_backlog",
-        lambda s: s.redis.hset("sentiq:backlog:bulk", "items", 3),
-        lambda s, _: s.run("reset_backlog", {"classes": ["bulk"]}),
+        lambda s: s.redis.hset(backlog_key(QUEUE), "items", 3),
+        lambda s, _: s.run("reset_backlog", {"queues": [str(QUEUE)]}),
     ),
     ("results_by_completion", finish_with_webhook, lambda s, _: s.results_by_completion(JOB, 0, 9)),
 ]
@@ -306,6 +324,7 @@ def content(client: Any) -> dict[str, Any]:
     read = {
         b"string": client.get,
         b"hash": client.hgetall,
+        b"set": lambda key: sorted(client.smembers(key)),
         b"list": lambda key: client.lrange(key, 0, -1),
         b"zset": lambda key: sorted(client.zrange(key, 0, -1)),
     }
@@ -337,6 +356,7 @@ def test_a_call_whose_answer_got_lost_is_as_if_it_had_not(
     server: str, monkeypatch: pytest.MonkeyPatch, script: str, prepare: Setup, call: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("REDIS_URL", server)
+    monkeypatch.setenv("SENTIMENT_DEFAULT_MODEL", MODEL_NAME)
     monkeypatch.setenv("SENTIMENT_ID_SECRET", "the same for both runs")
     ends = []
     for loses in (False, True):

@@ -11,10 +11,12 @@ from tasks.store.keys import leased_key, leases_key, pending_key
 from tasks.store.leases import Holder, Lease, ReturnReason
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError
-from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
+QUEUE = Queue(MODEL_NAME, BULK)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 SICK, TIME = ReturnReason.SICK, ReturnReason.TIME
 
@@ -30,7 +32,7 @@ def record(store: JobStore, *chunks: str) -> str:
 
 
 def take(store: JobStore, pid: int = 1) -> Lease:
-    held = leases.lease(store, BULK, Holder("worker", pid, siblings=1), 10**9)
+    held = leases.lease(store, Holder("worker", pid, siblings=1, model=MODEL_NAME), 10**9)
     assert held is not None
     return held
 
@@ -49,7 +51,7 @@ def finish(store: JobStore, held: Lease) -> int:
 
 def pending(store: JobStore) -> list[tuple[int, int, int]]:
     """Return start, attempts and returns of what waits."""
-    refs = [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(BULK), 0, -1)]
+    refs = [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(QUEUE), 0, -1)]
     return [(ref.start, ref.attempts, ref.returns) for ref in refs]
 
 
@@ -70,7 +72,7 @@ def test_two_sick_children_return_a_chunk_uncounted_and_a_third_one_scores_it(st
 def test_a_text_that_makes_every_child_sick_ends_alone(store: JobStore) -> None:
     job_id = record(store, "好毒坏")
     sick = 0
-    while held := leases.lease(store, BULK, Holder("worker", sick, siblings=1), 10**9):
+    while held := leases.lease(store, Holder("worker", sick, siblings=1, model=MODEL_NAME), 10**9):
         if any(item.text == "毒" for leased in held.chunks for item in leased.chunk.items):
             give_back(store, held)
             sick += 1
@@ -80,7 +82,7 @@ def test_a_text_that_makes_every_child_sick_ends_alone(store: JobStore) -> None:
     outcomes = [item.outcome for item in store.results(job_id, 0, 9).items]
     assert outcomes[1] is ItemError.INFERENCE_FAILED
     assert [store.job(job_id).counts.succeeded, store.job(job_id).counts.failed] == [2, 1]
-    assert not store.redis.exists(pending_key(BULK), leased_key(BULK), leases_key("worker"))
+    assert not store.redis.exists(pending_key(QUEUE), leased_key(QUEUE), leases_key("worker"))
 
 
 def test_what_time_did_not_suffice_for_is_never_counted(store: JobStore) -> None:

@@ -27,6 +27,7 @@ from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE, Label, LabelSet
 from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
 from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
@@ -34,7 +35,7 @@ MOODS = LabelSet(
     (Label("joy", "喜悦", "Joy"), Label("anger", "愤怒", "Anger"), Label("other", "其他", "Other"))
 )
 FEED = Feed.begin("5eed", resumable=False)
-CHILD = leases.Holder("worker", 1, siblings=1)
+CHILD = leases.Holder("worker", 1, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -92,7 +93,7 @@ def test_a_summary_is_a_recount_of_the_results(store: JobStore, seed: int) -> No
     chunks = [Chunk(job_id, start, items_of(groups[start : start + 12])) for start in range(0, 120, 12)]
     values = [(1, '"甲"'), (2, "2.5"), (3, "true"), (4, '""')]
     store.create(job_id, Terms(queue_class=BULK, summarize_by="shop"), chunks, groups=values)
-    while held := leases.lease(store, BULK, CHILD, 12):
+    while held := leases.lease(store, CHILD, 12):
         results = [
             ChunkResult(leased.chunk, [outcome(rng) for _ in leased.chunk.items], 1, "test@1")
             for leased in held.chunks
@@ -121,7 +122,7 @@ def record(store: JobStore, groups: list[int], **terms: Any) -> str:
 
 
 def take(store: JobStore) -> Lease:
-    held = leases.lease(store, BULK, CHILD, 10**9)
+    held = leases.lease(store, CHILD, 10**9)
     assert held is not None
     return held
 
@@ -159,7 +160,7 @@ def test_items_that_were_nowhere_are_counted_too(store: JobStore) -> None:
     store.redis.hset(job_key(job_id), "deadline", 1)
     store.redis.zadd(OPEN_JOBS, {job_id: 1})
     store.redis.delete(job_key(job_id, "chunks"))
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     found = read_summary(store, job_id)
     assert (found.total.items, found.errors) == (2, {"deadline_exceeded": 2})
 
@@ -167,7 +168,7 @@ def test_items_that_were_nowhere_are_counted_too(store: JobStore) -> None:
 def test_a_chunk_that_is_requeued_item_by_item_keeps_the_groups(store: JobStore) -> None:
     job_id = record(store, [2, 0, 1, 1])
     take(store)
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])  # the child that holds it is dead
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])  # the child that holds it is dead
     assert read_summary(store, job_id).total.items == 0
     for _ in range(4):
         finish(store)
@@ -190,7 +191,7 @@ def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
     job_id = store.ids.issue("")
     store.create(job_id, Terms(queue_class=BULK), [Chunk(job_id, i, items_of([0])) for i in range(2)])
     for model, probability in (("test@1", 0.9), ("test@2", 0.2)):
-        held = leases.lease(store, BULK, CHILD, 1)
+        held = leases.lease(store, CHILD, 1)
         assert held is not None
         result = ChunkResult(held.chunks[0].chunk, [rated(probability, 5, 5)], 1, model)
         leases.finish(store, held, [result], MODEL)
@@ -323,7 +324,7 @@ def test_a_grouping_goes_on_where_another_one_ended(store: JobStore) -> None:
 def test_an_upload_adds_values_as_they_come(store: JobStore) -> None:
     job_id, terms = store.ids.issue(""), Terms(queue_class=BULK, summarize_by="shop")
     store.create(job_id, terms, [Chunk(job_id, 0, items_of([1]))], feed=FEED, groups=[(1, '"甲"')])
-    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], BULK, FEED, groups=[(2, '"乙"')])
+    assert uploads.append_chunks(store, [Chunk(job_id, 1, items_of([2]))], FEED, groups=[(2, '"乙"')])
     finish(store)
     assert [(value, tally.items) for value, tally in read_summary(store, job_id).groups] == [
         ("甲", 1),

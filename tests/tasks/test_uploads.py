@@ -22,6 +22,7 @@ from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobError, QueueClass, Terms
+from tests.conftest import MODEL_NAME
 
 BULK = QueueClass.BULK
 KEY = IdempotencyKey("", "k1")
@@ -41,7 +42,7 @@ def begun(store: JobStore, feed: Feed, items: int = 2) -> str:
 def append(store: JobStore, job_id: str, feed: Feed, start: int, items: int = 2) -> Feed | None:
     chunk = Chunk(job_id, start, ITEMS[start : start + items])
     feed = feed.behind(chunk.items)
-    return feed if uploads.append_chunks(store, [chunk], BULK, feed, key=KEY) else None
+    return feed if uploads.append_chunks(store, [chunk], feed, key=KEY) else None
 
 
 def silent_for(store: JobStore, job_id: str, ms: int) -> None:
@@ -99,11 +100,11 @@ def test_an_upload_is_kept_open_for_ten_minutes_of_silence(store: JobStore) -> N
     job_id = begun(store, one)
     uploads.leave(store, job_id, one)
     silent_for(store, job_id, 595_000)
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     assert store.job(job_id).uploading
     assert 590_000 < store.redis.pttl(KEY.redis_key) <= 600_000
     silent_for(store, job_id, 5_000)
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     job = store.job(job_id)
     assert (job.uploading, job.error) == (False, JobError.UPLOAD_INCOMPLETE)
     with pytest.raises(UploadClosedError):
@@ -151,5 +152,5 @@ def test_an_upload_that_nobody_may_resume_is_in_flight_until_it_is_closed(store:
     with pytest.raises(IdempotencyKeyInFlightError):
         uploads.take(store, job_id, one, KEY)
     silent_for(store, job_id, 1_000)
-    Reconciler(store, lambda *_: None, "worker").tick(alive=[])
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[])
     assert store.redis.hget(job_key(job_id), "error") == b"upload_incomplete"

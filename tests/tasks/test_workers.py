@@ -6,7 +6,6 @@ from tasks.store import workers
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
 from tasks.store.keys import WORKERS
-from tasks.vocabulary.options import DEFAULT_MAX_TOKENS
 
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -36,19 +35,6 @@ def test_a_model_that_several_workers_serve_is_listed_once(store: JobStore) -> N
     beat(store, "host/1/a")
     beat(store, "host/2/b")
     assert workers.live_models(store) == [MODEL]
-
-
-def test_texts_are_priced_by_the_longest_row_of_all_packs_that_are_served(store: JobStore) -> None:
-    assert workers.ServedPacks(store).max_tokens == DEFAULT_MAX_TOKENS
-    beat(store, "host/1/a")
-    assert workers.ServedPacks(store).max_tokens == DEFAULT_MAX_TOKENS, "one that reports none"
-    beat(store, "host/2/b", max_tokens=128)
-    served = workers.ServedPacks(store)
-    assert served.max_tokens == 128
-    beat(store, "host/3/c", max_tokens=256)
-    assert served.max_tokens == 128, "looked up every few seconds"
-    served._checked_at -= 5
-    assert served.max_tokens == 256
 
 
 def test_restarts_are_counted_with_the_heartbeat(store: JobStore) -> None:

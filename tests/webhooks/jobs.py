@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from tasks.store import deliveries, leases
@@ -10,13 +12,15 @@ from tasks.store.deliveries import Delivery, Room
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.webhooks import Event, Webhook
+from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
 GOOD = rated(0.75, 5, 5)
 BAD = ItemError.INFERENCE_FAILED
-HOLDER = leases.Holder("worker", 11, siblings=1)
+QUEUE = Queue(MODEL_NAME, QueueClass.BULK)
+HOLDER = leases.Holder("worker", 11, siblings=1, model=MODEL_NAME)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -30,10 +34,18 @@ def create(
     return job_id
 
 
-def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
-    """Finish the oldest job with these outcomes."""
-    held = leases.lease(store, QueueClass.BULK, HOLDER, 10**9)
+def lease_bulk(store: JobStore, budget: int = 10**9) -> leases.Lease:
+    """Lease the oldest bulk chunks; interactive ones, which come first, are left to other children."""
+    pids = itertools.count(HOLDER.pid)
+    while (held := leases.lease(store, replace(HOLDER, pid=next(pids)), budget)) and held.queue != QUEUE:
+        pass
     assert held is not None
+    return held
+
+
+def finish(store: JobStore, outcomes: Sequence[Outcome] = (GOOD,)) -> None:
+    """Finish the oldest bulk job with these outcomes."""
+    held = lease_bulk(store)
     assert leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL) == 1
 
 

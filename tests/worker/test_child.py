@@ -16,7 +16,8 @@ from tasks.store.keys import leased_key, pending_key
 from tasks.store.leases import Holder
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.items import Item
-from tasks.vocabulary.jobs import JobStatus, QueueClass, Terms
+from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
+from tests.conftest import MODEL_NAME
 from worker.engines.checked import CheckedEngine
 from worker.engines.engine import Tokens
 from worker.engines.failure import EngineFailedError
@@ -28,6 +29,7 @@ from worker.scoring.classifier import Classifier
 
 PACK = load_pack(Path(__file__).parents[2] / "models" / "embedded")
 BULK = QueueClass.BULK
+QUEUE = Queue(MODEL_NAME, BULK)
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
 
@@ -68,7 +70,7 @@ class Bench:
         counters = LocalCounters()
         engine = MeteredEngine(CheckedEngine(self.engine, PACK), counters)
         classifier = Classifier(PACK, engine, batch_tokens=32, cache_rows=self.cache_rows)
-        holder = Holder("worker", pid, siblings=1)
+        holder = Holder("worker", pid, siblings=1, model=MODEL_NAME)
         return Child(
             classifier,
             self.store,
@@ -88,7 +90,7 @@ class Bench:
         return job_id
 
     def pending(self) -> list[ChunkRef]:
-        return [ChunkRef.parse(raw) for raw in self.store.redis.zrange(pending_key(BULK), 0, -1)]
+        return [ChunkRef.parse(raw) for raw in self.store.redis.zrange(pending_key(QUEUE), 0, -1)]
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_a_lease_ends_by_the_clock_and_returns_what_is_not_whole(bench_of: Calla
     job_id = bench.submit(*(texts(4, 4 * chunk) for chunk in range(6)))
     bench.engine.seconds_per_row = 0.06
     before = bench.engine.rows
-    bench.child.work(BULK)
+    bench.child.work()
     assert bench.engine.rows - before < 24
     waiting = bench.pending()
     assert 0 < len(waiting) < 6
@@ -119,7 +121,7 @@ def test_a_lease_ends_by_the_clock_and_returns_what_is_not_whole(bench_of: Calla
     assert bench.store.job(job_id).counts.succeeded == 24 - 4 * len(waiting)
     bench.engine.seconds_per_row = 0
     for _ in range(6):
-        bench.child.work(BULK)
+        bench.child.work()
     assert bench.store.job(job_id).status is JobStatus.SUCCEEDED
     assert {item.attempts for item in bench.store.results(job_id, 0, 99).items} == {1}
 
@@ -130,10 +132,10 @@ def test_a_chunk_longer_than_half_the_time_limit_is_split_and_one_text_ends(
     bench = bench_of(lease_work_s=0.05, task_time_limit_s=1)
     job_id = bench.submit(texts(8))
     bench.engine.seconds_per_row = 0.2
-    bench.child.work(BULK)
+    bench.child.work()
     assert [(ref.start, ref.attempts) for ref in bench.pending()] == [(start, 0) for start in range(8)]
     assert bench.published == [8]
-    bench.child.work(BULK)
+    bench.child.work()
     assert bench.store.job(job_id).counts.succeeded >= 1, "a chunk of one item is scored to its end"
 
 
@@ -145,7 +147,7 @@ def test_what_a_lease_scored_before_its_time_ended_is_not_scored_again(
     job_id = bench.submit(texts(12))
     bench.engine.seconds_per_row = 0.04
     before = bench.engine.rows
-    bench.child.work(BULK)
+    bench.child.work()
     assert bench.engine.rows - before == 12
     assert [item.outcome.cached for item in bench.store.results(job_id, 0, 99).items] == [False] * 12  # type: ignore[union-attr]
 
@@ -154,11 +156,11 @@ def test_duplicates_and_cached_rows_teach_no_rate(bench_of: Callable[..., Bench]
     bench = bench_of(cache_rows=100, lease_work_s=1)
     before = bench.child._cost_per_s
     bench.submit(["同一个文本"] * 390)
-    bench.child.work(BULK)
+    bench.child.work()
     learned = bench.child._cost_per_s
     assert learned < 2 * before, "390 equal texts are one row"
     bench.submit(["同一个文本"] * 390, ["", " "])
-    bench.child.work(BULK)
+    bench.child.work()
     assert bench.child._cost_per_s == learned
     assert bench.engine.rows == 1 + 2 + 1, "checked, known and the one distinct text"
 
@@ -168,13 +170,13 @@ def test_a_sick_child_returns_its_lease_and_another_scores_it(bench_of: Callable
     job_id = bench.submit(texts(3))
     bench.engine.failing = True
     with pytest.raises(EngineFailedError):
-        bench.child.work(BULK)
+        bench.child.work()
     assert [(ref.attempts, ref.returns) for ref in bench.pending()] == [(0, 1)]
     assert bench.published == [1]
-    assert not bench.store.redis.exists(leased_key(BULK))
+    assert not bench.store.redis.exists(leased_key(QUEUE))
     assert Counters.read(bench.store).counts["returned:sick"] == 1
     bench.engine.failing = False
-    bench.start(2).work(BULK)
+    bench.start(2).work()
     results = bench.store.results(job_id, 0, 9).items
     assert [(item.attempts, item.status) for item in results] == [(1, "succeeded")] * 3
 
@@ -187,10 +189,10 @@ def test_a_text_that_fails_alone_by_the_engine_is_not_to_blame(bench_of: Callabl
         child = bench.start(pid)
         bench.engine.failing = True
         with pytest.raises(EngineFailedError):
-            child.work(BULK)
+            child.work()
     assert bench.store.job(job_id).counts.failed == 0
     bench.engine.failing = False
-    bench.start(3).work(BULK)
+    bench.start(3).work()
     assert bench.store.job(job_id).status is JobStatus.SUCCEEDED
 
 
@@ -202,5 +204,5 @@ def test_a_child_that_gives_known_texts_other_logits_leases_nothing(bench_of: Ca
         bench.start(2)
     bench.child._probe_at = 0
     with pytest.raises(EngineFailedError, match="known texts"):
-        bench.child.work(BULK)
+        bench.child.work()
     assert len(bench.pending()) == 1

@@ -16,7 +16,6 @@ from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder, Lease, LeasedChunk, ReturnReason, finish, lease, renew, return_chunk
 from tasks.vocabulary.chunks import ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
-from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import Verdict
 from worker.engines.failure import EngineFailedError
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Publish = Callable[[QueueClass, int], None]
+Publish = Callable[[str, int], None]
 Outcomes = dict[Question, Outcome]
 
 # Errors after which this process must score nothing more: no text is to blame for them.
@@ -72,7 +71,7 @@ class Child:
         self._cost_per_s = store.settings.chunk_chars / store.settings.lease_work_s
         self._probe()
 
-    def work(self, queue_class: QueueClass) -> None:
+    def work(self) -> None:
         """Lease once and score what was leased; a wake-up whose work others have done finds nothing.
 
         Raises an error of SICK when the engine failed; the lease is returned then, and this process must end.
@@ -80,7 +79,7 @@ class Child:
         if time.monotonic() >= self._probe_at:
             self._probe()
         budget = int(self._cost_per_s * self._settings.lease_work_s)
-        held = lease(self._store, queue_class, self._holder, budget)
+        held = lease(self._store, self._holder, budget)
         if held is None:
             return
         try:
@@ -181,7 +180,7 @@ class Child:
         logger.warning("returning %d chunks of %d: %s", len(chunks), len(held.chunks), reason)
         try:
             pending = sum(return_chunk(self._store, held, leased, reason, split=split) for leased in chunks)
-            self._publish(held.queue_class, pending)
+            self._publish(held.queue.model, pending)
         except (SentiqError, NotPublishedError, MemoryError) as error:
             logger.warning("not all was returned: %s", error)
 

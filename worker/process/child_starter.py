@@ -20,12 +20,11 @@ from tasks.settings import Settings
 from tasks.store.counters import LocalCounters, increment
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder
-from tasks.vocabulary.jobs import QueueClass
 from worker.packs.pack import load_pack
 from worker.process.child import SICK, Child
 from worker.process.cpu import CpuBudget, pin
 from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
-from worker.process.parent import model_of
+from worker.process.parent import model_of, name_of_model
 from worker.process.shared_weights import SharedBlocks
 
 logger = logging.getLogger(__name__)
@@ -83,10 +82,10 @@ class ChildStarter:
         self._ready.add(slot)
         logger.info("child ready after %.2f s", time.monotonic() - started)
 
-    def work(self, queue_class: QueueClass) -> None:
+    def work(self) -> None:
         """Have the child of this process answer a wake-up; end the process when its engine fails."""
         try:
-            self._child.work(queue_class)
+            self._child.work()
         except SICK as error:
             self._leave(error)
 
@@ -123,7 +122,7 @@ class ChildStarter:
         return Child(
             classifier,
             self._store,
-            Holder(self._worker, os.getpid(), self._concurrency),
+            Holder(self._worker, os.getpid(), self._concurrency, name_of_model(pack, settings)),
             model_of(pack, settings),
             counters,
             known=self._known,

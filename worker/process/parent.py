@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import uuid
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -15,10 +16,11 @@ from tasks.broker.celery_app import build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import ConfigurationError, LabelsChangedError, SentiqError, StoreUnavailableError
 from tasks.settings import Settings
-from tasks.store import workers
+from tasks.store import models, workers
 from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
 from tasks.store.reconciler import TICK_S, Reconciler
+from tasks.vocabulary.model_names import name_of
 from worker.packs.pack import Pack, load_pack
 from worker.process.fork_state import LoadFailures, ReadyChildren, host_id
 
@@ -34,15 +36,18 @@ class Parent:
         self._failures = failures
         self._ready = ready
         self._model: dict[str, Any] = {}
+        self._registered = False
         self._pack: Pack | None = None
         self._took_over = False
         self._reported_restarts = 0
         self._store = JobStore.connect(settings)
-        publisher = build_publisher(settings)
-        self._reconciler = Reconciler(self._store, lambda *args: publish_wakeups(publisher, *args), self.name)
+        self._publisher = build_publisher(settings)
 
-    def start(self) -> None:
-        """Exit with the reason when no child could load the pack or run the engine."""
+    def start(self) -> str:
+        """Return the name of the model that this worker serves.
+
+        Exit with the reason when no child could load the pack or run the engine.
+        """
         # numpy would start a thread for each core, and threads do not survive the fork of a child.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
@@ -58,7 +63,10 @@ class Parent:
             "max_tokens": pack.max_tokens,
             "uncertain_below": pack.uncertain_below,
         }
-        self._model, self._pack = model_of(pack, self._settings) | traits, pack
+        name = name_of_model(pack, self._settings)
+        self._model, self._pack = {"name": name} | model_of(pack, self._settings) | traits, pack
+        self._reconciler = Reconciler(self._store, partial(publish_wakeups, self._publisher), self.name, name)
+        return name
 
     def explain_exit(self) -> None:
         """Print the reason as the last line: Celery ends with a traceback about processes."""
@@ -73,6 +81,7 @@ class Parent:
             return
         pids = worker.pool.info["processes"]
         try:
+            self._register()
             self._report(pids)
             if not self._took_over:
                 self._take_over()
@@ -82,6 +91,22 @@ class Parent:
         except LabelsChangedError as error:
             self._failures.add(str(error))
             state.should_terminate = os.EX_CONFIG
+
+    def _register(self) -> None:
+        """Register the model, and register it anew should Redis have lost its data."""
+        if self._pack is None:
+            return
+        description = {
+            "id": self._pack.id,
+            "revision": self._pack.revision,
+            "labels": self._pack.labels.described(),
+            "input": self._pack.input,
+            "max_tokens": self._pack.max_tokens,
+            "uncertain_below": self._pack.uncertain_below,
+            "measured": self._pack.measured,
+        }
+        models.register(self._store, self._model["name"], description, starting=not self._registered)
+        self._registered = True
 
     def _report(self, pids: list[int]) -> None:
         if self._pack is not None:
@@ -110,6 +135,11 @@ class Parent:
 def model_of(pack: Pack, settings: Settings) -> dict[str, str]:
     """Return how records and heartbeats name the model that serves a pack."""
     return {"id": pack.id, "revision": pack.revision, "engine": settings.engine}
+
+
+def name_of_model(pack: Pack, settings: Settings) -> str:
+    """Return the name under which jobs ask for a pack: its id, unless a setting gives another."""
+    return settings.model_name or name_of(pack.id)
 
 
 def add_upkeep(app: Celery, parent: Parent) -> None:

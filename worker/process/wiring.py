@@ -16,7 +16,7 @@ from celery.signals import (
 )
 
 from tasks import score
-from tasks.broker.celery_app import build_celery
+from tasks.broker.celery_app import build_celery, consume
 from tasks.log_format import LineFormatter
 from tasks.settings import Settings
 from worker.process.child_starter import ChildStarter
@@ -57,13 +57,13 @@ def build_worker(settings: Settings) -> Celery:
     )
     add_upkeep(app, parent)
     score.register(app, starter.work)
-    _connect_signals(settings, parent, starter)
+    _connect_signals(settings, app, parent, starter)
     return app
 
 
-def _connect_signals(settings: Settings, parent: Parent, starter: ChildStarter) -> None:
+def _connect_signals(settings: Settings, app: Celery, parent: Parent, starter: ChildStarter) -> None:
     def start_parent(**_: Any) -> None:
-        parent.start()
+        consume(app, parent.start())
         starter.prepare()
         atexit.register(parent.explain_exit)
 

@@ -8,7 +8,7 @@ if answered then
   return answered
 end
 local job = keys.job .. args.job_id
-local fields = {'total', 'succeeded', 'failed', 'timed_out', 'canceled', 'cost', 'finished', 'uploading'}
+local fields = {'total', 'succeeded', 'failed', 'timed_out', 'canceled', 'cost', 'finished', 'uploading', 'queue'}
 local record = redis.call('HMGET', job, unpack(fields))
 if redis.call('EXISTS', job .. ':chunks') == 1 or record[8] then
   return 0
@@ -23,7 +23,7 @@ for i = 2, 5 do
 end
 missing = math.max(0, missing)
 redis.call('HINCRBY', job, args.status, missing)
-counters.increment('items:' .. args.code, missing)
+counters.add({['items:' .. args.code] = missing}, record[9])
 summary.add(job, '', {{0, {1, missing, 2, missing}}}, {['items:' .. args.code] = missing})
 backlog.leave(job, missing, record[6] or 0, false)
 conclude(args.job_id)

@@ -1,6 +1,6 @@
 -- Writes the outcomes of a chunk and counts them; finishes the job with its last chunk. The first writer wins.
 -- include: clock backlog conclude outcome
--- args: job_id, class, worker, ref, guard, token, chunk {start, items, cost, counters, model (that scored,
+-- args: job_id, queue, worker, ref, guard, token, chunk {start, items, cost, counters, model (that scored,
 --       or ''), tallies}, counts (items by outcome), model (JSON, if one scored), computed {items, cost} (if the
 --       holder of the lease finished it); payloads: results, texts worth a retry or ''
 -- `guard` says why the caller may write: `token` (it holds the lease), `lapsed` (the lease has ended), `dead` (its
@@ -8,7 +8,7 @@
 -- Returns 1 when these outcomes are stored, by this call or by one whose answer got lost; 0 when the chunk was no
 -- longer the caller's.
 local job, start = keys.job .. args.job_id, args.chunk.start
-local leased, leases = keys.leased .. args.class, keys.leases .. args.worker
+local leased, leases = keys.leased .. args.queue, keys.leases .. args.worker
 
 local function entitled()
   if args.guard == 'token' then

@@ -1,18 +1,18 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock attachments backlog admission kept once summary feed
--- args: job_id, class, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
+-- include: clock attachments backlog admission kept once pending summary feed
+-- args: job_id, queue, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
 --       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments
 --       (starts of chunks, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
 --       the summary, each {group, JSON}), unlisted (not in the list of its owner), upload {writer, seed, digest (see
 --       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
 --       (SHA-1 of the secret that signed the id, if Redis holds it)
 -- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
--- another job has it; {reason, ms} when refused.
+-- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
 
 local function write_record()
   local deadline = now + args.deadline_ms
-  redis.call('HSET', job, 'status', 'queued', 'class', args.class, 'total', args.total, 'created', now,
+  redis.call('HSET', job, 'status', 'queued', 'queue', args.queue, 'total', args.total, 'created', now,
     'deadline', deadline, 'ttl', args.ttl_ms, 'format', args.format)
   for field, value in pairs(args.fields) do
     redis.call('HSET', job, field, value)
@@ -33,9 +33,8 @@ end
 local function write_chunks()
   for i, chunk in ipairs(args.chunks) do
     redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
-    -- The fraction keeps a job's chunks in input order.
-    redis.call('ZADD', keys.pending .. args.class, string.format('%.3f', now + i / 1000), chunk[2])
   end
+  pending.add(args.queue, args.owner, now, args.chunks)
   -- Both outlive the deadline by the lifetime of results, so that nothing stays for ever, whatever dies.
   redis.call('PEXPIREAT', job, now + args.deadline_ms + args.ttl_ms)
   redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
@@ -73,9 +72,12 @@ local remembered = key and redis.call('GET', key.name)
 if remembered and not (args.upload and remembered == mine) then
   return remembered
 end
+if redis.call('SISMEMBER', keys.retired, string.match(args.queue, '^[^:]*')) == 1 then
+  return {'retired', 0}
+end
 local kept_of_chunks = kept.of_chunks(#args.chunks, #args.attachments)
 local bytes = kept.of_record(args.fields) + kept_of_chunks + summary.of_values(args.values)
-local refusal = admission.refusal(args.class, args.admission, args.total, args.cost, bytes)
+local refusal = admission.refusal(args.queue, args.admission, args.total, args.cost, bytes)
 if refusal then
   return once.keep(refusal)
 end
@@ -89,4 +91,4 @@ if not args.unlisted then
 end
 kept.change(args.owner, args.job_id, bytes)
 kept.expires(args.owner, args.job_id, now + args.deadline_ms + args.ttl_ms)
-return {now, backlog.join(job, args.class, args.owner, args.total, args.cost)}
+return {now, backlog.join(job, args.queue, args.owner, args.total, args.cost)}

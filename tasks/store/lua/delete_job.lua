@@ -3,17 +3,17 @@
 -- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload)
 local job = keys.job .. args.job_id
 local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
-local record = redis.call('HMGET', job, 'total', 'cost', unpack(counted))
+local record = redis.call('HMGET', job, 'total', 'cost', 'queue', unpack(counted))
 local writer = feed.parse(redis.call('HGET', job, 'uploading'))
 if not record[1] or (args.writer and writer ~= args.writer) then
   return
 end
 local open = tonumber(record[1])
 for i = 1, #counted do
-  open = open - (record[2 + i] or 0)
+  open = open - (record[3 + i] or 0)
 end
 if open > 0 then
-  counters.increment('items:deleted', open)
+  counters.add({['items:deleted'] = open}, record[3])
 end
 backlog.leave(job, open, record[2] or 0)
 redis.call('UNLINK', job)

@@ -1,12 +1,12 @@
--- Reads the backlog of each class, how fast it drains, and whether one more item would be accepted.
+-- Reads the backlog of each queue, how fast it drains, and whether one more item would be accepted.
 -- include: clock backlog admission
--- args: classes {class, admission (a request, see admission.lua)}
+-- args: queues {queue, admission (a request, see admission.lua)}
 -- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for
 -- how many ms the oldest pending chunk has waited.
 local answer = {}
-for _, each in ipairs(args.classes) do
-  local read = backlog.read(each.class)
-  local oldest = redis.call('ZRANGE', keys.pending .. each.class, 0, 0, 'WITHSCORES')[2]
+for _, each in ipairs(args.queues) do
+  local read = backlog.read(each.queue)
+  local oldest = redis.call('ZRANGE', keys.waiting .. each.queue, 0, 0, 'WITHSCORES')[2]
   answer[#answer + 1] = {
     read.items,
     read.left,

@@ -1,12 +1,12 @@
 -- Renews a lease: extends it for the chunks that are still the caller's.
 -- include: clock ref
--- args: class, token, lease_ms, refs
+-- args: queue, token, lease_ms, refs
 -- Returns how many chunks those are, and how many of them belong to canceled jobs.
 local held, canceled = 0, 0
 for _, text in ipairs(args.refs) do
   local chunk = ref.parse(text)
   if redis.call('HGET', chunk.job .. ':tokens', chunk.start) == tostring(args.token) then
-    redis.call('ZADD', keys.leased .. args.class, 'XX', now + args.lease_ms, text)
+    redis.call('ZADD', keys.leased .. args.queue, 'XX', now + args.lease_ms, text)
     held = held + 1
     canceled = canceled + redis.call('HEXISTS', chunk.job, 'cancel')
   end

@@ -1,15 +1,16 @@
 -- Makes a leased chunk pending again that its child does not score: whole, or as the chunks that it was split into.
--- include: clock attachments counters kept
--- args: job_id, class, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job),
+-- include: clock attachments counters kept pending
+-- args: job_id, queue, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job),
 --       parts (start and ref of each; payloads follow if it was split)
 -- Returns 1 when its parts are pending, 0 when the chunk was no longer the caller's.
-local job, pending = keys.job .. args.job_id, keys.pending .. args.class
+local job = keys.job .. args.job_id
+local owner = redis.call('HGET', job, 'owner') or ''
 if redis.call('HGET', job .. ':tokens', args.start) ~= tostring(args.token) then
   -- A call whose answer got lost has done it, or the lease has ended.
-  return redis.call('ZSCORE', pending, args.parts[#args.parts][2]) and 1 or 0
+  return pending.has(args.queue, owner, args.parts)
 end
 redis.call('HDEL', job .. ':tokens', args.start)
-redis.call('ZREM', keys.leased .. args.class, args.ref)
+redis.call('ZREM', keys.leased .. args.queue, args.ref)
 redis.call('HDEL', keys.leases .. args.worker, args.ref)
 if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
@@ -24,6 +25,6 @@ for i, part in ipairs(args.parts) do
   if payload(i) then
     redis.call('HSET', job .. ':chunks', part[1], payload(i))
   end
-  redis.call('ZADD', pending, string.format('%.3f', since + i / 1000), part[2])
 end
+pending.add(args.queue, owner, since, args.parts)
 return 1

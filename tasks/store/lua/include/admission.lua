@@ -1,13 +1,13 @@
 -- Admission control with reservations.
 --
--- A class accepts what it should finish within its target wait: what waits, divided by the measured drain rate.
+-- A queue accepts what it should finish within its target wait: what waits, divided by the measured drain rate.
 -- Under lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just
 -- arrive, and loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time
 -- and then gets in up to the whole target, while new arrivals get in only up to a share of it as long as any
--- reservation is open. Reservations are handed out one behind the other, a little slower than the class drains.
+-- reservation is open. Reservations are handed out one behind the other, a little slower than the queue drains.
 --
 -- Whoever comes first could fill the whole target, and others would wait for all of it. So an owner may hold only a
--- share of a class while others call; reservations of an owner that holds more are void then.
+-- share of a queue while others call; reservations of an owner that holds more are void then.
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
@@ -50,8 +50,8 @@ local function over_quota(read, request, items)
 end
 
 -- Notes that an owner calls. Returns whether another one did lately.
-local function others_call(class, owner)
-  local callers = keys.callers .. class
+local function others_call(queue, owner)
+  local callers = keys.callers .. queue
   redis.call('ZADD', callers, now, owner)
   redis.call('ZREMRANGEBYSCORE', callers, 0, now - CALLING_MS)
   redis.call('PEXPIRE', callers, CALLING_MS)
@@ -67,44 +67,44 @@ local function share_of(read, request)
   return math.max(share.seconds * a_second, backlog.weight(share.least.items, share.least.cost))
 end
 
-local function held_by(class, owner)
-  return tonumber(redis.call('HGET', keys.shares .. class, owner) or 0)
+local function held_by(queue, owner)
+  return tonumber(redis.call('HGET', keys.shares .. queue, owner) or 0)
 end
 
-local function over_share(read, request, class, items, cost)
-  if not request.share or not others_call(class, request.owner) then
+local function over_share(read, request, queue, items, cost)
+  if not request.share or not others_call(queue, request.owner) then
     return nil
   end
-  local share, wanted, held = share_of(read, request), backlog.weight(items, cost), held_by(class, request.owner)
+  local share, wanted, held = share_of(read, request), backlog.weight(items, cost), held_by(queue, request.owner)
   if wanted > share then
     return {'large', CALLING_MS}
   elseif held + wanted > share then
     return {'share', time_until_done(read, held, held + wanted - share)}
   end
-  local last = read.reserved_until > now and redis.call('HGET', keys.backlog .. class, 'reserved_by')
-  if last and held_by(class, last) > share then
-    redis.call('HDEL', keys.backlog .. class, 'reserved_until')
+  local last = read.reserved_until > now and redis.call('HGET', keys.backlog .. queue, 'reserved_by')
+  if last and held_by(queue, last) > share then
+    redis.call('HDEL', keys.backlog .. queue, 'reserved_until')
     read.reserved_until = 0
   end
   return nil
 end
 
-local function reserve(read, request, class, items, cost, wait_s)
+local function reserve(read, request, queue, items, cost, wait_s)
   local starts = now + math.ceil(1000 * math.max(0, wait_s - RESERVED_SHARE * request.target_s))
   starts = math.max(read.reserved_until, starts)
   if starts - now > request.max_reservation_s * 1000 then
     return request.max_reservation_s * 1000
   end
   local lasts = math.ceil(1000 * backlog.drain_seconds(read, items, cost) / PACE)
-  redis.call('HSET', keys.backlog .. class, 'reserved_until', starts + lasts, 'reserved_by', request.owner)
+  redis.call('HSET', keys.backlog .. queue, 'reserved_until', starts + lasts, 'reserved_by', request.owner)
   redis.call('SET', keys.reservation .. request.fingerprint, starts, 'PX', starts - now + GRACE_MS)
   return starts - now
 end
 
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
 -- 'quota', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
-function admission.refusal(class, request, items, cost, bytes)
-  local read = backlog.read(class)
+function admission.refusal(queue, request, items, cost, bytes)
+  local read = backlog.read(queue)
   local refused = over_quota(read, request, items)
   if refused then
     counters.increment('refused:quota_exceeded', 1)
@@ -115,7 +115,7 @@ function admission.refusal(class, request, items, cost, bytes)
     counters.increment('refused:storage_quota_exceeded', 1)
     return {'kept', ms}
   end
-  refused = over_share(read, request, class, items, cost)
+  refused = over_share(read, request, queue, items, cost)
   if refused then
     counters.increment('refused:share_exceeded', 1)
     return refused
@@ -133,5 +133,5 @@ function admission.refusal(class, request, items, cost, bytes)
   elseif reserved > now then
     return {'full', reserved - now}
   end
-  return {'full', reserve(read, request, class, items, cost, wait_s)}
+  return {'full', reserve(read, request, queue, items, cost, wait_s)}
 end

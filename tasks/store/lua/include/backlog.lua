@@ -1,4 +1,4 @@
--- What waits in a queue class and how fast it drains, in the hash `sentiq:backlog:{class}`:
+-- What waits in a queue, `model:class`, and how fast it drains, in the hash `sentiq:backlog:{queue}`:
 --
 --   items, cost       items that wait or are leased, and the code points that the model reads of them at most
 --   left              items that have left the backlog since it began; tickets are compared with it
@@ -22,8 +22,8 @@ local FIELDS = {
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
 -- finished, nor when nothing was finished for STALL_S although something waited.
-function backlog.read(class)
-  local raw, read = redis.call('HMGET', keys.backlog .. class, unpack(FIELDS)), {}
+function backlog.read(queue)
+  local raw, read = redis.call('HMGET', keys.backlog .. queue, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
     read[field] = math.max(0, tonumber(raw[i] or 0))
   end
@@ -32,7 +32,7 @@ function backlog.read(class)
   return read
 end
 
--- Returns the seconds in which the class drains this much: by items or by cost, whichever takes longer.
+-- Returns the seconds in which the queue drains this much: by items or by cost, whichever takes longer.
 function backlog.drain_seconds(read, items, cost)
   local by_items = items * read.drained_s / read.drained_items
   if read.drained_cost == 0 then
@@ -46,23 +46,23 @@ function backlog.weight(items, cost)
   return ITEM_WEIGHT * items + cost
 end
 
-local function hold(class, owner, weight)
-  if owner ~= '' and redis.call('HINCRBY', keys.shares .. class, owner, weight) <= 0 then
-    redis.call('HDEL', keys.shares .. class, owner)
+local function hold(queue, owner, weight)
+  if owner ~= '' and redis.call('HINCRBY', keys.shares .. queue, owner, weight) <= 0 then
+    redis.call('HDEL', keys.shares .. queue, owner)
   end
 end
 
 -- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
-function backlog.join(job, class, owner, items, cost)
-  local key = keys.backlog .. class
+function backlog.join(job, queue, owner, items, cost)
+  local key = keys.backlog .. queue
   local waiting = redis.call('HINCRBY', key, 'items', items)
   redis.call('HINCRBY', key, 'cost', cost)
-  counters.increment('admitted:' .. class, items)
+  counters.increment('admitted:' .. queue, items)
   if waiting == items then
     redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
   redis.call('HINCRBY', keys.owners, owner, items)
-  hold(class, owner, backlog.weight(items, cost))
+  hold(queue, owner, backlog.weight(items, cost))
   redis.call('HINCRBY', job, 'cost', cost)
   local ticket = tonumber(redis.call('HGET', key, 'left') or 0) + waiting - items
   redis.call('HSETNX', job, 'ticket', ticket)
@@ -72,9 +72,9 @@ end
 -- Learns the drain rate from what was computed while others waited that no child had leased: at any other time it
 -- would learn the rate at which work arrives. What took no computing (duplicates, cached rows, texts that cannot be
 -- scored) says nothing about what waits; the time that it took counts with what is computed next.
-local function learn(class, items, cost)
-  local read, key = backlog.read(class), keys.backlog .. class
-  local seconds, idle = (now - read.learned_at) / 1000, redis.call('EXISTS', keys.pending .. class) == 0
+local function learn(queue, items, cost)
+  local read, key = backlog.read(queue), keys.backlog .. queue
+  local seconds, idle = (now - read.learned_at) / 1000, redis.call('EXISTS', keys.waiting .. queue) == 0
   redis.call('HSET', key, 'finished_at', now)
   if not idle and items == 0 and cost == 0 then
     return
@@ -95,20 +95,20 @@ end
 -- Counts items out; `computed` {items, cost}: what a child computed for them, if one finished them. (`0 - n`,
 -- because Lua writes a negated zero as -0, no integer.)
 function backlog.leave(job, items, cost, computed)
-  local record = redis.call('HMGET', job, 'class', 'owner', 'ticket')
-  local class, owner = record[1], record[2] or ''
+  local record = redis.call('HMGET', job, 'queue', 'owner', 'ticket')
+  local queue, owner = record[1], record[2] or ''
   if not record[3] then
     return
   end
   if computed then
-    learn(class, computed.items, computed.cost)
+    learn(queue, computed.items, computed.cost)
   end
-  redis.call('HINCRBY', keys.backlog .. class, 'items', 0 - items)
-  redis.call('HINCRBY', keys.backlog .. class, 'cost', 0 - cost)
-  redis.call('HINCRBY', keys.backlog .. class, 'left', items)
+  redis.call('HINCRBY', keys.backlog .. queue, 'items', 0 - items)
+  redis.call('HINCRBY', keys.backlog .. queue, 'cost', 0 - cost)
+  redis.call('HINCRBY', keys.backlog .. queue, 'left', items)
   redis.call('HINCRBY', job, 'cost', 0 - cost)
   if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
     redis.call('HDEL', keys.owners, owner)
   end
-  hold(class, owner, 0 - backlog.weight(items, cost))
+  hold(queue, owner, 0 - backlog.weight(items, cost))
 end

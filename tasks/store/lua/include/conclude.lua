@@ -31,7 +31,7 @@ local function record_delivery(id, job, status)
 end
 
 local function read_job(key)
-  local job, fields = {}, {'uploading', 'cancel', 'error', 'class', 'webhook', 'owner'}
+  local job, fields = {}, {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner'}
   local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
   for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
     job[fields[i]] = value
@@ -53,7 +53,7 @@ local function conclude(id)
   local status, expires = final_status(job.total, job), now + job.ttl
   redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', keys.open_jobs, id)
-  counters.observe('job_s:' .. job.class, now - job.created)
+  counters.observe('job_s:' .. job.queue, now - job.created)
   for _, part in ipairs(keys.work_parts) do
     redis.call('UNLINK', key .. part)
   end

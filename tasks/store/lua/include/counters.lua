@@ -6,10 +6,12 @@ function counters.increment(name, by)
   redis.call('HINCRBY', keys.counters, name, by)
 end
 
--- Adds a table of counts, by name.
-function counters.add(counts)
+-- Adds a table of counts of a queue's model: its name becomes the first label.
+function counters.add(counts, queue)
+  local model = string.match(queue, '^[^:]*')
   for name, by in pairs(counts) do
-    counters.increment(name, by)
+    local counter, label = string.match(name, '^([^:]*)(.*)$')
+    counters.increment(counter .. ':' .. model .. label, by)
   end
 end
 

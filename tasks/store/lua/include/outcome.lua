@@ -11,7 +11,7 @@ local function write_outcome(job, chunk, results, retryable)
   redis.call('HDEL', job .. ':chunks', chunk.start)
   redis.call('HDEL', job .. ':tokens', chunk.start)
   put(':results', 'HSET', chunk.start, results)
-  local record = redis.call('HMGET', job, 'total', 'uploading', 'owner')
+  local record = redis.call('HMGET', job, 'total', 'uploading', 'owner', 'queue')
   local grown = summary.add(job, chunk.model, chunk.tallies, chunk.counters)
   kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable + grown - texts)
   if record[2] or chunk.items < tonumber(record[1]) then
@@ -21,5 +21,5 @@ local function write_outcome(job, chunk, results, retryable)
   if retryable ~= '' then
     put(':retryable', 'HSET', chunk.start, retryable)
   end
-  counters.add(chunk.counters)
+  counters.add(chunk.counters, record[4])
 end

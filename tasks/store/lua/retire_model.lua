@@ -1,0 +1,23 @@
+-- Retires a model: it takes no new jobs, and leaves the registry when its last job has finished.
+-- args: model, queues (of the model)
+-- Returns how many items are still to be scored, and how many uploads are open; nothing when there is no such model.
+if redis.call('HEXISTS', keys.models, args.model) == 0 then
+  return redis.call('SISMEMBER', keys.retired, args.model) == 1 and {0, 0}
+end
+redis.call('SADD', keys.retired, args.model)
+local items, uploads = 0, 0
+for _, queue in ipairs(args.queues) do
+  items = items + math.max(0, redis.call('HGET', keys.backlog .. queue, 'items') or 0)
+end
+for _, id in ipairs(redis.call('ZRANGE', keys.uploads, 0, -1)) do
+  local queue = redis.call('HGET', keys.job .. id, 'queue') or ''
+  uploads = uploads + (string.match(queue, '^[^:]*') == args.model and 1 or 0)
+end
+if items + uploads == 0 then
+  redis.call('HDEL', keys.models, args.model)
+  for _, queue in ipairs(args.queues) do
+    redis.call('DEL', keys.backlog .. queue, keys.shares .. queue)
+  end
+  redis.call('UNLINK', keys.wakeups .. args.model)
+end
+return {items, uploads}
