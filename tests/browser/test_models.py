@@ -19,7 +19,7 @@ from tests.browser.test_page import CONTRAST, submit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOODS = [
+MOODS: list[dict[str, Any]] = [
     {"id": "joy", "label_zh": "喜悦", "label_en": "Joy", "polarity": 1, "emoji": "😄"},
     {"id": "calm", "label_zh": "平静", "label_en": "Calm", "polarity": 0, "emoji": "😌"},
     {"id": "anger", "label_zh": "愤怒", "label_en": "Anger", "polarity": -1, "emoji": "😡"},
@@ -55,7 +55,7 @@ def tell(
     counts = {"total": len(items), "pending": 0}
 
     def job(route: Route) -> None:
-        posted.append(route.request.post_data_json)
+        posted.append(route.request.post_data_json or {})
         name = posted[-1].get("model", models[0]["name"])
         done = {"id": "job_x", "status": "succeeded", "counts": counts, "model_name": name, "results": items}
         route.fulfill(json=done)
