@@ -140,6 +140,7 @@ def test_shares_show_while_a_job_runs(page: Page) -> None:
     page.get_by_role("button", name="不等了").click()
     expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
     expect(page.locator("#progress-chart")).to_be_empty()
+    page.request.post(f"{job_url(page)}/cancel")  # others wait for this stack too
 
 
 def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
@@ -226,10 +227,14 @@ def results(page: Page) -> list[dict[str, Any]]:
 
 def summary(page: Page) -> dict[str, Any]:
     """Return the summary of the job that is shown."""
-    href = page.get_by_role("link", name="查看任务 JSON").get_attribute("href") or ""
-    origin = str(page.evaluate("location.origin"))
-    found: dict[str, Any] = page.request.get(f"{origin}{href.partition('?')[0]}/summary").json()
+    found: dict[str, Any] = page.request.get(f"{job_url(page)}/summary").json()
     return found
+
+
+def job_url(page: Page) -> str:
+    """Return the URL of the job that is shown."""
+    href = page.get_by_role("link", name="查看任务 JSON").get_attribute("href") or ""
+    return str(page.evaluate("location.origin")) + href.partition("?")[0]
 
 
 def test_clauses_are_marked_by_their_pull_and_not_by_colour_alone(page: Page) -> None:
