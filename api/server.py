@@ -7,13 +7,15 @@ import json
 import socket
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
+from gevent.pool import Pool
+from gevent.server import StreamServer
 from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
@@ -25,6 +27,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from api.http.common_headers import CACHING, DATA_POLICY, SECURITY
 from api.intake.pacing import let_others_run
+from api.waiting.turns import turns
 from tasks.settings import Settings
 
 # Room for 16 pairs of metadata at their documented length, percent-encoded.
@@ -41,6 +44,9 @@ _LINGER_S = 2.0
 _ADDRESS_SHARE = 0.5
 # When fewer connections are free, one that serves no request is closed for each new one.
 _SPARE_CONNECTIONS = 16
+# Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
+# kernel while requests keep the loop busy; with many, one process could get all while another is idle.
+_ACCEPTED_AT_ONCE = 8
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     LimitRequestLine: (
@@ -61,10 +67,7 @@ _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
 
 
 class Connection:
-    """A client's socket. Requests have to arrive, and responses to be read, in bounded time.
-
-    It is `unused` while it serves no request: none has arrived, or the response has been sent.
-    """
+    """A client's socket. Requests have to arrive, and responses to be read, in bounded time."""
 
     def __init__(self, client: Any, keep_alive_s: float) -> None:
         self._client = client
@@ -77,14 +80,14 @@ class Connection:
 
     def await_request(self) -> None:
         """Wait for the next request as long as a connection is kept alive."""
-        self.unused = self._in_head = self._in_first_line = True
+        self._in_head = self._in_first_line = True
         self._has_begun = False
         self._line_bytes = 0
         self.allow(self._keep_alive_s)
 
     def begin_body(self) -> None:
         """The head has arrived; what comes now is the body."""
-        self.unused = self._in_head = False
+        self._in_head = False
         self.allow(HEAD_TIMEOUT_S)
 
     def allow(self, total_s: float, pause_s: float | None = None) -> None:
@@ -126,8 +129,7 @@ class Connection:
             return  # that was long enough
 
     def hang_up(self) -> None:
-        """End the connection as if the client had. Its greenlet notices later, so it is not unused again."""
-        self.unused = False
+        """End the connection as if the client had."""
         try:
             self._client.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -137,7 +139,8 @@ class Connection:
     def _sending(self, size: int) -> Iterator[None]:
         self._client.settimeout(SEND_TIMEOUT_S + size / _MIN_BYTES_PER_S)
         try:
-            yield
+            with turns.paused():
+                yield
         except TimeoutError:
             raise BrokenPipeError(errno.EPIPE, "the client does not read the response") from None
 
@@ -146,7 +149,8 @@ class Connection:
         if left_s <= 0:
             raise TimeoutError("it took too long to arrive")
         self._client.settimeout(min(left_s, self._pause_s))
-        block: bytes = self._client.recv(size, flags)
+        with turns.paused():
+            block: bytes = self._client.recv(size, flags)
         return block
 
     def _note_head(self, block: bytes) -> None:
@@ -169,33 +173,48 @@ class Connections:
         self._most = most
         self._most_of_address = most_of_address
         self._open: dict[Connection, str] = {}
-        self._of_address: Counter[str] = Counter()
+        # Those that serve no request, of all addresses and of each: the one unused for longest is the first.
+        self._unused: dict[Connection, None] = {}
+        self._unused_of: dict[str, dict[Connection, None]] = {}
 
     def add(self, connection: Connection, address: str) -> None:
-        """Count a connection; if there are too many, close the oldest other one that serves no request."""
-        if self._of_address[address] >= self._most_of_address:
-            self.close_unused(1, address)
+        """Count a connection; if too many serve no request, close the oldest other one of these."""
+        if len(self._unused_of.get(address, ())) >= self._most_of_address:
+            self._hang_up(next(iter(self._unused_of[address])))
         elif len(self._open) >= self._most - _SPARE_CONNECTIONS:
             self.close_unused(1)
         self._open[connection] = address
-        self._of_address[address] += 1
+        self.note_end(connection)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
-        address = self._open.pop(connection)
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+        self.note_request(connection)
+        del self._open[connection]
 
-    def note_use(self, connection: Connection) -> None:
-        """Move a connection behind those that have been unused for longer."""
-        self._open[connection] = self._open.pop(connection)
+    def note_request(self, connection: Connection) -> None:
+        """Note that a connection serves a request from now on."""
+        self._unused.pop(connection, None)
+        address = self._open[connection]
+        unused = self._unused_of.get(address, {})
+        unused.pop(connection, None)
+        if not unused:
+            self._unused_of.pop(address, None)
 
-    def close_unused(self, most: int, address: str | None = None) -> None:
-        """Close connections that serve no request, of one address or of all, the oldest first."""
-        unused = (each for each, its in self._open.items() if each.unused and address in (None, its))
-        for connection in list(islice(unused, most)):
-            connection.hang_up()
+    def note_end(self, connection: Connection) -> None:
+        """Note that a connection has served its request: it is behind those that are unused for longer."""
+        self.note_request(connection)
+        self._unused[connection] = None
+        self._unused_of.setdefault(self._open[connection], {})[connection] = None
+
+    def close_unused(self, most: int) -> None:
+        """Close connections that serve no request, the oldest first."""
+        for connection in list(islice(self._unused, most)):
+            self._hang_up(connection)
+
+    def _hang_up(self, connection: Connection) -> None:
+        # Its greenlet notices later; until then it must not be closed in place of another one.
+        self.note_request(connection)
+        connection.hang_up()
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -206,8 +225,15 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         settings = Settings.read()
         most = self.worker_connections
         self._keep_alive_s = settings.keep_alive_s
+        self.server_class = self._listening
         self._connections = Connections(most, most if settings.proxies else int(most * _ADDRESS_SHARE))
         super().init_process()
+
+    def _listening(self, listener: Any, *, spawn: Pool, **_: object) -> StreamServer:
+        """Return the server of a socket; gunicorn calls this as if it were a class for WSGI."""
+        server = StreamServer(listener, handle=partial(self.handle, listener), spawn=spawn)
+        server.max_accept = _ACCEPTED_AT_ONCE
+        return server
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
         """Return no limit of gunicorn's: `Connection` has its own."""
@@ -217,20 +243,24 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Serve a connection until it is closed."""
         connection = Connection(client, self._keep_alive_s if self.alive else _LINGER_S)
         self._connections.add(connection, addr[0])
+        turns.take(addr[0])
         try:
             super().handle(listener, connection, addr)
         finally:
+            turns.end()
             self._connections.remove(connection)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Serve a request, then wait for the next one of the connection, or close it if the process stops."""
+        self._connections.note_request(sock)
         sock.begin_body()
         super().handle_request(listener_name, req, sock, addr)
+        self._connections.note_end(sock)
         _discard(req.body, sock)
         if not self.alive:
             raise StopIteration
         sock.await_request()
-        self._connections.note_use(sock)
+        self._connections.note_end(sock)
 
     def handle_error(self, _req: Any, client: Any, _addr: Any, exc: BaseException) -> None:
         """Answer a request that never reached the app with a problem document."""
@@ -251,7 +281,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
 def _discard(body: Any, connection: Connection) -> None:
     """Drop the rest of a body. Raises StopIteration, which closes the connection, when it does not come."""
-    connection.unused = True
     connection.allow(_DISCARD_TIMEOUT_S)
     try:
         while not body.failed and body.read(_DISCARD_BYTES):

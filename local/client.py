@@ -48,9 +48,10 @@ class Client:
         """Return the backlog and the number of workers."""
         return self._json(self._http.get("/v1/queue"))
 
-    def submit(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Submit texts as one job and return it."""
-        return self._json(self._http.post("/v1/jobs", json={"items": [{"text": text} for text in texts]}))
+    def submit(self, texts: Sequence[str], **terms: Any) -> dict[str, Any]:
+        """Submit texts as one job with these terms and return it."""
+        body = {"items": [{"text": text} for text in texts]} | terms
+        return self._json(self._http.post("/v1/jobs", json=body))
 
     def job(self, job_id: str, wait_s: int = 0) -> dict[str, Any]:
         """Return the job when it has finished, or as it is after `wait_s` seconds (at most 30)."""

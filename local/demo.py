@@ -20,7 +20,7 @@ from local.processes import ROOT, ProcessDiedError
 from local.redis_server import RedisUnavailableError
 from local.run_directory import RunDirectoryError, open_log
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
-from local.up import FACES
+from local.up import face
 from samples.shipped import Review, read_reviews
 from tasks.console import replace_unencodable
 
@@ -99,7 +99,7 @@ def _cells(review: Review, item: dict[str, Any]) -> tuple[str, str, str, str]:
     if item["error"]:
         return "⚠", item["error"]["code"], "", ""
     agrees = "✓" if item["label"] == review.label else "✗"
-    return FACES[item["label"]], item["label"], f"{item['confidence']:.0%}", agrees
+    return face(item["label"]), item["label"], f"{item['confidence']:.0%}", agrees
 
 
 def _totals(reviews: list[Review], items: list[dict[str, Any]]) -> Table:

@@ -28,6 +28,7 @@ _READY_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 15
 _STOP_WITHOUT_REDIS_S = 2  # without Redis no result can be recorded, so nothing is worth a wait
 _POLL_S = 0.05
+_ASPECT = "服务"
 
 # The module that each role runs, with its arguments.
 ROLES: Mapping[str, Sequence[str]] = {
@@ -128,9 +129,13 @@ class Stack:
             time.sleep(_POLL_S)
 
     def score(self, client: Client, text: str) -> dict[str, Any]:
-        """Score one text through the API and return its item. Raises ProcessDiedError."""
+        """Score one text through the API and return its item. Raises ProcessDiedError.
+
+        A model that reads pairs gives a verdict on one aspect of the text.
+        """
         self._await("a model", lambda: bool(client.info()["models"]))
-        job = client.submit([text])
+        pairs = all(model["input"] == "pair" for model in client.info()["models"])
+        job = client.submit([text], **({"aspects": [_ASPECT]} if pairs else {}))
         while job["counts"]["pending"]:
             self.check()
             job = client.job(job["id"], wait_s=1)

@@ -21,8 +21,8 @@ from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_s
 from tasks.console import replace_unencodable
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+from tasks.vocabulary.labels import FACES, NEUTRAL_FACE
 
-FACES = {"positive": "😊", "negative": "😠"}
 _FIRST_TEXT = "这家餐厅太难吃了"
 _NEXT_TEXT = "服务很贴心"
 
@@ -130,7 +130,13 @@ def verdict(item: dict[str, Any]) -> str:
     """Return the outcome of an item in one line."""
     if item["error"]:
         return f"⚠ {item['error']['code']}"
-    return f"{FACES[item['label']]} {item['label']} {item['confidence']:.1%}"
+    told = item["aspects"][0] if "aspects" in item else item
+    return f"{face(told['label'])} {told['label']} {told['confidence']:.1%}"
+
+
+def face(label: str) -> str:
+    """Return an emoji for a label by its id."""
+    return FACES.get(label, NEUTRAL_FACE)
 
 
 if __name__ == "__main__":

@@ -181,9 +181,9 @@ class Settings(BaseSettings):
     )
     max_upload_s: PositiveFloat = Field(3_600, description="The same for an upload of lines or rows.")
     max_open_requests: PositiveInt = Field(
-        2_000,
+        400,
         description="Requests that one API key (with `AUTH=none`, one address) may have open at one API "
-        "process; more are 429 `too_many_open_requests`.",
+        "process, where a stream of results counts as 8; more are 429 `too_many_open_requests`.",
     )
     max_held: PositiveInt = Field(
         3_000,
@@ -280,7 +280,7 @@ class Settings(BaseSettings):
     lease_s: PositiveFloat = Field(
         30, description="Seconds until an unrenewed lease ends and its chunks return to the queue."
     )
-    lease_work_s: PositiveFloat = Field(1.0, description="Seconds of work that a child leases at once.")
+    lease_work_s: PositiveFloat = Field(0.5, description="Seconds of work that a child leases at once.")
     max_attempts: PositiveInt = Field(
         3, description="Times an item may be started. If its last lease is lost too, it fails."
     )

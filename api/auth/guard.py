@@ -76,6 +76,10 @@ class Guard:
                 "or set AUTH=none if everybody who reaches this port may use it."
             )
 
+    def count_download(self) -> None:
+        """Count this request as a stream of results. Raises the 429 if the caller has too many open."""
+        self._open_requests.count_download()
+
     def charge(self) -> None:
         """Count this request once more. Raises the 429 if the caller is over the limit."""
         self._limiter.count(g.caller)

@@ -1,13 +1,26 @@
-"""Limits the requests that one caller has open at this process."""
+"""Limits the requests that one caller has open at this process, and gives each its turn."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
-from flask import Response, after_this_request
+from flask import Response, after_this_request, g
 
 from api.auth.scopes import Caller
 from api.http.problems import Problem
+from api.waiting.turns import turns
+
+# A stream of results counts as that many requests: it holds a page of results until its client reads it.
+DOWNLOAD_WEIGHT = 8
+
+
+@dataclass
+class _Open:
+    """An open request of a caller, and as how many it counts."""
+
+    caller: Caller
+    weight: int = 0
 
 
 class OpenRequests:
@@ -18,20 +31,39 @@ class OpenRequests:
         self._open: Counter[str] = Counter()
 
     def count(self, caller: Caller) -> None:
-        """Count the request that is being handled. Raises the 429 if its caller has too many open ones."""
-        identity = caller.identity
-        if self._open[identity] >= self._most:
-            whose = "This key" if caller.owner else "This address"
-            detail = f"{whose} may have {self._most} requests open at once."
-            raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
-        self._open[identity] += 1
+        """Count the request that is being handled, and wait for a turn of its caller.
+
+        Raises the 429 if the caller has too many open ones.
+        """
+        opened = g.opened = _Open(caller)
+        self._add(opened, 1)
+        address = turns.take(caller.identity)
 
         def close() -> None:
-            self._open[identity] -= 1
-            if not self._open[identity]:
-                del self._open[identity]
+            if address is None:
+                turns.end()
+            else:
+                turns.take(address)
+            self._open[caller.identity] -= opened.weight
+            if not self._open[caller.identity]:
+                del self._open[caller.identity]
 
         @after_this_request
         def close_with_response(response: Response) -> Response:
             response.call_on_close(close)
             return response
+
+    def count_download(self) -> None:
+        """Count the request that is being handled as a stream of results, or raise the 429."""
+        self._add(g.opened, min(DOWNLOAD_WEIGHT, self._most) - g.opened.weight)
+
+    def _add(self, opened: _Open, weight: int) -> None:
+        caller = opened.caller
+        if self._open[caller.identity] + weight > self._most:
+            whose = "This key" if caller.owner else "This address"
+            detail = (
+                f"{whose} may have {self._most} requests open at once; a stream counts as {DOWNLOAD_WEIGHT}."
+            )
+            raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
+        self._open[caller.identity] += weight
+        opened.weight += weight

@@ -1,4 +1,4 @@
-"""Reading the body of a request: in bounded time, of bounded size, and few unfinished ones of a caller."""
+"""Reading the body of a request: in bounded time, of bounded size, and few unread ones of a caller."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tasks.vocabulary.feeds import SILENCE_MS
 
 _READ_BYTES = 8 * 1024
 _BLOCK_BYTES = 64 * 1024
-# Unfinished documents of one caller together hold at most that many times the largest one.
-_UNFINISHED_DOCUMENTS = 4
+# Unread documents of one caller together hold at most that many times the largest one.
+_UNREAD_DOCUMENTS = 4
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 ROW_DELIMITERS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 # GB18030 contains the older GBK and GB 2312.
@@ -29,8 +29,8 @@ _ROW_CHARSETS = dict.fromkeys((*_CHARSETS, "utf-8-sig"), "utf-8") | dict.fromkey
     ("gb18030", "gbk", "gb2312"), "gb18030"
 )
 
-# Bytes of documents that have not arrived as a whole, by caller.
-_unfinished: Counter[str] = Counter()
+# Bytes of documents that come in or wait until they are parsed, by caller.
+_unread: Counter[str] = Counter()
 
 
 class _BodyStream(io.RawIOBase):
@@ -76,11 +76,12 @@ def upload_stream(settings: Settings) -> io.RawIOBase:
     return _BodyStream(seconds, SILENCE_MS / 1000, UploadIncompleteError, UploadIncompleteError)
 
 
-def read_document(settings: Settings) -> bytes:
-    """Return a whole body, decompressed.
+@contextmanager
+def document(settings: Settings) -> Iterator[bytes]:
+    """Give a whole body, decompressed; parse it before the block ends.
 
     Raises BodyTooLargeError, BodyTimeoutError, BodyUnreadableError, and the 429 when the caller has too many
-    bytes of unfinished documents.
+    bytes of unread documents.
     """
     limit, seconds = settings.max_body_bytes, settings.max_body_s
     if (request.content_length or 0) > limit:
@@ -89,11 +90,13 @@ def read_document(settings: Settings) -> bytes:
         _BodyStream(seconds, seconds, BodyUnreadableError, BodyTimeoutError), content_encoding(), limit
     )
     blocks = []
-    with _counted(_UNFINISHED_DOCUMENTS * limit) as count:
+    with _counted(_UNREAD_DOCUMENTS * limit) as count:
         while block := body.read(_BLOCK_BYTES):
             count(len(block))
             blocks.append(block)
-    return b"".join(blocks)
+        whole = b"".join(blocks)
+        blocks.clear()
+        yield whole
 
 
 def content_encoding() -> str:
@@ -121,20 +124,20 @@ def require_utf8() -> None:
 
 @contextmanager
 def _counted(most: int) -> Iterator[Any]:
-    """Give a function that counts bytes of this request as unfinished until the block ends."""
+    """Give a function that counts bytes of this request as unread until the block ends."""
     caller, counted = g.caller.identity if "caller" in g else "", 0
 
     def count(size: int) -> None:
         nonlocal counted
         counted += size
-        _unfinished[caller] += size
-        if _unfinished[caller] > most:
+        _unread[caller] += size
+        if _unread[caller] > most:
             detail = f"At most {most} bytes of a caller's unfinished requests are kept. Send fewer at once."
             raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
 
     try:
         yield count
     finally:
-        _unfinished[caller] -= counted
-        if not _unfinished[caller]:
-            del _unfinished[caller]
+        _unread[caller] -= counted
+        if not _unread[caller]:
+            del _unread[caller]

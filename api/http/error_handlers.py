@@ -11,7 +11,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.http.problems import TITLES, Problem, from_error, from_validation
 from api.http.request import request_id
-from tasks.errors import RefusedError, SentiqError
+from api.waiting.turns import turns
+from tasks.errors import RefusedError, SentiqError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def _render(problem: Problem) -> Response:
 
 
 def _render_error(error: SentiqError) -> Response:
+    if isinstance(error, StoreUnavailableError):
+        turns.let_all_go_on()
     problem = from_error(error)
     if problem.status >= 500 and not isinstance(error, RefusedError):  # noqa: PLR2004  a fault of ours
         logger.error("%s: %s (request %s)", error.code, error, request_id())

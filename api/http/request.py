@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flask import g, request
 from pydantic import BaseModel, ValidationError
 
-from api.http.body import read_document, require_utf8
+from api.http.body import document, require_utf8
 from api.http.problems import Problem, bad_header, bad_query, from_query_validation
 from api.intake.documents import parse
 from api.intake.item_data import take_data
@@ -34,22 +35,25 @@ AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 def read_json(model: type[Body], settings: Settings) -> Body:
     """Return the body as a model. Raises 400, 408, 413, 415, 422 or 429 if it cannot be had or is wrong."""
-    return parse(model, _read_document(settings), settings.max_items)
+    with _json_document(settings) as body:
+        return parse(model, body, settings.max_items)
 
 
 def read_job(settings: Settings) -> tuple[JobIn, Mapping[int, bytes]]:
     """Return the body as a job, and the `data` of its items by index. Raises what `read_json` does."""
-    body, data = take_data(_read_document(settings), settings.max_items)
-    return parse(JobIn, body, settings.max_items), data
+    with _json_document(settings) as whole:
+        body, data = take_data(whole, settings.max_items)
+        return parse(JobIn, body, settings.max_items), data
 
 
-def _read_document(settings: Settings) -> bytes:
+@contextmanager
+def _json_document(settings: Settings) -> Iterator[bytes]:
     if request.mimetype != JSON:
         raise Problem(415, "unsupported_media_type", f"Send the body as {JSON}.")
     require_utf8()
-    body = read_document(settings)
-    let_others_run()
-    return body
+    with document(settings) as body:
+        let_others_run()
+        yield body
 
 
 def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQuery:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from api.intake.rejections import InvalidJsonError, InvalidRequestError
+from tasks.vocabulary.options import MAX_ASPECTS
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -18,6 +19,7 @@ _OPENERS = (b"{", b"[", b",")
 # A string as a whole, even one without an end, or what structures a document outside of strings.
 _TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _LONGEST_NAME = 64
+_MOST_PER_ITEM = 5 + MAX_ASPECTS  # an object, three commas, and an array of aspects
 # Half of a surrogate pair; `\\` must not stand in the text.
 _LONE_HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -63,10 +65,10 @@ def with_whole_characters(body: bytes) -> bytes:
 def refuse_too_many_values(body: bytes, max_items: int) -> None:
     """Raise InvalidRequestError that names the field if a document has far more values than it may need.
 
-    An item has three structural characters at most, and the terms of a job have less than 100. The check
-    costs no more than reading the bytes; building the values first would take a hundred times their memory.
+    An item has few structural characters, and the terms of a job have less than 100. The check costs no more
+    than reading the bytes; building the values first would take a hundred times their memory.
     """
-    most = 4 * max_items + 1000
+    most = _MOST_PER_ITEM * max_items + 1000
     if sum(map(body.count, _OPENERS)) <= most:
         return
     count, path, name = 0, list[tuple[bytes, bytes]](), b""

@@ -31,6 +31,7 @@ _FIELD_ERRORS = {
     "text": ItemError.INVALID_TEXT,
     "id": ItemError.INVALID_ID,
     "data": ItemError.INVALID_DATA,
+    "aspects": ItemError.INVALID_ASPECTS,
 }
 
 
@@ -75,7 +76,8 @@ def read_item(line: bytes | None, settings: Settings) -> Item:
         return _invalid(line, error, data)
     if isinstance(given, str):
         return Item.accept(given, settings.max_text_chars)
-    return Item.accept(given.text, settings.max_text_chars, given.id, data)
+    accepted = Item.accept(given.text, settings.max_text_chars, given.id, data)
+    return accepted._replace(aspects=tuple(given.aspects)) if given.aspects else accepted
 
 
 def _read(line: bytes) -> str | ItemIn:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from celery import Celery
 
 from api.intake.accepted import Accepted, whose
+from api.intake.aspects import fitted, require_aspects, require_fit
 from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from api.intake.streams import Source, StreamSubmission
@@ -46,6 +47,10 @@ class Submission:
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = self._with_model(terms, "/model")
+        reads = self._models.reads(terms.model)
+        require_fit(terms.options, reads, self._models.pair_models, "/aspects")
+        require_aspects(items, terms.options, reads)
+        items = list(fitted(items, terms.options, reads))
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
         chunks = list(self._cut(job_id, grouping.number(items), terms))
@@ -62,6 +67,9 @@ class Submission:
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
         """Record items as a job while they come in; see `StreamSubmission.submit`."""
         terms = self._with_model(terms, "" if terms.retry_of else "?model")
+        reads = self._models.reads(terms.model)
+        require_fit(terms.options, reads, self._models.pair_models, "?aspects")
+        source = replace(source, items=fitted(source.items, terms.options, reads))
         return self._streams.submit(source, terms, key)
 
     def _create(  # noqa: PLR0913  a job is made with each of them
@@ -140,7 +148,7 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     part: list[Item] = []
     cost = 0
     for item in items:
-        item_cost = options.cost(item.text, max_tokens)
+        item_cost = options.with_aspects(item.aspects).cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
             yield Chunk(job_id, start, part, options, max_tokens)
             start, part, cost = start + len(part), [], 0

@@ -12,6 +12,7 @@ from tasks.settings import Settings
 from tasks.vocabulary.destinations import AddressRules
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Terms
+from tasks.vocabulary.options import Options
 from tasks.vocabulary.webhooks import Webhook
 
 
@@ -26,7 +27,10 @@ def accept_job(body: JobIn, data: Mapping[int, bytes], settings: Settings, *, st
     given = body.items or []
     _refuse_too_many("/items", len(given), settings)
     items = [
-        Item.accept(item.text, settings.max_text_chars, item.id, data.get(i)) for i, item in enumerate(given)
+        Item.accept(item.text, settings.max_text_chars, item.id, data.get(i))._replace(
+            aspects=tuple(item.aspects or ())
+        )
+        for i, item in enumerate(given)
     ]
     return _scorable(items, settings, "/items/{}/text") if strict else items
 
@@ -36,6 +40,8 @@ def accept_terms(
 ) -> Terms:
     """Return the terms of a job. The address of a webhook's host is checked again at each delivery."""
     terms = body.terms(owner, request_id)
+    if terms.options.aspects:
+        refuse_details(terms.options, pointer[0])
     if body.webhook is None:
         return terms
     url = body.webhook.url
@@ -47,6 +53,14 @@ def accept_terms(
     if detail:
         raise InvalidRequestError.at(pointer, "webhook_refused", detail)
     return replace(terms, webhook=Webhook(str(url), host, body.webhook.events))
+
+
+def refuse_details(options: Options, pointer: str) -> None:
+    """Raise InvalidRequestError if a job with aspects asks for sentences or clauses too."""
+    for name in ("sentences", "explain"):
+        if getattr(options, name):
+            detail = f"`{name}` is not possible together with `aspects`."
+            raise InvalidRequestError.at(pointer + name, "aspects_unsupported", detail)
 
 
 def accept_prediction(body: PredictIn, settings: Settings) -> list[Item]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Never, Protocol
 
 from api.waiting.hub import WaitHub
+from api.waiting.turns import turns
 from tasks.errors import JobLostError
 from tasks.store.jobs import JobStore, Page
 from tasks.vocabulary.items import ItemResult, ItemStatus
@@ -146,7 +147,8 @@ class Following:
                     self.cut = not self.job.status.terminal
                     return
                 yield None
-                wake.changed.wait(min(self._hub.reread_s, HEARTBEAT_S))
+                with turns.paused():
+                    wake.changed.wait(min(self._hub.reread_s, HEARTBEAT_S))
 
     @property
     def cursor(self) -> str | None:

@@ -15,7 +15,7 @@ from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job, JobError
-from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import AspectVerdicts, TooManyTokens, Verdict
 
 _DIGITS = 6
 
@@ -52,6 +52,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
             "sentences": job.options.sentences,
             "explain": job.options.explain,
             "probabilities": job.options.probabilities,
+            "aspects": [*job.options.aspects] or None,
         },
         "deadline_s": job.terms.deadline_s,
         "result_ttl_s": job.terms.result_ttl_s,
@@ -119,7 +120,13 @@ def one_line(data: bytes) -> bytes:
 def item_view(item: ItemResult) -> items.Item:
     """Return the body of an item without its `data`."""
     end = item.outcome
-    view: items.Item = _scored_view(item, end) if isinstance(end, Verdict) else _failed_view(item, end)
+    view: items.Item
+    if isinstance(end, Verdict):
+        view = _scored_view(item, end)
+    elif isinstance(end, AspectVerdicts):
+        view = _aspects_view(item, end)
+    else:
+        view = _failed_view(item, end)
     if item.text is not None:
         view["text"] = item.text
     if item.source_index is not None:
@@ -139,14 +146,15 @@ def error_view(error: ItemError | TooManyTokens, line: int | None = None) -> ite
 
 def prediction_view(text: str, item: ItemResult) -> items.Prediction:
     """Return the body of a prediction."""
-    if not isinstance(item.outcome, Verdict):
+    if isinstance(item.outcome, ItemError | TooManyTokens):
         error = error_view(item.outcome)
         return {"text": text, "sentiment": None, "emoji": None, "confidence": None, "error": error}
+    verdict = item.outcome.verdicts[0]
     return {
         "text": text,
-        "sentiment": item.outcome.named.label_en,
-        "emoji": item.outcome.named.face,
-        "confidence": round(item.outcome.confidence, _DIGITS),
+        "sentiment": verdict.named.label_en,
+        "emoji": verdict.named.face,
+        "confidence": round(verdict.confidence, _DIGITS),
     }
 
 
@@ -158,6 +166,36 @@ def _failed_view(item: ItemResult, error: ItemError | TooManyTokens) -> items.Fa
         "chars": item.chars,
         "attempts": item.attempts,
         "error": error_view(error, item.line),
+    }
+
+
+def _aspects_view(item: ItemResult, verdicts: AspectVerdicts) -> items.AspectsItem:
+    return {
+        "index": item.index,
+        "id": item.id,
+        "status": ItemStatus.SUCCEEDED,
+        "aspects": [_aspect_view(*each) for each in verdicts.aspects],
+        "truncated": verdicts.truncated,
+        "tokens": verdicts.tokens,
+        "text_tokens": verdicts.text_tokens,
+        "chars": item.chars,
+        "cached": verdicts.cached,
+        "attempts": item.attempts,
+        "model": item.model,
+        "error": None,
+    }
+
+
+def _aspect_view(aspect: str, verdict: Verdict) -> items.AspectVerdict:
+    view = _verdict_view(verdict)
+    return {
+        "aspect": aspect,
+        "label": view["label"],
+        "label_zh": view["label_zh"],
+        "confidence": view["confidence"],
+        "probabilities": view["probabilities"],
+        "score": view["score"],
+        "uncertain": view["uncertain"],
     }
 
 

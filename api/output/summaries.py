@@ -49,7 +49,7 @@ def _tally_view(tally: Tally, labels: Iterable[Label]) -> summaries.Tally:
 
 def _label_view(label: Label, tally: Tally) -> summaries.LabelCount:
     items = tally.labels.get(label.id, 0)
-    share = _share(items, tally.verdicts)
+    share = _share(items, sum(tally.labels.values()))
     return {"label": label.id, "label_zh": label.label_zh, "items": items, "share": share}
 
 

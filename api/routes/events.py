@@ -16,6 +16,7 @@ from api.schemas.queries import NoQuery
 from api.waiting.backlog_cache import BacklogCache
 from api.waiting.hub import WaitHub
 from api.waiting.subscription import Subscription
+from api.waiting.turns import turns
 from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.vocabulary.jobs import Job
 
@@ -65,7 +66,8 @@ class _ProgressStream:
                 job = self._subscription.job()
             except StoreUnavailableError:
                 yield from self._heartbeat()
-                wake.changed.wait(_MIN_INTERVAL_S)
+                with turns.paused():
+                    wake.changed.wait(_MIN_INTERVAL_S)
                 continue
             except SentiqError as error:
                 yield _line("gone", self._last, {"code": error.code})
@@ -75,8 +77,9 @@ class _ProgressStream:
                 return
             yield from self._progress(job)
             # The next event comes a second later at the earliest, unless the job finishes.
-            wake.finished.wait(_MIN_INTERVAL_S)
-            wake.changed.wait(min(self._hub.reread_s, _HEARTBEAT_S - _MIN_INTERVAL_S))
+            with turns.paused():
+                wake.finished.wait(_MIN_INTERVAL_S)
+                wake.changed.wait(min(self._hub.reread_s, _HEARTBEAT_S - _MIN_INTERVAL_S))
 
     def _progress(self, job: Job) -> Iterator[bytes]:
         if _event_id(job) == self._last:

@@ -17,9 +17,9 @@ from api.schemas import items
 from api.schemas.request_bodies import PredictBatchIn, PredictIn
 from tasks.errors import StoreUnavailableError
 from tasks.store.cancel import erase_job
-from tasks.vocabulary.items import Item, ItemResult
+from tasks.vocabulary.items import Item, ItemError, ItemResult
 from tasks.vocabulary.jobs import Terms
-from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.verdicts import TooManyTokens
 
 blueprint = Blueprint("predict", __name__)
 
@@ -29,7 +29,7 @@ def predict_one() -> Response:
     """Score one text and return its sentiment."""
     body = read_json(PredictIn, services().settings)
     (item,) = _score(accept_prediction(body, services().settings))
-    if not isinstance(item.outcome, Verdict):
+    if isinstance(item.outcome, ItemError | TooManyTokens):
         error = error_view(item.outcome)
         raise Problem(503, error["code"], error["message"], retry_after_s=1)
     return json_response(prediction_view(body.text, item))

@@ -54,6 +54,7 @@ def _page(job: Job, query: ResultsQuery) -> Response:
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
+    services().guard.count_download()
     columns = _columns(job, query)
     items, headers = _reader(job, query)
     if media_type == _NDJSON:

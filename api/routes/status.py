@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, cast
 
 from flask import Blueprint, Response, render_template
@@ -18,7 +17,15 @@ from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
 from tasks.store.workers import live_models, live_workers
 from tasks.vocabulary.jobs import QueueClass
-from tasks.vocabulary.options import MAX_CLAUSES, MAX_SENTENCES, PLAIN, OnLongText, Probabilities
+from tasks.vocabulary.options import (
+    MAX_ASPECT_CHARS,
+    MAX_ASPECTS,
+    MAX_CLAUSES,
+    MAX_SENTENCES,
+    PLAIN,
+    OnLongText,
+    Probabilities,
+)
 
 blueprint = Blueprint("status", __name__)
 
@@ -36,6 +43,8 @@ _FIXED_LIMITS = {
     "max_lookup_ids": MAX_LOOKUP_IDS,
     "max_sentences": MAX_SENTENCES,
     "max_clauses": MAX_CLAUSES,
+    "max_aspects": MAX_ASPECTS,
+    "max_aspect_chars": MAX_ASPECT_CHARS,
 }
 _VALUES: dict[str, list[Any]] = {
     "on_long_text": [*OnLongText],
@@ -97,7 +106,7 @@ def get_info() -> Response:
             models=models,
             limits={name: getattr(settings, name) for name in _LIMIT_SETTINGS} | _FIXED_LIMITS,
             options={
-                name: {"values": _VALUES[name], "default": default} for name, default in asdict(PLAIN).items()
+                name: {"values": values, "default": getattr(PLAIN, name)} for name, values in _VALUES.items()
             },
         )
     )

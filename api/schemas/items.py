@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from api.schemas.types import Count, LabelId, Probability, closed
 from tasks.vocabulary.items import ItemError, ItemStatus
 from tasks.vocabulary.labels import MAX_LABELS
+from tasks.vocabulary.options import MAX_ASPECT_CHARS, MAX_ASPECTS
 
 Text = Annotated[str, Field(description="The text, if the job keeps texts and could read it.")]
 SourceIndex = Annotated[Count, Field(description="Its index in the job that is retried.")]
@@ -80,6 +81,40 @@ class ScoredItem(VerdictBody):
 
 
 @closed
+class AspectVerdict(TypedDict):
+    """The model's verdict on an aspect of a text."""
+
+    aspect: Annotated[str, Field(min_length=1, max_length=MAX_ASPECT_CHARS)]
+    label: LabelId
+    label_zh: str
+    confidence: Probability
+    probabilities: Annotated[dict[LabelId, Probability], Field(max_length=MAX_LABELS)] | None
+    score: Annotated[float, Field(ge=-1, le=1)] | None
+    uncertain: bool
+
+
+@closed
+class AspectsItem(TypedDict):
+    """An item with a verdict on each aspect that was given, in that order, and none on the whole text."""
+
+    index: Count
+    id: str | None
+    status: Literal[ItemStatus.SUCCEEDED]
+    aspects: Annotated[list[AspectVerdict], Field(min_length=1, max_length=MAX_ASPECTS)]
+    truncated: bool
+    tokens: Count
+    text_tokens: Count
+    chars: Count
+    cached: bool
+    attempts: Count
+    model: str | None
+    error: None
+    text: NotRequired[Text]
+    source_index: NotRequired[SourceIndex]
+    data: NotRequired[Data]
+
+
+@closed
 class ItemErrorBody(TypedDict):
     """Why an item has no verdict. `line` is where its row begins, in an upload of rows."""
 
@@ -103,7 +138,7 @@ class FailedItem(TypedDict):
     data: NotRequired[Data]
 
 
-Item = ScoredItem | FailedItem
+Item = ScoredItem | AspectsItem | FailedItem
 
 
 @closed

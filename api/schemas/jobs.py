@@ -43,6 +43,7 @@ class Options(TypedDict):
     sentences: bool
     explain: bool
     probabilities: Probabilities | None
+    aspects: list[str] | None
 
 
 @closed

@@ -29,7 +29,7 @@ from api.schemas.request_bodies import (
 from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
-from tasks.vocabulary.options import PLAIN
+from tasks.vocabulary.options import MAX_ASPECTS, PLAIN
 from tasks.vocabulary.webhooks import Event
 
 MAX_PAGE_ITEMS = 1000
@@ -185,7 +185,7 @@ class UploadQuery(TermsIn, SubmitQuery):
     """Parameters of POST /v1/jobs with lines or rows: the body holds only items, so the terms are here."""
 
     nested: ClassVar[tuple[str, ...]] = ("metadata", "webhook")
-    lists: ClassVar[tuple[str, ...]] = ("webhook.events",)
+    lists: ClassVar[tuple[str, ...]] = ("webhook.events", "aspects")
 
     text_column: Annotated[str, Field(max_length=MAX_COLUMN_CHARS)] | None = Field(
         None, description="Of rows: the column that is the text; `text` if left out. The others are `data`."
@@ -198,6 +198,12 @@ class UploadQuery(TermsIn, SubmitQuery):
     sentences: Annotated[Sentences, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.sentences
     explain: Annotated[Explain, _FROM_WORD, _FLAG_SCHEMA] = PLAIN.explain
     keep_texts: Annotated[KeepTexts, _FROM_WORD, _FLAG_SCHEMA] = False
+
+    @field_validator("aspects", mode="before")
+    @classmethod
+    def _split_aspects(cls, aspects: Any) -> Any:
+        """Split `aspects=a,b`."""
+        return aspects.split(",", MAX_ASPECTS) if isinstance(aspects, str) else aspects
 
     @field_validator("webhook", mode="before")
     @classmethod

@@ -20,9 +20,10 @@ from pydantic.config import JsonDict
 
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
+from tasks.vocabulary.items import is_readable
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.model_names import MAX_NAME_CHARS, NAME_PATTERN
-from tasks.vocabulary.options import PLAIN, OnLongText, Options, Probabilities
+from tasks.vocabulary.options import MAX_ASPECT_CHARS, MAX_ASPECTS, PLAIN, OnLongText, Options, Probabilities
 from tasks.vocabulary.webhooks import Event
 
 MAX_METADATA_PAIRS = 16
@@ -85,13 +86,35 @@ _DATA_SCHEMA: JsonDict = {
 Data = Annotated[dict[str, JsonValue], AfterValidator(_taken), WithJsonSchema(_DATA_SCHEMA)]
 
 
+def _different(aspects: list[str]) -> list[str]:
+    if len(set(aspects)) < len(aspects):
+        message = "each aspect may be given once"
+        raise ValueError(message)
+    if not all(map(is_readable, aspects)):
+        message = "an aspect has no character that can be read"
+        raise ValueError(message)
+    return aspects
+
+
+Aspect = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ASPECT_CHARS)]
+Aspects = Annotated[
+    list[Aspect],
+    Field(min_length=1, max_length=MAX_ASPECTS, fail_fast=True, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_different),
+]
+
+
 class ItemIn(_Body):
-    """A text with an id of your own, which need not be unique, and an object that comes back with it."""
+    """A text with an id of your own, which need not be unique, and an object that comes back with it.
+
+    `aspects` replace those of the job.
+    """
 
     # A longer text than accepted fails alone, so only the size of the body bounds it here.
     text: Annotated[str, Field(json_schema_extra={"maxLength": "max_body_bytes"})]
     id: CallerId | None = None
     data: Data | None = None
+    aspects: Aspects | None = None
 
 
 def _unique(events: list[Event]) -> list[Event]:
@@ -133,6 +156,11 @@ class TermsIn(_Body):
     probabilities: Probabilities | None = Field(
         None, description="The probabilities of a verdict; left out, all up to 8 labels, else the top 3."
     )
+    aspects: Aspects | None = Field(
+        None,
+        description="Give a verdict on each of these aspects of a text, in place of one on the whole text. "
+        "For models whose input is `pair`; not together with `sentences` or `explain`.",
+    )
     priority: QueueClass | None = Field(
         None, description="The queue; small jobs are `interactive` and large ones `bulk` if left out."
     )
@@ -152,7 +180,13 @@ class TermsIn(_Body):
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
         return Terms(
-            options=Options(self.on_long_text, self.sentences, self.explain, self.probabilities),
+            options=Options(
+                self.on_long_text,
+                self.sentences,
+                self.explain,
+                self.probabilities,
+                tuple(self.aspects or ()),
+            ),
             queue_class=self.priority,
             deadline_s=self.deadline_s,
             result_ttl_s=self.result_ttl_s,

@@ -24,6 +24,7 @@ class ServedModel(Model):
 
     name: str
     labels: list[str]
+    input: Literal["text", "pair"]
     max_tokens: Count
     uncertain_below: float | None
 

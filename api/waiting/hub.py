@@ -12,6 +12,7 @@ from typing import Any, Never
 import redis
 
 from api.waiting.subscription import FRESH_S, JobWatch, Subscription
+from api.waiting.turns import turns
 from tasks.errors import StoreUnavailableError
 from tasks.store.connection import connect_apart
 from tasks.store.jobs import JobStore
@@ -60,7 +61,8 @@ class WaitHub:
                 job, left_s = subscription.job(), end - time.monotonic()
                 if job.status.terminal or left_s <= 0 or self.stopping:
                     return job
-                wake.finished.wait(min(left_s, self.reread_s))
+                with turns.paused():
+                    wake.finished.wait(min(left_s, self.reread_s))
 
     def wait_or_last_known(self, job: Job, seconds: float, *, held: bool = False) -> Job:
         """Wait for a job that was just accepted; return it as it was accepted should Redis go meanwhile."""

@@ -30,7 +30,7 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_keepalive": True,
     # A connection that died in silence is found at the second of these, and the wake-up that it took along is
     # published again by the reconciler: both together may cost 10 s.
-    "health_check_interval": 2,
+    "health_check_interval": 1,
     # Longer than a task may take. A wake-up that is redelivered all the same finds nothing to lease.
     "visibility_timeout": 180,
     "unacked_restore_interval": 5,

@@ -117,5 +117,15 @@ class Models:
         model = self.all().get(name)
         return model.max_tokens if model else DEFAULT_MAX_TOKENS
 
+    def reads(self, name: str) -> str | None:
+        """Return what a model reads, `text` or `pair`; None while no worker has said it."""
+        model = self.all().get(name)
+        return model.pack.get("input") if model else None
+
+    @property
+    def pair_models(self) -> list[str]:
+        """Return the names of the models that read pairs."""
+        return [name for name in self._open() if self.reads(name) == "pair"]
+
     def _open(self, max_age_s: float = _FRESH_S) -> list[str]:
         return [name for name, model in self.all(max_age_s=max_age_s).items() if not model.retiring]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
-from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import Scored, TooManyTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class Chunk:
     @property
     def cost(self) -> int:
         """Return the code points that the model reads of it at most; see `Options.cost`."""
-        return sum(self.options.cost(item.text, self.max_tokens) for item in self.items)
+        return sum(
+            self.options.with_aspects(item.aspects).cost(item.text, self.max_tokens) for item in self.items
+        )
 
     def split(self) -> list[Chunk]:
         """Return a chunk for each item, so that a text that kills its child does so alone."""
@@ -83,7 +85,7 @@ class ChunkResult:
     @property
     def counts(self) -> Counts:
         """Return the number of items by outcome."""
-        succeeded = sum(isinstance(outcome, Verdict) for outcome in self.outcomes)
+        succeeded = sum(isinstance(outcome, Scored) for outcome in self.outcomes)
         timed_out = sum(outcome is ItemError.DEADLINE_EXCEEDED for outcome in self.outcomes)
         canceled = sum(outcome is ItemError.CANCELED for outcome in self.outcomes)
         total = len(self.outcomes)
@@ -92,7 +94,7 @@ class ChunkResult:
     @property
     def computed(self) -> int:
         """Return the number of items whose verdicts took the model's work: those that are not cached."""
-        return sum(isinstance(outcome, Verdict) and not outcome.cached for outcome in self.outcomes)
+        return sum(isinstance(outcome, Scored) and not outcome.cached for outcome in self.outcomes)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -100,7 +102,7 @@ class ChunkResult:
 
         Items by code and by number of attempts, verdicts by label, and those that are uncertain.
         """
-        verdicts = [outcome for outcome in self.outcomes if isinstance(outcome, Verdict)]
+        verdicts = [each for end in self.outcomes if isinstance(end, Scored) for each in end.verdicts]
         counts = Counter(f"items:{_code(outcome)}" for outcome in self.outcomes)
         counts[f"attempts:{self.attempts}"] = len(self.outcomes)
         counts.update(f"verdicts:{verdict.label}" for verdict in verdicts)
@@ -125,6 +127,6 @@ class ChunkResult:
 
 
 def _code(outcome: Outcome) -> str:
-    if isinstance(outcome, Verdict):
+    if isinstance(outcome, Scored):
         return ItemStatus.SUCCEEDED
     return ItemError.TEXT_TOO_LONG if isinstance(outcome, TooManyTokens) else outcome

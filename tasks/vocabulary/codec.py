@@ -11,10 +11,11 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, Options, Probabilities
-from tasks.vocabulary.verdicts import DIGITS, Highlight, Sentence, TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import DIGITS, AspectVerdicts, Highlight, Sentence, TooManyTokens, Verdict
 
 LabelsOf = Callable[[str | None], LabelSet]
 
+_ASPECTS = ""  # stands before the verdicts on aspects, where the code of an error would
 _UNCERTAIN, _CACHED, _SHOWS_NONE = 1, 2, 4  # bits of one number
 
 
@@ -32,6 +33,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
         payload["groups"] = [item.group for item in chunk.items]
     if lines := _lines(chunk.items):
         payload["lines"] = lines
+    if aspects := _own_aspects(chunk.items):
+        payload["aspects"] = aspects
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
     return to_json(payload | ({"options": options} if options else {}))
@@ -47,6 +50,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
         items[int(i)] = items[int(i)]._replace(id=caller_id)
     for i, line in raw.get("lines", {}).items():
         items[int(i)] = items[int(i)]._replace(line=line)
+    for i, aspects in raw.get("aspects", {}).items():
+        items[int(i)] = items[int(i)]._replace(aspects=tuple(aspects))
     if groups := raw.get("groups"):
         items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
@@ -64,6 +69,10 @@ def encode_results(result: ChunkResult) -> bytes:
     }
     if lines := _lines(items):
         payload["lines"] = lines
+    if aspects := _own_aspects(items):
+        payload["own_aspects"] = aspects
+    if result.chunk.options.aspects:
+        payload["aspects"] = result.chunk.options.aspects
     return to_json(payload | ({"model": result.model} if result.model else {}))
 
 
@@ -74,9 +83,10 @@ def decode_results(start: int, payload: bytes, labels_of: LabelsOf) -> Iterator[
     """
     raw = from_json(payload)
     attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
-    labels = labels_of(model)
+    labels, own, aspects = labels_of(model), raw.get("own_aspects", {}), raw.get("aspects", ())
     for i, (chars, *written) in enumerate(raw["items"]):
-        caller_id, line, outcome = raw["ids"].get(str(i)), lines.get(str(i)), _decode(written, labels)
+        caller_id, line = raw["ids"].get(str(i)), lines.get(str(i))
+        outcome = _decode(written, labels, own.get(str(i), aspects))
         yield ItemResult(start + i, caller_id, chars, attempts, outcome, model, line=line)
 
 
@@ -84,15 +94,24 @@ def _lines(items: Sequence[Item]) -> dict[int, int]:
     return {i: item.line for i, item in enumerate(items) if item.line is not None}
 
 
+def _own_aspects(items: Sequence[Item]) -> dict[int, tuple[str, ...]]:
+    return {i: item.aspects for i, item in enumerate(items) if item.aspects}
+
+
 def _encode(outcome: Outcome, asked: Probabilities | None) -> list[Any]:
     if isinstance(outcome, Verdict):
         return _encode_verdict(outcome, asked)
+    if isinstance(outcome, AspectVerdicts):
+        return [_ASPECTS, outcome.cached, *(_encode_verdict(each, asked) for each in outcome.verdicts)]
     if isinstance(outcome, TooManyTokens):
         return [ItemError.TEXT_TOO_LONG, outcome.tokens, outcome.limit]
     return [outcome.value]
 
 
-def _decode(raw: list[Any], labels: LabelSet) -> Outcome:
+def _decode(raw: list[Any], labels: LabelSet, aspects: Sequence[str]) -> Outcome:
+    if raw[0] == _ASPECTS:
+        verdicts = [_decode_verdict(each, labels) for each in raw[2:]]
+        return AspectVerdicts(list(zip(aspects, verdicts, strict=True)), cached=raw[1])
     if raw[0] == ItemError.TEXT_TOO_LONG and len(raw) > 1:
         return TooManyTokens(*raw[1:])
     return ItemError(raw[0]) if isinstance(raw[0], str) else _decode_verdict(raw, labels)

@@ -53,7 +53,7 @@ class Feed:
         """Return the feed after further items. How they are cut into chunks makes no difference."""
         digest, count = bytes.fromhex(self.digest), 0
         for item in items:
-            said = (item.text, item.chars, item.id, item.error, item.data)
+            said = (item.text, item.chars, item.id, item.error, item.data, item.aspects)
             digest = hashlib.sha256(digest + to_json(said)).digest()
             count += 1
         return replace(self, digest=digest.hex(), recorded=self.recorded + count)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.options import MAX_ASPECT_CHARS, MAX_ASPECTS
+from tasks.vocabulary.verdicts import AspectVerdicts, Scored, TooManyTokens, Verdict
 
 _LETTER = re.compile(r"[^\W_]")
 
@@ -35,7 +36,11 @@ class ItemError(StrEnum):
     INVALID_TEXT = "invalid_text"  # no `text`, or no string
     INVALID_ID = "invalid_id"
     INVALID_DATA = "invalid_data"
+    INVALID_ASPECTS = "invalid_aspects"
     UNKNOWN_FIELD = "unknown_field"
+    # Of aspects and models that do not go together:
+    ASPECTS_REQUIRED = "aspects_required"
+    ASPECTS_UNSUPPORTED = "aspects_unsupported"
     INVALID_ROW = "invalid_row"  # other cells than the header has, or text behind a quote
     INFERENCE_FAILED = "inference_failed"
     WORKER_LOST = "worker_lost"  # its child died at each attempt
@@ -81,6 +86,10 @@ _MESSAGES = {
     ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
     ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
     ItemError.INVALID_ROW: "The row has more or fewer cells than the header, or text behind a closing quote.",
+    ItemError.INVALID_ASPECTS: f"The `aspects` are not 1 to {MAX_ASPECTS} different texts of 1 to "
+    f"{MAX_ASPECT_CHARS} characters, or the job asks for `sentences` or `explain`.",
+    ItemError.ASPECTS_REQUIRED: "The model reads a text together with `aspects`, and none were given.",
+    ItemError.ASPECTS_UNSUPPORTED: "The model reads no `aspects`.",
     ItemError.INFERENCE_FAILED: "The model could not score this text.",
     ItemError.WORKER_LOST: "The worker died each time it tried this text.",
     ItemError.ATTEMPTS_EXHAUSTED: "No attempt at this text came to an end in time.",
@@ -105,7 +114,8 @@ class Item(NamedTuple):
 
     `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
     field that the job is summarised by; 0 is that of all others. `source_index` is the index of the item in
-    the job that is retried, `line` where a row begins that cannot be scored, in the upload.
+    the job that is retried, `line` where a row begins that cannot be scored, in the upload. `aspects` are
+    those of the item alone, in place of the job's.
 
     A tuple, because the largest job has a million of them.
     """
@@ -118,6 +128,7 @@ class Item(NamedTuple):
     group: int = 0
     source_index: int | None = None
     line: int | None = None
+    aspects: tuple[str, ...] = ()
 
     @classmethod
     def accept(
@@ -131,7 +142,7 @@ class Item(NamedTuple):
         return cls(text, len(text), caller_id, None, data)
 
 
-Outcome = Verdict | TooManyTokens | ItemError
+Outcome = Verdict | AspectVerdicts | TooManyTokens | ItemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +167,6 @@ class ItemResult:
     @property
     def status(self) -> ItemStatus:
         """Return how the item ended."""
-        if isinstance(self.outcome, Verdict):
+        if isinstance(self.outcome, Scored):
             return ItemStatus.SUCCEEDED
         return self.outcome.status if isinstance(self.outcome, ItemError) else ItemStatus.FAILED

@@ -18,9 +18,9 @@ LABEL_ID = re.compile(r"[a-z0-9_]{1,32}")
 
 Polarity = Literal[-1, 0, 1]
 
-_NEUTRAL_FACE = "😐"
+NEUTRAL_FACE = "😐"
 # Clients of old know these two faces, so a pack need not name them.
-_FACES = {"negative": "😠", "positive": "😊"}
+FACES = {"negative": "😠", "positive": "😊"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Label:
     @property
     def face(self) -> str:
         """Return an emoji for the label, a neutral face if it has none."""
-        return self.emoji or _FACES.get(self.id, _NEUTRAL_FACE)
+        return self.emoji or FACES.get(self.id, NEUTRAL_FACE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 from unicodedata import normalize
@@ -20,8 +20,13 @@ DEFAULT_MAX_TOKENS = 512
 _ENDS = re.compile(r"[。！？；…⋯!?;.，、：,:\s]")
 # [CLS] and [SEP]; and what they and padding cost a further row of a text.
 _SPECIAL, _ROW_COST = 2, 16
+# [CLS] and two of [SEP] in a row of an aspect and a text.
+PAIR_SPECIAL = 3
 # Neighbouring windows overlap: the end of a clause lies in at most this many.
 _WINDOWS_AT_A_POINT = 3
+# Most aspects of a text, and the longest.
+MAX_ASPECTS = 16
+MAX_ASPECT_CHARS = 64
 # Code points that are tokenised in the time in which the model reads one.
 _TOKENISED_PER_READ = 32
 
@@ -51,6 +56,7 @@ class Options:
     explain: bool = False
     # None: all up to 8 labels, else the three highest; see `Verdict.keep`.
     probabilities: Probabilities | None = None
+    aspects: tuple[str, ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """Return only what differs from the defaults, so that plain jobs cost nothing."""
@@ -61,6 +67,10 @@ class Options:
         """Read what `encode` wrote."""
         read = {name: _KINDS[name](value) for name, value in raw.items()}
         return cls(**read)
+
+    def with_aspects(self, aspects: tuple[str, ...]) -> Self:
+        """Return the options of an item with aspects of its own, if it has any."""
+        return replace(self, aspects=aspects) if aspects else self
 
     @property
     def detailed(self) -> bool:
@@ -75,6 +85,8 @@ class Options:
         """
         # The tokenizer decomposes characters; then each token has at least one code point.
         chars, size = len(normalize("NFD", text)), max_tokens - _SPECIAL
+        if self.aspects:
+            return self._cost_of_pairs(chars, max_tokens)
         if chars <= size and not self.detailed:
             return max(1, chars)
         row, windows = min(chars, size), self._windows(chars, size)
@@ -89,6 +101,15 @@ class Options:
             cost += masked * (row + _ROW_COST)
         return cost
 
+    def _cost_of_pairs(self, chars: int, max_tokens: int) -> int:
+        """Return an upper bound for a text with each of its aspects, which every window repeats."""
+        cost = chars // _TOKENISED_PER_READ
+        for aspect in self.aspects:
+            head = min(len(normalize("NFD", aspect)), aspect_room(max_tokens))
+            size = max_tokens - PAIR_SPECIAL - head
+            cost += self._windows(chars, size) * (head + min(chars, size))
+        return max(1, cost)
+
     def _windows(self, chars: int, size: int) -> int:
         """Return in how many windows of `size` tokens `worker.scoring.windows` reads a text, at most."""
         if self.on_long_text is not OnLongText.WINDOW or chars <= size:
@@ -96,10 +117,16 @@ class Options:
         return 1 - (size - chars) // max(1, size * 3 // 4)
 
 
+def aspect_room(max_tokens: int) -> int:
+    """Return how many tokens of an aspect a pack reads: at least as many remain for the text."""
+    return max(1, (max_tokens - PAIR_SPECIAL) // 2)
+
+
 _KINDS: Mapping[str, Callable[[Any], Any]] = {
     "on_long_text": OnLongText,
     "sentences": bool,
     "explain": bool,
     "probabilities": Probabilities,
+    "aspects": tuple,
 }
 PLAIN = Options()

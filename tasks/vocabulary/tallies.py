@@ -15,7 +15,7 @@ from struct import Struct
 
 from tasks.vocabulary.items import Item, Outcome
 from tasks.vocabulary.labels import LabelSet
-from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.verdicts import Scored, Verdict
 
 OTHER = 0  # the group of items whose value has no group of its own
 BINS = 20  # of confidence, from 0 to 1
@@ -35,23 +35,25 @@ def count(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[tuple[int,
     for item, outcome in zip(items, outcomes, strict=True):
         tally = tallies[item.group]
         tally[_ITEMS] += 1
-        if isinstance(outcome, Verdict):
-            _count_verdict(tally, outcome)
+        if isinstance(outcome, Scored):
+            _count_verdicts(tally, outcome.verdicts)
         else:
             tally[_ERRORS] += 1
     return [(group, [*chain(*tally.items())]) for group, tally in tallies.items()]
 
 
-def _count_verdict(tally: Counter[int], verdict: Verdict) -> None:
-    if verdict.uncertain:
+def _count_verdicts(tally: Counter[int], verdicts: Sequence[Verdict]) -> None:
+    """Count an item by its verdict, or by those on its aspects, whose mean score is its score."""
+    if any(verdict.uncertain for verdict in verdicts):
         tally[_UNCERTAIN] += 1
-    if verdict.truncated:
+    if any(verdict.truncated for verdict in verdicts):
         tally[_TRUNCATED] += 1
-    tally[_SCORE] += round(_MILLION * (verdict.score or 0))
-    share = round(_MILLION * verdict.confidence)
-    tally[_CONFIDENCE + min(share * BINS // _MILLION, BINS - 1)] += 1
-    tally[_LABELS + verdict.number] += 1
-    tally[_LABELS + len(verdict.labels) - 1] += 0  # written in full, so that its length never changes
+    tally[_SCORE] += round(_MILLION * sum(verdict.score or 0 for verdict in verdicts) / len(verdicts))
+    for verdict in verdicts:
+        share = round(_MILLION * verdict.confidence)
+        tally[_CONFIDENCE + min(share * BINS // _MILLION, BINS - 1)] += 1
+        tally[_LABELS + verdict.number] += 1
+    tally[_LABELS + len(verdicts[0].labels) - 1] += 0  # written in full, so that its length never changes
 
 
 def read_tally(written: bytes) -> list[int]:

@@ -14,8 +14,20 @@ DIGITS = 6  # of a probability, where it is kept and returned
 _TOP = 3
 
 
+class Scored:
+    """An outcome that the model gave. `cached`: nothing was computed for it."""
+
+    __slots__ = ()
+    cached: bool
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """Return the verdicts that it holds: one, or one for each aspect."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Scored):
     """What the model says about one text. Counts of tokens include the special ones.
 
     `kept` are probabilities by the number of their label: all of them, or those that `keep` keeps beside
@@ -33,6 +45,11 @@ class Verdict:
     cached: bool = False
     shows: Probabilities = Probabilities.ALL
     score_of_all: float | None = None
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """Return this verdict alone."""
+        return (self,)
 
     @property
     def truncated(self) -> bool:
@@ -112,6 +129,42 @@ class Verdict:
 def _highest(kept: Mapping[int, float]) -> set[int]:
     """Return the numbers of the three highest probabilities."""
     return set(sorted(kept, key=lambda number: (kept[number], number))[-_TOP:])
+
+
+@dataclass(frozen=True, slots=True)
+class AspectVerdicts(Scored):
+    """The verdicts on the aspects of a text, in the order in which they were given.
+
+    Their counts of tokens are of the text, as those of a plain verdict.
+    """
+
+    aspects: Sequence[tuple[str, Verdict]]
+    cached: bool = False
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]:
+        """Return the verdict on each aspect."""
+        return [verdict for _, verdict in self.aspects]
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of the text that were read with every aspect."""
+        return min(verdict.tokens for _, verdict in self.aspects)
+
+    @property
+    def text_tokens(self) -> int:
+        """Return the tokens of the text."""
+        return self.aspects[0][1].text_tokens
+
+    @property
+    def truncated(self) -> bool:
+        """Return whether a part of the text was not read with every aspect."""
+        return self.tokens < self.text_tokens
+
+    @property
+    def uncertain(self) -> bool:
+        """Return whether the verdict on any aspect is uncertain."""
+        return any(verdict.uncertain for _, verdict in self.aspects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,8 +226,8 @@ def test_a_new_connection_is_kept_though_all_others_serve_requests(pair: tuple[A
     few = Connections(most=1, most_of_address=1)
     with gevent.socket.socket() as busy:
         serving = Connection(busy, keep_alive_s=60)
-        serving.begin_body()
         few.add(serving, "a")
+        few.note_request(serving)
         few.add(Connection(pair[0], keep_alive_s=60), "a")
         assert open_still(pair[1])
 
@@ -236,15 +236,16 @@ def test_connections_that_serve_no_request_make_room_for_new_ones() -> None:
     sockets = [gevent.socket.socketpair() for _ in range(6)]
     try:
         connections = [Connection(ours, keep_alive_s=60) for ours, _ in sockets]
-        few = Connections(most=server._SPARE_CONNECTIONS + 4, most_of_address=2)
-        connections[0].begin_body()
+        few = Connections(most=server._SPARE_CONNECTIONS + 4, most_of_address=1)
         for connection in connections[:3]:
             few.add(connection, "a")
+            if connection is connections[0]:
+                few.note_request(connection)
         assert [open_still(theirs) for _, theirs in sockets[:3]] == [True, False, True], (
             "one serves a request"
         )
         few.remove(connections[1])
-        few.note_use(connections[2])
+        few.note_end(connections[2])
         for connection in connections[3:]:
             few.add(connection, str(id(connection)))
         assert [open_still(theirs) for _, theirs in sockets[2:]] == [False, True, True, True]

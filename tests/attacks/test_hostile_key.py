@@ -46,6 +46,7 @@ ALL_S, ALONE_S = 60.0, 4.0
 START_S = 100.0
 CALM_S = 60.0  # a child may still score what an attack left
 CALLS_PER_S = 10.0
+HONEST_ADDRESS = "127.0.0.2"
 REDIS_BYTES = 400 * 2**20
 SETTINGS = {
     "AUTH": "keys",
@@ -53,6 +54,9 @@ SETTINGS = {
     "SENTIMENT_CONCURRENCY": "2",
     "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.0/8",
     "SENTIMENT_CACHE_ROWS": "0",
+    # A child that scores a chunk answers nobody else: for a processor that reads 3,000 code points a second.
+    "SENTIMENT_CHUNK_CHARS": "1024",
+    "SENTIMENT_LEASE_WORK_S": "0.25",
     "SENTIMENT_LOG_LEVEL": "warning",
 }
 # Keys and secrets, and what shows that processes are alive.
@@ -124,10 +128,12 @@ def attacked(service: Service, names: Sequence[str], seconds: float) -> Figures:
     url = service.stack.url
     # A connection a call: which of the two API processes answers is left to chance.
     limits = httpx2.Limits(max_keepalive_connections=0)
+    # Each caller has an address, as those who do not share a proxy.
+    transport = httpx2.HTTPTransport(limits=limits, local_address=HONEST_ADDRESS)
     headers = {"authorization": f"Bearer {service.honest}"}
     command = [sys.executable, "-m", "tests.attacks.hostile", url, service.hostile, str(seconds), *names]
     with (
-        httpx2.Client(base_url=url, headers=headers, timeout=30, trust_env=False, limits=limits) as http,
+        httpx2.Client(base_url=url, headers=headers, timeout=30, transport=transport) as http,
         memory_of(service.api.pid) as memory,
         slow_scripts(service.stack.redis_url) as scripts,
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as attacker,

@@ -17,7 +17,7 @@ from tasks.store.leases import Holder, Lease, LeasedChunk, ReturnReason, finish,
 from tasks.vocabulary.chunks import ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.options import Options
-from tasks.vocabulary.verdicts import Verdict
+from tasks.vocabulary.verdicts import AspectVerdicts, Verdict
 from worker.engines.failure import EngineFailedError
 from worker.process.fork_state import KnownLogits
 from worker.scoring.question import Question
@@ -223,7 +223,11 @@ def _canceled(held: Lease) -> list[ChunkResult]:
 
 def _questions(leased: LeasedChunk) -> Iterator[Question]:
     chunk = leased.chunk
-    return (Question(item.text, chunk.options) for item in chunk.items if item.error is None)
+    return (_question(item, chunk.options) for item in chunk.items if item.error is None)
+
+
+def _question(item: Item, options: Options) -> Question:
+    return Question(item.text, options.with_aspects(item.aspects))
 
 
 def _whole(leased: LeasedChunk, outcomes: Outcomes) -> bool:
@@ -234,9 +238,9 @@ def _outcome(item: Item, options: Options, outcomes: Outcomes) -> Outcome:
     """Return the outcome of an item; the next equal question of this lease gets it marked as cached."""
     if item.error is not None:
         return item.error
-    question = Question(item.text, options)
+    question = _question(item, options)
     outcome = outcomes[question]
-    if isinstance(outcome, Verdict) and not outcome.cached:
+    if isinstance(outcome, Verdict | AspectVerdicts) and not outcome.cached:
         outcomes[question] = replace(outcome, cached=True)
     return outcome
 

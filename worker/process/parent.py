@@ -60,6 +60,7 @@ class Parent:
             sys.exit(f"worker: cannot serve {self._settings.pack}: {error}")
         traits = {
             "labels": pack.labels.ids,
+            "input": pack.input,
             "max_tokens": pack.max_tokens,
             "uncertain_below": pack.uncertain_below,
         }

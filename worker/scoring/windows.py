@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ from worker.scoring.segmentation import Span
 
 SPECIAL = 2  # [CLS] and [SEP] around every row
 MAX_STRIDE = 0.75  # distance between the starts of neighbouring windows, as a share of a window
+
+
+class Adds(Protocol):
+    """What takes the rows of a text."""
+
+    def add(self, tokens: Sequence[int]) -> int:
+        """Return the number of the row with these tokens of the text."""
+        ...
 
 
 class Rows:
@@ -28,9 +37,24 @@ class Rows:
         """Return the number of the row with these tokens, which is added unless it is present."""
         return self._numbers.setdefault((self._cls, *tokens, self._sep), len(self._numbers))
 
+    def behind(self, aspect: Sequence[int]) -> Adds:
+        """Return what adds rows of an aspect and a text, given the tokens of the text."""
+        return _Behind(self, [*aspect, self._sep])
+
     def all(self) -> list[Row]:
         """Return every row, in the order of the numbers."""
         return list(self._numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """Adds rows that begin with the same tokens."""
+
+    rows: Rows
+    head: Sequence[int]
+
+    def add(self, tokens: Sequence[int]) -> int:
+        return self.rows.add([*self.head, *tokens])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +82,7 @@ class WindowedText:
         return self.windows[-1][1]
 
 
-def windowed(tokens: Sequence[int], rows: Rows, max_tokens: int, on_long_text: OnLongText) -> WindowedText:
+def windowed(tokens: Sequence[int], rows: Adds, max_tokens: int, on_long_text: OnLongText) -> WindowedText:
     """Return the text in windows of at most `max_tokens`; a long text is truncated unless WINDOW is asked."""
     if len(tokens) <= max_tokens or on_long_text is not OnLongText.WINDOW:
         windows = [(0, min(len(tokens), max_tokens))]
