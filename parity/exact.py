@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parity.stock import Text
 from worker.engines.factory import build_engine
-from worker.packing.comparison import load_batches, softmax
+from worker.evaluate.classify import as_question, classify
 from worker.packing.graph import export_graph
 from worker.packing.inputs import encode
 from worker.packing.labels import read_input, read_labels
@@ -56,11 +56,9 @@ def exact_pack(checkpoint: Path, out: Path) -> Pack:
 
 def probabilities(pack: Pack, engine: str, texts: Sequence[Text], threads: int) -> Probabilities:
     """Return a worker's probabilities (n, labels) of texts or pairs on an engine."""
-    if pack.input == "pair":
-        rows = encode(texts, pack.path("vocab.txt"), pack.max_tokens)
-        return softmax(load_batches(pack, rows[0][-1], engine).logits(rows))
     built = build_engine(pack, engine, device="cpu", threads=threads)
-    verdicts = Classifier(pack, built, batch_tokens=_BATCH_TOKENS).classify(list(map(str, texts)))
+    classifier = Classifier(pack, built, batch_tokens=_BATCH_TOKENS)
+    verdicts = classify(classifier, list(map(as_question, texts)))
     return np.array([[verdict.kept[number] for number in range(len(pack.labels))] for verdict in verdicts])
 
 

@@ -89,6 +89,17 @@ def test_pairs_are_read_with_their_aspect(tmp_path: Path) -> None:
         read_labelled(file_of(tmp_path, ROWS)).inputs("pair")
 
 
+def test_pairs_are_measured_by_their_aspects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_random_pack(tmp_path / "pack", THREE, "pair")
+    rows = "aspect,text,label\n味道,很好,正面\n价格,很好,负面\n服务,太差了,中性\n"
+    assert main(["--pack", str(tmp_path / "pack"), str(file_of(tmp_path, rows))]) == 0
+    measures = json.loads(capsys.readouterr().out)
+    assert measures["labels"] == {"negative": 1, "neutral": 1, "positive": 1}
+    assert sum(sum(row.values()) for row in measures["confusion"].values()) == 3
+    assert main(["--pack", str(tmp_path / "pack"), str(file_of(tmp_path, ROWS))]) == 1
+    assert "no column aspect" in capsys.readouterr().err
+
+
 def test_seven_labels_are_measured_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_random_pack(tmp_path / "pack", SEVEN)
     path, picture = file_of(tmp_path, "text,label\n很好,高兴\n太差了,愤怒\n"), tmp_path / "picture.png"

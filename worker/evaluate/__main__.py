@@ -14,20 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
-from tasks.vocabulary.verdicts import Verdict
 from worker.engines.factory import build_engine
+from worker.evaluate.classify import as_question, classify
 from worker.evaluate.labelled import LabelledTexts, read_labelled
 from worker.evaluate.measures import Scored, measure
 from worker.evaluate.plot import draw, require_matplotlib
 from worker.packs.pack import Pack, load_pack
 from worker.scoring.classifier import Classifier
-
-# The classifier sorts the texts of one call by length, so large calls fill their batches.
-TEXTS_PER_CALL = 1_024
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,23 +57,12 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     engine = build_engine(pack, options.engine, device=options.device, threads=options.threads)
     classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
     started = time.monotonic()
-    verdicts = classify(classifier, labelled.texts)
+    verdicts = classify(classifier, list(map(as_question, labelled.inputs(pack.input))))
     seconds = time.monotonic() - started
     scored = Scored.of(verdicts, pack.labels, true)
     if options.plot:
         draw(scored, f"{pack.id} {pack.revision} on {options.file.name}", options.plot)
     return _describe(pack, options) | measure(scored) | {"seconds": round(seconds, 2)} | _by(scored, labelled)
-
-
-def classify(classifier: Classifier, texts: Sequence[str]) -> list[Verdict]:
-    """Return the verdict of each text, in order. Shows progress on a terminal."""
-    verdicts: list[Verdict] = []
-    with tqdm(total=len(texts), unit=" texts", leave=False, disable=None) as bar:
-        for begin in range(0, len(texts), TEXTS_PER_CALL):
-            part = texts[begin : begin + TEXTS_PER_CALL]
-            verdicts += classifier.classify(part)
-            bar.update(len(part))
-    return verdicts
 
 
 def _describe(pack: Pack, options: argparse.Namespace) -> dict[str, Any]:
