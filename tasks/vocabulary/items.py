@@ -84,7 +84,7 @@ _MESSAGES = {
     ItemError.INVALID_TEXT: "The line has no `text`, or its `text` is not a string.",
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
     ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
-    ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id` and `data`.",
+    ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id`, `data` and `aspects`.",
     ItemError.INVALID_ROW: "The row has more or fewer cells than the header, or text behind a closing quote.",
     ItemError.INVALID_ASPECTS: f"The `aspects` are not 1 to {MAX_ASPECTS} different texts of 1 to "
     f"{MAX_ASPECT_CHARS} characters, or the job asks for `sentences` or `explain`.",
