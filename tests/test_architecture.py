@@ -22,6 +22,7 @@ HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers
 SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
 # Names that several rooms share, since each file is about the same thing there.
 SAME_THING = {
+    "aspects",
     "attachments",
     "__init__",
     "__main__",
