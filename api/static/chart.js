@@ -58,12 +58,13 @@ export function split(summary, labels) {
 /** Returns the chart of a summary. */
 export function chart(summary, labels) {
   const rows = counted(summary, labels).filter(({ label, items }) => items || label !== FAILED);
+  const all = rows.reduce((sum, { items }) => sum + items, 0); // an item has a label for each of its aspects
   const verdicts = summary.items - summary.errors;
   const facts = [
     summary.mean_score === null ? null : `平均分 ${summary.mean_score.toFixed(2)}`,
     summary.uncertain ? `把握不大 ${shareOf(summary.uncertain, verdicts)}` : null,
     summary.truncated ? `没读完 ${shareOf(summary.truncated, verdicts)}` : null,
   ].filter(Boolean);
-  return el("figure", "chart", el("ul", "", ...rows.map((each) => row(each, summary.items))),
+  return el("figure", "chart", el("ul", "", ...rows.map((each) => row(each, all))),
     verdicts ? histogram(summary.confidence) : null, facts.length ? el("figcaption", "", facts.join(" · ")) : null);
 }
