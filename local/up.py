@@ -125,7 +125,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
 
 def _names(models: Sequence[Mapping[str, str]]) -> str:
     """Return the models that are ready so far, each with its pack."""
-    return ", ".join(f"{each['name']} ({each['id']} {each['revision']}, {each['engine']})" for each in models)
+    return ", ".join(f"{each['id']} {each['revision']} ({each['engine']})" for each in models)
 
 
 def _write_redis_url(url: str) -> str:
