@@ -1,6 +1,6 @@
-"""The pack that `make up MODEL=` serves: an existing pack, or one made once and kept in `.run/packs`.
+"""The packs that `make up MODEL=` serves: existing ones, or such as are made once and kept in `.run/packs`.
 
-`python -m local.model` ends with 0 if the pack exists, with 3 if it must be made, with 1 on an error.
+`python -m local.model` ends with 0 if all of them exist, with 3 if one must be made, with 1 on an error.
 """
 
 from __future__ import annotations
@@ -56,6 +56,17 @@ class Model:
             raise ModelError(f"MODEL={error}") from error
         return cls(origin, _PACKS / _folder_name(origin.id) / _folder_name(origin.revision))
 
+    @classmethod
+    def all_from_env(cls, env: Mapping[str, str]) -> list[Self]:
+        """Return the models that MODEL names, separated by spaces; none if it is unset. Raises ModelError."""
+        names = env.get("MODEL", "")
+        # The name of a directory may have spaces.
+        several = [] if Path(names).expanduser().is_dir() else names.split()
+        if len(several) > 1 and env.get("REVISION"):
+            raise ModelError(f"REVISION={env['REVISION']} with MODEL={names}: give it with one model only")
+        made = [cls.from_env({**env, "MODEL": name}) for name in several or [names]]
+        return [model for model in made if model]
+
     @property
     def made(self) -> bool:
         """Return whether the pack exists and is intact."""
@@ -104,11 +115,11 @@ def main() -> int:
     """Return the exit code that says whether a pack must be made."""
     replace_unencodable()
     try:
-        model = Model.from_env(os.environ)
+        models = Model.all_from_env(os.environ)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0 if model is None or model.made else MUST_BE_MADE
+    return 0 if all(model.made for model in models) else MUST_BE_MADE
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _ASPECT = "服务"
 
 # The module that each role runs, with its arguments.
 ROLES: Mapping[str, Sequence[str]] = {
-    "worker": ("celery", "-A", "worker.main", "worker", "--without-gossip", "--without-mingle"),
+    "worker": ("worker",),
     "api": ("gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"),
     "webhooks": ("webhooks",),
 }
@@ -131,11 +131,12 @@ class Stack:
     def score(self, client: Client, text: str) -> dict[str, Any]:
         """Score one text through the API and return its item. Raises ProcessDiedError.
 
-        A model that reads pairs gives a verdict on one aspect of the text.
+        A model that reads pairs gives a verdict on one aspect of the text. Of several models, one scores.
         """
         self._await("a model", lambda: bool(client.info()["models"]))
-        pairs = all(model["input"] == "pair" for model in client.info()["models"])
-        job = client.submit([text], **({"aspects": [_ASPECT]} if pairs else {}))
+        model = client.info()["models"][0]
+        aspects = {"aspects": [_ASPECT]} if model["input"] == "pair" else {}
+        job = client.submit([text], model=model["name"], **aspects)
         while job["counts"]["pending"]:
             self.check()
             job = client.job(job["id"], wait_s=1)

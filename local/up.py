@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from tasks.console import replace_unencodable
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 from tasks.vocabulary.labels import FACES, NEUTRAL_FACE
+from tasks.vocabulary.model_names import name_of
+from worker.packs.pack import load_pack
 
 _FIRST_TEXT = "这家餐厅太难吃了"
 _NEXT_TEXT = "服务很贴心"
@@ -34,7 +37,7 @@ def main() -> int:
     try:
         Settings.read()
         port, flower_port = _ports()
-        _prepare_model()
+        _prepare_models()
         log = Log(sys.stdout)
         with running_stack(_plan(port), log) as stack:
             _greet(stack, log, flower_port)
@@ -64,14 +67,19 @@ def _ports() -> tuple[int, int]:
     return port, flower_port
 
 
-def _prepare_model() -> None:
-    """Set SENTIMENT_PACK to the pack of the model that MODEL names; make the pack if it does not exist."""
-    model = Model.from_env(os.environ)
-    if model is None:
-        return
-    if not model.made:
-        model.make()
-    os.environ["SENTIMENT_PACK"] = str(model.pack)
+def _prepare_models() -> None:
+    """Have the worker serve the packs of the models that MODEL names; make those that do not exist."""
+    models = Model.all_from_env(os.environ)
+    for model in models:
+        if not model.made:
+            model.make()
+    if len(models) == 1:
+        os.environ["SENTIMENT_PACK"] = str(models[0].pack)
+    elif models:
+        packs = {name_of(load_pack(model.pack).id): model.pack for model in models}
+        if len(packs) < len(models):
+            raise ModelError(f"MODEL={os.environ['MODEL']}: two packs have the same id; name them in PACKS")
+        os.environ["PACKS"] = ",".join(f"{name}={pack}" for name, pack in packs.items())
 
 
 def _plan(port: int) -> Plan:
@@ -94,7 +102,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         stack.await_api(client)
         log.line("up", f"API ready after {time.monotonic() - start:.1f} s; waiting for the first verdict")
         item = stack.score(client, _FIRST_TEXT)
-        model = client.info()["model"]
+        models = client.info()["models"]
     log.line("up", f"first verdict after {time.monotonic() - start:.1f} s; starting Flower")
     stack.start_flower(flower_port)
     redis = "" if os.environ.get("REDIS_URL") else f". {_write_redis_url(stack.redis_url)} && "
@@ -104,7 +112,7 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
         f"""
   {_FIRST_TEXT}  {verdict(item)}
 
-  model   {model["id"]} {model["revision"]} ({model["engine"]})
+  model   {_names(models)}
   page    {stack.url}/
   flower  http://127.0.0.1:{flower_port}/
   try     curl -s {stack.url}/v1/jobs {headers} -d {shlex.quote(body)}
@@ -113,6 +121,11 @@ def _greet(stack: Stack, log: Log, flower_port: int) -> None:
 """,
         flush=True,
     )
+
+
+def _names(models: Sequence[Mapping[str, str]]) -> str:
+    """Return the models that are ready so far, each with its pack."""
+    return ", ".join(f"{each['id']} {each['revision']} ({each['engine']})" for each in models)
 
 
 def _write_redis_url(url: str) -> str:

@@ -38,6 +38,7 @@ MAX_DEADLINE_S = 604_800
 # The record of a delivery is kept for seven days; its last attempt has to come well before that.
 _MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
+_PACK = re.compile(r"[^:=]+(:[0-9]*\.?[0-9]*[1-9][0-9]*)?=.+")
 _ORIGIN = re.compile(r"https?://[^/\s*A-Z]+")
 # Marks a setting that docker-compose.yml or an image sets service by service; all others reach every service.
 PER_SERVICE = "per service"
@@ -254,6 +255,12 @@ class Settings(BaseSettings):
         description="Name under which jobs ask for that pack: small letters, digits, `.`, `_` and `-`. "
         "If unset, the id of the pack, with `-` for all else.",
     )
+    packs: PerService[Listed[str]] = Field(
+        (),
+        validation_alias="PACKS",
+        description="Packs that `python -m worker` serves side by side in place of that one: "
+        "`NAME=DIRECTORY,NAME=DIRECTORY`. They share the cores, by weight in `NAME:WEIGHT=DIRECTORY`.",
+    )
     engine: PerService[Literal["openvino", "torch"]] = Field(
         "openvino",
         validation_alias="ENGINE",
@@ -264,6 +271,9 @@ class Settings(BaseSettings):
     )
     concurrency: PositiveInt | None = Field(
         None, description="Child processes of one worker. If unset, one per core; on a GPU, one."
+    )
+    cores: PerService[PositiveInt | None] = Field(
+        None, description="Cores that one worker uses at most. If unset, all that it may run on."
     )
     batch_tokens: PositiveInt | None = Field(
         None,
@@ -323,6 +333,18 @@ class Settings(BaseSettings):
                 message = "expected whsec_ and base64 of 24 to 64 bytes"
                 raise ValueError(message)
         return secret
+
+    @field_validator("packs")
+    @classmethod
+    def _are_packs(cls, packs: tuple[str, ...]) -> tuple[str, ...]:
+        names = [each.partition("=")[0].partition(":")[0] for each in packs]
+        for each, name in zip(packs, names, strict=True):
+            if not (is_name(name) and _PACK.fullmatch(each)):
+                message = f"expected NAME=DIRECTORY or NAME:WEIGHT=DIRECTORY, not {each}"
+                raise ValueError(message)
+        if len(set(names)) < len(names):
+            raise ValueError("two packs have the same name")
+        return packs
 
     @field_validator("webhook_retries_s")
     @classmethod

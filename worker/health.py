@@ -24,8 +24,13 @@ def trouble(workers: Sequence[WorkerStatus]) -> str:
 
 
 def check(store: JobStore) -> str:
-    """Return why the worker of this container cannot score; empty when it can."""
-    return trouble([worker for worker in live_workers(store) if worker.host == host_id()])
+    """Return why a worker of this container cannot score; empty when all can."""
+    workers = [worker for worker in live_workers(store) if worker.host == host_id()]
+    names = [pack.partition("=")[0].partition(":")[0] for pack in store.settings.packs]
+    for name in names:
+        if reason := trouble([worker for worker in workers if worker.serves == name]):
+            return f"{name}: {reason}"
+    return "" if names else trouble(workers)
 
 
 def main() -> int:

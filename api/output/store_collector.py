@@ -156,6 +156,9 @@ class StoreCollector(Collector):
 
     def __init__(self, store: JobStore, models: Models) -> None:
         self._models = models.names
+        self._verdicts = [
+            f"{name}:{label['id']}" for name, model in models.all().items() for label in model.pack["labels"]
+        ]
         self._backlogs = read_backlogs(store, self._models)
         self._workers = live_workers(store)
         self._counters = Counters.read(store)
@@ -190,25 +193,21 @@ class StoreCollector(Collector):
         for name, help_text in _SUMS.items():
             yield CounterMetricFamily(f"sentiq_{name}", help_text, value=self._counters.counts.get(name, 0))
         for counter, (name, labels, help_text, values) in _LABELLED.items():
-            family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=labels)
-            counts = dict.fromkeys(self._always(labels, values), 0) | dict(self._counters.labels(counter))
-            for value, count in counts.items():
-                family.add_metric(value.split(":", len(labels) - 1), count)
-            yield family
-        yield from self._verdicts()
+            yield self._labelled(counter, name, labels, help_text, self._always(labels, values))
+        named = ("model", "label")
+        yield self._labelled("verdicts", "verdicts", named, "Verdicts by their label", self._verdicts)
+        help_text = "Verdicts that are uncertain"
+        yield self._labelled("uncertain", "uncertain_verdicts", _BY_MODEL, help_text, self._models)
 
-    def _verdicts(self) -> Iterator[Metric]:
-        labels = CounterMetricFamily("sentiq_verdicts", "Verdicts by their label", labels=["model", "label"])
-        for names, count in self._counters.labels("verdicts"):
-            model, _, label = names.rpartition(":")
-            labels.add_metric([model, label], count)
-        yield labels
-        uncertain = CounterMetricFamily(
-            "sentiq_uncertain_verdicts", "Verdicts that are uncertain", labels=["model"]
-        )
-        for model, count in self._counters.labels("uncertain"):
-            uncertain.add_metric([model], count)
-        yield uncertain
+    def _labelled(
+        self, counter: str, name: str, labels: Sequence[str], help_text: str, always: Iterable[str]
+    ) -> Metric:
+        """Return the series of a counter; those of `always` are there from the start."""
+        family = CounterMetricFamily(f"sentiq_{name}", help_text, labels=labels)
+        counts = dict.fromkeys(always, 0) | dict(self._counters.labels(counter))
+        for value, count in counts.items():
+            family.add_metric(value.split(":", len(labels) - 1), count)
+        return family
 
     def _histograms(self) -> Iterator[Metric]:
         for histogram, (name, labels, help_text) in _HISTOGRAMS.items():

@@ -50,6 +50,8 @@ export const jobUrl = (job) => jobPath(job, job.counts.total <= INLINE_RESULTS ?
 
 export const isOver = (job) => TERMINAL.has(job.status);
 
+export const summaryOf = (job) => call("GET", jobPath(job, "/summary"));
+
 /** Polls until the job is finished or `signal` aborts. A network error or a full service does not end it. */
 export async function follow(job, signal, onUpdate) {
   for (let misses = 0; !isOver(job) && !signal.aborted;) {

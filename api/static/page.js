@@ -1,80 +1,33 @@
 // The page: submits texts, follows their job and shows the verdicts.
 
-import { ApiError, bodyOf, call, follow, isOver, jobUrl, resultsOf } from "./client.js";
-import { details, legend, uncertainBadge, unread } from "./details.js";
-import { el, percent } from "./dom.js";
-import { explain, ITEM_ERRORS, VERDICTS } from "./words.js";
+import { ApiError, bodyOf, call, follow, isOver, jobUrl, resultsOf, summaryOf } from "./client.js";
+import { inWords, split } from "./chart.js";
+import { el, number } from "./dom.js";
+import { Labels } from "./labels.js";
+import { itemError, table, verdict } from "./results.js";
+import { explain } from "./words.js";
 
 const SLOW_MS = 3000;
-const state = { job: null, stop: null, limits: {}, model: null, startedAt: 0 };
+const ASPECTS_BETWEEN = /[\s,，、;；]+/;
+const state = { job: null, stop: null, limits: {}, models: [], startedAt: 0 };
 
 const $ = (id) => document.getElementById(id);
 const chars = (text) => [...text].length; // code points, as the service counts
-const number = (n) => n.toLocaleString("zh-CN");
 
 // --- what the user sees ---
 
-function verdictOf(item) {
-  const known = VERDICTS[item.label];
-  return item.status === "succeeded" && known ? { ...known, zh: item.label_zh ?? known.zh } : null;
-}
-
-const itemError = ({ status, error }) => ITEM_ERRORS[error?.code ?? status] ?? error?.message ?? "没有结果";
-
-function bar(share, kind, label) {
-  const node = el("div", `bar ${kind}`, el("span"));
-  Object.entries({ role: "meter", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100,
-    "aria-valuenow": (share * 100).toFixed(1) }).forEach(([name, value]) => node.setAttribute(name, value));
-  requestAnimationFrame(() => requestAnimationFrame(() => node.style.setProperty("--share", share)));
-  return node;
-}
-
-function probability(kind, name, value) {
-  return el("div", `prob ${kind}`, el("dt", "", name), el("dd", "", percent(value)));
-}
-
-function showVerdict(item, text) {
-  const verdict = verdictOf(item);
-  if (!verdict) {
-    return showMessage("没能判断这段文字 No verdict", [itemError(item), item.error?.message].filter(Boolean).join(" · "));
+async function showVerdict(job, text) {
+  const [item] = await resultsOf(job);
+  if (item?.status !== "succeeded") {
+    const { message } = item?.error ?? {};
+    return showMessage("没能判断这段文字 No verdict", [itemError(item ?? job), message].filter(Boolean).join(" · "));
   }
-  showResult(`${verdict.zh} ${verdict.en} ${percent(item.confidence)}`,
-    el("div", `verdict ${item.label}`, el("span", "emoji", verdict.emoji),
-      el("h2", "", verdict.zh, " ", el("small", "", verdict.en)), item.uncertain ? uncertainBadge() : null,
-      el("p", "confidence", el("strong", "", percent(item.confidence)), el("span", "", "置信度"))),
-    bar(item.confidence, item.label, "置信度 Confidence"),
-    el("dl", "probs", probability("positive", "正面 Positive", item.positive_prob),
-      probability("negative", "负面 Negative", item.negative_prob)),
-    item.truncated ? el("p", "note", unread(item)) : null,
-    details(item, text), item.highlights ? legend() : null);
+  showResult(...verdict(item, text, labelsOf(job)));
 }
 
-function row(item, text) {
-  const verdict = verdictOf(item);
-  const explained = details(item, text);
-  const shown = el("td", "text", explained ?? el("span", "short", text));
-  if (!explained) shown.title = text;
-  const outcome = verdict ? [el("span", "emoji", verdict.emoji), ` ${verdict.zh}`] : [itemError(item)];
-  const share = verdict ? [bar(item.confidence, item.label, "置信度"), percent(item.confidence)] : ["—"];
-  return el("tr", verdict ? item.label : "failed", el("td", "index", String(item.index + 1)), shown,
-    el("td", "label", ...outcome, item.uncertain ? uncertainBadge() : null,
-      item.truncated ? el("small", "", `读了 ${item.tokens} / ${item.text_tokens}`) : null), el("td", "share", ...share));
-}
-
-function showTable(items, texts) {
-  const tally = { positive: 0, negative: 0, failed: 0 };
-  items.forEach((item) => { tally[verdictOf(item) ? item.label : "failed"] += 1; });
-  const kinds = Object.keys(tally).filter((kind) => tally[kind]);
-  const split = el("div", "split", ...kinds.map((kind) => el("span", kind)));
-  kinds.forEach((kind, at) => { split.children[at].style.flexGrow = tally[kind]; });
-  const heads = ["#", "文字 Text", "判断", "置信度"].map((name) => Object.assign(el("th", "", name), { scope: "col" }));
-  const summary = el("p", "summary", el("strong", "", `共 ${number(items.length)} 条`),
-    ...kinds.map((kind) => el("span", kind, el("span", "emoji", VERDICTS[kind]?.emoji ?? ""),
-      ` ${VERDICTS[kind]?.zh ?? "未完成"} ${number(tally[kind])}`)));
-  showResult([...summary.children].map((part) => part.textContent).join("，"),
-    summary, split, el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...heads)),
-      el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? ""))))),
-    items.some((item) => item.highlights) ? legend() : null);
+async function showTable(job, texts) {
+  const [items, summary] = await Promise.all([resultsOf(job), summaryOf(job)]);
+  showResult(...table(items, texts, summary, labelsOf(job)));
 }
 
 function showResult(announcement, ...parts) {
@@ -120,6 +73,15 @@ function showProgress() {
   $("stop").hidden = !job;
 }
 
+/** Shows how the finished items of a running job are divided. It is no loss if that fails. */
+async function showShares(job) {
+  if (job.counts.total === 1 || job.counts.pending === job.counts.total) return;
+  const summary = await summaryOf(job).catch(() => null);
+  if (!summary?.items || isOver(summary)) return;
+  const labels = labelsOf(job);
+  $("progress-chart").replaceChildren(inWords(summary, labels, summary.items), split(summary, labels));
+}
+
 function showUnder(job, body) {
   const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
   $("curl").textContent = `curl -s ${location.origin}/v1/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '${quoted}'`;
@@ -130,15 +92,42 @@ function showUnder(job, body) {
 
 async function showInfo() {
   try {
-    const { model, limits } = await call("GET", "/v1/info");
-    Object.assign(state, { model, limits: limits ?? {} });
-    $("model").textContent = model ? `模型 ${[model.id, model.revision, model.engine].filter(Boolean).join(" · ")}`
-      : "还没有 worker 报到，模型未知。No worker has reported yet.";
+    const [{ limits }, { data: models }] = await Promise.all([call("GET", "/v1/info"), call("GET", "/v1/models")]);
+    Object.assign(state, { models, limits: limits ?? {} });
+    showModels();
   } catch {
     $("model").textContent = "读不到服务信息。Service info is not available.";
   }
   showCount();
 }
+
+/** Fills the chooser of models, which shows when there are several, and says which one is chosen. */
+function showModels() {
+  const chosen = $("choice").value;
+  const open = state.models.filter(({ retiring }) => !retiring);
+  $("choice").replaceChildren(...open.map(({ name }) => Object.assign(el("option", "", name), { value: name })));
+  const wanted = open.find(({ name }) => name === chosen) ?? open.find((model) => model.default) ?? open[0];
+  $("choice").value = wanted?.name ?? "";
+  $("models").hidden = open.length < 2;
+  showModel();
+}
+
+function showModel() {
+  const model = modelOf($("choice").value);
+  const pairs = model?.input === "pair";
+  $("aspects").hidden = !pairs;
+  $("aspects").querySelector("input").disabled = !pairs;
+  document.querySelectorAll(".parts").forEach((part) => {
+    part.hidden = pairs;
+    part.querySelector("input").disabled = pairs;
+  });
+  $("model").textContent = model ? `模型 ${[...new Set([model.name, model.id, model.revision])].join(" · ")}`
+    : "还没有 worker 报到，模型未知。No worker has reported yet.";
+}
+
+const modelOf = (wanted) => state.models.find(({ name }) => name === wanted);
+
+const labelsOf = (job) => new Labels(modelOf(job.model_name)?.labels);
 
 function showCount() {
   const texts = readTexts();
@@ -157,14 +146,17 @@ function readTexts() {
 
 /** The options that differ from the service's defaults. */
 function readOptions() {
-  const { on_long_text: onLongText, ...asked } = Object.fromEntries(new FormData($("form")));
-  return { ...(onLongText === "truncate" ? {} : { on_long_text: onLongText }),
+  const { on_long_text: onLongText, model, aspects, ...asked } = Object.fromEntries(new FormData($("form")));
+  return { ...($("models").hidden ? {} : { model }),
+    ...(aspects === undefined ? {} : { aspects: aspects.split(ASPECTS_BETWEEN).filter(Boolean) }),
+    ...(onLongText === "truncate" ? {} : { on_long_text: onLongText }),
     ...Object.fromEntries(Object.keys(asked).map((name) => [name, true])) };
 }
 
-function complaint(texts) {
+function complaint(texts, options) {
   const { max_text_chars: maxChars, max_items: maxItems } = state.limits;
   if (!texts.length) return "先写点什么吧。Please enter some text.";
+  if (options.aspects?.length === 0) return "写出要看的方面，比如：口味、服务。Please name some aspects.";
   if (maxItems && texts.length > maxItems) return `一次最多 ${number(maxItems)} 条，现在有 ${number(texts.length)} 条。Too many lines.`;
   const at = maxChars ? texts.findIndex((text) => chars(text) > maxChars) : -1;
   if (at < 0) return null;
@@ -176,26 +168,28 @@ function setBusy(busy) {
   $("submit").disabled = $("text").readOnly = $("options").disabled = busy;
   $("progress").hidden = !busy;
   $("stop").hidden = true;
+  $("progress-chart").replaceChildren();
   $("form").setAttribute("aria-busy", busy);
 }
 
 async function score(texts, options) {
   const body = { ...bodyOf(texts), ...options };
   const accepted = await call("POST", "/v1/jobs", { body, headers: { prefer: "wait=1" } });
-  const job = await follow(accepted, state.stop.signal, (seen) => { state.job = seen; });
+  const job = await follow(accepted, state.stop.signal, (seen) => {
+    state.job = seen;
+    showShares(seen);
+  });
   showUnder(job, body);
+  if (!modelOf(job.model_name)) await showInfo();
   if (!isOver(job)) return showMessage("不等了，任务还在。Stopped waiting.", "稍后可以从下面的链接看结果。");
-  const items = await resultsOf(job);
-  if (texts.length === 1) showVerdict(items[0] ?? job, texts[0]);
-  else showTable(items, texts);
-  if (!state.model) showInfo();
+  await (texts.length === 1 ? showVerdict(job, texts[0]) : showTable(job, texts));
 }
 
 async function submit() {
   if ($("submit").disabled) return;
   const texts = readTexts();
   const options = readOptions();
-  const wrong = complaint(texts);
+  const wrong = complaint(texts, options);
   say("announce", "");
   ["message", "result", "under"].forEach((id) => { $(id).hidden = true; });
   if (wrong) {
@@ -233,4 +227,5 @@ $("text").addEventListener("keydown", (event) => { if (event.key === "Enter" && 
 $("stop").addEventListener("click", () => state.stop.abort());
 $("copy").addEventListener("click", copyCurl);
 $("chips").addEventListener("click", useExample);
+$("choice").addEventListener("change", showModel);
 showInfo();

@@ -1,9 +1,5 @@
-// What the page says about a verdict or a failure: Chinese first, English after it.
+// What the page says about a failure: Chinese first, English after it.
 
-export const VERDICTS = {
-  positive: { emoji: "😊", zh: "正面", en: "Positive" },
-  negative: { emoji: "😠", zh: "负面", en: "Negative" },
-};
 export const ITEM_ERRORS = {
   empty_text: "空白文本", text_too_long: "文本太长", invalid_encoding: "编码有误", invalid_line: "格式有误",
   line_too_long: "这一行太长", invalid_json: "不是 JSON", invalid_text: "缺少文本", invalid_id: "编号有误", unknown_field: "有未知字段",

@@ -36,6 +36,7 @@ def test_info_tells_the_options_their_defaults_and_bounds(http: httpx2.Client) -
         "on_long_text": {"values": ["truncate", "window", "reject"], "default": "truncate"},
         "sentences": {"values": [False, True], "default": False},
         "explain": {"values": [False, True], "default": False},
+        "probabilities": {"values": ["all", "top3", "none"], "default": None},
     }
     assert (info["limits"]["max_sentences"], info["limits"]["max_clauses"]) == (128, 32)
 

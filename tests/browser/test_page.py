@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="pip install playwright: the browser tests drive Chromium")
 
-from playwright.sync_api import (
-    Browser,
-    ConsoleMessage,
-    Page,
-    Request,
-    Route,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Page, Route, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 POSITIVE = "房间干净，隔音也好，老板很热情，下次还来"
 NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，太差了"
@@ -47,46 +37,6 @@ CONTRAST = """node => {
 }"""
 VERDICT_WITHIN_MS = 30_000  # a cold worker loads its model first
 OUTCOME_WITHIN_MS = 10_000
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium; a laptop without one skips these tests, CI fails them."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("no chromium on PATH: apt-get install chromium")
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, live_url: str) -> Iterator[Page]:
-    """Open the page; whatever a test does, no script fails, no CSP rule is broken, no other host is asked."""
-    origin = live_url.rstrip("/")
-    faults: list[str] = []
-
-    def on_console(said: ConsoleMessage) -> None:
-        if "Content Security Policy" in said.text:
-            faults.append(said.text)
-
-    def on_request(request: Request) -> None:
-        if not request.url.startswith(f"{origin}/"):
-            faults.append(request.url)
-
-    context = chromium.new_context(viewport={"width": 1100, "height": 900}, locale="zh-CN")
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-    page.on("console", on_console)
-    page.on("request", on_request)
-    page.goto(f"{origin}/")
-    expect(page.locator("#model")).not_to_contain_text("正在读取")
-    yield page
-    context.close()
-    assert faults == []
 
 
 def submit(page: Page, text: str, *, per_line: bool = False) -> None:
@@ -164,6 +114,33 @@ def test_lines_become_a_table_in_their_order(page: Page) -> None:
         expect(row.locator("td.text")).to_have_text(text)
         expect(row.locator("td.label")).to_contain_text(verdict)
     expect(page.locator(".summary")).to_have_text(re.compile(r"共 3 条.*正面 2.*负面 1"))
+
+
+def test_the_summary_of_lines_is_a_chart(page: Page) -> None:
+    submit(page, f"{POSITIVE}\n{NEGATIVE}\n{POSITIVE}，五星", per_line=True)
+    rows = page.locator(".chart li")
+    expect(rows).to_have_text([re.compile("😊 正面.*2 · 66.7%"), re.compile("😠 负面.*1 · 33.3%")])
+    found = summary(page)
+    expect(page.locator(".chart figcaption")).to_contain_text(f"平均分 {found['mean_score']:.2f}")
+    first = next(step for step, items in enumerate(found["confidence"]) if items)
+    columns = page.locator(".histogram span")
+    expect(columns).to_have_count(20 - first)
+    shares = [
+        column.evaluate("node => getComputedStyle(node).getPropertyValue('--share')")
+        for column in columns.all()
+    ]
+    most = max(found["confidence"])
+    assert list(map(float, shares)) == pytest.approx([items / most for items in found["confidence"][first:]])
+    expect(page.get_by_role("img", name="置信度的分布")).to_be_visible()
+
+
+def test_shares_show_while_a_job_runs(page: Page) -> None:
+    submit(page, "\n".join(f"{NEGATIVE}，第 {number} 次" for number in range(900)), per_line=True)
+    expect(page.locator("#progress-chart .split span").first).to_be_visible(timeout=VERDICT_WITHIN_MS)
+    page.get_by_role("button", name="不等了").click()
+    expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
+    expect(page.locator("#progress-chart")).to_be_empty()
+    page.request.post(f"{job_url(page)}/cancel")  # others wait for this stack too
 
 
 def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
@@ -246,6 +223,18 @@ def results(page: Page) -> list[dict[str, Any]]:
         "results"
     ]
     return items
+
+
+def summary(page: Page) -> dict[str, Any]:
+    """Return the summary of the job that is shown."""
+    found: dict[str, Any] = page.request.get(f"{job_url(page)}/summary").json()
+    return found
+
+
+def job_url(page: Page) -> str:
+    """Return the URL of the job that is shown."""
+    href = page.get_by_role("link", name="查看任务 JSON").get_attribute("href") or ""
+    return str(page.evaluate("location.origin")) + href.partition("?")[0]
 
 
 def test_clauses_are_marked_by_their_pull_and_not_by_colour_alone(page: Page) -> None:

@@ -18,7 +18,7 @@ from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS
 from tasks.store.leases import Lease
-from tasks.store.models import Models
+from tasks.store.models import Models, register
 from tasks.store.scripts import source
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
@@ -129,7 +129,7 @@ def test_refusals_are_counted_by_reason(store: JobStore, monkeypatch: pytest.Mon
         record(strict, 3, Terms(owner="a"))
     with pytest.raises(ServiceFullError):
         record(strict, 9)
-    strict.redis.set("ballast", b"x" * 20_000_000)
+    strict.redis.setrange("ballast", 20_000_000, b"x")  # unlike a value that is sent, it needs no buffer
     used = strict.redis.info("memory")["used_memory"]
     strict.redis.config_set("maxmemory", int(used / 0.95))
     with pytest.raises(StoreFullError):
@@ -148,10 +148,14 @@ def test_verdicts_are_counted_by_model_and_label(store: JobStore) -> None:
         ItemError.INFERENCE_FAILED,
     ]
     leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1)], MODEL)
+    register(store, "moods", {"labels": [{"id": "joy"}, {"id": "anger"}]})
     lines = exposition(store, Models(store)).decode().splitlines()
     assert [line for line in lines if line.startswith(("sentiq_verdicts", "sentiq_uncertain"))] == [
+        'sentiq_verdicts_total{label="joy",model="moods"} 0.0',
+        'sentiq_verdicts_total{label="anger",model="moods"} 0.0',
         'sentiq_verdicts_total{label="negative",model="test"} 1.0',
         'sentiq_verdicts_total{label="positive",model="test"} 2.0',
+        'sentiq_uncertain_verdicts_total{model="moods"} 0.0',
         'sentiq_uncertain_verdicts_total{model="test"} 1.0',
     ]
 

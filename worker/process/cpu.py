@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -18,6 +18,10 @@ class CpuBudget:
 
     cores: list[int]
     count: int
+
+    def at_most(self, cores: int | None) -> CpuBudget:
+        """Return the budget of a worker that uses so many cores at most; None for no limit."""
+        return replace(self, count=min(self.count, cores or self.count))
 
     def of_child(self, index: int, threads: int) -> list[int]:
         """Return the cores of a child: its own, or all when only a quota says how much of them it gets."""

@@ -31,7 +31,7 @@ _LOG_FORMAT = "%(levelname)s %(processName)s %(message)s"
 def build_worker(settings: Settings) -> Celery:
     """Return the app for `celery -A worker.main worker`; nothing is loaded before the worker starts."""
     app = build_celery(settings)
-    budget = cpu_budget()
+    budget = cpu_budget().at_most(settings.cores)
     concurrency = settings.concurrency or (1 if settings.device == "cuda" else budget.count)
     app.conf.update(
         worker_concurrency=concurrency,

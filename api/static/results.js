@@ -1,0 +1,79 @@
+// Renders the verdict of one text, or those of many as a chart and a table.
+
+import { chart, inWords, split } from "./chart.js";
+import { details, legend, uncertainBadge, unread } from "./details.js";
+import { bar, el, percent } from "./dom.js";
+import { paint } from "./labels.js";
+import { ITEM_ERRORS } from "./words.js";
+
+const FEW = 8; // labels of which all probabilities fit under a verdict
+
+export const itemError = ({ status, error }) => ITEM_ERRORS[error?.code ?? status] ?? error?.message ?? "没有结果";
+
+const succeeded = (item) => item.status === "succeeded";
+
+/** Returns the probabilities that an item names, the highest first; of two labels, the good one. */
+function probabilities(item, labels) {
+  const named = item.probabilities ?? Object.fromEntries(
+    Object.entries({ positive: item.positive_prob, negative: item.negative_prob }).filter(([, value]) => value != null));
+  const shown = Object.entries(named).map(([label, value]) => ({ label: labels.of({ label }), value }));
+  const order = labels.all.length === 2 ? (one, other) => (other.label.polarity ?? 0) - (one.label.polarity ?? 0)
+    : (one, other) => other.value - one.value;
+  return shown.sort(order).slice(0, FEW).map(({ label, value }) =>
+    paint(el("div", "prob", el("dt", "", `${label.zh} ${label.en}`), el("dd", "", percent(value))), label));
+}
+
+function aspect(each, labels) {
+  const label = labels.of(each);
+  return paint(el("li", "", el("span", "name", each.aspect), el("span", "own", el("span", "emoji", label.emoji), ` ${label.zh}`),
+    bar(each.confidence, label, `${each.aspect}：${label.zh}`), el("span", "number", percent(each.confidence))), label);
+}
+
+const aspects = (item, labels) => (item.aspects ? el("ul", "aspects", ...item.aspects.map((each) => aspect(each, labels))) : null);
+
+/** Returns the words of a verdict, and its nodes. */
+export function verdict(item, text, labels) {
+  if (!item.label) {
+    const said = item.aspects.map((each) => `${each.aspect} ${labels.of(each).zh}`).join("，");
+    return [said, aspects(item, labels), item.truncated ? el("p", "note", unread(item)) : null];
+  }
+  const label = labels.of(item);
+  return [`${label.zh} ${label.en} ${percent(item.confidence)}`,
+    paint(el("div", "verdict", el("span", "emoji", label.emoji),
+      el("h2", "", label.zh, " ", el("small", "", label.en)), item.uncertain ? uncertainBadge() : null,
+      el("p", "confidence", el("strong", "", percent(item.confidence)), el("span", "", "置信度"))), label),
+    bar(item.confidence, label, "置信度 Confidence"),
+    el("dl", "probs", ...probabilities(item, labels)),
+    aspects(item, labels),
+    item.truncated ? el("p", "note", unread(item)) : null,
+    details(item, text, labels), item.highlights ? legend(labels) : null];
+}
+
+function outcome(item, labels) {
+  if (!succeeded(item)) return { kind: "failed", hue: null, said: [itemError(item)], share: ["—"] };
+  if (!item.label) return { kind: "failed", hue: null, said: [], share: [] };
+  const label = labels.of(item);
+  return { ...label, said: [el("span", "emoji", label.emoji), ` ${label.zh}`],
+    share: [bar(item.confidence, label, "置信度"), percent(item.confidence)] };
+}
+
+function row(item, text, labels) {
+  const explained = details(item, text, labels);
+  const shown = el("td", "text", explained ?? el("span", "short", text), aspects(item, labels));
+  if (!explained) shown.title = text;
+  const { said, share, ...colour } = outcome(item, labels);
+  return paint(el("tr", "", el("td", "index", String(item.index + 1)), shown,
+    el("td", "label", ...said, item.uncertain ? uncertainBadge() : null,
+      item.truncated ? el("small", "", `读了 ${item.tokens} / ${item.text_tokens}`) : null), el("td", "share", ...share)), colour);
+}
+
+/** Returns the words of a summary, and the nodes of its chart and of the table of its items. */
+export function table(items, texts, summary, labels) {
+  const words = inWords(summary, labels, items.length);
+  const heads = ["#", "文字 Text", "判断", "置信度"].map((name) => Object.assign(el("th", "", name), { scope: "col" }));
+  return [[...words.children].map((part) => part.textContent).join("，"),
+    words, split(summary, labels), chart(summary, labels),
+    el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...heads)),
+      el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? "", labels))))),
+    items.some((item) => item.highlights) ? legend(labels) : null];
+}

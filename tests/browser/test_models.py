@@ -1,0 +1,187 @@
+"""The page with models that the stack of the tests does not serve: documented answers stand for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from pydantic import TypeAdapter
+
+from api.schemas.models import Models
+from api.schemas.summaries import Summary
+
+pytest.importorskip("playwright.sync_api", reason="pip install playwright: the browser tests drive Chromium")
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.test_page import CONTRAST, submit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOODS: list[dict[str, Any]] = [
+    {"id": "joy", "label_zh": "喜悦", "label_en": "Joy", "polarity": 1, "emoji": "😄"},
+    {"id": "calm", "label_zh": "平静", "label_en": "Calm", "polarity": 0, "emoji": "😌"},
+    {"id": "anger", "label_zh": "愤怒", "label_en": "Anger", "polarity": -1, "emoji": "😡"},
+    {"id": "surprise", "label_zh": "惊讶", "label_en": "Surprise", "polarity": None, "emoji": "😮"},
+]
+PROBABILITIES = {"joy": 0.1, "calm": 0.05, "anger": 0.15, "surprise": 0.7}
+IDLE = {"pending_items": 0, "items_per_s": None, "wait_s": None, "accepting": True}
+
+
+def model(name: str, kind: Literal["text", "pair"] = "text", *, default: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": name,
+        "revision": "1",
+        "labels": MOODS,
+        "input": kind,
+        "max_tokens": 256,
+        "uncertain_below": 0.6,
+        "measured": {},
+        "default": default,
+        "retiring": False,
+        "workers": {"alive": 1, "children": 1},
+        "classes": {"interactive": IDLE, "bulk": IDLE},
+    }
+
+
+def tell(
+    page: Page, models: Sequence[dict[str, Any]], items: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Answer with these models, and each job with these items; return the bodies that are posted then."""
+    listed, posted = {"object": "list", "data": list(models)}, list[dict[str, Any]]()
+    TypeAdapter(Models).validate_python(listed)
+    counts = {"total": len(items), "pending": 0}
+
+    def job(route: Route) -> None:
+        posted.append(route.request.post_data_json or {})
+        name = posted[-1].get("model", models[0]["name"])
+        done = {"id": "job_x", "status": "succeeded", "counts": counts, "model_name": name, "results": items}
+        route.fulfill(json=done)
+
+    page.route("**/v1/models", lambda route: route.fulfill(json=listed))
+    page.route("**/v1/jobs", job)
+    page.route("**/v1/jobs/job_x/summary", lambda route: route.fulfill(json=summary(items)))
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("模型")
+    return posted
+
+
+def item(index: int, label: str) -> dict[str, Any]:
+    return {
+        "index": index,
+        "status": "succeeded",
+        "label": label,
+        "label_zh": next(each["label_zh"] for each in MOODS if each["id"] == label),
+        "confidence": 0.7,
+        "probabilities": PROBABILITIES,
+        "score": None,
+        "uncertain": False,
+        "truncated": False,
+        "error": None,
+    }
+
+
+def summary(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    labels = [
+        {
+            "label": each["id"],
+            "label_zh": each["label_zh"],
+            "items": items_with(items, each["id"]),
+            "share": 0.5,
+        }
+        for each in MOODS
+    ]
+    told = {
+        "object": "summary",
+        "job_id": "job_x",
+        "status": "succeeded",
+        "complete": True,
+        "summarize_by": None,
+        "items": len(items),
+        "labels": labels,
+        "mean_score": None,
+        "uncertain": 0,
+        "uncertain_share": 0.0,
+        "truncated": 0,
+        "truncated_share": 0.0,
+        "errors": 0,
+        "error_share": 0.0,
+        "confidence": [len(items) if step == 14 else 0 for step in range(20)],
+        "error_codes": {},
+        "groups": None,
+        "other": None,
+    }
+    TypeAdapter(Summary).validate_python(told)
+    return told
+
+
+def items_with(items: Sequence[dict[str, Any]], label: object) -> int:
+    return sum(each.get("label") == label for each in items)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_label_has_its_own_name_face_and_legible_colour(
+    page: Page, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    colours = set()
+    for label in MOODS:
+        tell(page, [model("moods")], [item(0, str(label["id"]))])
+        submit(page, "没想到会这样")
+        title = page.locator("#result h2")
+        expect(title).to_have_text(f"{label['label_zh']} {label['label_en']}")
+        expect(page.locator("#result .emoji")).to_have_text(str(label["emoji"]))
+        assert title.evaluate(CONTRAST) >= 4.5
+        colours.add(title.evaluate("node => getComputedStyle(node).color"))
+    assert len(colours) == len(MOODS)
+    shown = ["惊讶 Surprise70.0%", "愤怒 Anger15.0%", "喜悦 Joy10.0%", "平静 Calm5.0%"]
+    expect(page.locator(".prob")).to_have_text(shown)
+
+
+def test_the_chart_has_a_bar_for_each_label(page: Page) -> None:
+    tell(page, [model("moods")], [item(0, "anger"), item(1, "surprise"), item(2, "surprise"), item(3, "joy")])
+    submit(page, "一\n二\n三\n四", per_line=True)
+    bars = ["😄 喜悦1 · 25.0%", "😌 平静0 · 0.0%", "😮 惊讶2 · 50.0%", "😡 愤怒1 · 25.0%"]
+    expect(page.locator(".chart li")).to_have_text(bars)
+    expect(page.locator(".split").last.locator("span")).to_have_count(3)
+    expect(page.locator("tbody td.label")).to_have_text(["😡 愤怒", "😮 惊讶", "😮 惊讶", "😄 喜悦"])
+
+
+def test_one_of_several_models_is_chosen(page: Page) -> None:
+    posted = tell(page, [model("moods"), model("plain", default=True)], [item(0, "joy")])
+    choice = page.get_by_label("模型 Model")
+    expect(choice).to_have_value("plain")
+    choice.select_option("moods")
+    submit(page, "好")
+    expect(page.locator("#result h2")).to_contain_text("喜悦")
+    assert posted == [{"text": "好", "model": "moods"}]
+
+
+def test_a_single_model_needs_no_choice(page: Page) -> None:
+    posted = tell(page, [model("moods")], [item(0, "joy")])
+    expect(page.get_by_label("模型 Model")).to_be_hidden()
+    submit(page, "好")
+    expect(page.locator("#result h2")).to_contain_text("喜悦")
+    assert posted == [{"text": "好"}]
+
+
+def test_aspects_are_asked_of_a_model_that_reads_pairs(page: Page) -> None:
+    asked = [("口味", "joy"), ("服务", "anger")]
+    aspects = [
+        {"aspect": aspect, "label": label, "confidence": 0.7, "probabilities": PROBABILITIES, "score": None}
+        for aspect, label in asked
+    ]
+    answer = {
+        key: value for key, value in item(0, "joy").items() if key not in ("label", "label_zh", "confidence")
+    }
+    posted = tell(page, [model("pairs", "pair")], [answer | {"aspects": aspects}])
+    expect(page.get_by_role("switch", name="逐句判断")).to_be_hidden()
+    page.get_by_label("方面 Aspects").fill("口味、服务，")
+    submit(page, "味道好，服务差")
+    expect(page.locator(".aspects li")).to_have_text(["口味😄 喜悦70.0%", "服务😡 愤怒70.0%"])
+    assert posted == [{"text": "味道好，服务差", "aspects": ["口味", "服务"]}]
+    page.get_by_label("方面 Aspects").fill(" 、")
+    submit(page, "味道好，服务差")
+    expect(page.get_by_role("alert")).to_contain_text("写出要看的方面")
