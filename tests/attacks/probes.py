@@ -39,7 +39,7 @@ class Latencies:
 def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
     """Make a call at that rate whatever the earlier ones take; it fails by raising."""
     latencies, done = Latencies(), threading.Event()
-    started: list[Future[None]] = []
+    started: list[tuple[Future[None], float]] = []
 
     def measured(due: float) -> None:
         try:
@@ -52,7 +52,7 @@ def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
     def start_on_time() -> None:
         due = time.monotonic()
         while not done.wait(max(0.0, due - time.monotonic())):
-            started.append(callers.submit(measured, due))
+            started.append((callers.submit(measured, due), due))
             due += 1 / per_s
 
     with ThreadPoolExecutor(_CALLERS) as callers:
@@ -64,7 +64,9 @@ def calling(call: Callable[[], None], per_s: float) -> Iterator[Latencies]:
             done.set()
             clock.join()
             callers.shutdown(cancel_futures=True)
-            latencies.seconds += [NEVER_S for call in started if call.cancelled()]
+            # Those that no thread has begun have waited so long at least.
+            ended = time.monotonic()
+            latencies.seconds += [ended - due for call, due in started if call.cancelled()]
 
 
 @contextmanager
