@@ -155,7 +155,7 @@ class Reconciler:
             fields = self._store.redis.hmget(job_key(job_id), "status", "uploading", "format")
             status, uploading, written = fields
             if not is_readable(written):
-                continue
+                continue  # left for a worker of the version that wrote it
             if uploading:
                 close_idle(self._store, job_id)
             canceled = status == JobStatus.CANCELING.encode()
@@ -166,16 +166,20 @@ class Reconciler:
                 logger.error("closed %s: %d of its items were nowhere", job_id, missing)
 
     def _close_idle_uploads(self) -> None:
-        for raw in self._due(UPLOADS):
-            if close_idle(self._store, raw.decode()):
-                logger.warning("closed the upload of %s: nothing came for too long", raw.decode())
+        for job_id in (raw.decode() for raw in self._due(UPLOADS)):
+            if self._reads(job_id) and close_idle(self._store, job_id):
+                logger.warning("closed the upload of %s: nothing came for too long", job_id)
 
     def _due(self, key: str) -> list[bytes]:
         due: list[bytes] = self._store.redis.zrangebyscore(key, 0, self._store.now_ms(), 0, _TICK_BATCH)
         return due
 
+    def _reads(self, job_id: str) -> bool:
+        """Return whether this program reads the format of a job, or the job is gone."""
+        return is_readable(self._store.redis.hget(job_key(job_id), "format"))
+
     def _read_chunk(self, job_id: str, start: int) -> Chunk | None:
-        if not is_readable(self._store.redis.hget(job_key(job_id), "format")):
+        if not self._reads(job_id):
             raise UnknownFormatError(job_id)
         payload = self._store.redis.hget(job_key(job_id, "chunks"), start)
         return decode_chunk(job_id, start, payload) if payload else None
