@@ -124,7 +124,7 @@ class JobStore:
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if now == b"retired":
-            raise UnknownModelError(terms.model, ())
+            raise UnknownModelError(terms.model)
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
