@@ -16,6 +16,7 @@ from api.intake.streams import Source, StreamSubmission
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import ModelRequiredError, ShareExceededError, UnknownModelError
 from tasks.settings import Settings
+from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
@@ -65,8 +66,15 @@ class Submission:
         return Accepted(job)
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
-        """Record items as a job while they come in; see `StreamSubmission.submit`."""
-        terms = self._with_model(terms, "" if terms.retry_of else "?model")
+        """Record items as a job while they come in; see `StreamSubmission.submit`.
+
+        The job of a key keeps its model, whichever models there are by now.
+        """
+        made_for = uploads.model_of(self._store, key) if key else None
+        if made_for:
+            terms = replace(terms, model=made_for)
+        else:
+            terms = self._with_model(terms, "" if terms.retry_of else "?model")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "?aspects")
         source = replace(source, items=fitted(source.items, terms.options, reads))
