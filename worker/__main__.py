@@ -28,13 +28,15 @@ def main(arguments: Sequence[str]) -> int:
     """Become the one worker; of several, run all until one ends, and return its exit code."""
     try:
         settings = Settings.read()
-        shares = shares_of(settings.packs, cpu_budget(), settings.concurrency)
+        # On a GPU each pack has one child, as a pack alone has there.
+        children = settings.concurrency or (1 if settings.device == "cuda" else None)
+        shares = shares_of(settings.packs, cpu_budget().at_most(settings.cores), children)
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1
     if not shares:
         os.execv(sys.executable, [sys.executable, "-m", *_CELERY, *arguments])  # noqa: S606  no shell needed
-    return _run([_start(share, arguments) for share in shares])
+    return _run(shares, arguments)
 
 
 def _start(share: Share, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -50,20 +52,27 @@ def _environment(share: Share) -> Mapping[str, str]:
         names["pack"]: share.directory,
         names["model_name"]: share.name,
         names["concurrency"]: str(share.children),
-        names["cores"]: str(share.children),
+        names["cores"]: str(share.count),
     }
     return {name: value for name, value in os.environ.items() if name != names["packs"]} | given
 
 
-def _run(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Pass signals on; when one worker ends, end the others and return its exit code."""
+def _run(shares: Sequence[Share], arguments: Sequence[str]) -> int:
+    """Start the workers and pass signals on; when one ends, end the others and return its exit code."""
+    processes: list[subprocess.Popen[bytes]] = []
+    received: list[int] = []
 
     def pass_on(signum: int, _: object) -> None:
+        received.append(signum)
         for process in processes:
             process.send_signal(signum)
 
+    # Before the first worker: a signal would end this process and leave that one behind.
     for signum in _STOPPING:
         signal.signal(signum, pass_on)
+    processes += [_start(share, arguments) for share in shares]
+    for early in tuple(received):
+        pass_on(early, None)
     while all(process.poll() is None for process in processes):
         time.sleep(_POLL_S)
     ended = [process.returncode for process in processes if process.returncode is not None]
