@@ -102,7 +102,7 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack; TRAIN= DEV= UN
 		--start $(START)/*.whl $(ARGS)
 	@cp "$(OUT)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
-		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luacheck if it is installed
 	@$(PY) -m ruff check .

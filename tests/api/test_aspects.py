@@ -66,6 +66,7 @@ def test_every_item_has_a_verdict_on_each_aspect_and_none_on_the_whole(client: h
         assert item["aspects"] == expected(text, WORDS)
         assert not {"label", "confidence", "score"} & item.keys()
         assert (item["model"], item["truncated"]) == ("pairs@fixed", False)
+        assert item["unfamiliar"] is None, "the pack does not record what it has seen"
     assert job["results"][3]["aspects"] == expected(TEXTS[0], ["环境"])
     seen = {each["label"] for item in job["results"] for each in item["aspects"]}
     assert len(seen) > 1, "the pack tells aspects apart"

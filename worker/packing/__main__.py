@@ -41,6 +41,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                       help="JSON list of labels as in pack.json; default: read from the source")  # fmt: skip
     make.add_argument("--input", choices=["text", "pair"], help="default: read from the source, else text")
     make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and calibrate on")
+    make.add_argument("--training-texts", type=Path, nargs="+", default=(), metavar="FILE",
+                      help="files of texts that the model has learned from: CSV (text,label), else one "
+                           "a line; verdicts then say whether a text is unfamiliar")  # fmt: skip
     make.add_argument("--reference", choices=["exact", "compact", "none"], default="exact",
                       help="how to store the weights of the torch engine")  # fmt: skip
     verify = commands.add_parser(
@@ -77,6 +80,7 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         revision=origin.revision,
         calibration=options.calibration.read_text("utf-8").splitlines(),
         labelled=read_labelled(options.labelled) if options.labelled else None,
+        training_texts=options.training_texts,
         labels=options.labels,
         input=options.input,
         max_tokens=options.max_tokens,
