@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
+up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
