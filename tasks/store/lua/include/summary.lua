@@ -81,8 +81,8 @@ local function number_of(key, aspect, of_job)
   return number, #field
 end
 
--- Adds to the tallies of groups, each {group, places and numbers}, and of `aspects`, if any, each {word, whether the job
--- names it, places and numbers}; counts the errors among what was `counted` by name. Returns by how many bytes the
+-- Adds to the tallies of groups, each {group, places and numbers}, and of `aspects`, if any, each {word, whether the
+-- job names it, places and numbers}; counts the errors among what was `counted` by name. Returns by how many bytes the
 -- summary grew.
 function summary.add(job, model, tallies, counted, aspects)
   local key, grown = job .. ':summary', 0
