@@ -248,7 +248,7 @@ class JobStore:
             "fields": terms.encode(),
             "admission": admission_request(
                 self.settings,
-                terms.queue.queue_class,
+                terms.queue,
                 terms.owner,
                 payloads,
                 self.headroom.kept_limit(terms.owner),
