@@ -12,7 +12,8 @@ from tasks.vocabulary.codec import decode_results
 from tasks.vocabulary.comparisons import Answer, Comparison
 from tasks.vocabulary.items import ItemResult
 
-_CHUNK_BATCH = 50
+# Chunks that are read at once; other requests of the process run between two readings.
+_CHUNK_BATCH = 16
 
 
 def read_comparison(store: JobStore, job_id: str, shadow_id: str) -> Comparison:
