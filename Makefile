@@ -65,7 +65,7 @@ parity: $(VENV)/.models $(STOCK)/.made ## compare probabilities and token ids wi
 contract: $(VENV)/.contract ## test the live service against its OpenAPI document with schemathesis; ARGS=
 	@exec $(PY) -m tests.contract $(ARGS)
 
-configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-settings of docker-compose.yml from tasks/settings.py
+configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-settings of the compose files from tasks/settings.py
 	@$(PY) -m deploy.configuration
 
 openapi: $(VENV)/.dev ## write docs/openapi.json
