@@ -71,16 +71,17 @@ def test_packs_that_cannot_be_told_apart_are_refused(packs: str, monkeypatch: py
 
 _SIGNALLED = """
 import os, signal, subprocess, sys
+from types import SimpleNamespace
 from worker import __main__ as worker
 
 def start(share, arguments):
     os.kill(os.getpid(), signal.SIGTERM)
-    process = subprocess.Popen(["sleep", "60"])
+    process = subprocess.Popen(["sleep", "60"], preexec_fn=lambda: worker._begin(()))
     print(process.pid, flush=True)
     return process
 
 worker._start = start
-sys.exit(worker._run(["a", "b"], []))
+sys.exit(worker._run([SimpleNamespace(name=name) for name in "ab"], []))
 """
 
 
