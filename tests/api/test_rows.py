@@ -309,15 +309,16 @@ def test_columns_are_chosen_ordered_and_spread(http: httpx2.Client, store: JobSt
     )
     refused = http.get(f"/v1/jobs/{job_id}/results", headers=ROWS, params={"columns": "id,prob.neutral"})
     (error,) = refused.json()["errors"]
-    assert error["detail"] == "there is no column prob.neutral; known: prob.negative, prob.positive"
+    assert error["detail"] == "there is no column `prob.neutral`; known: prob.negative, prob.positive"
     assert results(http, job_id, ROWS, columns="aspect.价格").text.splitlines() == ["aspect.价格", '""', '""']
 
 
 @pytest.mark.parametrize(
     ("columns", "detail"),
     [
-        ("labels,id", "there is no column labels; known: index, id, status"),
-        ("data.", "there is no column data.; known: index"),
+        ("labels,id", "there is no column `labels`; known: index, id, status"),
+        ("data.", "there is no column `data.`; known: index"),
+        ("id,label,id", "Input should name a column once"),
         ('"id', "Input should be names as one row of CSV: unexpected end of data"),
         ("id\nlabel", "Input should be names as one row of CSV"),
         ("", "String should have at least 1 character"),
