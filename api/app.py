@@ -15,6 +15,7 @@ from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
 from api.routes import (
+    comparisons,
     deliveries,
     docs,
     events,
@@ -69,7 +70,8 @@ def create_app(settings: Settings) -> Flask:
     response.register(app)
     app.url_map.converters["default"] = _JobId
     for routes in (
-        *(status, models, metrics, jobs, results, summaries, events, deliveries, job_list, predict, docs),
+        *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
+        *(predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     return app

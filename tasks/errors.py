@@ -110,6 +110,12 @@ class NothingToRetryError(SentiqError):
     code = "nothing_to_retry"
 
 
+class NotComparedError(SentiqError):
+    """The job was submitted without a second model to compare with."""
+
+    code = "not_compared"
+
+
 class IdempotencyKeyInFlightError(SentiqError):
     """A request with the same idempotency key has not been answered yet."""
 

@@ -24,6 +24,7 @@ SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
 SAME_THING = {
     "aspects",
     "attachments",
+    "comparisons",
     "__init__",
     "__main__",
     "jobs",
@@ -31,6 +32,7 @@ SAME_THING = {
     "models",
     "items",
     "results",
+    "shadows",
     "deliveries",
     "problems",
     "status",

@@ -33,6 +33,7 @@ from tasks.errors import (
     JobNotFinishedError,
     JobNotFoundError,
     NoModelError,
+    NotComparedError,
     NothingToRetryError,
     QuotaExceededError,
     RefusedError,
@@ -78,6 +79,7 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     JobLostError: (410, "Job {} was accepted, but its record was lost."),
     JobNotFinishedError: (409, "Job {} is not finished yet."),
     NothingToRetryError: (409, "No item of job {} failed for a reason that a retry could change."),
+    NotComparedError: (409, "Job {} was submitted without `compare_with`."),
     UploadClosedError: (
         409,
         "Job {} was canceled, was deleted, timed out or was resumed by another request during the upload.",

@@ -87,13 +87,13 @@ class Feeding:
     def close_incomplete(self, line: int | None = None) -> None:
         """Close the job with what it has; its key may be used again. The line is that of the error."""
         error = JobError.UPLOAD_INCOMPLETE
-        _insist(
+        insist(
             lambda: uploads.close(self._store, self.job_id, self._key, error, error_line=line, feed=self.feed)
         )
 
     def leave(self) -> None:
         """Let another request resume the upload at once."""
-        _insist(lambda: uploads.leave(self._store, self.job_id, self.feed))
+        insist(lambda: uploads.leave(self._store, self.job_id, self.feed))
 
     def give_up(self, error: BaseException) -> None:
         """Leave the upload if the same request may succeed later; else leave nothing of the job."""
@@ -102,7 +102,7 @@ class Feeding:
         if passing and self._may_be_resumed:
             self.leave()
         else:
-            _insist(self._undo)
+            insist(self._undo)
 
     @property
     def _may_be_resumed(self) -> bool:
@@ -114,7 +114,7 @@ class Feeding:
         uploads.close(self._store, self.job_id, self._key, feed=self.feed)
 
 
-def _insist(act: Callable[[], object]) -> None:
+def insist(act: Callable[[], object]) -> None:
     """Act now; should Redis fail, try again in the background, until a reconciler closes the upload as idle.
 
     Else the caller's next try would get 409 for a minute, and the texts be scored twice.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -12,6 +12,7 @@ from api.intake.accepted import Accepted, whose
 from api.intake.feeding import Feeding
 from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
+from api.intake.shadows import Cut, Publish, Shadow, ShadowedFeeding
 from tasks.errors import (
     IdempotencyKeyReusedError,
     UploadClosedError,
@@ -55,8 +56,8 @@ class StreamSubmission:
     def __init__(
         self,
         store: JobStore,
-        cut: Callable[[str, Iterable[Item], Terms, int], Iterator[Chunk]],
-        publish: Callable[[str, Sequence[Chunk]], None],
+        cut: Cut,
+        publish: Publish,
         check_cost: Callable[[int], None],
     ) -> None:
         """Take what divides items into chunks, from an index on, what wakes workers, and what refuses a cost.
@@ -86,12 +87,21 @@ class StreamSubmission:
             if fingerprint == OPEN:
                 return self._resume(source, terms, key, feed, job_id)
             return self._replay(source, terms.owner, key, feed, known)
-        feeding = Feeding(self._store, job_id, terms, feed, key)
+        feeding = self._feed(job_id, terms, feed, key)
         if source.first_index:
             feeding.close_incomplete()
             raise UploadOffsetError(0)
         self._record(source.items, feeding, terms)
         return Accepted(self._store.job(job_id, terms.owner))
+
+    def _feed(self, job_id: str, terms: Terms, feed: Feed, key: IdempotencyKey | None) -> Feeding:
+        """Return the upload of a job as this request feeds it."""
+        if not terms.compare_with:
+            return Feeding(self._store, job_id, terms, feed, key)
+        shadow = Shadow(self._store, self._cut, self._publish, job_id, terms)
+        if key and feed.recorded:
+            shadow.resume(key)
+        return ShadowedFeeding(self._store, job_id, terms, feed, key, shadow=shadow)
 
     def _resume(self, source: Source, terms: Terms, key: IdempotencyKey, feed: Feed, job_id: str) -> Accepted:
         """Add to an open upload what it lacks. A request without items learns how many are recorded."""
@@ -100,7 +110,7 @@ class StreamSubmission:
         except UploadClosedError:
             uploads.close(self._store, job_id, key)  # the next request with the key makes another job
             raise
-        feeding, items = Feeding(self._store, job_id, terms, taken, key), iter(source.items)
+        feeding, items = self._feed(job_id, terms, taken, key), iter(source.items)
         try:
             more = self._skip(source, items, feed, feeding, key)
         except UploadIncompleteError as error:

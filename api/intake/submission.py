@@ -12,6 +12,7 @@ from api.intake.accepted import Accepted, whose
 from api.intake.aspects import fitted, require_aspects, require_fit
 from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
+from api.intake.shadows import Shadow, require_comparable
 from api.intake.streams import Source, StreamSubmission
 from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
@@ -56,7 +57,7 @@ class Submission:
         """
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
-        terms = self._with_model(terms, "/model")
+        terms = self._with_model(terms, "/")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "/aspects")
         require_aspects(items, terms.options, reads, "/aspects")
@@ -74,11 +75,11 @@ class Submission:
             *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
         self._publish(job.queue.model, chunks)
-        return Accepted(job)
+        return Accepted(self._shadowed(job, chunks))
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
         """Record items as a job while they come in; see `StreamSubmission.submit`."""
-        terms = self._with_model(terms, "" if terms.retry_of else "?model")
+        terms = self._with_model(terms, "?")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "?aspects")
         if source.rows:
@@ -124,12 +125,24 @@ class Submission:
             )
             raise InvalidRequestError.at(pointer, "too_costly", detail)
 
-    def _with_model(self, terms: Terms, pointer: str) -> Terms:
-        """Name the model of a job; `pointer` is where the request does."""
+    def _with_model(self, terms: Terms, mark: str) -> Terms:
+        """Name the model of a job; `mark` stands before a field of the request; a retry has none."""
         try:
-            return replace(terms, model=self._models.resolve(terms.model))
+            terms = replace(terms, model=self._models.resolve(terms.model))
         except (UnknownModelError, ModelRequiredError) as error:
+            pointer = "" if terms.retry_of else f"{mark}model"
             raise InvalidRequestError.at(pointer, error.code, str(error)) from error
+        require_comparable(terms, self._models, mark)
+        return terms
+
+    def _shadowed(self, job: Job, chunks: Sequence[Chunk]) -> Job:
+        """Have a second model score a sample of a job too, if the job asks for it."""
+        if not job.terms.compare_with:
+            return job
+        shadow = Shadow(self._store, self._cut, self._publish, job.id, job.terms)
+        shadow.add(chunks)
+        shadow.close()
+        return shadow.named_by(job)
 
     def _cut(self, job_id: str, items: Iterable[Item], terms: Terms, start: int = 0) -> Iterator[Chunk]:
         max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars

@@ -53,6 +53,7 @@ _LINKED = (
     "delete_job",
     "get_results",
     "get_summary",
+    "get_comparison",
     "stream_events",
     "list_deliveries",
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import deliveries, items, jobs, models, status, summaries
+from api.schemas import comparisons, deliveries, items, jobs, models, status, summaries
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, SummaryQuery, UploadQuery
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
@@ -129,6 +129,12 @@ says whether the stream is complete and gives the cursor of the rest.""",
         query=SummaryQuery,
         responses={200: ResponseSpec("The finished items by outcome", {JSON: summaries.Summary})},
         problems=_JOB_PROBLEMS,
+    ),
+    "get_comparison": Operation(
+        responses={200: ResponseSpec("The comparison", {JSON: comparisons.Comparison})},
+        problems=(*_JOB_PROBLEMS, 409),
+        description="""For a job with `compare_with`, also while it runs: the items of the sample that both
+models have scored by now.""",
     ),
     "stream_events": Operation(
         headers=(LAST_EVENT_ID,),

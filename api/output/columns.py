@@ -80,7 +80,7 @@ def _own(job: Job) -> dict[str, Cell]:
 def _ours(job: Job) -> dict[str, Cell]:
     names = [
         *_OF_ITEMS,
-        *(["source_index"] if job.terms.retry_of else []),
+        *(["source_index"] if job.terms.retry_of or job.terms.shadow_of else []),
         *(["text"] if job.terms.keep_texts else []),
     ]
     cells: dict[str, Cell] = {name: _member(name) for name in names}

@@ -108,7 +108,7 @@ _LABELLED: dict[str, tuple[str, Sequence[str], str, list[str]]] = {
         "refused_requests",
         ("reason",),
         "Requests refused until later",
-        [*_REFUSALS, "rate_limited"],
+        [*_REFUSALS, "rate_limited", "shadow_dropped"],
     ),
     "items": (
         "finished_items",

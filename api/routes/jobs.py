@@ -80,7 +80,7 @@ def get_job(job_id: str) -> Response:
 @blueprint.post("/v1/jobs/<job_id>/cancel")
 @requires(Scope.CANCEL)
 def cancel_job(job_id: str) -> Response:
-    """Cancel a job. Finished items keep their results; a finished job stays as it is."""
+    """Cancel a job and its shadow. Finished items keep their results; a finished job stays as it is."""
     read_query(NoQuery)
     job, canceled = _job(job_id), False
     if not job.status.terminal:
@@ -89,6 +89,8 @@ def cancel_job(job_id: str) -> Response:
         job = _job(job_id)
     if canceled and not job.status.terminal:
         threading.Thread(target=_finish_canceling, args=(services().store, job_id), daemon=True).start()
+    if job.shadow:
+        cancel.cancel_job(services().store, job.shadow)
     return _job_response(job, 202 if canceled else 200, None, {}, results=False)
 
 
@@ -107,7 +109,7 @@ def retry_job(job_id: str) -> Response:
 
 @blueprint.delete("/v1/jobs/<job_id>")
 def delete_job(job_id: str) -> Response:
-    """Delete a job with its texts and results."""
+    """Delete a job with its texts, its results and its shadow."""
     read_query(NoQuery)
     cancel.delete_job(services().store, job_id, _job(job_id).terms.owner)
     _log("deleted", job_id)

@@ -13,7 +13,7 @@ from tasks.vocabulary.labels import MAX_LABELS
 from tasks.vocabulary.options import MAX_ASPECT_CHARS, MAX_ASPECTS
 
 Text = Annotated[str, Field(description="The text, if the job keeps texts and could read it.")]
-SourceIndex = Annotated[Count, Field(description="Its index in the job that is retried.")]
+SourceIndex = Annotated[Count, Field(description="Its index in the job that is retried, or compared.")]
 Data = Annotated[dict[str, JsonValue], Field(description="The object that you gave with the item.")]
 _NOT_SCORED = {"type": "string", "enum": [ItemStatus.FAILED, ItemStatus.CANCELED, ItemStatus.TIMED_OUT]}
 

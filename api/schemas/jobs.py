@@ -53,6 +53,7 @@ class Links(TypedDict):
     self: str
     results: str
     summary: str
+    comparison: str | None
     events: str
     cancel: str
     retry: str
@@ -79,7 +80,11 @@ class JobErrorBody(TypedDict):
 
 @closed
 class Job(TypedDict):
-    """A job. What is not known yet, or does not apply, is null."""
+    """A job. What is not known yet, or does not apply, is null.
+
+    `shadow` is the job in which the model in `compare_with` scores a sample; `shadow_error` says why there is
+    none, or why it lacks a part of the sample. `shadow_of` is the job whose sample this one scores.
+    """
 
     id: str
     object: Literal["job"]
@@ -102,6 +107,11 @@ class Job(TypedDict):
     result_ttl_s: int | None
     metadata: Mapping[str, str]
     retry_of: str | None
+    shadow_of: str | None
+    compare_with: str | None
+    compare_share: Probability | None
+    shadow: str | None
+    shadow_error: str | None
     keep_texts: bool
     summarize_by: str | None
     error: JobErrorBody | None

@@ -21,7 +21,7 @@ from pydantic.config import JsonDict
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.items import is_readable
-from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.jobs import DEFAULT_COMPARE_SHARE, QueueClass, Terms
 from tasks.vocabulary.model_names import MAX_NAME_CHARS, NAME_PATTERN
 from tasks.vocabulary.options import MAX_ASPECT_CHARS, MAX_ASPECTS, PLAIN, OnLongText, Options, Probabilities
 from tasks.vocabulary.webhooks import Event
@@ -55,6 +55,7 @@ DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), _WHOLE]
 ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), _WHOLE]
 Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
 KeepTexts = Annotated[bool, Field(description="Keep the texts as long as the results, which then hold them.")]
+CompareShare = Annotated[float, Field(gt=0, le=1)]
 Explain = Annotated[bool, Field(description="Add the weight of each clause in the verdict.")]
 # A text that is rejected where it is not like this. Names of settings stand for their values.
 _GOOD_TEXT = {"minLength": 1, "maxLength": "max_text_chars", "pattern": r"[^\s\u001c-\u001f\u0085]"}
@@ -176,6 +177,14 @@ class TermsIn(_Body):
     summarize_by: FieldName | None = Field(
         None, description="A field of `data`: the summary counts items by its values too."
     )
+    compare_with: ModelName | None = Field(
+        None,
+        description="Name of a second model, which scores a sample of the items in a bulk job of its own: "
+        "see `GET /v1/jobs/{id}/comparison`. Not with aspects.",
+    )
+    compare_share: CompareShare = Field(
+        DEFAULT_COMPARE_SHARE, description="The share of the items in that sample, which has 10,000 at most."
+    )
 
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
@@ -196,6 +205,8 @@ class TermsIn(_Body):
             summarize_by=self.summarize_by or "",
             model=self.model or "",
             keep_texts=self.keep_texts,
+            compare_with=self.compare_with or "",
+            compare_share=self.compare_share,
         )
 
 

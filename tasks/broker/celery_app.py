@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 # Celery's own pauses grow to 32 s: workers would be idle for that long after Redis is back.
 _RECONNECT_S = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
 _TRANSPORT_OPTIONS: dict[str, Any] = {
-    "socket_timeout": 3,
+    # A worker whose connections died in silence meets up to three of them, one after the other.
+    "socket_timeout": 1.5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     # A connection that died in silence is found at the second of these, and the wake-up that it took along is
@@ -44,7 +45,6 @@ _TRANSPORT_OPTIONS: dict[str, Any] = {
 
 # One more try at once: kombu would try for six seconds.
 _IMPATIENT = {
-    "socket_timeout": 1.5,
     "socket_connect_timeout": 1,
     "max_retries": 1,
     "interval_start": 0,

@@ -21,7 +21,7 @@ from tasks.errors import (
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
-from tasks.vocabulary.jobs import QueueClass
+from tasks.vocabulary.jobs import Queue, QueueClass
 
 # Room is reserved this far ahead at most, so that reservations cannot fill Redis.
 _MAX_RESERVATION_S = 3600
@@ -39,16 +39,17 @@ _STORE_FULL_RETRY_S = 10
 
 def admission_request(
     settings: Settings,
-    queue_class: QueueClass,
+    queue: Queue,
     owner: str,
     payloads: Iterable[bytes],
     kept_limit: int | None = None,
 ) -> dict[str, Any]:
-    """Return an owner's request for room in a class; the payloads make its fingerprint.
+    """Return an owner's request for room in a queue; queue, owner and payloads make its fingerprint.
 
     The owner may keep `kept_limit` bytes. The fields are those of `lua/include/admission.lua`.
     """
-    fingerprint = hashlib.blake2b(owner.encode(), digest_size=12)
+    queue_class = queue.queue_class
+    fingerprint = hashlib.blake2b(f"{queue} {owner}".encode(), digest_size=12)
     for payload in payloads:
         fingerprint.update(payload)
     target_s = settings.target_wait_s(queue_class)

@@ -31,7 +31,7 @@ def read_backlogs(store: JobStore, models: Iterable[str]) -> dict[Queue, Backlog
     """Read the backlog of every queue of these models in one round trip."""
     queues = [queue for model in models for queue in Queue.all_of(model)]
     asked = [
-        {"queue": str(queue), "admission": admission_request(store.settings, queue.queue_class, "", ())}
+        {"queue": str(queue), "admission": admission_request(store.settings, queue, "", ())}
         for queue in queues
     ]
     answer = store.run("read_backlog", {"queues": asked})

@@ -22,6 +22,7 @@ from tasks.errors import (
     StoreUnavailableError,
     UnknownFormatError,
     UnknownModelError,
+    UploadClosedError,
 )
 from tasks.settings import Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
@@ -107,7 +108,7 @@ class JobStore:
 
         With a feed it is an upload, which stays open for more chunks. Where `key` made a job before, that one
         is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no room for
-        it.
+        it, UploadClosedError when it is to be the shadow of a job that was canceled or deleted.
         """
         self.headroom.check()
         terms = self._with_defaults(terms)
@@ -125,6 +126,8 @@ class JobStore:
         now, ticket = answer
         if now == b"retired":
             raise UnknownModelError(terms.model, ())
+        if now == b"closed":
+            raise UploadClosedError(terms.shadow_of)
         if isinstance(now, bytes):
             raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
         job = Job.recorded(job_id, terms, args["total"], now)
@@ -248,11 +251,12 @@ class JobStore:
             "fields": terms.encode(),
             "admission": admission_request(
                 self.settings,
-                terms.queue.queue_class,
+                terms.queue,
                 terms.owner,
                 payloads,
                 self.headroom.kept_limit(terms.owner),
-            ),
+            )
+            | ({"shadow": True} if terms.shadow_of else {}),
             "chunks": [(ref.start, str(ref)) for ref in refs],
         }
 

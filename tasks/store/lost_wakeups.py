@@ -1,4 +1,4 @@
-"""Publishes wake-ups anew that were lost on their way."""
+"""Publishes wake-ups anew that were lost on their way, and drops those that nobody needs."""
 
 from __future__ import annotations
 
@@ -40,15 +40,23 @@ class LostWakeups:
         republished_ms = self._republished_ms.get(model, 0)
         if now_ms - min(waiting_since) < quiet_ms or now_ms - republished_ms < _INTERVAL_MS:
             return
-        count = min(sum(map(self._pending, queues)), _MOST)
+        count = min(self._waiting(model), _MOST)
         self._republished_ms[model] = now_ms
         self._redis.hincrby(COUNTERS, "republished", count)
         logger.warning("republished %d lost wake-ups of %s", count, model)
         self._publish(model, count)
 
-    def _pending(self, queue: Queue) -> int:
-        """Return how many chunks wait in a queue: of its first owners, which are more than a round needs."""
+    def trim(self, model: str) -> None:
+        """Drop the wake-ups of a model beyond its pending chunks; one too few is published again later."""
+        if waiting := self._waiting(model):
+            self._redis.ltrim(wakeup_queue(model), -waiting, -1)
+        else:
+            self._redis.unlink(wakeup_queue(model))
+
+    def _waiting(self, model: str) -> int:
+        """Return how many chunks of a model wait: of its first owners, which are more than a round needs."""
         pipe = self._redis.pipeline(transaction=False)
-        for owner in self._redis.zrange(waiting_key(queue), 0, _MOST):
-            pipe.zcard(pending_key(queue, owner.decode()))
+        for queue in Queue.all_of(model):
+            for owner in self._redis.zrange(waiting_key(queue), 0, _MOST):
+                pipe.zcard(pending_key(queue, owner.decode()))
         return sum(pipe.execute())

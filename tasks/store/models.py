@@ -112,6 +112,10 @@ class Models:
             raise ModelRequiredError(names)
         return names[0]
 
+    def others(self, name: str) -> list[str]:
+        """Return the names of the models that take jobs, without one."""
+        return [other for other in self._open() if other != name]
+
     def max_tokens(self, name: str) -> int:
         """Return the tokens that a model reads at once; a default while no worker has said it."""
         model = self.all().get(name)

@@ -13,6 +13,7 @@ from tasks.store.jobs import JobStore, is_readable
 from tasks.store.keys import OPEN_JOBS, RECONCILER, UPLOADS, job_key, leased_key, leases_key
 from tasks.store.leases import Guard, Lease, complete_chunk
 from tasks.store.lost_wakeups import LostWakeups, Publish
+from tasks.store.unserved import UnservedModels
 from tasks.store.uploads import close_idle
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk
@@ -38,6 +39,7 @@ class Reconciler:
         self._worker = worker
         self._model = model
         self._lost_wakeups = LostWakeups(store, publish)
+        self._unserved = UnservedModels(store, worker, self._lost_wakeups)
         self._ticked_ms: int | None = None
         self._away_ms = (0, 0)  # when Redis was away last, with the grace behind it
 
@@ -66,12 +68,14 @@ class Reconciler:
     def _recover_models(self, now: int) -> None:
         """Recover what waits and what is leased of every model; remove those that are retired and done."""
         registered = models.registered(self._store)
-        names = sorted({self._model, *registered})
+        # Jobs for the default model may wait for its first worker.
+        names = sorted({self._model, *registered, self._store.settings.default_model} - {""})
         queues = [queue for name in names for queue in Queue.all_of(name)]
         for queue in queues:
             self._release_lapsed(queue, now)
         for name in names:
             self._lost_wakeups.republish(name, now)
+        self._unserved.tidy(names, now)
         self._store.run("reset_backlog", {"queues": list(map(str, queues))})
         for name, model in registered.items():
             if model.retiring and models.retire(self._store, name) == (0, 0):
@@ -155,7 +159,7 @@ class Reconciler:
             fields = self._store.redis.hmget(job_key(job_id), "status", "uploading", "format")
             status, uploading, written = fields
             if not is_readable(written):
-                continue
+                continue  # left for a worker of the version that wrote it
             if uploading:
                 close_idle(self._store, job_id)
             canceled = status == JobStatus.CANCELING.encode()
@@ -166,16 +170,20 @@ class Reconciler:
                 logger.error("closed %s: %d of its items were nowhere", job_id, missing)
 
     def _close_idle_uploads(self) -> None:
-        for raw in self._due(UPLOADS):
-            if close_idle(self._store, raw.decode()):
-                logger.warning("closed the upload of %s: nothing came for too long", raw.decode())
+        for job_id in (raw.decode() for raw in self._due(UPLOADS)):
+            if self._reads(job_id) and close_idle(self._store, job_id):
+                logger.warning("closed the upload of %s: nothing came for too long", job_id)
 
     def _due(self, key: str) -> list[bytes]:
         due: list[bytes] = self._store.redis.zrangebyscore(key, 0, self._store.now_ms(), 0, _TICK_BATCH)
         return due
 
+    def _reads(self, job_id: str) -> bool:
+        """Return whether this program reads the format of a job, or the job is gone."""
+        return is_readable(self._store.redis.hget(job_key(job_id), "format"))
+
     def _read_chunk(self, job_id: str, start: int) -> Chunk | None:
-        if not is_readable(self._store.redis.hget(job_key(job_id), "format")):
+        if not self._reads(job_id):
             raise UnknownFormatError(job_id)
         payload = self._store.redis.hget(job_key(job_id, "chunks"), start)
         return decode_chunk(job_id, start, payload) if payload else None

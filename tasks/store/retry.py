@@ -20,9 +20,10 @@ _CHUNK_BATCH = 50
 def retry_terms(job: Job) -> Terms:
     """Return the terms of a job that retries the failed items of another.
 
-    They are the same but for the deadline: one that was too short must not be so again.
+    They are the same but for the deadline: one that was too short must not be so again. Its items are no
+    sample, so that it is not compared, and no shadow.
     """
-    return replace(job.terms, retry_of=job.id, deadline_s=None)
+    return replace(job.terms, retry_of=job.id, deadline_s=None, compare_with="", shadow_of=None)
 
 
 def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:

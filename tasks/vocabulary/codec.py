@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -76,15 +76,20 @@ def encode_results(result: ChunkResult) -> bytes:
     return to_json(payload | ({"model": result.model} if result.model else {}))
 
 
-def decode_results(start: int, payload: bytes, labels_of: LabelsOf) -> Iterator[ItemResult]:
+def decode_results(
+    start: int, payload: bytes, labels_of: LabelsOf, wanted: Container[int] | None = None
+) -> Iterator[ItemResult]:
     """Yield the items of the chunk that begins at `start` from what `encode_results` wrote.
 
-    `labels_of` returns the labels of a model, which the results name by number only.
+    `labels_of` returns the labels of a model, which the results name by number only. `wanted` are the indexes
+    of items, all if left out.
     """
     raw = from_json(payload)
     attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
     labels, own, aspects = labels_of(model), raw.get("own_aspects", {}), raw.get("aspects", ())
     for i, (chars, *written) in enumerate(raw["items"]):
+        if wanted is not None and start + i not in wanted:
+            continue
         caller_id, line = raw["ids"].get(str(i)), lines.get(str(i))
         outcome = _decode(written, labels, own.get(str(i), aspects))
         yield ItemResult(start + i, caller_id, chars, attempts, outcome, model, line=line)

@@ -115,8 +115,8 @@ class Item(NamedTuple):
 
     `data` is the caller's own JSON object, as the bytes that came. `group` is the number of its value in the
     field that the job is summarised by; 0 is that of all others. `source_index` is the index of the item in
-    the job that is retried, `line` where a row begins that cannot be scored, in the upload. `aspects` are
-    those of the item alone, in place of the job's.
+    the job that is retried or compared, `line` where a row begins that cannot be scored, in the upload.
+    `aspects` are those of the item alone, in place of the job's.
 
     A tuple, because the largest job has a million of them.
     """
@@ -151,7 +151,7 @@ class ItemResult:
     """One item with its outcome, as the store keeps it. `model` (`id@revision`) gave the verdict, if any.
 
     `data` is what the caller gave with the item, `text` is there if the job keeps texts. `source_index` is
-    the index in the job that is retried, `line` where a row begins that could not be scored.
+    the index in the job that is retried or compared, `line` where a row begins that could not be scored.
     """
 
     index: int

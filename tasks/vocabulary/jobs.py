@@ -11,6 +11,8 @@ from pydantic_core import from_json, to_json
 from tasks.vocabulary.options import PLAIN, Options
 from tasks.vocabulary.webhooks import Webhook
 
+DEFAULT_COMPARE_SHARE = 0.01
+
 
 class JobStatus(StrEnum):
     """The state of a job. Terminal states are final."""
@@ -98,7 +100,8 @@ class Terms:
 
     `model` is the name of a model, empty for the default. `columns` are those of the caller, in order, where
     rows were uploaded: the fields of each item's `data`.
-    With `keep_texts` results hold the texts too.
+    With `keep_texts` results hold the texts too. `compare_with` is the name of a second model, which scores a
+    `compare_share` of the items in another job; the terms of that job name this one as `shadow_of`.
     """
 
     options: Options = PLAIN
@@ -114,6 +117,9 @@ class Terms:
     summarize_by: str = ""  # a field of `data`
     columns: tuple[str, ...] = ()
     keep_texts: bool = False
+    compare_with: str = ""
+    compare_share: float = DEFAULT_COMPARE_SHARE
+    shadow_of: str | None = None
 
     @property
     def queue(self) -> Queue:
@@ -132,6 +138,9 @@ class Terms:
             "summarize_by": self.summarize_by.encode(),
             "columns": to_json(self.columns) if self.columns else b"",
             "keep_texts": b"1" if self.keep_texts else b"",
+            "compare_with": self.compare_with.encode(),
+            "compare_share": to_json(self.compare_share) if self.compare_with else b"",
+            "shadow_of": (self.shadow_of or "").encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -153,6 +162,9 @@ class Terms:
             summarize_by=raw.get(b"summarize_by", b"").decode(),
             columns=tuple(from_json(raw.get(b"columns", b"[]"))),
             keep_texts=b"keep_texts" in raw,
+            compare_with=raw.get(b"compare_with", b"").decode(),
+            compare_share=float(raw.get(b"compare_share", DEFAULT_COMPARE_SHARE)),
+            shadow_of=raw[b"shadow_of"].decode() if b"shadow_of" in raw else None,
         )
 
 
@@ -175,6 +187,8 @@ class Job:
     ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
     error: JobError | None = None
     error_line: int | None = None  # the line of the upload that the error is about
+    shadow: str | None = None  # the job in which the second model scores a sample
+    shadow_error: str | None = None  # why there is no shadow, or only a part of one
 
     @property
     def options(self) -> Options:
@@ -218,4 +232,6 @@ class Job:
             ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
             error_line=number("error_line") or None,
+            shadow=raw[b"shadow"].decode() if b"shadow" in raw else None,
+            shadow_error=raw[b"shadow_error"].decode() if b"shadow_error" in raw else None,
         )

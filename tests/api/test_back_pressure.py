@@ -31,10 +31,12 @@ def test_a_job_knows_its_place_and_loses_it_when_it_is_over(
     redis_url: str, tmp_path: Path, reviews: list[dict[str, str]]
 ) -> None:
     items = [{"text": review["text"]} for review in reviews]
-    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+    # The job waits for the model that the worker below is to serve.
+    settings = {"AUTH": "none", "SENTIMENT_DEFAULT_MODEL": "sentiq-zh-small"}
+    with running_api(redis_url, tmp_path / "api.log", **settings) as url, httpx2.Client(base_url=url) as api:
         first, second = (api.post("/v1/jobs", json={"items": items}).json() for _ in range(2))
-        assert first["queue"] == {"items_ahead": 0, "eta_s": None}
-        assert second["queue"] == {"items_ahead": len(items), "eta_s": None}
+        assert first["queue"] == {"items_ahead": 0, "eta_s": None, "workers": 0}
+        assert second["queue"] == {"items_ahead": len(items), "eta_s": None, "workers": 0}
         assert api.get("/v1/queue").json()["classes"]["bulk"]["pending_items"] == 2 * len(items)
         assert api.get("/v1/queue").json()["workers"] == {"alive": 0, "children": 0}
     with started_stack(tmp_path, redis_url=redis_url) as stack, httpx2.Client(base_url=stack.url) as api:

@@ -28,7 +28,7 @@ from api.server import Connection, Connections
 from local.ports import free_port
 from tasks.settings import Settings
 from tests.api.raw_requests import Answer, answer_on, connected, exchange, head
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 
 
 @contextmanager
@@ -36,7 +36,13 @@ def api_with_files(redis_url: str, log: Path, limits: str, **variables: str) -> 
     """Run the API under `ulimit`s; give its URL and the id of its main process."""
     port = free_port()
     command = f"{limits}; exec {sys.executable} -m gunicorn --config api/gunicorn.conf.py api.wsgi:app"
-    env = os.environ | {"REDIS_URL": redis_url, "PORT": str(port), "AUTH": "none", **variables}
+    env = os.environ | {
+        "REDIS_URL": redis_url,
+        "PORT": str(port),
+        "AUTH": "none",
+        "SENTIMENT_DEFAULT_MODEL": MODEL_NAME,
+    }
+    env |= variables
     with log.open("w", encoding="utf-8") as output:
         api = subprocess.Popen(["/bin/bash", "-c", command], env=env, stdout=output, stderr=output)
         try:

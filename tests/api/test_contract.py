@@ -25,7 +25,7 @@ from api.schemas.problems import Problem
 from local.redis_server import redis_server
 from local.stack import Stack
 from tasks.settings import Settings
-from tasks.store import uploads
+from tasks.store import models, uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.keys import pending_key
@@ -137,6 +137,12 @@ def ended_badly(services: Services) -> str:
     return job_id
 
 
+def compared(services: Services) -> str:
+    """A job with a shadow, on the service without a worker."""
+    models.register(services.idle_store, "another", {})
+    return made(services.idle, compare_with="another", compare_share=1)
+
+
 def while_it_waits(services: Services, begin: Callable[[], httpx2.Response]) -> httpx2.Response:
     """Have the job that a call makes end while the call waits for it."""
     with ThreadPoolExecutor() as caller:
@@ -213,6 +219,8 @@ REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
     ("retry_job", 200): retried,
     ("retry_job", 202): lambda its: call(its.idle, "retry_job", ended_badly(its)),
     ("retry_job", 409): lambda its: call(its.serving, "retry_job", over(its)),
+    ("get_comparison", 200): lambda its: call(its.idle, "get_comparison", compared(its)),
+    ("get_comparison", 409): lambda its: call(its.serving, "get_comparison", over(its)),
     ("stream_events", 204): known_already,
 }
 ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {

@@ -17,7 +17,9 @@ from tests.conftest import eventually, worker_of
 
 def submit(http: httpx2.Client, texts: list[str], **terms: object) -> dict[str, Any]:
     body = {"items": [{"text": text} for text in texts], **terms}
-    job: dict[str, Any] = http.post("/v1/jobs", json=body).raise_for_status().json()
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.is_success, answer.text
+    job: dict[str, Any] = answer.json()
     return job
 
 

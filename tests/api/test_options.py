@@ -7,7 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 
-PLAIN = {"on_long_text": "truncate", "sentences": False, "explain": False}
+PLAIN = {
+    "on_long_text": "truncate",
+    "sentences": False,
+    "explain": False,
+    "aspects": None,
+    "probabilities": None,
+}
 MIXED = "质量很好，非常满意。就是快递太差了，非常失望！"
 LONG = "，".join(["质量很好，非常满意"] * 28) + "，质量太差了，非常失望，再也不买了，垃圾" * 40
 PARTS = ("label", "confidence", "positive_prob", "negative_prob", "score", "uncertain")

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from local.ports import free_port
-from tests.conftest import eventually
+from tests.conftest import MODEL_NAME, eventually
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py", "api.wsgi:app"]
@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py",
 def gunicorn(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start gunicorn; yield it and its URL without waiting for it."""
     port = str(free_port())
-    env = os.environ | {"AUTH": "none", "PORT": port, **variables}
+    env = os.environ | {"AUTH": "none", "PORT": port, "SENTIMENT_DEFAULT_MODEL": MODEL_NAME, **variables}
     with log.open("wb") as file:
         process = subprocess.Popen(
             COMMAND, cwd=ROOT, env=env, stdout=file, stderr=file, start_new_session=True

@@ -115,7 +115,13 @@ def test_the_strict_are_told_every_bad_line_and_nothing_is_left(http: httpx2.Cli
 def test_terms_are_in_the_query(http: httpx2.Client) -> None:
     query = "explain=true&on_long_text=window&priority=interactive&result_ttl_s=60&metadata.k=v&metadata.l=w"
     job = upload(http, lines(texts(2)), query).json()
-    assert job["options"] == {"on_long_text": "window", "sentences": False, "explain": True}
+    assert job["options"] == {
+        "on_long_text": "window",
+        "sentences": False,
+        "explain": True,
+        "aspects": None,
+        "probabilities": None,
+    }
     assert (job["priority"], job["result_ttl_s"], job["metadata"]) == (
         "interactive",
         60,

@@ -19,7 +19,7 @@ _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypoth
 # Preferences that make no sense are ignored, as RFC 7240 has it, and so are ids of events.
 _IGNORED_IF_LONG = ("Prefer", "Last-Event-ID")
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
-_OF_OTHERS = ("text_column", "summarize_by", "from_index")
+_OF_OTHERS = ("text_column", "summarize_by", "from_index", "compare_with")
 _ROWS = ("text/csv", "text/tab-separated-values")
 _OF_ROWS = {"bom", "safe", "columns"}
 

@@ -36,11 +36,14 @@ CHARS = 10
 SCORED = rated(0.75, 5, 5)
 
 
-def submit(store: JobStore, items: int = 1, owner: str = "", text: str = "十个字的文本十个字哦") -> str:
+def submit(
+    store: JobStore, items: int = 1, owner: str = "", text: str = "十个字的文本十个字哦", queue: Queue = QUEUE
+) -> str:
     """Create a job with a chunk for each item."""
     job_id = store.ids.issue(owner)
     chunks = [Chunk(job_id, i, [Item.accept(text, 99)]) for i in range(items)]
-    store.create(job_id, Terms(queue_class=CLASS, owner=owner), chunks)
+    terms = Terms(model=queue.model, queue_class=queue.queue_class, owner=owner)
+    store.create(job_id, terms, chunks)
     return job_id
 
 
@@ -260,6 +263,20 @@ def test_a_refusal_promises_room_which_others_do_not_take(store_with: Callable[.
     assert admitted(store, "甲", items=20)
     drains(store, items_per_s=100, items=50)
     assert admitted(store, "丁", items=20), "what the promised leave over is for all"
+
+
+@pytest.mark.parametrize("other", [Queue("another", CLASS), Queue(MODEL_NAME, QueueClass.BULK)])
+def test_room_is_promised_in_one_queue_whatever_others_do_with_the_same_texts(
+    store_with: Callable[..., JobStore], other: Queue
+) -> None:
+    store = store_with(target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=195)
+    with pytest.raises(ServiceFullError) as refusal:
+        submit(store, 20)
+    submit(store, 20, queue=other)
+    with pytest.raises(ServiceFullError) as early:
+        submit(store, 20)
+    assert early.value.retry_after_s <= refusal.value.retry_after_s, "the turn is kept"
 
 
 def test_a_quota_is_of_open_items_and_of_one_owner(store_with: Callable[..., JobStore]) -> None:

@@ -20,7 +20,7 @@ from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.cancel import delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, job_key, leased_key, leases_key, pending_key
+from tasks.store.keys import OPEN_JOBS, UPLOADS, job_key, leased_key, leases_key, pending_key
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
@@ -166,6 +166,29 @@ def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: 
     Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
     assert store.redis.hlen(job_key(newer[0], "chunks")) == 150, "an older reconciler leaves it alone"
     assert store.redis.zscore(OPEN_JOBS, newer[0])
+
+
+@pytest.mark.parametrize("version", [FORMAT - 1, FORMAT + 1])
+@pytest.mark.parametrize("due", [OPEN_JOBS, UPLOADS])
+def test_a_job_that_another_version_wrote_is_left_alone_until_it_expires(
+    store: JobStore, version: int, due: str
+) -> None:
+    job_id = record(store, 1)
+    key = job_key(job_id)
+    leases.finish(store, held := take(store), verdicts(held), MODEL)
+    # As a record looks that this version cannot even conclude.
+    store.redis.hdel(key, "queue")
+    store.redis.hset(key, mapping={"format": version, "class": "bulk", "uploading": "1", "deadline": 1})
+    store.redis.zadd(due, {job_id: 1})
+    before = store.redis.hgetall(key)
+    for _ in range(2):
+        Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
+        assert store.redis.hgetall(key) == before
+        with pytest.raises(UnknownFormatError):
+            store.job(job_id)
+    store.redis.delete(key)
+    Reconciler(store, lambda *_: None, "worker", MODEL_NAME).tick(alive=[1])
+    assert not store.redis.exists(due)
 
 
 @pytest.mark.parametrize("part", ["in", "out", "tokens"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,16 +11,26 @@ from tasks.errors import ModelRequiredError, NoModelError, UnknownModelError
 from tasks.store import cancel, models, uploads
 from tasks.store.backlog import read_backlogs
 from tasks.store.jobs import JobStore
-from tasks.store.keys import MODELS, RETIRED, UPLOADS, pending_key, waiting_key
+from tasks.store.keys import (
+    MODELS,
+    OPEN_JOBS,
+    RECONCILER,
+    RETIRED,
+    UPLOADS,
+    job_key,
+    pending_key,
+    waiting_key,
+)
 from tasks.store.leases import Holder, Lease, finish, lease
 from tasks.store.models import Models
 from tasks.store.reconciler import Reconciler
+from tasks.store.workers import heartbeat
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.job_format import FORMAT
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
-from tasks.vocabulary.model_names import is_name, name_of
+from tasks.vocabulary.model_names import is_name, name_of, wakeup_queue
 from tests.conftest import eventually
 from tests.verdicts import rated
 
@@ -216,6 +227,66 @@ def test_a_model_with_an_open_upload_is_not_removed(store: JobStore) -> None:
     assert models.retire(store, "a") == (0, 0)
     assert models.retire(store, "unknown") is None
     assert not store.redis.exists(UPLOADS)
+
+
+def overdue(store: JobStore, job_id: str) -> None:
+    store.redis.hset(job_key(job_id), "deadline", 1)
+    store.redis.zadd(OPEN_JOBS, {job_id: 1})
+    Reconciler(store, lambda *_: None, "worker of b", "b").tick(alive=[1])
+    store.redis.delete(RECONCILER)
+
+
+def delete_leased(store: JobStore, job_id: str) -> None:
+    assert lease(store, A, 0)
+    cancel.delete_job(store, job_id, "anna")
+
+
+ENDS: dict[str, Callable[[JobStore, str], object]] = {
+    "scored": lambda store, _: taken(store, A),
+    "canceled": cancel.cancel_job,
+    "deleted": lambda store, job_id: cancel.delete_job(store, job_id, "anna"),
+    "deleted while leased": delete_leased,
+    "overdue": overdue,
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_nothing_stays_for_ever_of_a_model_that_is_removed(
+    store: JobStore, end: Callable[[JobStore, str], object]
+) -> None:
+    models.register(store, "a", PACK)
+    job_id = record(store, "a", owner="anna", chunks=3)
+    store.redis.lpush(wakeup_queue("a"), *"123")
+    end(store, job_id)
+    assert models.retire(store, "a") == (0, 0)
+    cancel.delete_job(store, job_id, "anna")
+    keys = [key.decode() for key in store.redis.scan_iter() if store.redis.ttl(key) < 0]
+    assert not [key for key in keys if "a" in re.split("[.:]", key)]
+
+
+def test_without_workers_what_has_ended_leaves_the_queues_of_a_model(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(default_model="c")
+    models.register(store, "b", PACK)
+    queues = []
+    for model in "abc":
+        live, *ended = (record(store, model, owner=owner, chunks=2) for owner in ("anna", "ben", "cleo"))
+        store.redis.lpush(wakeup_queue(model), *"123456")
+        assert all(cancel.cancel_job(store, job_id) for job_id in ended)
+        queues.append((Queue(model, BULK), live))
+    heartbeat(store, A.worker, children=1, ready=1, model={"name": "a"})
+    Reconciler(store, lambda *_: None, A.worker, "a").tick(alive=[1])
+    for queue, live in queues:
+        served = queue.model == "a"
+        waiting = store.redis.zrange(waiting_key(queue), 0, -1)
+        assert waiting == ([b"anna", b"ben", b"cleo"] if served else [b"anna"])
+        assert store.redis.llen(wakeup_queue(queue.model)) == (6 if served else 2)
+        cancel.delete_job(store, live, "anna")
+    Reconciler(store, lambda *_: None, A.worker, "a").tick(alive=[1])
+    for model in "bc":
+        assert not store.redis.keys(f"sentiq:pending:{model}:*")
+        assert not store.redis.exists(waiting_key(Queue(model, BULK)), wakeup_queue(model))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import redis
 from local.redis_server import redis_server
 from tasks.errors import QuotaExceededError, ServiceFullError
 from tasks.settings import Settings
-from tasks.store import cancel, deliveries, leases, models, uploads
+from tasks.store import cancel, deliveries, leases, models, shadows, uploads
 from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
@@ -177,7 +177,18 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         lambda s: s.redis.hset("sentiq:owners", "anna", 10**9),
         lambda s, _: refusal(lambda: record(s)),
     ),
+    (
+        "create_job",  # a shadow
+        record,
+        lambda s, _: record(s, OTHER, shadow_of=JOB).ticket,
+    ),
     ("delete_job", record, lambda s, _: cancel.delete_job(s, JOB, "anna")),
+    (
+        "delete_job",  # with its shadow
+        lambda s: (record(s), record(s, OTHER, shadow_of=JOB)),
+        lambda s, _: cancel.delete_job(s, JOB, "anna"),
+    ),
+    ("drop_shadow", record, lambda s, _: shadows.drop(s, JOB, "service_full")),
     (
         "expire_chunks",
         lambda s: (record(s), overdue(s)),

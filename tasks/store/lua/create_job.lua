@@ -7,8 +7,10 @@
 --       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
 --       (SHA-1 of the secret that signed the id, if Redis holds it)
 -- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
--- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs.
+-- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs, and 'closed'
+-- that the job whose shadow it would be is gone or canceled.
 local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
+local shadowed = args.fields.shadow_of and keys.job .. args.fields.shadow_of
 
 local function write_record()
   local deadline = now + args.deadline_ms
@@ -75,6 +77,10 @@ end
 if redis.call('SISMEMBER', keys.retired, string.match(args.queue, '^[^:]*')) == 1 then
   return {'retired', 0}
 end
+local of = shadowed and redis.call('HMGET', shadowed, 'status', 'cancel')
+if of and (not of[1] or of[2]) then
+  return {'closed', 0}
+end
 local kept_of_chunks = kept.of_chunks(#args.chunks, #args.attachments)
 local bytes = kept.of_record(args.fields) + kept_of_chunks + summary.of_values(args.values)
 local refusal = admission.refusal(args.queue, args.admission, args.total, args.cost, bytes)
@@ -88,6 +94,9 @@ write_record()
 write_chunks()
 if not args.unlisted then
   list_job()
+end
+if shadowed then
+  redis.call('HSET', shadowed, 'shadow', args.job_id)
 end
 kept.change(args.owner, args.job_id, bytes)
 kept.expires(args.owner, args.job_id, now + args.deadline_ms + args.ttl_ms)

@@ -1,4 +1,5 @@
 -- Retires a model: it takes no new jobs, and leaves the registry when its last job has finished.
+-- include: pending
 -- args: model, queues (of the model)
 -- Returns how many items are still to be scored, and how many uploads are open; nothing when there is no such model.
 if redis.call('HEXISTS', keys.models, args.model) == 0 then
@@ -16,7 +17,11 @@ end
 if items + uploads == 0 then
   redis.call('HDEL', keys.models, args.model)
   for _, queue in ipairs(args.queues) do
-    redis.call('DEL', keys.backlog .. queue, keys.shares .. queue)
+    -- What is still pending or leased is of jobs that have ended, and no child would drop it any more.
+    for _, owner in ipairs(redis.call('ZRANGE', keys.waiting .. queue, 0, -1)) do
+      redis.call('UNLINK', pending.key(queue, owner))
+    end
+    redis.call('UNLINK', keys.backlog .. queue, keys.shares .. queue, keys.waiting .. queue, keys.leased .. queue)
   end
   redis.call('UNLINK', keys.wakeups .. args.model)
 end

@@ -12,7 +12,8 @@
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
 -- them: quota, kept_limit (bytes that it may keep), share {seconds (of the drain rate), least {items, cost} (what it
--- may hold at any rate)}.
+-- may hold at any rate)}, shadow (a shadow job: it gets in up to the share of new arrivals, and nobody comes back for
+-- it, so that no room is reserved).
 --
 -- include: clock counters backlog kept
 local admission = {}
@@ -30,7 +31,7 @@ function admission.fits(read, request, items, cost, reserved)
     return read.items == 0 or few
   end
   local wait_s = request.lag_s + backlog.drain_seconds(read, read.items + items, read.cost + cost)
-  local walk_in = read.reserved_until > now and not reserved
+  local walk_in = request.shadow or (read.reserved_until > now and not reserved)
   return read.items == 0 or wait_s <= request.target_s * (walk_in and WALK_IN_SHARE or 1), wait_s
 end
 
@@ -101,23 +102,27 @@ local function reserve(read, request, queue, items, cost, wait_s)
   return starts - now
 end
 
+local function count_refusal(request, reason)
+  counters.increment('refused:' .. (request.shadow and 'shadow_dropped' or reason), 1)
+end
+
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
 -- 'quota', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
 function admission.refusal(queue, request, items, cost, bytes)
   local read = backlog.read(queue)
   local refused = over_quota(read, request, items)
   if refused then
-    counters.increment('refused:quota_exceeded', 1)
+    count_refusal(request, 'quota_exceeded')
     return refused
   end
   local ms = kept.ms_until_room(request.owner, bytes, request.kept_limit)
   if ms then
-    counters.increment('refused:storage_quota_exceeded', 1)
+    count_refusal(request, 'storage_quota_exceeded')
     return {'kept', ms}
   end
   refused = over_share(read, request, queue, items, cost)
   if refused then
-    counters.increment('refused:share_exceeded', 1)
+    count_refusal(request, 'share_exceeded')
     return refused
   end
   local key = keys.reservation .. request.fingerprint
@@ -127,8 +132,8 @@ function admission.refusal(queue, request, items, cost, bytes)
     redis.call('DEL', key)
     return nil
   end
-  counters.increment('refused:service_full', 1)
-  if not wait_s then
+  count_refusal(request, 'service_full')
+  if not wait_s or request.shadow then
     return {'full', UNKNOWN_S * 1000}
   elseif reserved > now then
     return {'full', reserved - now}

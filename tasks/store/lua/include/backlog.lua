@@ -97,7 +97,7 @@ end
 function backlog.leave(job, items, cost, computed)
   local record = redis.call('HMGET', job, 'queue', 'owner', 'ticket')
   local queue, owner = record[1], record[2] or ''
-  if not record[3] then
+  if not record[3] or (items == 0 and tonumber(cost) == 0) then
     return
   end
   if computed then
