@@ -214,7 +214,8 @@ def test_every_link_of_a_mounted_api_begins_with_its_mount(http: httpx2.Client) 
     answer = http.post("/v1/jobs", json={"text": "好"})
     job = answer.json()
     assert answer.headers["location"] == f"/mount/v1/jobs/{job['id']}" == job["links"]["self"]
-    assert {link.startswith(job["links"]["self"]) for link in job["links"].values()} == {True}
+    links = [link for link in job["links"].values() if link]  # none where there is no comparison
+    assert {link.startswith(job["links"]["self"]) for link in links} == {True}
     origin = httpx2.URL(str(http.base_url)).copy_with(path="/")
     assert http.get(str(origin.join(job["links"]["deliveries"]))).status_code == 200
     listed = http.get("/v1/jobs?limit=1").json()["data"][0]["links"]
