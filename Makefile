@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
+up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
@@ -65,7 +65,7 @@ parity: $(VENV)/.models $(STOCK)/.made ## compare probabilities and token ids wi
 contract: $(VENV)/.contract ## test the live service against its OpenAPI document with schemathesis; ARGS=
 	@exec $(PY) -m tests.contract $(ARGS)
 
-configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-settings of docker-compose.yml from tasks/settings.py
+configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-settings of the compose files from tasks/settings.py
 	@$(PY) -m deploy.configuration
 
 openapi: $(VENV)/.dev ## write docs/openapi.json
@@ -102,7 +102,7 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack; TRAIN= DEV= UN
 		--start $(START)/*.whl $(ARGS)
 	@cp "$(OUT)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
-		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luacheck if it is installed
 	@$(PY) -m ruff check .

@@ -129,12 +129,13 @@ class IdempotencyKeyReusedError(SentiqError):
 
 
 class UnknownModelError(SentiqError):
-    """No model of that name takes jobs; `known` are the names of those that do."""
+    """No model of that name takes jobs; `known` are those that do, None if they were not read."""
 
     code = "unknown_model"
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"no model {name!r} takes jobs; known: {', '.join(known) or 'none'}.")
+    def __init__(self, name: str, known: Sequence[str] | None = None) -> None:
+        others = "" if known is None else f"; known: {', '.join(known) or 'none'}"
+        super().__init__(f"no model {name!r} takes jobs{others}.")
 
 
 class ModelRequiredError(SentiqError):

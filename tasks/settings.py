@@ -1,6 +1,6 @@
 """The settings of every program: each reads the environment once, when it starts, and passes them down.
 
-This table is the source of docs/configuration.md, .env.example and docker-compose.yml: `make configuration`.
+This table is the source of docs/configuration.md, .env.example and the compose files: `make configuration`.
 """
 
 from __future__ import annotations

@@ -34,14 +34,51 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if not shares:
         os.execv(sys.executable, [sys.executable, "-m", *_CELERY, *arguments])  # noqa: S606  no shell needed
-    return _run([_start(share, arguments) for share in shares])
+    return _run(shares, arguments)
+
+
+def _run(shares: Sequence[Share], arguments: Sequence[str]) -> int:
+    """Run a parent for each pack and pass signals on; when one ends, end the others, return its exit code."""
+    # A signal that comes meanwhile waits for the handler, even for process 1 of a container.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    parents = {share.name: _start(share, arguments) for share in shares}
+
+    def pass_on(signum: int, _: object) -> None:
+        for parent in parents.values():
+            parent.send_signal(signum)
+
+    for signum in _STOPPING:
+        signal.signal(signum, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    first = _wait_for_one(parents)
+    pass_on(signal.SIGTERM, None)
+    others = [abs(parent.wait()) for parent in parents.values()]
+    return next((code for code in (first, *others) if code), 0)
+
+
+def _wait_for_one(parents: Mapping[str, subprocess.Popen[bytes]]) -> int:
+    """Wait until a parent ends; print which one, and return its exit code or the signal that killed it."""
+    while True:
+        for name, parent in parents.items():
+            if (code := parent.poll()) is not None:
+                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+                print(f"worker: the parent of {name} {how}: stopping all", file=sys.stderr, flush=True)
+                return abs(code)
+        time.sleep(_POLL_S)
 
 
 def _start(share: Share, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", *_CELERY, *arguments, f"--hostname={share.name}-{os.getpid()}@%h"]
     # No thread runs yet that a fork could break.
-    pin_first = partial(pin, share.cores) if share.cores else None
-    return subprocess.Popen(command, env=_environment(share), preexec_fn=pin_first)  # noqa: PLW1509, S603
+    begin = partial(_begin, share.cores)
+    return subprocess.Popen(command, env=_environment(share), preexec_fn=begin)  # noqa: PLW1509, S603
+
+
+def _begin(cores: Sequence[int]) -> None:
+    """Let signals reach the new parent, and keep it on its cores."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    if cores:
+        pin(cores)
 
 
 def _environment(share: Share) -> Mapping[str, str]:
@@ -53,23 +90,6 @@ def _environment(share: Share) -> Mapping[str, str]:
         names["cores"]: str(share.children),
     }
     return {name: value for name, value in os.environ.items() if name != names["packs"]} | given
-
-
-def _run(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Pass signals on; when one worker ends, end the others and return its exit code."""
-
-    def pass_on(signum: int, _: object) -> None:
-        for process in processes:
-            process.send_signal(signum)
-
-    for signum in _STOPPING:
-        signal.signal(signum, pass_on)
-    while all(process.poll() is None for process in processes):
-        time.sleep(_POLL_S)
-    ended = [process.returncode for process in processes if process.returncode is not None]
-    pass_on(signal.SIGTERM, None)
-    codes = [process.wait() for process in processes]
-    return next((abs(code) for code in (*ended, *codes) if code), 0)
 
 
 if __name__ == "__main__":

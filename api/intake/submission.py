@@ -18,6 +18,7 @@ from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import ModelRequiredError, ShareExceededError, UnknownModelError
 from tasks.settings import Settings
+from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
@@ -78,8 +79,12 @@ class Submission:
         return Accepted(self._shadowed(job, chunks))
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
-        """Record items as a job while they come in; see `StreamSubmission.submit`."""
-        terms = self._with_model(terms, "?")
+        """Record items as a job while they come in; see `StreamSubmission.submit`.
+
+        The job of a key keeps its models, whichever there are by now.
+        """
+        made_for = uploads.model_of(self._store, key) if key else None
+        terms = replace(terms, model=made_for) if made_for else self._with_model(terms, "?")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "?aspects")
         if source.rows:

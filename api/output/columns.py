@@ -15,7 +15,7 @@ from tasks.vocabulary.jobs import Job
 
 _OF_ITEMS = (
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
+    *("uncertain", "unfamiliar", "truncated", "chars", "tokens", "cached", "attempts", "model"),
     *("error_code", "error_message"),
 )
 # Rows have these columns where they are chosen.

@@ -55,6 +55,13 @@ export function split(summary, labels) {
   }));
 }
 
+/** Returns a bar for each aspect that was counted; null without any. */
+export function byAspect(summary, labels) {
+  const rows = (summary.aspects ?? []).map((each) => el("li", "", el("span", "name", each.aspect), split(each, labels),
+    el("span", "number", number(each.items)), el("span", "sr", inWords(each, labels, each.items).textContent)));
+  return rows.length ? el("ul", "by-aspect", ...rows) : null;
+}
+
 /** Returns the chart of a summary. */
 export function chart(summary, labels) {
   const rows = counted(summary, labels).filter(({ label, items }) => items || label !== FAILED);

@@ -125,7 +125,7 @@ class JobStore:
             return self.job(key.replays(answer), terms.owner)
         now, ticket = answer
         if now == b"retired":
-            raise UnknownModelError(terms.model, ())
+            raise UnknownModelError(terms.model)
         if now == b"closed":
             raise UploadClosedError(terms.shadow_of)
         if isinstance(now, bytes):

@@ -54,15 +54,22 @@ def retire(store: JobStore, name: str) -> tuple[int, int] | None:
 
 def registered(store: JobStore) -> dict[str, RegisteredModel]:
     """Read the registry, by name."""
+    return _read(store)[0]
+
+
+def _read(store: JobStore) -> tuple[dict[str, RegisteredModel], set[str]]:
+    """Return the registry by name, and the names of retired models, registered or not."""
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
         pipe.hgetall(MODELS)
         pipe.smembers(RETIRED)
-        described, retired = pipe.execute()
-    return {
-        (name := raw.decode()): RegisteredModel(name, from_json(pack), raw in retired)
+        described, members = pipe.execute()
+    retired = {raw.decode() for raw in members}
+    models = {
+        (name := raw.decode()): RegisteredModel(name, from_json(pack), name in retired)
         for raw, pack in sorted(described.items())
     }
+    return models, retired
 
 
 class Models:
@@ -71,20 +78,22 @@ class Models:
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._known: dict[str, RegisteredModel] = {}
+        self._retired: set[str] = set()
         self._read_at = -_FRESH_S
 
     def all(self, *, max_age_s: float = _FRESH_S) -> Mapping[str, RegisteredModel]:
         """Return the registry; while Redis has none, because it lost its data, the last one that was read."""
         if time.monotonic() - self._read_at >= max_age_s:
-            self._known = registered(self._store) or self._known
-            self._read_at = time.monotonic()
+            found, self._retired = _read(self._store)
+            kept = {name: model for name, model in self._known.items() if name not in self._retired}
+            self._known, self._read_at = found or kept, time.monotonic()
         return self._known
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the registered models, and of the default model."""
-        default = self._store.settings.default_model
-        return sorted({*self.all(), *([default] if default else [])})
+        """Return the names of the registered models, and of the default model unless it was retired."""
+        default, known = self._store.settings.default_model, set(self.all())
+        return sorted(known | ({default} - self._retired - {""}))
 
     @property
     def default(self) -> str | None:
@@ -102,7 +111,7 @@ class Models:
         names = self._open()
         if wanted not in names if wanted else not names:
             names = self._open(max_age_s=0)
-        if wanted in names or (wanted == default != "" and wanted not in self.all()):
+        if wanted in names or (wanted == default != "" and wanted not in self._retired):
             return wanted  # jobs for the default model may wait for its first worker
         if wanted:
             raise UnknownModelError(wanted, names)

@@ -15,13 +15,15 @@ from tasks.errors import (
 )
 from tasks.store.admission import refusal_error
 from tasks.store.attachments import attachments_of
+from tasks.store.connection import store_errors
 from tasks.store.idempotency import OPEN, REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
+from tasks.store.keys import job_key
 from tasks.vocabulary.attachments import MAX_JOB_DATA_BYTES, data_bytes
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.codec import encode_chunk
 from tasks.vocabulary.feeds import RESUMABLE_MS, SILENCE_MS, Feed
-from tasks.vocabulary.jobs import JobError
+from tasks.vocabulary.jobs import JobError, Queue
 from tasks.vocabulary.tallies import NewGroups
 
 
@@ -36,6 +38,14 @@ def reserve_key(store: JobStore, key: IdempotencyKey, job_id: str) -> tuple[str,
         return None
     fingerprint, known = remembered.decode().split(" ")
     return fingerprint, known
+
+
+def model_of(store: JobStore, key: IdempotencyKey) -> str | None:
+    """Return the model of the job that a key stands for, made or still coming in; None if there is none."""
+    with store_errors():
+        remembered = store.redis.get(key.redis_key)
+        queue = remembered and store.redis.hget(job_key(remembered.decode().split(" ")[1]), "queue")
+    return Queue.parse(queue).model if queue else None
 
 
 def take(store: JobStore, job_id: str, feed: Feed, key: IdempotencyKey, *, any_terms: bool = False) -> Feed:

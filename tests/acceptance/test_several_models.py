@@ -1,53 +1,40 @@
-"""Three models on one service: right labels for every item, whatever dies."""
+"""Three models on one service, as `make up` runs them: right labels for every item, whatever dies."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
 from local.client import Client
+from local.processes import ProcessDiedError
 from local.stack import Stack
 from tests.conftest import eventually, started_stack, worker_of
-from tests.random_packs import SEVEN, THREE, TWO, write_random_pack
-
-LABELS = {"two": TWO, "three": THREE, "seven": SEVEN}
-ITEMS = 300
+from tests.several_models import assert_right, finished, submit_backlog, submit_texts, write_packs
+from worker.packs.pack import Pack
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def packs(folder: Path) -> Mapping[str, Pack]:
+    return write_packs(folder, "two", "three", "seven")
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path, packs: Mapping[str, Pack]) -> Iterator[Stack]:
     """A stack that serves the three models."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, labels in LABELS.items():
-        write_random_pack(folder / name, labels, pack_id=f"test/{name}")
-    packs = ",".join(f"{name}={folder / name}" for name in LABELS)
-    with started_stack(folder, PACKS=packs) as stack, Client(stack.url) as client:
-        eventually(lambda: {model["name"] for model in client.info()["models"]} == set(LABELS), within_s=120)
+    given = ",".join(f"{name}={pack.directory}" for name, pack in packs.items())
+    with started_stack(folder, PACKS=given) as stack, Client(stack.url) as client:
+        eventually(lambda: {model["name"] for model in client.info()["models"]} == set(packs), within_s=120)
         yield stack
-
-
-@pytest.mark.timeout(300)
-def test_three_models_serve_at_once_and_survive_the_death_of_children(stack: Stack) -> None:
-    with Client(stack.url) as client:
-        texts = [f"第{i}条，服务很贴心" for i in range(ITEMS)]
-        jobs = {name: client.submit(texts, model=name)["id"] for name in LABELS}
-        parents = worker_of(stack).children()
-        assert len(parents) == len(LABELS)
-        for parent in parents:
-            child: psutil.Process = parent.children()[0]
-            child.kill()
-        for name, job_id in jobs.items():
-            job = finished(client, job_id)
-            assert (job["model_name"], job["counts"]["succeeded"]) == (name, ITEMS)
-            items = client.results(job_id)
-            assert {item["model"].partition("@")[0] for item in items} == {f"test/{name}"}
-            assert {item["label"] for item in items} <= set(LABELS[name].ids)
-            assert all(set(item["probabilities"]) == set(LABELS[name].ids) for item in items)
 
 
 @pytest.mark.timeout(300)
@@ -73,6 +60,35 @@ def test_a_job_is_compared_with_a_second_model(stack: Stack, reviews: list[dict[
     assert found["mean_score_difference"] == pytest.approx(gap, abs=2e-6)
 
 
-def finished(client: Client, job_id: str) -> dict[str, Any]:
-    eventually(lambda: client.job(job_id, wait_s=10)["finished_at"], within_s=200)
-    return client.job(job_id)
+@pytest.mark.timeout(300)
+def test_three_models_serve_at_once_and_survive_the_death_of_children(
+    stack: Stack, packs: Mapping[str, Pack]
+) -> None:
+    with Client(stack.url) as client:
+        jobs, backlog = submit_texts(client, packs), submit_backlog(client, "seven")
+        parents = worker_of(stack).children()
+        assert len(parents) == len(packs)
+        killed = [kill_child(parent) for parent in parents]
+        assert_right(client, jobs, packs)
+        assert client.job(backlog)["counts"]["pending"], "a slow model holds up no other"
+    assert all(child not in parent.children() for child, parent in zip(killed, parents, strict=True))
+    assert all(len(parent.children()) == 1 for parent in parents), "a new child for each that was killed"
+
+
+def kill_child(parent: psutil.Process) -> psutil.Process:
+    """Kill a child of a Celery parent; return it."""
+    child: psutil.Process = parent.children()[0]
+    child.kill()
+    return child
+
+
+def test_a_worker_of_several_packs_ends_with_any_of_its_parents(stack: Stack) -> None:
+    """Leave nothing running: this test is the last of its stack."""
+    worker = worker_of(stack)
+    family = worker.children(recursive=True)
+    three = next(each for each in worker.children() if "--hostname=three-" in " ".join(each.cmdline()))
+    three.kill()
+    with pytest.raises(ProcessDiedError, match="the parent of three was killed by SIGKILL: stopping all"):
+        eventually(stack.check, within_s=60)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def test_every_item_has_a_verdict_on_each_aspect_and_none_on_the_whole(client: h
         assert item["aspects"] == expected(text, WORDS)
         assert not {"label", "confidence", "score"} & item.keys()
         assert (item["model"], item["truncated"]) == ("pairs@fixed", False)
+        assert item["unfamiliar"] is None, "the pack does not record what it has seen"
     assert job["results"][3]["aspects"] == expected(TEXTS[0], ["环境"])
     seen = {each["label"] for item in job["results"] for each in item["aspects"]}
     assert len(seen) > 1, "the pack tells aspects apart"
@@ -92,6 +94,14 @@ def test_rows_and_lines_have_the_aspects_too(client: httpx2.Client) -> None:
     summary = client.get(f"/v1/jobs/{job['id']}/summary").json()
     assert sum(each["items"] for each in summary["labels"]) == 5, "a verdict on each aspect"
     assert (summary["items"], summary["errors"]) == (3, 1)
+    given = [(word, item[word]) for item in labels for word in item]
+    assert [(each["aspect"], each["items"]) for each in summary["aspects"]] == [
+        ("口味", 1), ("服务", 1), ("价格", 2), ("环境", 1)
+    ]  # fmt: skip
+    for each in summary["aspects"]:
+        counted = {told["label"]: told["items"] for told in each["labels"] if told["items"]}
+        assert counted == Counter(label for word, label in given if word == each["aspect"])
+    assert summary["other_aspects"]["items"] == 0
 
 
 @pytest.mark.parametrize(

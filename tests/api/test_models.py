@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tasks import __main__ as command
 from tasks.settings import Settings
 from tasks.store import models, workers
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.model_names import wakeup_queue
+from tests.conftest import eventually
 from tests.verdicts import THREE
 
 PACK = {
@@ -100,3 +103,31 @@ def test_a_model_is_retired_by_command(
     assert capsys.readouterr().out == "three  open  0 workers  damo/three@v1\n"
     assert submitted(api, model="other").status_code == 422
     assert submitted(api).json["model_name"] == "three"
+
+
+def retire(store: JobStore) -> None:
+    assert models.retire(store, "three")
+
+
+def add_another(store: JobStore) -> None:
+    models.register(store, "other", PACK | {"input": "pair"})
+
+
+@pytest.mark.parametrize("change", [retire, add_another])
+def test_an_upload_is_resumed_and_repeated_whatever_models_there_are_by_then(
+    api: FlaskClient, store: JobStore, change: Callable[[JobStore], None]
+) -> None:
+    models.register(store, "three", PACK)
+    body = "".join(f'"第{number}条"\n' for number in range(500)).encode()
+    whole: dict[str, Any] = {"data": body, "content_type": "application/x-ndjson"}
+    keyed, length = whole | {"headers": {"idempotency-key": "k"}}, {"CONTENT_LENGTH": str(len(body))}
+    cut = api.post("/v1/jobs", **keyed | {"data": body[:-500]}, environ_overrides=length)
+    assert (cut.status_code, cut.json["code"]) == (400, "upload_incomplete"), cut.text  # type: ignore[index]
+    assert 0 < cut.json["recorded_items"] < 500  # type: ignore[index]
+    change(store)
+    eventually(lambda: '"no_model"' in (new := api.post("/v1/jobs", **whole).text) or "model_required" in new)
+    for _ in range(2):
+        job: Any = api.post("/v1/jobs", **keyed).json
+        assert (job["id"], job["model_name"]) == (cut.json["job_id"], "three")  # type: ignore[index]
+        assert (job["counts"]["total"], job["uploading"]) == (500, False)
+    assert not store.redis.exists(wakeup_queue("other"))

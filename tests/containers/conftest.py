@@ -21,7 +21,7 @@ import httpx2
 import pytest
 import trustme
 
-from deploy.containers import Project, docker, missing
+from deploy.containers import Done, Project, docker, missing, run
 from deploy.images import digests, missing_image
 from local.client import Client
 from local.ports import free_port
@@ -32,6 +32,11 @@ TAG = "test"
 SERVICES = ("nginx", "api", "worker", "webhooks", "redis", "flower")
 LOGIN = ("ops", secrets.token_urlsafe(9))
 WORKERS = 2
+PROBES = {
+    "api": ("python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz')"),
+    "worker": ("python", "-m", "worker.health"),
+    "webhooks": ("python", "-m", "webhooks", "check"),
+}
 
 
 @cache
@@ -193,6 +198,22 @@ def running(
         yield container
     finally:
         docker("rm", "--force", container)
+
+
+def log_of(container: str) -> str:
+    done = run(["docker", "logs", container])
+    return done.stdout + done.stderr
+
+
+def exit_code(container: str) -> int | None:
+    """Return the exit code; None while the container runs."""
+    state, code = docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container).split()
+    return int(code) if state == "exited" else None
+
+
+def probe(container: str, role: str) -> Done:
+    """Run the probe of the image now."""
+    return run(["docker", "exec", container, *PROBES[role]], check=False)
 
 
 def answers(client: httpx2.Client) -> bool:

@@ -16,6 +16,7 @@ from tests.containers.conftest import TAG, WORKERS, ScoringCaller, start, url
 from tests.models.hub import MODEL, running_hub
 
 REVISION = "v1"
+NAME = "sentiq-zh-small"  # of the former pack: the new one takes its jobs
 IMAGE = f"sentiq-worker:{TAG}"
 FORMER = f"{IMAGE}-former"
 # A stop takes at most as long as a task.
@@ -44,7 +45,7 @@ def test_a_model_is_changed_under_load_and_each_verdict_names_its_model(stack: P
         eventually(lambda: sum(caller.models.values()) >= 160, within_s=60)
         (former,) = caller.models
         more = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--scale")
-        stack.compose(*more, f"worker={2 * WORKERS}", "worker")
+        stack.compose(*more, f"worker={2 * WORKERS}", "worker", SENTIMENT_MODEL_NAME=NAME)
         eventually(lambda: stack.healthy("worker") == 2 * WORKERS, within_s=120)
         docker("stop", "--time", GRACE_S, *before)
         docker("rm", *before)

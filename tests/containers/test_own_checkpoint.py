@@ -33,7 +33,10 @@ def test_a_checkpoint_of_the_user_is_served_by_either_engine(
     tag = f"{TAG}-{engine}"
     arguments = ("--build-arg", f"MODEL={source}", "--build-arg", f"ENGINE={engine}")
     docker("build", "--file", "Dockerfile.worker", "--tag", f"sentiq-worker:{tag}", *arguments, ".")
-    variables = {"REDIS_URL": f"redis://worker:{stack.env['REDIS_WORKER_PASSWORD']}@redis:6379/0"}
+    variables = {
+        "REDIS_URL": f"redis://worker:{stack.env['REDIS_WORKER_PASSWORD']}@redis:6379/0",
+        "SENTIMENT_MODEL_NAME": "sentiq-zh-small",  # beside the embedded pack
+    }
     network = f"{stack.name}_back"
     with running("worker", network, variables, "--cpus", "1", tag=tag), ScoringCaller(stack) as caller:
         eventually(lambda: any(model.startswith(f"{NAME}@") for model in caller.models), within_s=120)

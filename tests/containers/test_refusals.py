@@ -8,32 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.containers import Project, docker, run
+from deploy.containers import Project
 from tests.conftest import eventually
-from tests.containers.conftest import running
-
-
-def log_of(container: str) -> str:
-    done = run(["docker", "logs", container])
-    return done.stdout + done.stderr
-
-
-def exit_code(container: str) -> int | None:
-    """Return the exit code; None while the container runs."""
-    state, code = docker("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container).split()
-    return int(code) if state == "exited" else None
-
-
-PROBES = {
-    "api": ("python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz')"),
-    "worker": ("python", "-m", "worker.health"),
-    "webhooks": ("python", "-m", "webhooks", "check"),
-}
-
-
-def probe(container: str, role: str) -> int:
-    """Return the exit code of the probe of the image, run now."""
-    return run(["docker", "exec", container, *PROBES[role]], check=False).returncode
+from tests.containers.conftest import PROBES, exit_code, log_of, probe, running
 
 
 @pytest.mark.parametrize("role", ["worker", "webhooks", "api", "flower"])
@@ -57,11 +34,11 @@ def test_a_redis_that_refuses_a_role_is_named_and_tried_again(
 
         if role == "api":  # The API connects only when it is asked.
             eventually(lambda: "Booting worker" in log_of(container))
-            assert {probe(container, role) for _ in range(2)} == {1}
+            assert {probe(container, role).returncode for _ in range(2)} == {1}
         eventually(lambda: complaints() >= 2, within_s=60)
         assert exit_code(container) is None
         if role in PROBES:
-            assert probe(container, role) != 0
+            assert probe(container, role).returncode != 0
         assert "wrong@" not in log_of(container), "the log shows no password"
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml passes every setting on, and .env.example explains every variable."""
+"""The compose files pass every setting on, and .env.example explains every variable."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from local.processes import ROOT
 from tasks.settings import PER_SERVICE, Settings
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
+MODELS = (ROOT / "deploy" / "compose" / "models.yml").read_text("utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 EXPLAINED = set(re.findall(r"^#(\w+)=", EXAMPLE, re.MULTILINE))
 COMPOSE_OWN = {"COMPOSE_PROFILES"}  # read by compose itself
@@ -61,6 +62,19 @@ def test_the_explained_defaults_are_those_of_the_settings(monkeypatch: pytest.Mo
     for variable in set(Settings.variables().values()) & set(explained) - own:
         monkeypatch.setenv(variable, explained[variable])
     assert Settings.read() == defaults
+
+
+def test_the_service_of_a_further_model_differs_from_worker_in_its_model_alone() -> None:
+    worker = yaml.safe_load(COMPOSE)["services"]["worker"]
+    del worker["build"], worker["scale"]
+    environment = worker.pop("environment")
+    services = yaml.safe_load(MODELS)["services"]
+    assert len(services) > 1
+    for name, service in services.items():
+        model = name.removeprefix("worker-")
+        own = {"SENTIMENT_MODEL_NAME": model, "SENTIMENT_PACK": f"/packs/{model}"}
+        assert service.pop("environment") | {"PACKS": None} == environment | own
+        assert service == worker
 
 
 def test_a_worker_has_no_way_out_and_redis_no_way_in() -> None:

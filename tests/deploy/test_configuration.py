@@ -1,4 +1,4 @@
-"""docs/configuration.md, .env.example and docker-compose.yml match the output of `make configuration`."""
+"""docs/configuration.md, .env.example and the compose files match the output of `make configuration`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from deploy.configuration import ROOT, generated
 from tasks.settings import GROUPS, PerService, Settings
 
 PAGE, COMPOSE, ENV = ROOT / "docs" / "configuration.md", ROOT / "docker-compose.yml", ROOT / ".env.example"
-FILES = [PAGE, COMPOSE, ENV]
+MODELS = ROOT / "deploy" / "compose" / "models.yml"
+FILES = [PAGE, COMPOSE, MODELS, ENV]
 
 
 class OneMore(Settings):
@@ -31,7 +32,8 @@ def test_a_new_setting_makes_every_file_outdated(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("deploy.configuration.Settings", OneMore)
     texts = generated()
     assert "| `SENTIMENT_MAX_PAGES` | `7` | whole number | Pages. |\n" in texts[PAGE]
-    assert "\n  SENTIMENT_MAX_PAGES:\n" in texts[COMPOSE]
+    for path in (COMPOSE, MODELS):
+        assert "\n  SENTIMENT_MAX_PAGES:\n" in texts[path]
     assert "\n# Pages.\n#SENTIMENT_MAX_PAGES=7\n" in texts[ENV]
     assert [path.name for path in FILES if path.read_text("utf-8") == texts[path]] == []
 

@@ -17,10 +17,12 @@ import yaml
 from tasks.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
-OVERLAYS = ("single", "scaled")
+OVERLAYS = ("single", "scaled", "models")
 VERSION = "1.34"
 KEDA = ROOT / ".run" / "k8s" / "node_modules"
 ROLES = {"api", "worker", "webhooks", "flower"}
+OTHERS = {"single": {"redis"}, "scaled": set[str](), "models": {"worker-emotions"}}
+SCALED = [("scaled", "worker"), ("models", "worker"), ("models", "worker-emotions")]
 
 
 @cache
@@ -65,9 +67,12 @@ def test_a_field_that_the_schema_does_not_have_is_refused() -> None:
         kubernetes_validate.validate(api, VERSION, strict=True)
 
 
+@pytest.mark.parametrize(("overlay", "name"), SCALED)
 @pytest.mark.parametrize(("change", "passes"), [({}, True), ({"maxReplicaCount": "many"}, False)])
-def test_the_scaled_object_matches_kedas_schema(change: dict[str, str], *, passes: bool) -> None:
-    scaled = of_kind("scaled", "ScaledObject")["worker"]
+def test_the_scaled_objects_match_kedas_schema(
+    overlay: str, name: str, change: dict[str, str], *, passes: bool
+) -> None:
+    scaled = of_kind(overlay, "ScaledObject")[name]
     objects = [scaled | {"spec": scaled["spec"] | change}]
     done = subprocess.run(
         ["node", "tests/k8s/keda.cjs"],
@@ -81,19 +86,52 @@ def test_the_scaled_object_matches_kedas_schema(change: dict[str, str], *, passe
     assert (done.returncode == 0) is passes, done.stderr
 
 
-def test_workers_are_scaled_only_by_metrics_that_the_api_exports() -> None:
-    scaled = of_kind("scaled", "ScaledObject")["worker"]
-    assert scaled["spec"]["scaleTargetRef"]["name"] in workloads("scaled")
-    assert "replicas" not in workloads("scaled")["worker"]["spec"], "an apply would undo what KEDA did"
+@pytest.mark.parametrize(("overlay", "name"), SCALED)
+def test_workers_are_scaled_by_what_waits_for_their_own_model(overlay: str, name: str) -> None:
+    scaled, workers = of_kind(overlay, "ScaledObject")[name], workloads(overlay)[name]
+    assert scaled["spec"]["scaleTargetRef"]["name"] == name
+    assert "replicas" not in workers["spec"], "an apply would undo what KEDA did"
     source = (ROOT / "api" / "output" / "store_collector.py").read_text("utf-8")
     for trigger in scaled["spec"]["triggers"]:
-        (name,) = re.findall(r"sentiq_\w+", trigger["metadata"]["query"])
-        assert f'"{name}"' in source
+        (metric,) = re.findall(r"sentiq_\w+", trigger["metadata"]["query"])
+        assert f'"{metric}"' in source
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', trigger["metadata"]["query"]))
+        assert labels == {"model": served(workers), "class": trigger["name"]}
+
+
+def test_every_scaled_object_is_tested() -> None:
+    assert {(overlay, name) for overlay in OVERLAYS for name in of_kind(overlay, "ScaledObject")} == {*SCALED}
+
+
+def served(workers: dict[str, Any]) -> str:
+    """Return the model that a Deployment serves: its pods' label, which they read as a setting."""
+    (container,) = pod(workers)["containers"]
+    (name,) = (each for each in container["env"] if each["name"] == "SENTIMENT_MODEL_NAME")
+    assert name["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['model']"
+    return str(workers["spec"]["template"]["metadata"]["labels"]["model"])
+
+
+def test_the_workers_of_two_models_share_neither_selectors_nor_images() -> None:
+    both = [each for name, each in workloads("models").items() if name.startswith("worker")]
+    assert len({served(each) for each in both}) == len(both) == 2
+    assert len({pod(each)["containers"][0]["image"] for each in both}) == 2
+    budgets = [
+        each for name, each in of_kind("models", "PodDisruptionBudget").items() if name.startswith("worker")
+    ]
+    for one in [*both, *budgets]:
+        selector = one["spec"]["selector"]["matchLabels"].items()
+        chosen = [each for each in both if selector <= each["spec"]["template"]["metadata"]["labels"].items()]
+        assert len(chosen) == 1, "one pod with two budgets cannot be evicted"
+
+
+def test_jobs_that_name_no_model_are_accepted_beside_a_second_model() -> None:
+    default = of_kind("models", "ConfigMap")["settings"]["data"]["SENTIMENT_DEFAULT_MODEL"]
+    assert default == served(workloads("models")["worker"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_no_container_is_root_writes_to_its_root_or_has_capabilities(overlay: str) -> None:
-    assert set(workloads(overlay)) == ROLES | ({"redis"} if overlay == "single" else set())
+    assert set(workloads(overlay)) == ROLES | OTHERS[overlay]
     for workload in workloads(overlay).values():
         spec = pod(workload)
         assert spec["securityContext"]["runAsNonRoot"]
@@ -109,9 +147,10 @@ def test_no_container_is_root_writes_to_its_root_or_has_capabilities(overlay: st
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_container_has_probes_limits_and_a_disruption_budget(overlay: str) -> None:
     budgets = of_kind(overlay, "PodDisruptionBudget").values()
-    protected = {each["spec"]["selector"]["matchLabels"]["app"] for each in budgets}
+    protected = [each["spec"]["selector"] for each in budgets]
     for name, workload in workloads(overlay).items():
-        assert name in protected or name == "flower", "only Flower may be evicted at any time"
+        selector = workload["spec"]["selector"]
+        assert selector in protected or name == "flower", "only Flower may be evicted at any time"
         for container in pod(workload)["containers"]:
             assert {"livenessProbe", "readinessProbe"} <= set(container)
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
@@ -122,7 +161,8 @@ def test_every_container_has_probes_limits_and_a_disruption_budget(overlay: str)
 def test_the_grace_period_is_longer_than_the_longest_work(overlay: str) -> None:
     limits = Settings.model_fields
     grace = {name: pod(each)["terminationGracePeriodSeconds"] for name, each in workloads(overlay).items()}
-    assert grace["worker"] > limits["task_time_limit_s"].default
+    for name in (name for name in grace if name.startswith("worker")):
+        assert grace[name] > limits["task_time_limit_s"].default
     assert grace["api"] > limits["max_wait_s"].default + 5, "and the pause before the stop"
 
 
@@ -130,7 +170,7 @@ def test_the_grace_period_is_longer_than_the_longest_work(overlay: str) -> None:
 def test_every_setting_exists(overlay: str) -> None:
     known = set(Settings.variables().values()) | {"FLOWER_LOGIN"}
     named = set(of_kind(overlay, "ConfigMap")["settings"]["data"])
-    for name in ROLES:
+    for name in ROLES | OTHERS[overlay] - {"redis"}:
         for container in pod(workloads(overlay)[name])["containers"]:
             named |= {variable["name"] for variable in container["env"]}
     assert named <= known

@@ -180,6 +180,24 @@ def test_the_registry_outlives_redis_in_the_programs_that_know_it(known: Callabl
     assert seen.resolve("") == "a"
 
 
+@pytest.mark.parametrize("default", ["", "a"])
+def test_a_model_that_was_removed_is_forgotten_even_if_it_was_the_last(
+    known: Callable[..., Models], default: str
+) -> None:
+    seen = known("a", default=default)
+    assert (seen.resolve(""), seen.names) == ("a", ["a"])
+    models.retire(seen._store, "a")
+    seen._read_at -= 1
+    assert (dict(seen.all()), seen.names) == ({}, [])
+    with pytest.raises(UnknownModelError if default else NoModelError):
+        seen.resolve("")
+    with pytest.raises(UnknownModelError, match=r"no model 'a' takes jobs; known: none\."):
+        seen.resolve("a")
+    with pytest.raises(UnknownModelError, match=r"no model 'a' takes jobs\.$"):
+        record(seen._store, "a")
+    assert known("a", "b", default=default).resolve("b") == "b"
+
+
 def test_texts_are_priced_by_the_row_of_their_model(known: Callable[..., Models]) -> None:
     seen = known("a")
     assert (seen.max_tokens("a"), seen.max_tokens("unknown")) == (128, 512)

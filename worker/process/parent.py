@@ -94,9 +94,14 @@ class Parent:
             state.should_terminate = os.EX_CONFIG
 
     def _register(self) -> None:
-        """Register the model, and register it anew should Redis have lost its data."""
+        """Record the labels of the pack and register the model, also anew should Redis have lost its data.
+
+        A pack whose labels are refused changes nothing of the model.
+        """
         if self._pack is None:
             return
+        # Before any result: results cannot be read without them.
+        self._store.labels.record(self._pack.model, self._pack.labels)
         description = {
             "id": self._pack.id,
             "revision": self._pack.revision,
@@ -110,9 +115,6 @@ class Parent:
         self._registered = True
 
     def _report(self, pids: list[int]) -> None:
-        if self._pack is not None:
-            # Each time: results cannot be read without them, and Redis may have lost its data.
-            self._store.labels.record(self._pack.model, self._pack.labels)
         restarts = self._ready.restarts
         workers.heartbeat(
             self._store,

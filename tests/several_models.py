@@ -1,0 +1,70 @@
+"""Three models on one service: what each has to answer, and work that keeps one of them busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from local.client import Client
+from local.processes import ROOT
+from samples.shipped import read_reviews
+from tests.conftest import eventually
+from tests.random_packs import SEVEN, THREE, write_random_pack
+from worker.engines.factory import build_engine
+from worker.packs.pack import Pack, load_pack
+from worker.scoring.classifier import Classifier
+
+EMBEDDED = ROOT / "models" / "embedded"
+TEXTS = [review.text for review in read_reviews()[::2]]
+_LONG_TEXTS, _LONG_CHARS = 100, 2_000
+
+
+def write_packs(folder: Path, two: str, three: str, seven: str) -> dict[str, Pack]:
+    """Return packs with two, three and seven labels by the names given; the two others are written anew."""
+    random = {name: (folder / name, labels) for name, labels in ((three, THREE), (seven, SEVEN))}
+    packs = {
+        name: write_random_pack(path, labels, pack_id=f"test/{name}")
+        for name, (path, labels) in random.items()
+    }
+    return {two: load_pack(EMBEDDED)} | packs
+
+
+def submit_texts(client: Client, names: Iterable[str]) -> dict[str, str]:
+    """Submit the texts to each model; return the ids of the jobs by the names of the models."""
+    return {name: str(client.submit(TEXTS, model=name)["id"]) for name in names}
+
+
+def submit_backlog(client: Client, name: str) -> str:
+    """Submit half a minute of work for one core; return the id of the job."""
+    whole = "".join(TEXTS)
+    starts = range(0, _LONG_TEXTS * _LONG_CHARS, _LONG_CHARS)
+    texts = [(whole * 20)[start : start + _LONG_CHARS] for start in starts]
+    return str(client.submit(texts, model=name, on_long_text="window")["id"])
+
+
+def assert_right(client: Client, jobs: Mapping[str, str], packs: Mapping[str, Pack]) -> None:
+    """Wait for the job of each model; each item has the label that its pack gives, and names that pack."""
+    for name, job_id in jobs.items():
+        job, pack = finished(client, job_id), packs[name]
+        assert (job["model_name"], job["counts"]["succeeded"]) == (name, len(TEXTS))
+        items = client.results(job_id)
+        assert {item["model"] for item in items} == {pack.model}
+        assert [item["label"] for item in items] == labels_of(pack.directory)
+        assert all(set(item["probabilities"]) == set(pack.labels.ids) for item in items)
+
+
+def finished(client: Client, job_id: str) -> dict[str, Any]:
+    """Wait until a job has finished and return it."""
+    eventually(lambda: client.job(job_id, wait_s=10)["finished_at"], within_s=200)
+    return client.job(job_id)
+
+
+@cache
+def labels_of(directory: Path) -> list[str]:
+    """Return the labels that a pack gives the texts, one by one."""
+    pack = load_pack(directory)
+    engine = build_engine(pack, "openvino", device="cpu", threads=1)
+    classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
+    return [verdict.label for text in TEXTS for verdict in classifier.classify([text])]
