@@ -45,7 +45,7 @@ def register(store: JobStore, name: str, pack: Mapping[str, Any], *, starting: b
 def retire(store: JobStore, name: str) -> tuple[int, int] | None:
     """Refuse new jobs of a model; return its unfinished items and open uploads, None if it is unknown.
 
-    A call that finds none of both removes the model from the registry.
+    A call that finds neither removes the model from the registry.
     """
     queues = list(map(str, Queue.all_of(name)))
     answer = store.run("retire_model", {"model": name, "queues": queues})
@@ -73,7 +73,7 @@ def _read(store: JobStore) -> tuple[dict[str, RegisteredModel], set[str]]:
 
 
 class Models:
-    """The registry as a program knows it that serves callers, read at most twice a second."""
+    """The registry for programs that serve callers, read at most twice a second."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store

@@ -118,7 +118,7 @@ def _encode(outcome: Outcome, asked: Probabilities | None) -> list[Any]:
 
 
 def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
-    """Write the probabilities and two numbers, and behind them what few verdicts have."""
+    """Write the probabilities and two numbers, then the fields that few verdicts have."""
     kept = verdict.keep(asked)
     raw: list[Any] = [_encode_probabilities(kept), verdict.tokens, verdict.text_tokens - verdict.tokens]
     hidden = kept.shows is Probabilities.NONE
@@ -135,7 +135,7 @@ def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
 
 
 def _encode_probabilities(verdict: Verdict) -> float | list[float] | dict[str, Any]:
-    """Write the second probability of two, all of more than two, or some by number with the score of all."""
+    """Write the second of two probabilities, or all of more; kept ones by number, with the score of all."""
     rounded = {number: round(each, DIGITS) for number, each in verdict.kept.items()}
     if verdict.shows is not Probabilities.ALL:
         score = verdict.score_of_all

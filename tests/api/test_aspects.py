@@ -143,6 +143,23 @@ def test_an_item_whose_aspects_do_not_fit_fails_alone(client: httpx2.Client) -> 
     assert both["results"][0]["error"]["code"] == "invalid_aspects"
 
 
+def test_the_strict_get_no_job_where_aspects_do_not_fit(client: httpx2.Client, http: httpx2.Client) -> None:
+    items = [{"text": TEXTS[0], "aspects": ["价格"]}, {"text": TEXTS[1]}]
+    lines, strict = "\n".join(map(json.dumps, items)), {"strict": "true"}
+    for service, code, index in ((client, "aspects_required", 1), (http, "aspects_unsupported", 0)):
+        refused = service.post("/v1/jobs", json={"items": items}, params=strict)
+        (error,) = refused.json()["errors"]
+        assert (error["pointer"], error["code"]) == (f"/items/{index}/aspects", code)
+        (error,) = service.post("/v1/jobs", content=lines, params=strict, headers=LINES).json()["errors"]
+        assert (error["pointer"], error["code"]) == (f"/{index}", code)
+
+
+def test_rows_without_aspects_are_refused_at_once(client: httpx2.Client) -> None:
+    answer = client.post("/v1/jobs", content="text\n好\n", headers={"content-type": "text/csv"})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, "?aspects", "aspects_required")
+
+
 def test_predict_needs_a_model_that_reads_texts_alone(client: httpx2.Client) -> None:
     answer = client.post("/predict", json={"text": TEXTS[0]})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "aspects_required")

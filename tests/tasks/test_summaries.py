@@ -349,6 +349,13 @@ def grouped(values: Sequence[str | None], field: str = "shop") -> tuple[list[int
     return [item.group for item in grouping.number(items)], list(grouping.take())
 
 
+def test_a_number_that_json_cannot_name_is_no_value() -> None:
+    assert grouped(["1e999", "-1e999", "1e308", str(10**127)]) == (
+        [OTHER, OTHER, 1, 2],
+        [(1, "1e+308"), (2, str(10**127))],
+    )
+
+
 def test_values_get_groups_in_input_order() -> None:
     assert grouped(['"乙"', '"甲"', '"乙"', "1", '"1"', "true", "1.5"]) == (
         [1, 2, 1, 3, 4, 5, 6],
