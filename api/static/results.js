@@ -1,6 +1,6 @@
 // Renders the verdict of one text, or those of many as a chart and a table.
 
-import { byAspect, chart, inWords, split } from "./chart.js";
+import { aloud, byAspect, chart, inWords, split } from "./chart.js";
 import { badges, details, legend, unread } from "./details.js";
 import { bar, el, percent } from "./dom.js";
 import { paint } from "./labels.js";
@@ -71,8 +71,7 @@ function row(item, text, labels) {
 export function table(items, texts, summary, labels) {
   const words = inWords(summary, labels, items.length);
   const heads = ["#", "文字 Text", "判断", "置信度"].map((name) => Object.assign(el("th", "", name), { scope: "col" }));
-  return [[...words.children].map((part) => part.textContent).join("，"),
-    words, split(summary, labels), byAspect(summary, labels), chart(summary, labels),
+  return [aloud(words), words, split(summary, labels), byAspect(summary, labels), chart(summary, labels),
     el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...heads)),
       el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? "", labels))))),
     items.some((item) => item.highlights) ? legend(labels) : null];

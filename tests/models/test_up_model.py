@@ -69,7 +69,7 @@ def test_a_source_that_names_no_labels_is_served_with_a_file_of_them(source: Pat
     with up(tmp_path, MODEL=str(source), LABELS=str(file)) as running:
         eventually(lambda: "is served" in running.printed, within_s=_MAKING_S)
         running.await_verdict()
-        (model,) = httpx2.get(page_url(running) + "v1/models", trust_env=False).json()["models"]
+        (model,) = httpx2.get(page_url(running) + "v1/models", trust_env=False).json()["data"]
     assert [label["id"] for label in model["labels"]] == ["cold", "warm"]
 
 
