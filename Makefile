@@ -18,7 +18,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 
 # Hashes are no secrets. Placeholders of documents and passwords of tests look like those of the two detectors;
 # ruff's S105 to S107 look for passwords in code.
-NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pack\.json)$$' \
+NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
+up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
@@ -102,7 +102,7 @@ model: $(VENV)/.models $(START)/.made ## train the embedded pack; TRAIN= DEV= UN
 		--start $(START)/*.whl $(ARGS)
 	@cp "$(OUT)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
-		--id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luacheck if it is installed
 	@$(PY) -m ruff check .

@@ -1,11 +1,14 @@
 """gunicorn's settings, made from ours."""
 
+import gc
 import os
 import signal
 import sys
 import threading
 import time
 from typing import Any
+
+import gevent
 
 from api.http.capacity import held_requests, max_connections, raise_file_limit
 from tasks.errors import ConfigurationError
@@ -23,6 +26,8 @@ if os.environ.get("GUNICORN_CMD_ARGS"):
     sys.exit("api: GUNICORN_CMD_ARGS is set; the SENTIMENT_ variables of docs/configuration.md replace it")
 
 raise_file_limit()
+# It would cost a connection 8 KiB to know where its greenlet came from.
+gevent.config.track_greenlet_tree = False
 bind = f"{in_url(_settings.host)}:{_settings.port}"
 workers = _settings.api_processes
 # Handlers only wait for Redis, so each request gets a greenlet, which is cheaper than a thread.
@@ -63,7 +68,8 @@ def post_fork(server: Any, _worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Answer waiting requests, and close unused connections, as soon as the worker has to stop."""
+    """Keep what was loaded out of garbage collections; when the worker has to stop, end what waits."""
+    gc.freeze()
 
     def watch() -> None:
         while worker.alive:

@@ -8,12 +8,13 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
+from gevent import Greenlet, getcurrent
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http.errors import (
@@ -41,7 +42,7 @@ _DISCARD_TIMEOUT_S = 5.0
 _DISCARD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 # The share of connections serving no request that one address may have. Behind a proxy all share one address.
-_ADDRESS_SHARE = 0.5
+_ADDRESS_SHARE = 0.125
 # When fewer connections are free, one that serves no request is closed for each new one.
 _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
@@ -69,9 +70,10 @@ _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
 class Connection:
     """A client's socket. Requests have to arrive, and responses to be read, in bounded time."""
 
-    def __init__(self, client: Any, keep_alive_s: float) -> None:
+    def __init__(self, client: Any, keep_alive_s: float, server: Greenlet | None = None) -> None:
         self._client = client
         self._keep_alive_s = keep_alive_s
+        self._server = server
         self.await_request()
 
     def __getattr__(self, name: str) -> Any:
@@ -129,11 +131,11 @@ class Connection:
             return  # that was long enough
 
     def hang_up(self) -> None:
-        """End the connection as if the client had."""
-        try:
+        """End the connection as if the client had, also while it waits for a turn."""
+        with suppress(OSError):  # it ended by itself
             self._client.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it ended by itself
+        if self._server:
+            self._server.kill(ConnectionResetError(errno.ECONNRESET, "closed to make room"), block=False)
 
     @contextmanager
     def _sending(self, size: int) -> Iterator[None]:
@@ -212,7 +214,7 @@ class Connections:
             self._hang_up(connection)
 
     def _hang_up(self, connection: Connection) -> None:
-        # Its greenlet notices later; until then it must not be closed in place of another one.
+        # Its greenlet ends later; until then it must not be closed in place of another one.
         self.note_request(connection)
         connection.hang_up()
 
@@ -241,11 +243,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection until it is closed."""
-        connection = Connection(client, self._keep_alive_s if self.alive else _LINGER_S)
+        keep_alive_s = self._keep_alive_s if self.alive else _LINGER_S
+        connection = Connection(client, keep_alive_s, getcurrent())
         self._connections.add(connection, addr[0])
-        turns.take(addr[0])
         try:
+            turns.take(addr[0])
             super().handle(listener, connection, addr)
+        except ConnectionResetError:
+            connection.close()
         finally:
             turns.end()
             self._connections.remove(connection)

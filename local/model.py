@@ -14,31 +14,36 @@ from typing import Self
 
 from local.processes import ROOT
 from tasks.console import replace_unencodable
-from worker.packing.origin import Origin, find_origin
+from worker.packing.origin import Origin, find_origin, pack_revision
 from worker.packs.pack import PACK_FILE, PackError, load_pack
 
 MUST_BE_MADE = 3
+_VARIABLES = ("MODEL", "REVISION", "LABELS")
 _PACKS = ROOT / ".run" / "packs"
 
 
 class ModelError(Exception):
-    """MODEL and REVISION name nothing that can be served; the message says why."""
+    """MODEL, REVISION and LABELS name nothing that can be served; the message says why."""
 
 
 class Model:
-    """A model and the directory of its pack; `origin` is None for a pack that was given."""
+    """A model and the directory of its pack; `origin` is None for a pack that was given.
 
-    def __init__(self, origin: Origin | None, pack: Path) -> None:
+    `labels` is a file with its labels, None if its source names them.
+    """
+
+    def __init__(self, origin: Origin | None, pack: Path, labels: Path | None = None) -> None:
         self.pack = pack
         self._origin = origin
+        self._labels = labels
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self | None:
         """Return the model that MODEL and REVISION name, or None if MODEL is unset. Raises ModelError.
 
-        MODEL is a pack, a directory with a checkpoint, or a ModelScope id.
+        MODEL is a pack, a directory with a checkpoint, or a ModelScope id; LABELS is a file with its labels.
         """
-        name, revision = env.get("MODEL"), env.get("REVISION")
+        name, revision, labels = (env.get(variable) or None for variable in _VARIABLES)
         if not name:
             return None
         if env.get("SENTIMENT_PACK"):
@@ -49,12 +54,22 @@ class Model:
                 f"REVISION={revision}: only ModelScope ids have revisions, and MODEL={name} is a directory"
             )
         if (directory / PACK_FILE).is_file():
+            if labels:
+                raise ModelError(f"LABELS={labels}: MODEL={name} is a pack, which has its labels already")
             return cls(None, directory.resolve())
         try:
             origin = find_origin(name, revision)
         except PackError as error:
             raise ModelError(f"MODEL={error}") from error
-        return cls(origin, _PACKS / _folder_name(origin.id) / _folder_name(origin.revision))
+        return cls._made_of(origin, Path(labels).expanduser().resolve() if labels else None)
+
+    @classmethod
+    def _made_of(cls, origin: Origin, labels: Path | None) -> Self:
+        try:
+            revision = pack_revision(origin, labels)
+        except PackError as error:
+            raise ModelError(f"LABELS={error}") from error
+        return cls(origin, _PACKS / _folder_name(origin.id) / _folder_name(revision), labels)
 
     @classmethod
     def all_from_env(cls, env: Mapping[str, str]) -> list[Self]:
@@ -62,8 +77,10 @@ class Model:
         names = env.get("MODEL", "")
         # The name of a directory may have spaces.
         several = [] if Path(names).expanduser().is_dir() else names.split()
-        if len(several) > 1 and env.get("REVISION"):
-            raise ModelError(f"REVISION={env['REVISION']} with MODEL={names}: give it with one model only")
+        for variable in ("REVISION", "LABELS"):
+            if len(several) > 1 and env.get(variable):
+                given = f"{variable}={env[variable]} with MODEL={names}"
+                raise ModelError(f"{given}: give it with one model only, then name its pack in MODEL")
         made = [cls.from_env({**env, "MODEL": name}) for name in several or [names]]
         return [model for model in made if model]
 
@@ -94,6 +111,8 @@ class Model:
             str(self.pack),
         ]
         options = ["--id", self._origin.id, "--revision", self._origin.revision]
+        if self._labels:
+            options += ["--labels", str(self._labels)]
         # In a group of its own: a second Ctrl-C would interrupt the cleanup that the first one starts.
         maker = subprocess.Popen([*command, *options], cwd=ROOT, process_group=0)
         try:

@@ -143,8 +143,8 @@ def verdict(item: dict[str, Any]) -> str:
     """Return the outcome of an item in one line."""
     if item["error"]:
         return f"⚠ {item['error']['code']}"
-    told = item["aspects"][0] if "aspects" in item else item
-    return f"{face(told['label'])} {told['label']} {told['confidence']:.1%}"
+    shown = item["aspects"][0] if "aspects" in item else item
+    return f"{face(shown['label'])} {shown['label']} {shown['confidence']:.1%}"
 
 
 def face(label: str) -> str:

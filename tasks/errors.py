@@ -82,7 +82,7 @@ class UploadIncompleteError(SentiqError):
 
 
 class UploadOffsetError(SentiqError):
-    """The body begins with another item than the one behind those that the job has, which are `recorded`."""
+    """The body does not begin with the next item of the job, which has `recorded` items."""
 
     code = "upload_offset"
 

@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     """Become the one worker; of several, run all until one ends, and return its exit code."""
     try:
         settings = Settings.read()
-        shares = shares_of(settings.packs, cpu_budget(), settings.concurrency)
+        # On a GPU each pack has one child, as a pack alone has there.
+        children = settings.concurrency or (1 if settings.device == "cuda" else None)
+        shares = shares_of(settings.packs, cpu_budget().at_most(settings.cores), children)
     except ConfigurationError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 1
@@ -87,7 +89,7 @@ def _environment(share: Share) -> Mapping[str, str]:
         names["pack"]: share.directory,
         names["model_name"]: share.name,
         names["concurrency"]: str(share.children),
-        names["cores"]: str(share.children),
+        names["cores"]: str(share.count),
     }
     return {name: value for name, value in os.environ.items() if name != names["packs"]} | given
 

@@ -18,6 +18,7 @@ from api.intake.rejections import (
     InvalidGzipError,
     InvalidJsonError,
     InvalidRequestError,
+    TruncatedGzipError,
     UnclosedQuoteError,
     UnsupportedEncodingError,
 )
@@ -95,6 +96,7 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     BodyTimeoutError: (408, "The body took too long: {}."),
     InvalidJsonError: (400, "{}"),
     InvalidGzipError: (400, "The body cannot be decompressed: {}."),
+    TruncatedGzipError: (400, "The body cannot be decompressed: {}."),
     UnsupportedEncodingError: (415, "Send the body as it is, or with Content-Encoding: gzip."),
     StoreUnavailableError: (
         503,

@@ -23,11 +23,14 @@ def require_fit(options: Options, reads: str | None, able: Sequence[str], pointe
         raise InvalidRequestError.at(pointer, ItemError.ASPECTS_UNSUPPORTED, detail)
 
 
-def require_aspects(items: Sequence[Item], options: Options, reads: str | None) -> None:
-    """Raise InvalidRequestError for a job without any aspects whose model requires them."""
+def require_aspects(items: Sequence[Item], options: Options, reads: str | None, pointer: str) -> None:
+    """Raise InvalidRequestError for a job without any aspects whose model requires them.
+
+    `pointer` is where the request would give them.
+    """
     if reads == PAIR and not options.aspects and not any(item.aspects for item in items):
         required = ItemError.ASPECTS_REQUIRED
-        raise InvalidRequestError.at("/aspects", required, required.message)
+        raise InvalidRequestError.at(pointer, required, required.message)
 
 
 def fitted(items: Iterable[Item], options: Options, reads: str | None) -> Iterator[Item]:

@@ -12,6 +12,7 @@ from api.intake.rejections import (
     BodyTooLargeError,
     ExcessiveCompressionError,
     InvalidGzipError,
+    TruncatedGzipError,
     UnsupportedEncodingError,
 )
 
@@ -80,7 +81,9 @@ class DecodedBody(io.RawIOBase):
             self._source = self._begin()
         try:
             block: bytes = self._source(len(buffer))
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        except EOFError as error:
+            raise TruncatedGzipError(str(error)) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
             raise InvalidGzipError(str(error)) from error
         self._check(len(block))
         buffer[: len(block)] = block

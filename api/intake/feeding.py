@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from api.intake.rejections import TruncatedGzipError
 from tasks.errors import StoreUnavailableError, UploadClosedError, UploadIncompleteError
 from tasks.store import uploads
 from tasks.store.cancel import delete_job
@@ -96,7 +97,8 @@ class Feeding:
 
     def give_up(self, error: BaseException) -> None:
         """Leave the upload if the same request may succeed later; else leave nothing of the job."""
-        passing = isinstance(error, StoreUnavailableError) or not isinstance(error, Exception)
+        may_pass = (StoreUnavailableError, TruncatedGzipError)
+        passing = isinstance(error, may_pass) or not isinstance(error, Exception)
         if passing and self._may_be_resumed:
             self.leave()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -51,4 +52,6 @@ def _is_countable(value: Any) -> bool:
     """Return whether a value is a string, number or boolean of up to MAX_VALUE_CHARS characters."""
     if isinstance(value, str):
         return len(value) <= MAX_VALUE_CHARS
+    if isinstance(value, float) and not math.isfinite(value):
+        return False  # a number beyond a double, which JSON could not name
     return isinstance(value, (bool, int, float)) and len(to_json(value)) <= MAX_VALUE_CHARS

@@ -65,9 +65,11 @@ class _Taking:
         self.data: dict[int, bytes] = {}
 
     def document(self, max_items: int) -> None:
-        """Take the data of the members of `items`."""
+        """Take the data of the members of `items`; of several lists of that name the last counts."""
 
         def member(name: bytes, at: int) -> int | None:
+            if name == b"items":
+                self.data.clear()
             is_list = name == b"items" and self.body.startswith(b"[", at)
             return self._items(at, max_items) if is_list else self._end(at)
 

@@ -66,6 +66,10 @@ class InvalidGzipError(SentiqError):
     code = "invalid_gzip"
 
 
+class TruncatedGzipError(InvalidGzipError):
+    """The gzip stream ends before its end mark: the program that wrote it was stopped."""
+
+
 class UnsupportedEncodingError(SentiqError):
     """The body has another Content-Encoding than gzip."""
 

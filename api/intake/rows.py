@@ -93,7 +93,7 @@ class RowReader:
         self._stream = stream
         self._layout = layout
         self._delimiter = layout.delimiter.encode()
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._max_blank = max_blank
         self._line = 1
         # The module's own limit is below a row that the settings may allow.
@@ -115,7 +115,7 @@ class RowReader:
     def _next_piece(self) -> bytes:
         """Return the next line with its end, or as much of it as a row may have."""
         let_others_run()
-        piece = self._stream.readline(self._max_bytes + 1)
+        piece = self._stream.readline(self.max_bytes + 1)
         return piece.removeprefix(self._layout.byte_order_mark) if self._line == 1 else piece
 
     def _row_from(self, piece: bytes) -> bytes | None:
@@ -126,7 +126,7 @@ class RowReader:
         pieces, size, quotes = list[bytes](), 0, _QuoteTracker(self._delimiter)
         while piece:
             size += len(piece)
-            if size <= self._max_bytes + 1:
+            if size <= self.max_bytes + 1:
                 pieces.append(piece)
             quotes.read(piece, self._line)
             ended = piece.endswith(b"\n")
@@ -137,7 +137,7 @@ class RowReader:
         if quotes.open:
             raise UnclosedQuoteError(quotes.opened_in)
         row = b"".join(pieces).removesuffix(b"\n").removesuffix(b"\r")
-        return None if size > self._max_bytes + 1 or len(row) > self._max_bytes else row
+        return None if size > self.max_bytes + 1 or len(row) > self.max_bytes else row
 
     def _cells(self, raw: bytes | None) -> list[str] | ItemError:
         """Return the cells of a row, none of a blank line."""

@@ -39,12 +39,15 @@ _SKIPPED_BATCH = 1000
 class Source:
     """Items of a request. `seed` is the hash of their terms; empty where the request brings no items.
 
-    `first_index`, if given, is the index of the first one: those before it are in the job already.
+    `first_index`, if given, is the index of the first one: those before it are in the job already. `strict`:
+    one that cannot be scored refuses all. `rows`: they are rows, which have no aspects of their own.
     """
 
     items: Iterable[Item]
     seed: str
     first_index: int | None = None
+    strict: bool = False
+    rows: bool = False
 
 
 class StreamSubmission:
@@ -72,7 +75,8 @@ class StreamSubmission:
         The items of a key whose upload is open are added to that job. UploadIncompleteError, raised by the
         items, keeps what came: open for a request that resumes it, or closed as a job with an error.
         UploadClosedError means that the job was canceled, was deleted or timed out meanwhile. Where Redis
-        fails, an upload with a key stays open too; after any other error nothing of the job is left.
+        fails, or gzip ends early, an upload with a key stays open too; after any other error nothing of the
+        job is left.
         """
         terms = replace(terms, queue_class=terms.queue_class or QueueClass.BULK)
         resumable = key is not None and terms.queue_class is QueueClass.BULK

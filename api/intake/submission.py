@@ -14,6 +14,7 @@ from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
 from api.intake.shadows import Shadow, require_comparable
 from api.intake.streams import Source, StreamSubmission
+from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import ModelRequiredError, ShareExceededError, UnknownModelError
 from tasks.settings import Settings
@@ -43,16 +44,27 @@ class Submission:
         )
 
     def submit(
-        self, items: Sequence[Item], terms: Terms, key: IdempotencyKey | None = None, *, listed: bool = True
+        self,
+        items: Sequence[Item],
+        terms: Terms,
+        key: IdempotencyKey | None = None,
+        *,
+        listed: bool = True,
+        strict: bool = False,
     ) -> Accepted:
-        """Record items as a job, wake workers, and return the job as it was recorded."""
+        """Record items as a job, wake workers, and return the job as it was recorded.
+
+        `strict`: an item whose aspects do not fit refuses all.
+        """
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = self._with_model(terms, "/")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "/aspects")
-        require_aspects(items, terms.options, reads)
+        require_aspects(items, terms.options, reads, "/aspects")
         items = list(fitted(items, terms.options, reads))
+        if strict:
+            require_scorable(items, self._settings, "/items/{}/aspects")
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
         chunks = list(self._cut(job_id, grouping.number(items), terms))
@@ -75,8 +87,12 @@ class Submission:
         terms = replace(terms, model=made_for) if made_for else self._with_model(terms, "?")
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "?aspects")
-        source = replace(source, items=fitted(source.items, terms.options, reads))
-        return self._streams.submit(source, terms, key)
+        if source.rows:
+            require_aspects((), terms.options, reads, "?aspects")
+        items = fitted(source.items, terms.options, reads)
+        if source.strict:
+            items = all_scorable(items, source.first_index or 0, self._settings)
+        return self._streams.submit(replace(source, items=items), terms, key)
 
     def _create(  # noqa: PLR0913  a job is made with each of them
         self,

@@ -25,7 +25,7 @@ class Table:
         self._max_text_chars = max_text_chars
         header = next(self._rows, None)
         self.empty = header is None
-        names = _names(header) if header else [text_column]
+        names = _names(header, rows.max_bytes) if header else [text_column]
         self._width = len(names)
         _require(text_column, names, "the header", "?text_column")
         self._text = names.index(text_column)
@@ -58,9 +58,14 @@ class Table:
         return Item.accept(text, self._max_text_chars, None, data)
 
 
-def _names(header: Row) -> list[str]:
+def _names(header: Row, max_bytes: int) -> list[str]:
     if isinstance(header.cells, ItemError):
-        detail = f"the header, in line {header.line}, cannot be read. {header.cells.message}"
+        causes = {
+            ItemError.INVALID_ROW: "it has text behind a closing quote, or a CR alone outside of quotes",
+            ItemError.INVALID_ENCODING: "it is not in the charset of the upload",
+            ItemError.LINE_TOO_LONG: f"it has more than {max_bytes} bytes",
+        }
+        detail = f"the header, in line {header.line}, cannot be read: {causes[header.cells]}."
         raise InvalidRequestError.at("", "invalid_header", detail)
     twice = [name for name, count in Counter(header.cells).items() if count > 1]
     if twice:

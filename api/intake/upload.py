@@ -13,8 +13,6 @@ from api.intake.rejections import InvalidRequestError
 from api.intake.rows import Layout, RowReader
 from api.intake.streams import Source
 from api.intake.table import Table
-from api.intake.validation import explain
-from api.schemas.problems import FieldError
 from api.schemas.queries import UploadQuery
 from tasks.settings import Settings
 from tasks.store.idempotency import digest
@@ -22,7 +20,6 @@ from tasks.vocabulary.items import Item
 
 DEFAULT_TEXT_COLUMN = "text"
 _BUFFER_BYTES = 64 * 1024
-_MAX_ERRORS = 100
 
 
 class Upload:
@@ -42,12 +39,12 @@ class Upload:
         """Read the header of rows. Raises InvalidRequestError if it does not fit, or what the body raises."""
         self._settings = settings
         self._query = query
-        self._errors: list[FieldError] = []
         decoded = DecodedBody(body, encoding, settings.max_upload_bytes)
         stream = io.BufferedReader(decoded, _BUFFER_BYTES)
         limits = settings.max_line_bytes, settings.max_upload_items
         self.columns: tuple[str, ...] = ()
         self._items: Iterable[Item] = (read_item(line, settings) for line in lines(stream, *limits))
+        self._rows = layout is not None
         self._empty = False
         if layout:
             text_column = DEFAULT_TEXT_COLUMN if query.text_column is None else query.text_column
@@ -61,25 +58,14 @@ class Upload:
         if self._empty:
             return Source((), "")
         terms = self._query.model_dump_json(exclude={"from_index"}, exclude_defaults=True).encode()
-        return Source(self.items(), digest(terms + to_json(self.columns)), self._query.from_index)
+        seed, first = digest(terms + to_json(self.columns)), self._query.from_index
+        return Source(self.items(), seed, first, strict=self._query.strict, rows=self._rows)
 
     def items(self) -> Iterator[Item]:
-        """Yield an item for each line or row. Raises InvalidRequestError if they cannot become a job."""
+        """Yield an item for each line or row. Raises InvalidRequestError for too many."""
         first, most = self._query.from_index or 0, self._settings.max_upload_items
         for number, item in enumerate(self._items, first):
             if number == most:
                 detail = f"at most {number} items are accepted in an upload."
                 raise InvalidRequestError.at("", "too_many_items", detail)
-            if self._query.strict and item.error is not None:
-                self._note(number, item)
-            if not self._errors:
-                yield item
-        if self._errors:
-            raise InvalidRequestError(self._errors)
-
-    def _note(self, number: int, item: Item) -> None:
-        if item.error is not None:
-            detail = explain(item, item.error, self._settings)
-            self._errors.append({"pointer": f"/{number}", "code": item.error, "detail": detail})
-        if len(self._errors) == _MAX_ERRORS:
-            raise InvalidRequestError(self._errors)
+            yield item

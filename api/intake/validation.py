@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from api.intake.rejections import InvalidRequestError
@@ -15,6 +15,8 @@ from tasks.vocabulary.jobs import Terms
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.webhooks import Webhook
 
+_MAX_ERRORS = 100
+
 
 def accept_job(body: JobIn, data: Mapping[int, bytes], settings: Settings, *, strict: bool) -> list[Item]:
     """Return the items of a job; `data` is what they carry, by index.
@@ -23,7 +25,7 @@ def accept_job(body: JobIn, data: Mapping[int, bytes], settings: Settings, *, st
     InvalidRequestError.
     """
     if body.text is not None:
-        return _scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+        return require_scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
     given = body.items or []
     _refuse_too_many("/items", len(given), settings)
     items = [
@@ -32,7 +34,7 @@ def accept_job(body: JobIn, data: Mapping[int, bytes], settings: Settings, *, st
         )
         for i, item in enumerate(given)
     ]
-    return _scorable(items, settings, "/items/{}/text") if strict else items
+    return require_scorable(items, settings, "/items/{}/text") if strict else items
 
 
 def accept_terms(
@@ -65,29 +67,41 @@ def refuse_details(options: Options, pointer: str) -> None:
 
 def accept_prediction(body: PredictIn, settings: Settings) -> list[Item]:
     """Return the item of /predict."""
-    return _scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
+    return require_scorable([Item.accept(body.text, settings.max_text_chars)], settings, "/text")
 
 
 def accept_predictions(body: PredictBatchIn, settings: Settings) -> list[Item]:
     """Return the items of /predict_batch; raise InvalidRequestError if any text cannot be scored."""
     _refuse_too_many("/texts", len(body.texts), settings)
     items = [Item.accept(text, settings.max_text_chars) for text in body.texts]
-    return _scorable(items, settings, "/texts/{}")
+    return require_scorable(items, settings, "/texts/{}")
 
 
-def _scorable(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
-    errors: list[FieldError] = [
-        {
-            "pointer": pointer.format(i),
-            "code": item.error.value,
-            "detail": explain(item, item.error, settings),
-        }
-        for i, item in enumerate(items)
-        if item.error is not None
-    ]
+def require_scorable(items: list[Item], settings: Settings, pointer: str) -> list[Item]:
+    """Return the items. Raises InvalidRequestError if one has an error; `{}` in `pointer` is its index."""
+    for _ in all_scorable(items, 0, settings, pointer, most=len(items)):
+        pass
+    return items
+
+
+def all_scorable(
+    items: Iterable[Item], first: int, settings: Settings, pointer: str = "/{}", most: int = _MAX_ERRORS
+) -> Iterator[Item]:
+    """Yield items up to the first one with an error. Raises InvalidRequestError with up to `most` errors.
+
+    `first` is the index of the first item, and `{}` in `pointer` stands for that of the one with the error.
+    """
+    errors: list[FieldError] = []
+    for number, item in enumerate(items, first):
+        if item.error is not None:
+            detail = explain(item, item.error, settings)
+            errors.append({"pointer": pointer.format(number), "code": item.error.value, "detail": detail})
+        if len(errors) == most:
+            break
+        if not errors:
+            yield item
     if errors:
         raise InvalidRequestError(errors)
-    return items
 
 
 def explain(item: Item, error: ItemError, settings: Settings) -> str:

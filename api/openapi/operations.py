@@ -90,7 +90,7 @@ OPERATIONS: dict[str, Operation] = {
         query=UploadQuery,
         headers=(PREFER, IDEMPOTENCY_KEY),
         responses=_ACCEPTED,
-        problems=(*_BODY_PROBLEMS, 409),
+        problems=(*_BODY_PROBLEMS, 409, 410),
         description="""Send many items as lines (`application/x-ndjson`) or as rows of CSV or TSV, plain or
 gzip. A line is an item or a JSON string. The first row is a header: `text_column` names the column of the
 text, and the others become `data`. The terms are query parameters, nested ones as `metadata.name=value`,

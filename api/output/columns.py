@@ -15,13 +15,14 @@ from tasks.vocabulary.jobs import Job
 
 _OF_ITEMS = (
     *("index", "id", "status", "label", "label_zh", "confidence", "positive_prob", "negative_prob", "score"),
-    *("uncertain", "truncated", "chars", "tokens", "cached", "attempts", "model"),
+    *("uncertain", "unfamiliar", "truncated", "chars", "tokens", "cached", "attempts", "model"),
     *("error_code", "error_message"),
 )
 # Rows have these columns where they are chosen.
 _ON_CHOICE = ("probabilities", "aspects", "sentences", "highlights", "text_tokens")
 # Before a column of the service whose name is that of a column of the caller.
 _PREFIX = "sentiq_"
+_SHOWN_CHARS = 64
 
 
 class UnknownColumnError(ValueError):
@@ -67,7 +68,7 @@ def chosen_columns(job: Job, chosen: str, labels: Callable[[], Collection[str]])
     probabilities = {f"prob.{label}" for label in labels()} if "prob." in chosen else set()
     for name in names:
         if name.startswith("prob.") and name not in probabilities | known.keys():
-            raise UnknownColumnError(f"there is no column {name}; known: {', '.join(sorted(probabilities))}")
+            raise _unknown(name, sorted(probabilities))
     return {name: known.get(name) or _part(name, known) for name in names}
 
 
@@ -99,9 +100,12 @@ def _part(name: str, known: Mapping[str, Cell]) -> Cell:
     whole, _, part = name.partition(".")
     makers = {"data": _field, "prob": _probability, "aspect": _aspect}
     if not part or whole not in makers:
-        parts = "data.FIELD, prob.LABEL, aspect.ASPECT"
-        raise UnknownColumnError(f"there is no column {name}; known: {', '.join(known)}, {parts}")
+        raise _unknown(name, [*known, "data.FIELD", "prob.LABEL", "aspect.ASPECT"])
     return makers[whole](part)
+
+
+def _unknown(name: str, known: Sequence[str]) -> UnknownColumnError:
+    return UnknownColumnError(f"there is no column `{name[:_SHOWN_CHARS]}`; known: {', '.join(known)}")
 
 
 def _member(name: str) -> Cell:

@@ -16,6 +16,7 @@ _DIGITS = 6
 def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Summary:
     """Return the body of a summary; `by_value`: with the values of the field that it is summarised by."""
     labels = summary.labels.values()
+    counted = bool(summary.aspects)
     groups: list[summaries.GroupTally] = [
         {"value": value, **_tally_view(tally, labels)} for value, tally in summary.groups
     ]
@@ -29,7 +30,17 @@ def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Sum
         "error_codes": summary.errors,
         "groups": groups if by_value else None,
         "other": _tally_view(summary.other, labels) if by_value else None,
+        "aspects": _aspects_view(job, summary) if counted else None,
+        "other_aspects": _tally_view(summary.other_aspects, labels) if counted else None,
     }
+
+
+def _aspects_view(job: Job, summary: Summary) -> list[summaries.AspectTally]:
+    """Return the tallies of aspects: those of the job in its order, then those of single items."""
+    order = {aspect: number for number, aspect in enumerate(job.options.aspects)}
+    aspects = sorted(summary.aspects, key=lambda counted: order.get(counted[0], len(order)))
+    labels = summary.labels.values()
+    return [{"aspect": aspect, **_tally_view(tally, labels)} for aspect, tally in aspects]
 
 
 def _tally_view(tally: Tally, labels: Iterable[Label]) -> summaries.Tally:

@@ -130,9 +130,8 @@ def _accept_document() -> Accepted:
     strict, (body, data) = read_query(SubmitQuery).strict, read_job(services().settings)
     items = accept_job(body, data, services().settings, strict=strict)
     terms = accept_terms(body, owner(), request_id(), services().settings)
-    return services().submission.submit(
-        items, terms, idempotency_key(lambda: _canonical(body, data, strict=strict))
-    )
+    key = idempotency_key(lambda: _canonical(body, data, strict=strict))
+    return services().submission.submit(items, terms, key, strict=strict)
 
 
 def _canonical(body: JobIn, data: Mapping[int, bytes], *, strict: bool) -> bytes:

@@ -22,7 +22,8 @@ class VerdictBody(TypedDict):
     """The model's verdict on a text, or on a part of it.
 
     `positive_prob` and `negative_prob` are null if the model has no such label, `score` if one of its labels
-    has no polarity. `probabilities` are by label, as the job's option of that name asked.
+    has no polarity. `probabilities` are by label, as the job's option of that name asked. `unfamiliar`: most
+    of the text was never seen in training; null if the model's pack does not record that.
     """
 
     label: LabelId
@@ -33,6 +34,7 @@ class VerdictBody(TypedDict):
     probabilities: Annotated[dict[LabelId, Probability], Field(max_length=MAX_LABELS)] | None
     score: Annotated[float, Field(ge=-1, le=1)] | None
     uncertain: bool
+    unfamiliar: bool | None
     truncated: bool
     tokens: Count
     text_tokens: Count
@@ -95,12 +97,16 @@ class AspectVerdict(TypedDict):
 
 @closed
 class AspectsItem(TypedDict):
-    """An item with a verdict on each aspect that was given, in that order, and none on the whole text."""
+    """An item with a verdict on each aspect that was given, in that order, and none on the whole text.
+
+    `unfamiliar` is as that of a verdict on a text.
+    """
 
     index: Count
     id: str | None
     status: Literal[ItemStatus.SUCCEEDED]
     aspects: Annotated[list[AspectVerdict], Field(min_length=1, max_length=MAX_ASPECTS)]
+    unfamiliar: bool | None
     truncated: bool
     tokens: Count
     text_tokens: Count

@@ -36,7 +36,7 @@ class RegisteredModel(TypedDict):
     input: Literal["text", "pair"]
     max_tokens: Count
     uncertain_below: float | None
-    measured: dict[str, float]
+    measured: dict[str, float | bool]
     default: bool
     retiring: bool
     workers: Workers

@@ -67,6 +67,8 @@ def _row(columns: str) -> str:
         raise ValueError(f"Input should be names as one row of CSV: {error}") from None
     if "\n" in columns or "\r" in columns or len(rows) != 1:
         raise ValueError("Input should be names as one row of CSV")
+    if len(set(rows[0])) < len(rows[0]):
+        raise ValueError("Input should name a column once")
     return columns
 
 

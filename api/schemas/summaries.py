@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.schemas.types import Count, Probability, closed
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import JobStatus
+from tasks.vocabulary.options import MAX_ASPECT_CHARS
 from tasks.vocabulary.tallies import BINS
 
 Share = Probability | None
@@ -54,7 +55,14 @@ class GroupTally(Tally):
 
 @closed
 class OtherTally(Tally):
-    """The items without a value that is counted by itself."""
+    """The items whose value, or the verdicts whose aspect, is not counted by itself."""
+
+
+@closed
+class AspectTally(Tally):
+    """The verdicts on one aspect, each as an item."""
+
+    aspect: Annotated[str, Field(min_length=1, max_length=MAX_ASPECT_CHARS)]
 
 
 @closed
@@ -62,6 +70,8 @@ class Summary(Tally):
     """The finished items of a job by outcome; `complete`: none of its items is pending.
 
     With `by`, `groups` has the first 1,000 values in input order, and `other` counts the remaining items.
+    `aspects` has those of the job and then up to 64 of single items, and `other_aspects` counts the verdicts
+    on the remaining ones; both are null while no aspect has a verdict.
     """
 
     object: Literal["summary"]
@@ -72,3 +82,5 @@ class Summary(Tally):
     error_codes: Mapping[ItemError, Count]
     groups: list[GroupTally] | None
     other: OtherTally | None
+    aspects: list[AspectTally] | None
+    other_aspects: OtherTally | None

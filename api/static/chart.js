@@ -45,6 +45,9 @@ export function inWords(summary, labels, total) {
     paint(el("span", "", el("span", "emoji", label.emoji), ` ${label.zh} ${number(items)}`), label)));
 }
 
+/** Returns the text of such a line, its parts divided by commas. */
+export const aloud = (words) => [...words.children].map((part) => part.textContent).join("，");
+
 /** Returns a bar whose parts are the labels. */
 export function split(summary, labels) {
   const parts = counted(summary, labels).filter(({ items }) => items);
@@ -53,6 +56,13 @@ export function split(summary, labels) {
     part.style.flexGrow = items;
     return part;
   }));
+}
+
+/** Returns a bar for each aspect that was counted; null without any. */
+export function byAspect(summary, labels) {
+  const rows = (summary.aspects ?? []).map((each) => el("li", "", el("span", "name", each.aspect), split(each, labels),
+    el("span", "number", number(each.items)), el("span", "sr", aloud(inWords(each, labels, each.items)))));
+  return rows.length ? el("ul", "by-aspect", ...rows) : null;
 }
 
 /** Returns the chart of a summary. */

@@ -5,7 +5,11 @@ import { paint } from "./labels.js";
 
 const TOLD = 0.05; // a smaller share of the pull is marked, but its number is left to the title
 
-export const uncertainBadge = () => el("span", "badge", "把握不大 ", Object.assign(el("span", "", "Uncertain"), { lang: "en" }));
+const badge = (zh, en) => el("span", "badge", `${zh} `, Object.assign(el("span", "", en), { lang: "en" }));
+
+/** Returns what is to be doubted about a verdict, as badges. */
+export const badges = ({ uncertain, unfamiliar }) =>
+  [uncertain ? badge("把握不大", "Uncertain") : null, unfamiliar ? badge("用词陌生", "Unfamiliar") : null];
 
 /** Says in a sentence which part of a text was not read; null when all of it was. */
 export function unread({ truncated, tokens, text_tokens: all }) {
@@ -60,7 +64,7 @@ function sentence(points, item, one, labels) {
   const label = labels.of(one);
   return paint(el("li", "", el("span", "said", ...marked(points, one.start, one.end, item, labels)),
     el("span", "own", el("span", "emoji", label.emoji), ` ${label.zh} ${percent(one.confidence)}`,
-      one.uncertain ? uncertainBadge() : null, one.truncated ? el("small", "", unread(one)) : null)), label);
+      ...badges(one), one.truncated ? el("small", "", unread(one)) : null)), label);
 }
 
 /** Renders what the options add to the verdict; null when they add nothing. */

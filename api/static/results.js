@@ -1,7 +1,7 @@
 // Renders the verdict of one text, or those of many as a chart and a table.
 
-import { chart, inWords, split } from "./chart.js";
-import { details, legend, uncertainBadge, unread } from "./details.js";
+import { aloud, byAspect, chart, inWords, split } from "./chart.js";
+import { badges, details, legend, unread } from "./details.js";
 import { bar, el, percent } from "./dom.js";
 import { paint } from "./labels.js";
 import { ITEM_ERRORS } from "./words.js";
@@ -35,12 +35,12 @@ const aspects = (item, labels) => (item.aspects ? el("ul", "aspects", ...item.as
 export function verdict(item, text, labels) {
   if (!item.label) {
     const said = item.aspects.map((each) => `${each.aspect} ${labels.of(each).zh}`).join("，");
-    return [said, aspects(item, labels), item.truncated ? el("p", "note", unread(item)) : null];
+    return [said, aspects(item, labels), ...badges(item), item.truncated ? el("p", "note", unread(item)) : null];
   }
   const label = labels.of(item);
   return [`${label.zh} ${label.en} ${percent(item.confidence)}`,
     paint(el("div", "verdict", el("span", "emoji", label.emoji),
-      el("h2", "", label.zh, " ", el("small", "", label.en)), item.uncertain ? uncertainBadge() : null,
+      el("h2", "", label.zh, " ", el("small", "", label.en)), ...badges(item),
       el("p", "confidence", el("strong", "", percent(item.confidence)), el("span", "", "置信度"))), label),
     bar(item.confidence, label, "置信度 Confidence"),
     el("dl", "probs", ...probabilities(item, labels)),
@@ -63,7 +63,7 @@ function row(item, text, labels) {
   if (!explained) shown.title = text;
   const { said, share, ...colour } = outcome(item, labels);
   return paint(el("tr", "", el("td", "index", String(item.index + 1)), shown,
-    el("td", "label", ...said, item.uncertain ? uncertainBadge() : null,
+    el("td", "label", ...said, ...badges(item),
       item.truncated ? el("small", "", `读了 ${item.tokens} / ${item.text_tokens}`) : null), el("td", "share", ...share)), colour);
 }
 
@@ -71,8 +71,7 @@ function row(item, text, labels) {
 export function table(items, texts, summary, labels) {
   const words = inWords(summary, labels, items.length);
   const heads = ["#", "文字 Text", "判断", "置信度"].map((name) => Object.assign(el("th", "", name), { scope: "col" }));
-  return [[...words.children].map((part) => part.textContent).join("，"),
-    words, split(summary, labels), chart(summary, labels),
+  return [aloud(words), words, split(summary, labels), byAspect(summary, labels), chart(summary, labels),
     el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...heads)),
       el("tbody", "", ...items.map((item) => row(item, texts[item.index] ?? "", labels))))),
     items.some((item) => item.highlights) ? legend(labels) : null];

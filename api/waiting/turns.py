@@ -94,8 +94,12 @@ class Turns:
         self._let_go(queue)
         try:
             yield
-        finally:
+        except ConnectionError:
+            raise  # without a client there is little left to do
+        except BaseException:
             self._own.has_turn = queue.take()
+            raise
+        self._own.has_turn = queue.take()
 
     def let_all_go_on(self) -> None:
         """Let all that wait go on without a turn: without Redis turns last until its timeouts."""

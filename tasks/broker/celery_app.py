@@ -89,7 +89,7 @@ def build_celery(settings: Settings) -> Celery:
         control_exchange="sentiq",
         event_exchange="sentiqev",
         event_queue_prefix="sentiqev",
-        # Never used: whoever publishes names a model.
+        # Never used: each wake-up is published to the queue of a model.
         task_default_queue=wakeup_queue("none"),
         enable_utc=True,
     )

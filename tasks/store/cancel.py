@@ -50,7 +50,7 @@ def delete_job(store: JobStore, job_id: str, owner: str, feed: Feed | None = Non
 
 
 def erase_job(store: JobStore, job_id: str, owner: str) -> None:
-    """Erase a finished job whose id nobody was given: nothing of it stays, not even that it was."""
+    """Erase a finished job whose id no caller has, without a tombstone."""
     store.run("delete_job", {"job_id": job_id, "owner": owner})
 
 

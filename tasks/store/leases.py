@@ -21,7 +21,7 @@ from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
 from tasks.vocabulary.jobs import Queue, QueueClass
-from tasks.vocabulary.tallies import count
+from tasks.vocabulary.tallies import count, count_aspects
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
@@ -227,6 +227,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "counters": result.counters | dict(counters),
             "model": result.model or "",
             "tallies": count(result.chunk.items, result.outcomes),
+            "aspects": count_aspects(result),
         },
         "counts": {
             "succeeded": counts.succeeded,

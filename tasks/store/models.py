@@ -13,6 +13,7 @@ from tasks.errors import ModelRequiredError, NoModelError, UnknownModelError
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import MODELS, RETIRED
+from tasks.store.workers import live_workers
 from tasks.vocabulary.jobs import Queue
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS
 
@@ -21,7 +22,7 @@ _FRESH_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A model of the registry. `pack` describes what its workers served last; `retiring`: no new jobs."""
+    """A model of the registry. `pack` is that of its latest worker; `retiring`: no new jobs."""
 
     name: str
     pack: Mapping[str, Any]
@@ -36,16 +37,35 @@ class RegisteredModel:
 def register(store: JobStore, name: str, pack: Mapping[str, Any], *, starting: bool = False) -> bool:
     """Register a model unless it is registered; return whether it takes jobs.
 
-    A worker that is `starting` replaces the description of the pack, and registers a retired model again.
+    A worker that is `starting` replaces the description of the pack, and registers a retired model again. One
+    that runs on replaces the description of a pack that no live worker serves any more.
     """
-    args = {"model": name, "description": to_json(pack), "starting": starting or None}
+    args = {
+        "model": name,
+        "description": to_json(pack),
+        "starting": starting or None,
+        "replacing": starting or _is_abandoned(store, name, pack) or None,
+    }
     return bool(store.run("register_model", args))
+
+
+def _is_abandoned(store: JobStore, name: str, pack: Mapping[str, Any]) -> bool:
+    """Return whether the registry describes another pack, and all live workers of the model serve others."""
+    known = registered(store).get(name)
+    if known is None or _identity(known.pack) == _identity(pack):
+        return False
+    serving = [_identity(worker.model) for worker in live_workers(store) if worker.serves == name]
+    return bool(serving) and _identity(known.pack) not in serving
+
+
+def _identity(pack: Mapping[str, Any]) -> tuple[Any, Any]:
+    return pack.get("id"), pack.get("revision")
 
 
 def retire(store: JobStore, name: str) -> tuple[int, int] | None:
     """Refuse new jobs of a model; return its unfinished items and open uploads, None if it is unknown.
 
-    A call that finds none of both removes the model from the registry.
+    A call that finds neither removes the model from the registry.
     """
     queues = list(map(str, Queue.all_of(name)))
     answer = store.run("retire_model", {"model": name, "queues": queues})
@@ -73,7 +93,7 @@ def _read(store: JobStore) -> tuple[dict[str, RegisteredModel], set[str]]:
 
 
 class Models:
-    """The registry as a program knows it that serves callers, read at most twice a second."""
+    """The registry for programs that serve callers, read at most twice a second."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store

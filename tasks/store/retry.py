@@ -40,10 +40,8 @@ def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:
 
 def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
     for first in range(0, len(starts), _CHUNK_BATCH):
-        args, attachments = (
-            {"job_id": job_id, "starts": starts[first : first + _CHUNK_BATCH]},
-            AttachmentReader(),
-        )
+        args = {"job_id": job_id, "starts": starts[first : first + _CHUNK_BATCH]}
+        attachments = AttachmentReader()
         for start, texts, results, attached in store.run("read_retryable", args):
             ended = attachments.complete(decode_results(start, results, store.labels.of), attached)
             failed = (end for end in ended if isinstance(end.outcome, ItemError) and end.outcome.retryable)

@@ -24,7 +24,9 @@ class Summary:
 
     `groups` are the values of the field that the job is summarised by, in the order in which they came, each
     with its tally. `other` counts the items that have none of these values: all of them where the job has no
-    such field. `labels` are those of the models that gave verdicts, by id.
+    such field. `labels` are those of the models that gave verdicts, by id. `aspects` are the words that have
+    a tally of the verdicts on them, in the order in which they were first counted; `other_aspects` counts the
+    verdicts on all others.
     """
 
     total: Tally
@@ -32,23 +34,38 @@ class Summary:
     groups: Sequence[tuple[Value, Tally]]
     other: Tally
     labels: Mapping[str, Label]
+    aspects: Sequence[tuple[str, Tally]]
+    other_aspects: Tally
 
 
 def read_summary(store: JobStore, job_id: str) -> Summary:
     """Read the summary of a job; one without outcomes has tallies of 0 items."""
     fields = _fields(store, job_id)
-    values = {int(group): from_json(value) for group, value in fields.pop("value", {}).items()}
+    values = {group: from_json(value) for group, value in fields.pop("value", {}).items()}
+    aspects = {f"a{int(number)}": aspect for aspect, number in fields.pop("aspect", {}).items()}
     errors = {ItemError(code): int(items) for code, items in fields.pop("error", {}).items()}
-    fields.pop("bytes", None)
+    for name in ("bytes", "aspects"):
+        fields.pop(name, None)
     models = {model: store.labels.of(model) for written in fields.values() for model in written if model}
-    total, tallies = Tally(), defaultdict[int, Tally](Tally)
+    total, tallies = Tally(), defaultdict[str, Tally](Tally)
     for group, written in fields.items():
         for model, numbers in written.items():
-            for tally in (total, tallies[int(group)]):
+            for tally in (tallies[group], *([total] if group.isdigit() else [])):
                 tally.add(read_tally(numbers), models.get(model))
-    groups = [(value, tallies[group]) for group, value in sorted(values.items())]
-    labels = {label.id: label for model in models.values() for label in model}
-    return Summary(total, errors, groups, tallies[OTHER], labels)
+    return Summary(
+        total,
+        errors,
+        [(values[group], tallies[group]) for group in sorted(values, key=int)],
+        tallies[str(OTHER)],
+        {label.id: label for model in models.values() for label in model},
+        [(aspects[group], tallies[group]) for group in sorted(aspects, key=_number)],
+        tallies[f"a{OTHER}"],
+    )
+
+
+def _number(group: str) -> int:
+    """Return the number of the group of an aspect."""
+    return int(group[1:])
 
 
 def read_values(store: JobStore, job_id: str) -> list[bytes]:

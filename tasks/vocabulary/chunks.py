@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from tasks.vocabulary.items import Item, ItemError, ItemStatus, Outcome
 from tasks.vocabulary.jobs import Counts
 from tasks.vocabulary.options import DEFAULT_MAX_TOKENS, PLAIN, Options
-from tasks.vocabulary.verdicts import Scored, TooManyTokens
+from tasks.vocabulary.verdicts import Scored, TooManyTokens, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class ChunkResult:
         return Counts(total, succeeded, total - succeeded - timed_out - canceled, timed_out, canceled)
 
     @property
+    def verdicts(self) -> Iterator[Verdict]:
+        """Yield the verdicts of all items; of an item with aspects, that on each of them."""
+        return chain.from_iterable(end.verdicts for end in self.outcomes if isinstance(end, Scored))
+
+    @property
     def computed(self) -> int:
         """Return the number of items whose verdicts took the model's work: those that are not cached."""
         return sum(isinstance(outcome, Scored) and not outcome.cached for outcome in self.outcomes)
@@ -102,7 +108,7 @@ class ChunkResult:
 
         Items by code and by number of attempts, verdicts by label, and those that are uncertain.
         """
-        verdicts = [each for end in self.outcomes if isinstance(end, Scored) for each in end.verdicts]
+        verdicts = list(self.verdicts)
         counts = Counter(f"items:{_code(outcome)}" for outcome in self.outcomes)
         counts[f"attempts:{self.attempts}"] = len(self.outcomes)
         counts.update(f"verdicts:{verdict.label}" for verdict in verdicts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -16,7 +17,7 @@ from tasks.vocabulary.verdicts import DIGITS, AspectVerdicts, Highlight, Sentenc
 LabelsOf = Callable[[str | None], LabelSet]
 
 _ASPECTS = ""  # stands before the verdicts on aspects, where the code of an error would
-_UNCERTAIN, _CACHED, _SHOWS_NONE = 1, 2, 4  # bits of one number
+_UNCERTAIN, _CACHED, _SHOWS_NONE, _UNFAMILIAR = 1, 2, 4, 8  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -71,6 +72,8 @@ def encode_results(result: ChunkResult) -> bytes:
         payload["lines"] = lines
     if aspects := _own_aspects(items):
         payload["own_aspects"] = aspects
+    if any(verdict.unfamiliar is not None for verdict in result.verdicts):
+        payload["seen"] = True
     if result.chunk.options.aspects:
         payload["aspects"] = result.chunk.options.aspects
     return to_json(payload | ({"model": result.model} if result.model else {}))
@@ -86,12 +89,13 @@ def decode_results(
     """
     raw = from_json(payload)
     attempts, model, lines = raw["attempts"], raw.get("model"), raw.get("lines", {})
-    labels, own, aspects = labels_of(model), raw.get("own_aspects", {}), raw.get("aspects", ())
+    reader = _Reader(labels_of(model), seen=raw.get("seen", False))
+    own, aspects = raw.get("own_aspects", {}), raw.get("aspects", ())
     for i, (chars, *written) in enumerate(raw["items"]):
         if wanted is not None and start + i not in wanted:
             continue
         caller_id, line = raw["ids"].get(str(i)), lines.get(str(i))
-        outcome = _decode(written, labels, own.get(str(i), aspects))
+        outcome = reader.outcome(written, own.get(str(i), aspects))
         yield ItemResult(start + i, caller_id, chars, attempts, outcome, model, line=line)
 
 
@@ -113,21 +117,13 @@ def _encode(outcome: Outcome, asked: Probabilities | None) -> list[Any]:
     return [outcome.value]
 
 
-def _decode(raw: list[Any], labels: LabelSet, aspects: Sequence[str]) -> Outcome:
-    if raw[0] == _ASPECTS:
-        verdicts = [_decode_verdict(each, labels) for each in raw[2:]]
-        return AspectVerdicts(list(zip(aspects, verdicts, strict=True)), cached=raw[1])
-    if raw[0] == ItemError.TEXT_TOO_LONG and len(raw) > 1:
-        return TooManyTokens(*raw[1:])
-    return ItemError(raw[0]) if isinstance(raw[0], str) else _decode_verdict(raw, labels)
-
-
 def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
-    """Write the probabilities and two numbers, and behind them what few verdicts have."""
+    """Write the probabilities and two numbers, then the fields that few verdicts have."""
     kept = verdict.keep(asked)
     raw: list[Any] = [_encode_probabilities(kept), verdict.tokens, verdict.text_tokens - verdict.tokens]
     hidden = kept.shows is Probabilities.NONE
     flags = verdict.uncertain * _UNCERTAIN | verdict.cached * _CACHED | hidden * _SHOWS_NONE
+    flags |= bool(verdict.unfamiliar) * _UNFAMILIAR
     rare: list[Any] = [flags, None, None]
     if verdict.sentences is not None:
         rare[1] = [_encode_sentence(each, asked) for each in verdict.sentences]
@@ -138,27 +134,8 @@ def _encode_verdict(verdict: Verdict, asked: Probabilities | None) -> list[Any]:
     return raw + rare
 
 
-def _decode_verdict(raw: list[Any], labels: LabelSet) -> Verdict:
-    probabilities, tokens, unread = raw[:3]
-    flags, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
-    kept, score = _decode_probabilities(probabilities)
-    some = Probabilities.NONE if flags & _SHOWS_NONE else Probabilities.TOP3
-    return Verdict(
-        labels,
-        kept,
-        tokens,
-        tokens + unread,
-        uncertain=bool(flags & _UNCERTAIN),
-        sentences=None if sentences is None else [_decode_sentence(each, labels) for each in sentences],
-        highlights=None if highlights is None else [Highlight(*each) for each in highlights],
-        cached=bool(flags & _CACHED),
-        shows=some if isinstance(probabilities, dict) else Probabilities.ALL,
-        score_of_all=score,
-    )
-
-
 def _encode_probabilities(verdict: Verdict) -> float | list[float] | dict[str, Any]:
-    """Write the second probability of two, all of more than two, or some by number with the score of all."""
+    """Write the second of two probabilities, or all of more; kept ones by number, with the score of all."""
     rounded = {number: round(each, DIGITS) for number, each in verdict.kept.items()}
     if verdict.shows is not Probabilities.ALL:
         score = verdict.score_of_all
@@ -181,5 +158,39 @@ def _encode_sentence(sentence: Sentence, asked: Probabilities | None) -> list[An
     return [sentence.start, sentence.end, *_encode_verdict(sentence.verdict, asked)]
 
 
-def _decode_sentence(raw: list[Any], labels: LabelSet) -> Sentence:
-    return Sentence(raw[0], raw[1], _decode_verdict(raw[2:], labels))
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the outcomes of one model. `seen`: its pack records which tokens it has seen in training."""
+
+    labels: LabelSet
+    seen: bool
+
+    def outcome(self, raw: list[Any], aspects: Sequence[str]) -> Outcome:
+        if raw[0] == _ASPECTS:
+            verdicts = list(map(self._verdict, raw[2:]))
+            return AspectVerdicts(list(zip(aspects, verdicts, strict=True)), cached=raw[1])
+        if raw[0] == ItemError.TEXT_TOO_LONG and len(raw) > 1:
+            return TooManyTokens(*raw[1:])
+        return ItemError(raw[0]) if isinstance(raw[0], str) else self._verdict(raw)
+
+    def _verdict(self, raw: list[Any]) -> Verdict:
+        probabilities, tokens, unread = raw[:3]
+        flags, sentences, highlights = raw[3:] + [0, None, None][len(raw) - 3 :]
+        kept, score = _decode_probabilities(probabilities)
+        some = Probabilities.NONE if flags & _SHOWS_NONE else Probabilities.TOP3
+        return Verdict(
+            self.labels,
+            kept,
+            tokens,
+            tokens + unread,
+            uncertain=bool(flags & _UNCERTAIN),
+            unfamiliar=bool(flags & _UNFAMILIAR) if self.seen else None,
+            sentences=None if sentences is None else list(map(self._sentence, sentences)),
+            highlights=None if highlights is None else [Highlight(*each) for each in highlights],
+            cached=bool(flags & _CACHED),
+            shows=some if isinstance(probabilities, dict) else Probabilities.ALL,
+            score_of_all=score,
+        )
+
+    def _sentence(self, raw: list[Any]) -> Sentence:
+        return Sentence(raw[0], raw[1], self._verdict(raw[2:]))

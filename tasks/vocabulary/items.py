@@ -41,7 +41,7 @@ class ItemError(StrEnum):
     # Of aspects and models that do not go together:
     ASPECTS_REQUIRED = "aspects_required"
     ASPECTS_UNSUPPORTED = "aspects_unsupported"
-    INVALID_ROW = "invalid_row"  # other cells than the header has, or text behind a quote
+    INVALID_ROW = "invalid_row"  # other cells than the header has, text behind a quote, or a CR alone
     INFERENCE_FAILED = "inference_failed"
     WORKER_LOST = "worker_lost"  # its child died at each attempt
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # its last child lived on, but did not answer in time
@@ -85,7 +85,8 @@ _MESSAGES = {
     ItemError.INVALID_ID: "The `id` of the line is not a string of 1 to 256 characters.",
     ItemError.INVALID_DATA: "The `data` of the line is not a JSON object of at most 2,048 bytes.",
     ItemError.UNKNOWN_FIELD: "The line has a field other than `text`, `id`, `data` and `aspects`.",
-    ItemError.INVALID_ROW: "The row has more or fewer cells than the header, or text behind a closing quote.",
+    ItemError.INVALID_ROW: "The row has more or fewer cells than the header, text behind a closing quote, "
+    "or a CR alone outside of quotes.",
     ItemError.INVALID_ASPECTS: f"The `aspects` are not 1 to {MAX_ASPECTS} different texts of 1 to "
     f"{MAX_ASPECT_CHARS} characters, or the job asks for `sentences` or `explain`.",
     ItemError.ASPECTS_REQUIRED: "The model reads a text together with `aspects`, and none were given.",

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from struct import Struct
 
+from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.items import Item, Outcome
 from tasks.vocabulary.labels import LabelSet
-from tasks.vocabulary.verdicts import Scored, Verdict
+from tasks.vocabulary.verdicts import AspectVerdicts, Scored, Verdict
 
 OTHER = 0  # the group of items whose value has no group of its own
 BINS = 20  # of confidence, from 0 to 1
@@ -40,6 +41,21 @@ def count(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[tuple[int,
         else:
             tally[_ERRORS] += 1
     return [(group, [*chain(*tally.items())]) for group, tally in tallies.items()]
+
+
+def count_aspects(result: ChunkResult) -> list[tuple[str, bool, list[int]]]:
+    """Return each aspect with what the verdicts on it add to its tally, where each counts as an item.
+
+    With it comes whether the job names the aspect for all of its items.
+    """
+    tallies: dict[str, Counter[int]] = defaultdict(Counter)
+    for outcome in result.outcomes:
+        if isinstance(outcome, AspectVerdicts):
+            for aspect, verdict in outcome.aspects:
+                tallies[aspect][_ITEMS] += 1
+                _count_verdicts(tallies[aspect], [verdict])
+    of_job = result.chunk.options.aspects
+    return [(aspect, aspect in of_job, [*chain(*tally.items())]) for aspect, tally in tallies.items()]
 
 
 def _count_verdicts(tally: Counter[int], verdicts: Sequence[Verdict]) -> None:

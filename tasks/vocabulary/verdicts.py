@@ -31,7 +31,8 @@ class Verdict(Scored):
     """What the model says about one text. Counts of tokens include the special ones.
 
     `kept` are probabilities by the number of their label: all of them, or those that `keep` keeps beside
-    `score_of_all`. The model read `tokens` of the text's `text_tokens`. `sentences` and `highlights` are None
+    `score_of_all`. The model read `tokens` of the text's `text_tokens`. `unfamiliar`: most of the text was
+    never seen in training; None if the pack does not record that. `sentences` and `highlights` are None
     unless asked for. `cached`: nothing was computed, because an earlier text had the same tokens.
     """
 
@@ -40,6 +41,7 @@ class Verdict(Scored):
     tokens: int
     text_tokens: int
     uncertain: bool = False
+    unfamiliar: bool | None = None
     sentences: Sequence[Sentence] | None = None
     highlights: Sequence[Highlight] | None = None
     cached: bool = False
@@ -165,6 +167,11 @@ class AspectVerdicts(Scored):
     def uncertain(self) -> bool:
         """Return whether the verdict on any aspect is uncertain."""
         return any(verdict.uncertain for _, verdict in self.aspects)
+
+    @property
+    def unfamiliar(self) -> bool | None:
+        """Return whether most of the text was never seen in training; None if that is not recorded."""
+        return self.aspects[0][1].unfamiliar
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def test_every_item_has_a_verdict_on_each_aspect_and_none_on_the_whole(client: h
         assert item["aspects"] == expected(text, WORDS)
         assert not {"label", "confidence", "score"} & item.keys()
         assert (item["model"], item["truncated"]) == ("pairs@fixed", False)
+        assert item["unfamiliar"] is None, "the pack does not record what it has seen"
     assert job["results"][3]["aspects"] == expected(TEXTS[0], ["环境"])
     seen = {each["label"] for item in job["results"] for each in item["aspects"]}
     assert len(seen) > 1, "the pack tells aspects apart"
@@ -92,6 +94,14 @@ def test_rows_and_lines_have_the_aspects_too(client: httpx2.Client) -> None:
     summary = client.get(f"/v1/jobs/{job['id']}/summary").json()
     assert sum(each["items"] for each in summary["labels"]) == 5, "a verdict on each aspect"
     assert (summary["items"], summary["errors"]) == (3, 1)
+    given = [(word, item[word]) for item in labels for word in item]
+    assert [(each["aspect"], each["items"]) for each in summary["aspects"]] == [
+        ("口味", 1), ("服务", 1), ("价格", 2), ("环境", 1)
+    ]  # fmt: skip
+    for each in summary["aspects"]:
+        counted = {told["label"]: told["items"] for told in each["labels"] if told["items"]}
+        assert counted == Counter(label for word, label in given if word == each["aspect"])
+    assert summary["other_aspects"]["items"] == 0
 
 
 @pytest.mark.parametrize(
@@ -131,6 +141,23 @@ def test_an_item_whose_aspects_do_not_fit_fails_alone(client: httpx2.Client) -> 
     query = {"explain": "true"}
     both = client.post("/v1/jobs", content=lines[0], params=query, headers=LINES).json()
     assert both["results"][0]["error"]["code"] == "invalid_aspects"
+
+
+def test_the_strict_get_no_job_where_aspects_do_not_fit(client: httpx2.Client, http: httpx2.Client) -> None:
+    items = [{"text": TEXTS[0], "aspects": ["价格"]}, {"text": TEXTS[1]}]
+    lines, strict = "\n".join(map(json.dumps, items)), {"strict": "true"}
+    for service, code, index in ((client, "aspects_required", 1), (http, "aspects_unsupported", 0)):
+        refused = service.post("/v1/jobs", json={"items": items}, params=strict)
+        (error,) = refused.json()["errors"]
+        assert (error["pointer"], error["code"]) == (f"/items/{index}/aspects", code)
+        (error,) = service.post("/v1/jobs", content=lines, params=strict, headers=LINES).json()["errors"]
+        assert (error["pointer"], error["code"]) == (f"/{index}", code)
+
+
+def test_rows_without_aspects_are_refused_at_once(client: httpx2.Client) -> None:
+    answer = client.post("/v1/jobs", content="text\n好\n", headers={"content-type": "text/csv"})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, "?aspects", "aspects_required")
 
 
 def test_predict_needs_a_model_that_reads_texts_alone(client: httpx2.Client) -> None:

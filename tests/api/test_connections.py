@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import gevent
+import gevent.event
 import gevent.socket
 import httpx2
 import psutil
@@ -25,6 +26,7 @@ import pytest
 from api import server
 from api.http.capacity import MAX_CONNECTIONS
 from api.server import Connection, Connections
+from api.waiting.turns import AT_ONCE, turns
 from local.ports import free_port
 from tasks.settings import Settings
 from tests.api.raw_requests import Answer, answer_on, connected, exchange, head
@@ -272,6 +274,36 @@ def test_each_new_connection_of_a_burst_makes_room_though_no_other_greenlet_runs
         for ours, theirs in sockets:
             ours.close()
             theirs.close()
+
+
+@pytest.mark.parametrize("waits_for", ["its turn", "its client"])
+def test_a_connection_that_is_closed_ends_before_its_turn(pair: tuple[Any, Any], waits_for: str) -> None:
+    def serve() -> None:
+        connection = Connection(pair[0], keep_alive_s=60, server=gevent.getcurrent())
+        served.append(connection)
+        try:
+            turns.take("a")
+            connection.recv(1)
+        finally:
+            turns.end()
+
+    def work() -> None:
+        turns.take("a")
+        over.wait()
+        turns.end()
+
+    served: list[Connection] = []
+    over = gevent.event.Event()
+    others = [work] * AT_ONCE
+    greenlets = [
+        gevent.spawn(task) for task in ([*others, serve] if waits_for == "its turn" else [serve, *others])
+    ]
+    gevent.sleep(0.05)
+    served[0].hang_up()
+    assert len(gevent.joinall(greenlets, timeout=5, count=1)) == 1
+    over.set()
+    gevent.joinall(greenlets, timeout=5)
+    assert all(greenlet.dead for greenlet in greenlets)
 
 
 def open_still(theirs: Any) -> bool:

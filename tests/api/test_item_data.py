@@ -99,6 +99,12 @@ def accept(body: bytes) -> JobIn:
     return parse(JobIn, rest, SETTINGS.max_items)
 
 
+def test_of_several_lists_of_items_the_last_has_its_data() -> None:
+    first = b'[{"text":"a","data":{"x":1}},{"text":"b","data":{"x":2}}]'
+    body = b'{"items":%s,"items":[{"text":"c"},{"text":"d","data":{"y":3}}]}' % first
+    assert take_data(body, SETTINGS.max_items)[1] == {1: b'{"y":3}'}
+
+
 @pytest.mark.parametrize(
     ("line", "data"),
     [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from typing import Any
 
 import httpx2
@@ -16,7 +19,7 @@ PLAIN = {
 }
 MIXED = "质量很好，非常满意。就是快递太差了，非常失望！"
 LONG = "，".join(["质量很好，非常满意"] * 28) + "，质量太差了，非常失望，再也不买了，垃圾" * 40
-PARTS = ("label", "confidence", "positive_prob", "negative_prob", "score", "uncertain")
+PARTS = ("label", "confidence", "positive_prob", "negative_prob", "score", "uncertain", "unfamiliar")
 
 
 def done(http: httpx2.Client, **body: object) -> dict[str, Any]:
@@ -38,6 +41,15 @@ def test_a_plain_job_says_so_and_its_item_has_nothing_more(http: httpx2.Client) 
     item = only(job)
     assert item["uncertain"] is (item["confidence"] < http.get("/v1/info").json()["model"]["uncertain_below"])
     assert not {"sentences", "highlights"} & set(item)
+
+
+def test_results_say_which_texts_are_unfamiliar_in_every_format(http: httpx2.Client) -> None:
+    job = done(http, items=[{"text": "龘龘好"}, {"text": MIXED}])
+    assert [item["unfamiliar"] for item in job["results"]] == [True, False]
+    kinds = ("application/x-ndjson", "text/csv")
+    lines, rows = (http.get(job["links"]["results"], headers={"accept": kind}).text for kind in kinds)
+    assert [json.loads(line)["unfamiliar"] for line in lines.split("\n")[:2]] == [True, False]
+    assert [row["unfamiliar"] for row in csv.DictReader(io.StringIO(rows))] == ["true", "false"]
 
 
 def test_a_job_repeats_its_options(http: httpx2.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import uuid
@@ -89,6 +90,15 @@ def test_the_same_request_again_adds_what_is_missing(upload: Resumed) -> None:
     replayed = upload.post(upload.body)
     assert (replayed.json()["id"], replayed.json()["status"]) == (job["id"], "succeeded")
     assert upload.post(lines(TEXTS[1:])).json()["code"] == "idempotency_key_reused"
+
+
+def test_gzip_that_ends_early_leaves_the_upload_open(upload: Resumed) -> None:
+    upload.cut()
+    packed = gzip.compress(upload.body)
+    broken = upload.post(packed[:-20])
+    assert (broken.status_code, broken.json()["code"]) == (400, "invalid_gzip")
+    assert upload.job()["uploading"]
+    assert upload.post(packed).json()["counts"]["total"] == ITEMS
 
 
 def test_an_upload_reads_as_running_until_it_is_closed(upload: Resumed) -> None:

@@ -214,7 +214,8 @@ def test_every_link_of_a_mounted_api_begins_with_its_mount(http: httpx2.Client) 
     answer = http.post("/v1/jobs", json={"text": "好"})
     job = answer.json()
     assert answer.headers["location"] == f"/mount/v1/jobs/{job['id']}" == job["links"]["self"]
-    assert {link.startswith(job["links"]["self"]) for link in job["links"].values()} == {True}
+    links = [link for link in job["links"].values() if link]  # none where there is no comparison
+    assert {link.startswith(job["links"]["self"]) for link in links} == {True}
     origin = httpx2.URL(str(http.base_url)).copy_with(path="/")
     assert http.get(str(origin.join(job["links"]["deliveries"]))).status_code == 200
     listed = http.get("/v1/jobs?limit=1").json()["data"][0]["links"]
@@ -309,15 +310,16 @@ def test_columns_are_chosen_ordered_and_spread(http: httpx2.Client, store: JobSt
     )
     refused = http.get(f"/v1/jobs/{job_id}/results", headers=ROWS, params={"columns": "id,prob.neutral"})
     (error,) = refused.json()["errors"]
-    assert error["detail"] == "there is no column prob.neutral; known: prob.negative, prob.positive"
+    assert error["detail"] == "there is no column `prob.neutral`; known: prob.negative, prob.positive"
     assert results(http, job_id, ROWS, columns="aspect.价格").text.splitlines() == ["aspect.价格", '""', '""']
 
 
 @pytest.mark.parametrize(
     ("columns", "detail"),
     [
-        ("labels,id", "there is no column labels; known: index, id, status"),
-        ("data.", "there is no column data.; known: index"),
+        ("labels,id", "there is no column `labels`; known: index, id, status"),
+        ("data.", "there is no column `data.`; known: index"),
+        ("id,label,id", "Input should name a column once"),
         ('"id', "Input should be names as one row of CSV: unexpected end of data"),
         ("id\nlabel", "Input should be names as one row of CSV"),
         ("", "String should have at least 1 character"),

@@ -82,7 +82,12 @@ def test_a_header_that_does_not_fit_is_refused_and_named() -> None:
         "the header names a column more than once: `a`, `b`.",
     )
     assert refusal("text,店\n".encode("gb18030"))[1] == "invalid_header"
-    assert "line 2" in refusal('\ntext,"a"b\n')[2]
+    assert refusal('\ntext,"a"b\n')[2] == (
+        "the header, in line 2, cannot be read: "
+        "it has text behind a closing quote, or a CR alone outside of quotes."
+    )
+    assert "CR alone" in refusal("text,店\r好,甲\r")[2]
+    assert "more than 10000 bytes" in refusal("text," + "a" * 10_000)[2]
     assert "2048 bytes" in refusal("text," + ",".join(f"column{i}" for i in range(200)))[2]
 
 

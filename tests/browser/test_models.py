@@ -84,6 +84,29 @@ def item(index: int, label: str) -> dict[str, Any]:
 
 
 def summary(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    verdicts = [verdict for each in items for verdict in each.get("aspects", ())]
+    aspects = [
+        {"aspect": word, **tally([each for each in verdicts if each["aspect"] == word])}
+        for word in dict.fromkeys(each["aspect"] for each in verdicts)
+    ]
+    told = {
+        "object": "summary",
+        "job_id": "job_x",
+        "status": "succeeded",
+        "complete": True,
+        "summarize_by": None,
+        **tally(verdicts or items),
+        "error_codes": {},
+        "groups": None,
+        "other": None,
+        "aspects": aspects or None,
+        "other_aspects": tally([]) if aspects else None,
+    }
+    TypeAdapter(Summary).validate_python(told)
+    return told
+
+
+def tally(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     labels = [
         {
             "label": each["id"],
@@ -93,12 +116,7 @@ def summary(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         }
         for each in MOODS
     ]
-    told = {
-        "object": "summary",
-        "job_id": "job_x",
-        "status": "succeeded",
-        "complete": True,
-        "summarize_by": None,
+    return {
         "items": len(items),
         "labels": labels,
         "mean_score": None,
@@ -109,12 +127,7 @@ def summary(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "errors": 0,
         "error_share": 0.0,
         "confidence": [len(items) if step == 14 else 0 for step in range(20)],
-        "error_codes": {},
-        "groups": None,
-        "other": None,
     }
-    TypeAdapter(Summary).validate_python(told)
-    return told
 
 
 def items_with(items: Sequence[dict[str, Any]], label: object) -> int:
@@ -167,16 +180,17 @@ def test_a_single_model_needs_no_choice(page: Page) -> None:
     assert posted == [{"text": "好"}]
 
 
+def aspects_item(index: int, **labels: str) -> dict[str, Any]:
+    """Return an item with a verdict on each aspect."""
+    plain = {"probabilities": PROBABILITIES, "score": None, "confidence": 0.7}
+    rest = item(index, "joy")
+    for name in ("label", "label_zh", "confidence", "uncertain"):
+        del rest[name]
+    return rest | {"aspects": [{"aspect": word, "label": label, **plain} for word, label in labels.items()]}
+
+
 def test_aspects_are_asked_of_a_model_that_reads_pairs(page: Page) -> None:
-    asked = [("口味", "joy"), ("服务", "anger")]
-    aspects = [
-        {"aspect": aspect, "label": label, "confidence": 0.7, "probabilities": PROBABILITIES, "score": None}
-        for aspect, label in asked
-    ]
-    answer = {
-        key: value for key, value in item(0, "joy").items() if key not in ("label", "label_zh", "confidence")
-    }
-    posted = tell(page, [model("pairs", "pair")], [answer | {"aspects": aspects}])
+    posted = tell(page, [model("pairs", "pair")], [aspects_item(0, 口味="joy", 服务="anger")])
     expect(page.get_by_role("switch", name="逐句判断")).to_be_hidden()
     page.get_by_label("方面 Aspects").fill("口味、服务，")
     submit(page, "味道好，服务差")
@@ -185,3 +199,15 @@ def test_aspects_are_asked_of_a_model_that_reads_pairs(page: Page) -> None:
     page.get_by_label("方面 Aspects").fill(" 、")
     submit(page, "味道好，服务差")
     expect(page.get_by_role("alert")).to_contain_text("写出要看的方面")
+
+
+def test_the_chart_has_a_bar_for_each_aspect(page: Page) -> None:
+    items = [aspects_item(0, 口味="joy", 服务="anger"), aspects_item(1, 口味="joy")]
+    tell(page, [model("pairs", "pair")], [items[0] | {"unfamiliar": True}, items[1]])
+    page.get_by_label("方面 Aspects").fill("口味、服务")
+    submit(page, "一\n二", per_line=True)
+    bars = page.locator(".by-aspect li")
+    expect(bars.locator(".name")).to_have_text(["口味", "服务"])
+    expect(bars.locator(".number")).to_have_text(["2", "1"])
+    expect(bars.locator(".sr")).to_have_text(["共 2 条，😄 喜悦 2", "共 1 条，😡 愤怒 1"])
+    expect(page.locator("tbody td.label .badge")).to_have_text(["用词陌生 Unfamiliar"])

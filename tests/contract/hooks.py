@@ -19,7 +19,8 @@ _CALENDAR = (datetime(1970, 1, 1), datetime(9998, 1, 1))  # noqa: DTZ001  hypoth
 # Preferences that make no sense are ignored, as RFC 7240 has it, and so are ids of events.
 _IGNORED_IF_LONG = ("Prefer", "Last-Event-ID")
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
-_OF_OTHERS = ("text_column", "summarize_by", "from_index", "compare_with")
+_OF_MODELS = ("model", "compare_with", "aspects")
+_OF_OTHERS = ("text_column", "summarize_by", "from_index", *_OF_MODELS)
 _ROWS = ("text/csv", "text/tab-separated-values")
 _OF_ROWS = {"bom", "safe", "columns"}
 
@@ -58,7 +59,7 @@ def map_case(_context: Any, case: Any) -> Any:
         # Only an upload has its terms in the query.
         case.query = {name: value for name, value in query.items() if name == "strict"}
     elif case.path == "/v1/jobs":
-        # Which columns there are, and which upload is resumed, is not for a schema to say.
+        # Which columns and models there are, and which upload is resumed, is not for a schema to say.
         case.query = {name: value for name, value in query.items() if name not in _OF_OTHERS}
     if case.path.endswith("/summary"):
         query.pop("by", None)  # it must be the `summarize_by` of the job
@@ -74,8 +75,9 @@ def map_case(_context: Any, case: Any) -> Any:
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
     """Skip requests whose validity depends on two parts, like `strict` with texts that cannot be scored."""
-    if case.media_type == _NDJSON and not _has_lines(case.body):
-        return False  # an upload without lines, such as a byte order mark alone, is rejected
+    # An upload without lines, such as a byte order mark alone, is rejected; a row with an empty cell is not.
+    if {_NDJSON: not _has_lines(case.body)}.get(case.media_type, case.media_type in _ROWS and not case.body):
+        return False
     if any(len(str((case.headers or {}).get(name, ""))) > _MAX_EVENT_ID_CHARS for name in _IGNORED_IF_LONG):
         return False
     if isinstance(case.body, dict) and _is_refused(case.body):
@@ -89,10 +91,14 @@ def filter_case(_context: Any, case: Any) -> bool:
 
 
 def _is_refused(body: dict[str, Any]) -> bool:
-    """Return whether a body is refused for what no schema says: unreadable texts, large objects."""
+    """Return whether a body is refused for what no schema says: unreadable texts, large objects, models."""
     items = body.get("items")
-    large = any(map(_has_large_data, items if isinstance(items, list) else []))
-    return large or any(map(_is_unreadable, _texts(body)))
+    given = [item for item in (items if isinstance(items, list) else []) if isinstance(item, dict)]
+    return (
+        any(each.get(name) for each in (body, *given) for name in _OF_MODELS)
+        or any(map(_has_large_data, given))
+        or any(map(_is_unreadable, _texts(body)))
+    )
 
 
 def _texts(body: dict[str, Any]) -> list[Any]:
@@ -105,8 +111,8 @@ def _is_unreadable(text: Any) -> bool:
     return isinstance(text, str) and bool(text.strip()) and Item.accept(text, _MAX_CHARS).error is not None
 
 
-def _has_large_data(item: Any) -> bool:
-    return isinstance(item, dict) and len(json.dumps(item.get("data"))) > MAX_DATA_BYTES
+def _has_large_data(item: dict[str, Any]) -> bool:
+    return len(json.dumps(item.get("data"))) > MAX_DATA_BYTES
 
 
 def _has_lines(body: Any) -> bool:

@@ -70,6 +70,17 @@ def test_a_kept_pack_that_was_damaged_has_to_be_made_again(
     assert not model.made
 
 
+def test_a_pack_is_kept_by_the_labels_that_are_given(source: Path) -> None:
+    file = source.parent / "labels.json"
+    plain = model_of(MODEL=str(source), LABELS="").pack
+    packs = []
+    for labels in ("[1]", "[2]"):
+        file.write_text(labels, "utf-8")
+        packs.append(model_of(MODEL=str(source), LABELS=str(file)).pack)
+    assert len({plain, *packs}) == 3
+    assert all(pack.name.startswith(f"{plain.name}-") for pack in packs)
+
+
 @pytest.mark.parametrize(
     ("env", "cause"),
     [
@@ -77,11 +88,17 @@ def test_a_kept_pack_that_was_damaged_has_to_be_made_again(
         ({"MODEL": "nowhere"}, "MODEL=nowhere: neither"),
         ({"MODEL": str(EMBEDDED), "REVISION": "v1"}, "REVISION=v1: only ModelScope ids have revisions"),
         ({"MODEL": "a/b", "SENTIMENT_PACK": "x"}, "set only one of them"),
+        (
+            {"MODEL": str(EMBEDDED), "LABELS": "x"},
+            "LABELS=x: MODEL=.* is a pack, which has its labels already",
+        ),
+        ({"MODEL": "a/b", "LABELS": "no.json"}, r"LABELS=.*no\.json: cannot be read: No such file"),
+        ({"MODEL": "a/b c/d", "LABELS": "x"}, "LABELS=x with MODEL=a/b c/d: give it with one model only"),
     ],
 )
 def test_a_model_that_cannot_be_served_is_refused_with_the_cause(env: dict[str, str], cause: str) -> None:
     with pytest.raises(ModelError, match=cause):
-        Model.from_env(env)
+        Model.all_from_env(env)
 
 
 @pytest.mark.parametrize(

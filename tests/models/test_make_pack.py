@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from worker.packing.make import Recipe, make_pack  # noqa: E402
 from worker.packing.source import read_source  # noqa: E402
 from worker.packs.pack import Pack, PackError, load_pack, write_pack  # noqa: E402
 from worker.packs.reference import Reference, compress, decompress, read_reference  # noqa: E402
+from worker.packs.seen import SEEN_FILE, read_seen  # noqa: E402
 from worker.scoring.classifier import Classifier  # noqa: E402
 
 LABELLED = "text,label\n" + "".join(f"{text},{int('差' not in text)}\n" for text in TEXTS)
@@ -111,6 +113,20 @@ def test_a_pack_that_is_there_is_replaced(tmp_path: Path) -> None:
     assert load_pack(there.out).revision == "2"
     assert not (there.out / "reference.safetensors").exists()
     assert (there.out / "CARD.md").exists()
+
+
+def test_the_tokens_of_the_training_texts_are_recorded(tmp_path: Path) -> None:
+    table, lines = tmp_path / "train.csv.gz", tmp_path / "more.txt"
+    table.write_bytes(gzip.compress("text,label\n好好,1\n".encode()))
+    lines.write_text("差\n", "utf-8")
+    given = replace(recipe(tmp_path), training_texts=[table, lines], min_agreement=0.5)
+    made = make_pack(given)
+    pieces = made.path("vocab.txt").read_text("utf-8").split("\n")
+    seen = {pieces[number] for number, each in enumerate(read_seen(made) or ()) if each}
+    assert seen - {"[CLS]", "[SEP]"} == {"好", "差"}
+    again = make_pack(replace(given, training_texts=()))
+    assert read_seen(load_pack(again.directory)) is None
+    assert not (again.directory / SEEN_FILE).exists()
 
 
 def test_a_source_that_is_refused_leaves_nothing(tmp_path: Path) -> None:

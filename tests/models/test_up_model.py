@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -55,6 +56,21 @@ def test_a_pack_is_made_once_and_the_model_that_answers_is_named(source: Path, t
         assert "exporting" not in second.printed
         assert f"  model   {source.name} {pack.name} (openvino)\n" in second.printed
     assert (pack / "pack.json").stat().st_mtime_ns == made
+
+
+def test_a_source_that_names_no_labels_is_served_with_a_file_of_them(source: Path, tmp_path: Path) -> None:
+    (source / "label_mapping.json").write_text('{"LABEL_0": 0, "LABEL_1": 1}', "utf-8")
+    with up(tmp_path, MODEL=str(source)) as refused:
+        assert refused.process.wait(timeout=100) == 1
+        assert "name the labels with --labels FILE, with LABELS=FILE of make up" in refused.printed
+    file = tmp_path / "labels.json"
+    labels = [{"id": name, "label_zh": name, "label_en": name} for name in ("cold", "warm")]
+    file.write_text(json.dumps(labels), "utf-8")
+    with up(tmp_path, MODEL=str(source), LABELS=str(file)) as running:
+        eventually(lambda: "is served" in running.printed, within_s=_MAKING_S)
+        running.await_verdict()
+        (model,) = httpx2.get(page_url(running) + "v1/models", trust_env=False).json()["data"]
+    assert [label["id"] for label in model["labels"]] == ["cold", "warm"]
 
 
 def test_a_model_of_the_hub_is_resumed_after_a_failure_and_served(tmp_path: Path) -> None:

@@ -91,6 +91,20 @@ def test_a_plain_verdict_is_three_numbers_and_a_plain_chunk_names_no_options() -
     assert b"options" not in encode_chunk(CHUNK)
 
 
+@pytest.mark.parametrize("unfamiliar", [None, False, True])
+def test_a_verdict_keeps_whether_its_text_is_unfamiliar(*, unfamiliar: bool | None) -> None:
+    part = Sentence(0, 4, rated(0.25, 4, 4, unfamiliar=unfamiliar))
+    plain = rated(0.25, 9, 9, unfamiliar=unfamiliar)
+    outcomes: list[Outcome] = [plain, ItemError.EMPTY_TEXT, rated(0.5, 9, 9, unfamiliar=False)]
+    if unfamiliar is None:
+        outcomes[2] = plain
+    outcomes.append(replace(plain, sentences=[part]))
+    payload = encode_results(ChunkResult(CHUNK, outcomes, 1))
+    assert [item.outcome for item in decode_results(7, payload, two_labels)] == outcomes
+    assert (b"[8,0.25,9,0]" in payload) == (not unfamiliar), "only an unfamiliar text takes room"
+    assert (b'"seen"' in payload) == (unfamiliar is not None)
+
+
 @pytest.mark.parametrize(
     "options", [PLAIN, Options(OnLongText.WINDOW), Options(OnLongText.REJECT, sentences=True, explain=True)]
 )

@@ -24,7 +24,7 @@ from tasks.store.keys import (
 from tasks.store.leases import Holder, Lease, finish, lease
 from tasks.store.models import Models
 from tasks.store.reconciler import Reconciler
-from tasks.store.workers import heartbeat
+from tasks.store.workers import forget, heartbeat
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
@@ -209,6 +209,23 @@ def test_a_worker_that_starts_describes_its_pack_anew(store: JobStore) -> None:
     assert models.registered(store)["a"].max_tokens == 128, "a heartbeat changes nothing"
     models.register(store, "a", {"max_tokens": 64}, starting=True)
     assert models.registered(store)["a"].max_tokens == 64
+
+
+def test_the_registry_describes_a_pack_that_a_live_worker_serves(store: JobStore) -> None:
+    old, new = ({"id": "x", "revision": revision, "input": "text"} for revision in ("1", "2"))
+    for name, pack in (("old", old), ("new", new)):
+        heartbeat(store, name, children=1, ready=1, model={"name": "a"} | pack)
+        models.register(store, "a", pack, starting=True)
+    heartbeat(store, "another model", children=1, ready=1, model={"name": "b"} | new)
+    models.register(store, "a", old)
+    assert models.registered(store)["a"].pack == new, "both are alive, and the new one started last"
+    forget(store, "new")
+    models.register(store, "a", old)
+    assert models.registered(store)["a"].pack == old
+    models.retire(store, "a")
+    heartbeat(store, "old", children=1, ready=1, model={"name": "a"} | new)
+    assert models.register(store, "a", new) is False
+    assert not models.registered(store)
 
 
 def test_a_retired_model_takes_no_jobs_drains_and_is_removed(store: JobStore) -> None:

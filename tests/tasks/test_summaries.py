@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -25,8 +26,9 @@ from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, ItemResult, Outcome
 from tasks.vocabulary.jobs import QueueClass, Terms
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE, Label, LabelSet
+from tasks.vocabulary.options import Options
 from tasks.vocabulary.tallies import BINS, OTHER, Tally, read_tally
-from tasks.vocabulary.verdicts import TooManyTokens, Verdict
+from tasks.vocabulary.verdicts import AspectVerdicts, TooManyTokens, Verdict
 from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
@@ -200,6 +202,70 @@ def test_verdicts_of_two_models_are_counted_together(store: JobStore) -> None:
     assert found.total.mean_score == pytest.approx(0.1)
 
 
+def aspects_of(items: Sequence[ItemResult]) -> dict[str, Tally]:
+    """Count the verdicts on each aspect in the plainest way, each as an item."""
+    verdicts = defaultdict[str, list[tuple[ItemResult, int]]](list)
+    for item in items:
+        if isinstance(item.outcome, AspectVerdicts):
+            for aspect, verdict in item.outcome.aspects:
+                verdicts[aspect].append((replace(item, outcome=verdict), 0))
+    return {aspect: recount(given)[0] for aspect, given in verdicts.items()}
+
+
+def test_a_summary_counts_the_verdicts_on_each_aspect(store: JobStore) -> None:
+    rng, job_id, of_job = random.Random(4), store.ids.issue(""), ("口味", "服务 好坏")
+    items = [
+        item._replace(aspects=rng.choice([(), (), ("环境", "口味"), ("价格",)]))
+        for item in items_of([0] * 80)
+    ]
+    options = Options(aspects=of_job)
+    chunks = [Chunk(job_id, start, items[start : start + 8], options) for start in range(0, 80, 8)]
+    store.create(job_id, Terms(queue_class=BULK, options=options), chunks)
+    for model in ("test@1", "test@2") * 5:
+        held = leases.lease(store, CHILD, 1)
+        assert held is not None
+        chunk = held.chunks[0].chunk
+        outcomes = [on_aspects(rng, item.aspects or of_job) for item in chunk.items]
+        leases.finish(store, held, [ChunkResult(chunk, outcomes, 1, model)], MODEL)
+    found, expected = read_summary(store, job_id), aspects_of(store.results(job_id, 0, 80).items)
+    assert {aspect for aspect, _ in found.aspects} == {"口味", "服务 好坏", "环境", "价格"} == expected.keys()
+    for aspect, tally in found.aspects:
+        assert same(tally, expected[aspect]), aspect
+    assert (found.total.items, found.other_aspects.items) == (80, 0)
+
+
+def on_aspects(rng: random.Random, aspects: Sequence[str]) -> Outcome:
+    if rng.random() < 0.1:
+        return ItemError.INFERENCE_FAILED
+    rated_each = [(aspect, rated(rng.random(), 9, 9, uncertain=rng.random() < 0.2)) for aspect in aspects]
+    return AspectVerdicts(rated_each)
+
+
+def test_aspects_of_single_items_beyond_the_first_are_counted_together(store: JobStore) -> None:
+    job_id, options = store.ids.issue(""), Options(aspects=("口味", "第1个"))
+    own = [tuple(f"第{number}个" for number in range(first, first + 16)) for first in range(0, 80, 16)]
+    items = [item._replace(aspects=each) for item, each in zip(items_of([0] * 6), [*own, ()], strict=True)]
+    store.create(job_id, Terms(queue_class=BULK, options=options), [Chunk(job_id, 0, items, options)])
+    held = take(store)
+    outcomes: list[Outcome] = [
+        AspectVerdicts([(aspect, rated(0.9, 9, 9)) for aspect in each]) for each in [*own, options.aspects]
+    ]
+    leases.finish(store, held, [ChunkResult(held.chunks[0].chunk, outcomes, 1, "test@1")], MODEL)
+    found = read_summary(store, job_id)
+    named = [f"第{number}个" for number in range(64)]
+    assert [(aspect, tally.items) for aspect, tally in found.aspects] == [
+        (aspect, 2 if aspect == "第1个" else 1) for aspect in [*named, "口味"]
+    ]
+    assert (found.other_aspects.items, found.other_aspects.labels) == (16, {"negative": 0, "positive": 16})
+    fields = store.redis.hgetall(job_key(job_id, "summary"))
+    tallies = {name: value for name, value in fields.items() if name.startswith((b"a", b"0 "))}
+    del tallies[b"aspects"]
+    sizes = [
+        len(name) + (0 if name.startswith(b"aspect ") else len(value)) for name, value in tallies.items()
+    ]
+    assert sum(sizes) == int(fields[b"bytes"])
+
+
 def test_labels_without_polarity_have_no_mean_score(store: JobStore) -> None:
     store.labels.record("moods@1", MOODS)
     job_id = record(store, [1, 2, 2])
@@ -281,6 +347,13 @@ def grouped(values: Sequence[str | None], field: str = "shop") -> tuple[list[int
         for value in values
     ]
     return [item.group for item in grouping.number(items)], list(grouping.take())
+
+
+def test_a_number_that_json_cannot_name_is_no_value() -> None:
+    assert grouped(["1e999", "-1e999", "1e308", str(10**127)]) == (
+        [OTHER, OTHER, 1, 2],
+        [(1, "1e+308"), (2, str(10**127))],
+    )
 
 
 def test_values_get_groups_in_input_order() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
+import psutil
 import pytest
 
 from tasks.errors import ConfigurationError
@@ -39,6 +44,18 @@ def test_a_given_number_of_children_is_divided_too_and_a_quota_pins_nothing() ->
     assert not b.cores
 
 
+@pytest.mark.parametrize(
+    ("children", "expected"), [(1, [(1, 6), (1, 2)]), (2, [(1, 6), (1, 2)]), (16, [(12, 6), (4, 2)])]
+)
+def test_cores_are_divided_whatever_the_number_of_children(
+    children: int, expected: list[tuple[int, int]]
+) -> None:
+    shares = shares_of(["a:3=/a", "b=/b"], CpuBudget(list(range(8)), 8), children)
+    assert [(share.children, share.count) for share in shares] == expected
+    assert [len(share.cores) for share in shares] == [count for _, count in expected]
+    assert sorted(core for share in shares for core in share.cores) == list(range(8)), "none is idle"
+
+
 def test_a_worker_uses_the_cores_that_it_is_given() -> None:
     budget = CpuBudget([0, 1, 2, 3], 4)
     assert budget.at_most(2).count == 2
@@ -50,3 +67,28 @@ def test_packs_that_cannot_be_told_apart_are_refused(packs: str, monkeypatch: py
     monkeypatch.setenv("PACKS", packs)
     with pytest.raises(ConfigurationError, match="PACKS="):
         Settings.read()
+
+
+_SIGNALLED = """
+import os, signal, subprocess, sys
+from types import SimpleNamespace
+from worker import __main__ as worker
+
+def start(share, arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    process = subprocess.Popen(["sleep", "60"], preexec_fn=lambda: worker._begin(()))
+    print(process.pid, flush=True)
+    return process
+
+worker._start = start
+sys.exit(worker._run([SimpleNamespace(name=name) for name in "ab"], []))
+"""
+
+
+def test_a_signal_that_comes_while_workers_start_ends_them_too() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == signal.SIGTERM, run.stderr
+    assert len(run.stdout.split()) == 2
+    assert not any(map(psutil.pid_exists, map(int, run.stdout.split())))

@@ -94,7 +94,7 @@ def read_labelled(path: Path, by: str | None = None) -> LabelledTexts:
 
     The file needs the columns `text` and `label`, and `by` if given; else one of `DOMAINS` is optional.
     """
-    reader = csv.DictReader(_lines(path), strict=True)
+    reader = csv.DictReader(read_lines(path), strict=True)
     try:
         by = _check_header(path, reader.fieldnames or (), by)
         rows = [_read_row(path, reader.line_num, row, by) for row in reader]
@@ -105,8 +105,8 @@ def read_labelled(path: Path, by: str | None = None) -> LabelledTexts:
     return LabelledTexts(path, rows, by)
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the decoded lines with their line ends, without a byte order mark."""
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file, gzipped or not, with their line ends. Raises LabelledFileError."""
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

@@ -17,7 +17,7 @@ from tasks.errors import SentiqError
 from tasks.log_format import start_logging
 from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
-from worker.packing.origin import Origin, find_origin
+from worker.packing.origin import Origin, find_origin, pack_revision
 from worker.packing.verify import check_graph, with_reference
 from worker.packs.pack import Pack, PackError, load_pack
 
@@ -38,9 +38,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     make.add_argument("--revision", help="default: master; for a directory, a hash of its files")
     make.add_argument("--max-tokens", type=int, default=512)
     make.add_argument("--labels", type=Path, metavar="FILE",
-                      help="JSON list of labels as in pack.json; default: read from the source")  # fmt: skip
+                      help="JSON list of labels as in pack.json; 8 digits of the revision change with it; "
+                           "default: read from the source")  # fmt: skip
     make.add_argument("--input", choices=["text", "pair"], help="default: read from the source, else text")
     make.add_argument("--labelled", type=Path, help="CSV (text,label) to measure and calibrate on")
+    make.add_argument("--training-texts", type=Path, nargs="+", default=(), metavar="FILE",
+                      help="files of texts that the model has learned from: CSV (text,label), else one "
+                           "a line; verdicts then say whether a text is unfamiliar")  # fmt: skip
     make.add_argument("--reference", choices=["exact", "compact", "none"], default="exact",
                       help="how to store the weights of the torch engine")  # fmt: skip
     verify = commands.add_parser(
@@ -74,9 +78,10 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         source=origin.directory or _download(origin),
         out=options.out,
         id=options.id or origin.id,
-        revision=origin.revision,
+        revision=pack_revision(origin, options.labels),
         calibration=options.calibration.read_text("utf-8").splitlines(),
         labelled=read_labelled(options.labelled) if options.labelled else None,
+        training_texts=options.training_texts,
         labels=options.labels,
         input=options.input,
         max_tokens=options.max_tokens,

@@ -14,7 +14,7 @@ from worker.packing.known_labels import known_labels
 from worker.packs.pack import Input, PackError
 
 MAPPING, MODELSCOPE, CONFIG = "label_mapping.json", "configuration.json", "config.json"
-_GIVE = "name the labels with --labels FILE"
+_GIVE = "name the labels with --labels FILE, with LABELS=FILE of make up"
 # Names that only count the labels, such as transformers writes when it is given none.
 _NUMBERED = re.compile(r"(label[ _-]?)?\d+", re.IGNORECASE)
 _PAIR_TASKS = ("nli", "sentence-similarity")

@@ -17,8 +17,10 @@ from worker.packing.graph import export_graph, quantise
 from worker.packing.inputs import as_inputs, encode, joined
 from worker.packing.labels import read_input, read_labels
 from worker.packing.source import Source, read_source
+from worker.packing.training_texts import tokens_of
 from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Input, Pack, PackError, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
+from worker.packs.seen import SEEN_FILE, write_seen
 from worker.scoring.batches import Row
 
 GRAPH_FILES = ("model.xml", "model.bin")
@@ -31,7 +33,8 @@ logger = logging.getLogger(__name__)
 class Recipe:
     """What to make a pack from. It is measured on `labelled`, else on `calibration`, lines of texts.
 
-    `labels`, a file, and `input` are read from the source where they are None.
+    `labels`, a file, and `input` are read from the source where they are None. `training_texts` are files of
+    texts that the model has learned from; without any the pack does not record which tokens it has seen.
     """
 
     source: Path
@@ -40,6 +43,7 @@ class Recipe:
     revision: str
     calibration: Sequence[str]
     labelled: LabelledTexts | None = None
+    training_texts: Sequence[Path] = ()
     labels: Path | None = None
     input: Input | None = None
     max_tokens: int = 512
@@ -67,6 +71,10 @@ def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], No
     texts = recipe.labelled.inputs(base.input) if recipe.labelled else calibration
     labels = recipe.labelled.numbers(base.labels) if recipe.labelled else ()
     shutil.copyfile(source.vocabulary, draft / "vocab.txt")
+    if recipe.training_texts:
+        logger.info("reading the training texts")
+        seen = tokens_of(recipe.training_texts, source.vocabulary)
+        write_seen(seen, source.shape.vocabulary, draft / SEEN_FILE)
     weights = write_reference(source.weights, recipe.reference, draft / REFERENCE_FILE)
     rows = joined(encode(calibration, source.vocabulary, base.max_tokens), base.max_tokens, base.input)
     exact, quantised = _candidates(replace(source, weights=weights), base, rows, on_step)
@@ -134,6 +142,6 @@ def _install(pack: Pack, out: Path) -> Pack:
     # Workers map the weights into memory: overwriting a mapped file kills them, replacing it does not.
     for name in (*pack.files, PACK_FILE):
         (pack.directory / name).replace(out / name)
-    if REFERENCE_FILE not in pack.files:
-        (out / REFERENCE_FILE).unlink(missing_ok=True)
+    for name in {REFERENCE_FILE, SEEN_FILE} - pack.files.keys():
+        (out / name).unlink(missing_ok=True)
     return replace(pack, directory=out)

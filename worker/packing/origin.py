@@ -40,6 +40,19 @@ def find_origin(name: str, revision: str | None) -> Origin:
     raise PackError(f"{name}: neither a directory nor a ModelScope id (owner/name)")
 
 
+def pack_revision(origin: Origin, labels: Path | None) -> str:
+    """Return the revision of a pack: that of its origin, and 8 digits that change with a file of labels.
+
+    Results name their labels by the revision, so packs with other labels need another one. Raises PackError.
+    """
+    if labels is None:
+        return origin.revision
+    try:
+        return f"{origin.revision}-{file_sha256(labels)[:8]}"
+    except OSError as error:
+        raise PackError(f"{labels}: cannot be read: {error.strerror}") from error
+
+
 def _fingerprint(directory: Path) -> str:
     paths = {path for pattern in FILES for path in directory.glob(pattern) if path.is_file()}
     lines = [f"{path.name} {file_sha256(path)}" for path in sorted(paths)]

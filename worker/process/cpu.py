@@ -20,7 +20,7 @@ class CpuBudget:
     count: int
 
     def at_most(self, cores: int | None) -> CpuBudget:
-        """Return the budget of a worker that uses so many cores at most; None for no limit."""
+        """Return the budget of a worker with a limit of cores; None is no limit."""
         return replace(self, count=min(self.count, cores or self.count))
 
     def of_child(self, index: int, threads: int) -> list[int]:

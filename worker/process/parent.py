@@ -82,8 +82,9 @@ class Parent:
             return
         pids = worker.pool.info["processes"]
         try:
-            self._register()
+            self._record_labels()
             self._report(pids)
+            self._register()
             if not self._took_over:
                 self._take_over()
             self._reconciler.tick(pids)
@@ -93,15 +94,16 @@ class Parent:
             self._failures.add(str(error))
             state.should_terminate = os.EX_CONFIG
 
-    def _register(self) -> None:
-        """Record the labels of the pack and register the model, also anew should Redis have lost its data.
+    def _record_labels(self) -> None:
+        """Record the labels of the pack before any result; if they are refused, nothing else is written."""
+        if self._pack is not None:
+            # Each time: Redis may have lost its data.
+            self._store.labels.record(self._pack.model, self._pack.labels)
 
-        A pack whose labels are refused changes nothing of the model.
-        """
+    def _register(self) -> None:
+        """Register the model after a heartbeat, so that others see that a live worker serves this pack."""
         if self._pack is None:
             return
-        # Before any result: results cannot be read without them.
-        self._store.labels.record(self._pack.model, self._pack.labels)
         description = {
             "id": self._pack.id,
             "revision": self._pack.revision,

@@ -10,29 +10,35 @@ from worker.process.cpu import CpuBudget
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What the worker of one pack gets: a number of children, and cores of its own unless a quota rules."""
+    """What the worker of one pack gets: children, and the number of cores that they use at most.
+
+    `cores` are those of its own; empty where a quota says how much of all cores the host gets.
+    """
 
     name: str
     directory: str
     children: int
+    count: int
     cores: Sequence[int]
 
 
 def shares_of(packs: Sequence[str], budget: CpuBudget, children: int | None = None) -> list[Share]:
-    """Divide the children, one a core unless a number is given, by the weights of the packs.
+    """Divide cores and children by the weights of the packs; without a number of children, one a core.
 
-    Each gets one at least. A pack is `NAME=DIRECTORY` or `NAME:WEIGHT=DIRECTORY`.
+    Each pack gets one at least. A pack is `NAME=DIRECTORY` or `NAME:WEIGHT=DIRECTORY`.
     """
     given = [
         (*_name_and_weight(name), directory) for name, _, directory in (each.partition("=") for each in packs)
     ]
-    counts = _divide(children or budget.count, [weight for _, weight, _ in given])
+    weights = [weight for _, weight, _ in given]
+    counts = _divide(budget.count, weights)
+    numbers = _divide(children, weights) if children else counts
     shares, first = [], 0
-    for (name, _, directory), count in zip(given, counts, strict=True):
+    for (name, _, directory), number, count in zip(given, numbers, counts, strict=True):
         # With a quota no core belongs to this host alone.
         pinned = budget.count == len(budget.cores)
         cores = [budget.cores[(first + i) % len(budget.cores)] for i in range(count)] if pinned else []
-        shares.append(Share(name, directory, count, cores))
+        shares.append(Share(name, directory, number, count, cores))
         first += count
     return shares
 

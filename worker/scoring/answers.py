@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.verdicts import Highlight, Sentence, Verdict
+from worker.scoring.familiarity import is_unfamiliar
 from worker.scoring.question import Question
 from worker.scoring.segmentation import Span, clauses, sentences
 from worker.scoring.windows import SPECIAL, Rows, WindowedText, masked_out, windowed
@@ -25,13 +26,17 @@ _UNREADABLE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Turns a pack's logits into verdicts. `unknown` is the id of [UNK]; `marks` are those of punctuation."""
+    """Turns a pack's logits into verdicts. `unknown` is the id of [UNK]; `marks` are those of punctuation.
+
+    `weights` are those of `token_weights`.
+    """
 
     labels: LabelSet
     temperature: float
     uncertain_below: float
     unknown: int
     marks: AbstractSet[int]
+    weights: list[int] | None
 
     def verdict(self, part: WindowedText, tokens: Sequence[int], logits: Logits) -> Verdict:
         """Return the verdict of `part`, which covers some or all of `tokens`, special tokens left out.
@@ -41,7 +46,8 @@ class Scale:
         probabilities = _softmax(part.logits(logits), self.temperature)
         verdict = Verdict(self.labels, probabilities, part.end + SPECIAL, len(tokens) + SPECIAL)
         uncertain = verdict.confidence < self.uncertain_below or self._unreadable(tokens[: part.end])
-        return replace(verdict, uncertain=uncertain)
+        unfamiliar = None if self.weights is None else is_unfamiliar(tokens, self.weights)
+        return replace(verdict, uncertain=uncertain, unfamiliar=unfamiliar)
 
     def pull(self, part: WindowedText, logits: Logits, number: int) -> float:
         """Return how far the logits lean towards positive; towards label `number` if some have no polarity.

@@ -17,6 +17,7 @@ from worker.scoring.answers import Answer, Scale
 from worker.scoring.aspects import AspectAnswer, too_long
 from worker.scoring.batches import Batches
 from worker.scoring.cache import LogitCache
+from worker.scoring.familiarity import token_weights
 from worker.scoring.question import Question
 from worker.scoring.tokenizer import SURROGATE, UNKNOWN, load_tokenizer, mark_ids
 from worker.scoring.windows import SPECIAL, Rows
@@ -40,7 +41,8 @@ class Classifier:
         self._pairs = pack.input == "pair"
         self._tokenizer = load_tokenizer(pack.path("vocab.txt"), pairs=self._pairs)
         unknown, marks = self._tokenizer.get_vocab()[UNKNOWN], mark_ids(self._tokenizer)
-        self._scale = Scale(pack.labels, pack.temperature, pack.uncertain_below, unknown, marks)
+        weights = token_weights(pack, self._tokenizer, marks)
+        self._scale = Scale(pack.labels, pack.temperature, pack.uncertain_below, unknown, marks, weights)
         self._cls, self._sep = self._tokenizer.encode("").ids
         self._batches = Batches(
             engine,

@@ -7,8 +7,8 @@
 local CLASSES, WINDOW, MAX_LOOKS, LEASES_TTL_MS, MAX_RETURNS = {'interactive', 'bulk'}, 128, 8192, 3600000, 2
 local leases = keys.leases .. args.worker
 
--- Forgets a chunk that is the child's no longer. Where no child holds it, its job may be deleted, and with it its
--- class.
+-- Forgets a chunk that the child no longer holds. If no child holds it, its job may be deleted and its class unknown:
+-- it is removed from both.
 local function forget(chunk, held)
   redis.call('HDEL', leases, chunk.text)
   for _, class in ipairs(held and {} or CLASSES) do
@@ -17,8 +17,8 @@ local function forget(chunk, held)
 end
 
 -- A child holds one lease at a time: what is still its own was leased by a call whose answer it never got. Returns
--- that answer, with a lease of the full time; nothing when the child holds nothing. The token tells its lease from a
--- later one of another child, whose ref may be equal: not every lease counts as an attempt.
+-- that answer, with a lease of the full time; nothing when the child holds nothing. The token distinguishes
+-- its lease from a later one of another child, whose ref may be equal: not every lease counts as an attempt.
 local function unanswered()
   local answer = {}
   local held = redis.call('HGETALL', leases)

@@ -1,5 +1,5 @@
 -- Registers a model: when a worker starts that serves it, and anew should Redis have lost the registry.
--- args: model, description (JSON), starting (the worker is)
+-- args: model, description (JSON), starting (the worker is), replacing (the description is written over another one)
 -- A retired model is registered again only by a worker that starts after the last job of that model.
 -- Returns 1 when the model is registered and takes jobs, 0 while it is retired.
 if redis.call('SISMEMBER', keys.retired, args.model) == 1 then
@@ -8,5 +8,5 @@ if redis.call('SISMEMBER', keys.retired, args.model) == 1 then
   end
   redis.call('SREM', keys.retired, args.model)
 end
-redis.call(args.starting and 'HSET' or 'HSETNX', keys.models, args.model, args.description)
+redis.call(args.replacing and 'HSET' or 'HSETNX', keys.models, args.model, args.description)
 return 1

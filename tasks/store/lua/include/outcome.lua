@@ -12,7 +12,7 @@ local function write_outcome(job, chunk, results, retryable)
   redis.call('HDEL', job .. ':tokens', chunk.start)
   put(':results', 'HSET', chunk.start, results)
   local record = redis.call('HMGET', job, 'total', 'uploading', 'owner', 'queue')
-  local grown = summary.add(job, chunk.model, chunk.tallies, chunk.counters)
+  local grown = summary.add(job, chunk.model, chunk.tallies, chunk.counters, chunk.aspects)
   kept.change(record[3] or '', string.sub(job, #keys.job + 1), #results + #retryable + grown - texts)
   if record[2] or chunk.items < tonumber(record[1]) then
     -- A job of one chunk needs no list of the order in which its chunks were completed.

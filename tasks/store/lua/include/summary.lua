@@ -4,9 +4,13 @@
 --                     written as tasks/vocabulary/tallies.py reads it
 --                     `error CODE` -> number of items with this error
 --                     `value GROUP` -> the value of `data` that the group stands for, as JSON; 0 is all others
---                     `bytes` -> size of all tallies and values
+--                     `aspect WORD` -> number of an aspect, in the order in which they were counted
+--                     `aspects` -> how many have numbers
+--                     `aNUMBER MODEL` -> tally of the verdicts on an aspect, each as an item; 0 is all others
+--                     `bytes` -> size of all tallies, values and aspects
 local summary = {}
 local MAX_BYTES = 1000000 -- a new tally beyond that counts as that of group 0; known ones grow little
+local MAX_ASPECTS = 64 -- of single items; those of a job always have numbers
 
 -- Returns the bytes of values, each {group, JSON}; none if there are none.
 function summary.of_values(values)
@@ -49,21 +53,47 @@ local function sum(written, added)
   return struct.pack(format(count), unpack(sums, 1, count))
 end
 
--- Adds to the tallies of groups, each {group, places and numbers}, and counts the errors among what was `counted` by
--- name. Returns by how many bytes the summary grew.
-function summary.add(job, model, tallies, counted)
+-- Adds to the tally of a group, or to that of `other` if a new one has no room. Returns by how many bytes it grew.
+local function add_tally(key, group, other, model, added, bytes)
+  local field = group .. ' ' .. model
+  local written = redis.call('HGET', key, field)
+  if not written and bytes > MAX_BYTES then
+    field = other .. ' ' .. model
+    written = redis.call('HGET', key, field)
+  end
+  local sums = sum(written, added)
+  redis.call('HSET', key, field, sums)
+  return #sums - (written and #written or -#field)
+end
+
+-- Returns the number of an aspect, 0 for one of single items that has no room, and by how many bytes the summary grew.
+local function number_of(key, aspect, of_job)
+  local field = 'aspect ' .. aspect
+  local number = redis.call('HGET', key, field)
+  if number then
+    return number, 0
+  end
+  if not of_job and tonumber(redis.call('HGET', key, 'aspects') or 0) >= MAX_ASPECTS then
+    return 0, 0
+  end
+  number = redis.call('HINCRBY', key, 'aspects', 1)
+  redis.call('HSET', key, field, number)
+  return number, #field
+end
+
+-- Adds to the tallies of groups, each {group, places and numbers}, and of `aspects`, if any, each {word, whether the
+-- job names it, places and numbers}; counts the errors among what was `counted` by name. Returns by how many bytes the
+-- summary grew.
+function summary.add(job, model, tallies, counted, aspects)
   local key, grown = job .. ':summary', 0
   local bytes = tonumber(redis.call('HGET', key, 'bytes') or 0)
   for _, tally in ipairs(tallies) do
-    local field = tally[1] .. ' ' .. model
-    local written = redis.call('HGET', key, field)
-    if not written and bytes + grown > MAX_BYTES then
-      field = '0 ' .. model
-      written = redis.call('HGET', key, field)
-    end
-    local sums = sum(written, tally[2])
-    redis.call('HSET', key, field, sums)
-    grown = grown + #sums - (written and #written or -#field)
+    grown = grown + add_tally(key, tally[1], 0, model, tally[2], bytes + grown)
+  end
+  for _, tally in ipairs(aspects or {}) do
+    local number, added = number_of(key, tally[1], tally[2])
+    grown = grown + added
+    grown = grown + add_tally(key, 'a' .. number, 'a0', model, tally[3], bytes + grown)
   end
   redis.call('HINCRBY', key, 'bytes', grown)
   for name, count in pairs(counted) do
