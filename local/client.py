@@ -44,6 +44,11 @@ class Client:
         """Return the model and the limits of the service."""
         return self._json(self._http.get("/v1/info"))
 
+    def models(self) -> list[dict[str, Any]]:
+        """Return the models that take jobs, the default one first."""
+        models = self._json(self._http.get("/v1/models"))["data"]
+        return sorted((each for each in models if not each["retiring"]), key=lambda each: not each["default"])
+
     def queue(self) -> dict[str, Any]:
         """Return the backlog and the number of workers."""
         return self._json(self._http.get("/v1/queue"))

@@ -131,10 +131,11 @@ class Stack:
     def score(self, client: Client, text: str) -> dict[str, Any]:
         """Score one text through the API and return its item. Raises ProcessDiedError.
 
-        A model that reads pairs gives a verdict on one aspect of the text. Of several models, one scores.
+        A model that reads pairs gives a verdict on one aspect of the text. Of several models, the default
+        one scores, or else the first.
         """
-        self._await("a model", lambda: bool(client.info()["models"]))
-        model = client.info()["models"][0]
+        self._await("a model", lambda: bool(client.models()))
+        model = client.models()[0]
         aspects = {"aspects": [_ASPECT]} if model["input"] == "pair" else {}
         job = client.submit([text], model=model["name"], **aspects)
         while job["counts"]["pending"]:
