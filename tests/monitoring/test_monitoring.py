@@ -154,7 +154,8 @@ COMMANDS = [
 def test_every_command_of_the_runbook_works(stack: Stack, command: str) -> None:
     parts = urlsplit(stack.redis_url)
     redis = {"REDIS": f"-p {parts.port}", "REDISCLI_AUTH": parts.password or ""}
-    variables = {"API": stack.url, "REDIS_URL": stack.redis_url, **redis}
+    # `model` is set by the first of the commands that read it.
+    variables = {"API": stack.url, "REDIS_URL": stack.redis_url, "model": "sentiq-zh-small", **redis}
     python = f'python() {{ "{sys.executable}" "$@"; }}; set -euo pipefail; '
     done = subprocess.run(
         ["bash", "-c", python + command],
