@@ -18,7 +18,7 @@ from worker.scoring.classifier import Classifier
 
 EMBEDDED = ROOT / "models" / "embedded"
 TEXTS = [review.text for review in read_reviews()[::2]]
-_LONG_TEXTS, _LONG_CHARS = 100, 2_000
+_LONG_TEXTS, _LONG_CHARS = 400, 2_000
 
 
 def write_packs(folder: Path, two: str, three: str, seven: str) -> dict[str, Pack]:
@@ -37,7 +37,7 @@ def submit_texts(client: Client, names: Iterable[str]) -> dict[str, str]:
 
 
 def submit_backlog(client: Client, name: str) -> str:
-    """Submit half a minute of work for one core; return the id of the job."""
+    """Submit two minutes of work for one core; return the id of the job."""
     whole = "".join(TEXTS)
     starts = range(0, _LONG_TEXTS * _LONG_CHARS, _LONG_CHARS)
     texts = [(whole * 20)[start : start + _LONG_CHARS] for start in starts]
