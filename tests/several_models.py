@@ -1,4 +1,4 @@
-"""Three models on one service: what each has to answer, and work that keeps one of them busy."""
+"""Three models on one service: what each has to answer, also while one of them stands still."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from worker.scoring.classifier import Classifier
 
 EMBEDDED = ROOT / "models" / "embedded"
 TEXTS = [review.text for review in read_reviews()[::2]]
-_LONG_TEXTS, _LONG_CHARS = 400, 2_000
 
 
 def write_packs(folder: Path, two: str, three: str, seven: str) -> dict[str, Pack]:
@@ -36,25 +35,19 @@ def submit_texts(client: Client, names: Iterable[str]) -> dict[str, str]:
     return {name: str(client.submit(TEXTS, model=name)["id"]) for name in names}
 
 
-def submit_backlog(client: Client, name: str) -> str:
-    """Submit two minutes of work for one core; return the id of the job."""
-    whole = "".join(TEXTS)
-    starts = range(0, _LONG_TEXTS * _LONG_CHARS, _LONG_CHARS)
-    texts = [(whole * 20)[start : start + _LONG_CHARS] for start in starts]
-    return str(client.submit(texts, model=name, on_long_text="window")["id"])
-
-
-def assert_not_held_up(client: Client, jobs: Mapping[str, str], backlog: str) -> None:
-    """Wait for the job of each model; what keeps one of them busy still waits then."""
-    for job_id in jobs.values():
+def finish_beside(client: Client, names: Iterable[str], stopped: str) -> str:
+    """Finish a job of each model but one, whose child stands still; return the id of its job, which waits."""
+    waiting = str(client.submit(TEXTS, model=stopped)["id"])
+    for job_id in submit_texts(client, (name for name in names if name != stopped)).values():
         finished(client, job_id)
-    assert client.job(backlog)["counts"]["pending"]
+    assert client.job(waiting)["counts"]["pending"] == len(TEXTS)
+    return waiting
 
 
 def assert_right(client: Client, jobs: Mapping[str, str], packs: Mapping[str, Pack]) -> None:
-    """Each item of finished jobs has the label that the pack of its model gives, and names that pack."""
+    """Each item has the label that the pack of its model gives, and names that pack."""
     for name, job_id in jobs.items():
-        job, pack = client.job(job_id), packs[name]
+        job, pack = finished(client, job_id), packs[name]
         assert (job["model_name"], job["counts"]["succeeded"]) == (name, len(TEXTS))
         items = client.results(job_id)
         assert {item["model"] for item in items} == {pack.model}

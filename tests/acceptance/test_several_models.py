@@ -15,10 +15,9 @@ from local.processes import ProcessDiedError
 from local.stack import Stack
 from tests.conftest import eventually, started_stack, worker_of
 from tests.several_models import (
-    assert_not_held_up,
     assert_right,
+    finish_beside,
     finished,
-    submit_backlog,
     submit_texts,
     write_packs,
 )
@@ -72,14 +71,31 @@ def test_three_models_serve_at_once_and_survive_the_death_of_children(
     stack: Stack, packs: Mapping[str, Pack]
 ) -> None:
     with Client(stack.url) as client:
-        jobs, backlog = submit_texts(client, packs), submit_backlog(client, "seven")
+        jobs = submit_texts(client, packs)
         parents = worker_of(stack).children()
         assert len(parents) == len(packs)
         killed = [kill_child(parent) for parent in parents]
-        assert_not_held_up(client, jobs, backlog)
         assert_right(client, jobs, packs)
     assert all(child not in parent.children() for child, parent in zip(killed, parents, strict=True))
     assert all(len(parent.children()) == 1 for parent in parents), "a new child for each that was killed"
+
+
+def test_a_model_that_stands_still_holds_up_no_other(stack: Stack, packs: Mapping[str, Pack]) -> None:
+    (child,) = parent_of(stack, "seven").children()
+    child.suspend()
+    try:
+        with Client(stack.url) as client:
+            waiting = finish_beside(client, packs, "seven")
+            child.resume()
+            assert_right(client, {"seven": waiting}, packs)
+    finally:
+        child.resume()
+
+
+def parent_of(stack: Stack, name: str) -> psutil.Process:
+    """Return the Celery parent of a model."""
+    parents = worker_of(stack).children()
+    return next(each for each in parents if f"--hostname={name}-" in " ".join(each.cmdline()))
 
 
 def kill_child(parent: psutil.Process) -> psutil.Process:
@@ -93,8 +109,7 @@ def test_a_worker_of_several_packs_ends_with_any_of_its_parents(stack: Stack) ->
     """Leave nothing running: this test is the last of its stack."""
     worker = worker_of(stack)
     family = worker.children(recursive=True)
-    three = next(each for each in worker.children() if "--hostname=three-" in " ".join(each.cmdline()))
-    three.kill()
+    parent_of(stack, "three").kill()
     with pytest.raises(ProcessDiedError, match="the parent of three was killed by SIGKILL: stopping all"):
         eventually(stack.check, within_s=60)
     _, alive = psutil.wait_procs(family, timeout=10)

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
-import httpx2
 import pytest
 
 from deploy.containers import Project, docker
 from local.client import Client
 from tests.conftest import eventually
 from tests.containers.conftest import exit_code, log_of, probe, running, url
-from tests.several_models import assert_not_held_up, assert_right, submit_backlog, submit_texts, write_packs
+from tests.several_models import assert_right, finish_beside, submit_texts, write_packs
 from worker.packs.pack import Pack
 
 OTHERS = ("polarity", "emotions")  # as the compose file names them
@@ -77,14 +76,16 @@ def test_a_container_with_several_packs_serves_each_and_stops_in_its_grace(
     stack: Project, container: str, packs: Mapping[str, Pack]
 ) -> None:
     with Client(url(stack)) as client:
-        jobs, backlog = submit_texts(client, packs), submit_backlog(client, "emotions")
+        jobs = submit_texts(client, packs)
         assert send(container, SIGKILL, 2) == len(packs), "a child for each pack"
-        assert_not_held_up(client, jobs, backlog)
         assert_right(client, jobs, packs)
+        assert send(container, SIGSTOP, 2, "emotions-") == 1
+        waiting = finish_beside(client, packs, "emotions")
+        assert send(container, SIGCONT, 2, "emotions-") == 1
+        assert_right(client, {"emotions": waiting}, packs)
     docker("stop", "--time", GRACE_S, container)
     assert exit_code(container) == 0
     assert log_of(container).count("worker: Warm shutdown (MainProcess)") == len(packs)
-    cancel(stack, backlog)
 
 
 def test_a_container_is_unhealthy_without_one_of_its_packs_and_ends_when_that_is_final(
@@ -107,15 +108,13 @@ def test_a_service_for_each_model_gives_every_item_the_verdict_of_its_own(
 ) -> None:
     with Client(url(stack)) as client:
         assert set(services) <= {model["name"] for model in client.info()["models"]}
-        jobs, backlog = submit_texts(client, services), submit_backlog(client, "emotions")
+        jobs = submit_texts(client, services)
         for service in ("worker", *SERVICES):
             assert send(stack.containers(service)[0], SIGKILL, 1) == 1, "WORKER_CPUS is 1: one child"
-        assert_not_held_up(client, jobs, backlog)
         assert_right(client, jobs, services)
-    cancel(stack, backlog)
+        emotions = stack.containers(SERVICES[1])[0]
+        assert send(emotions, SIGSTOP, 1) == 1
+        waiting = finish_beside(client, services, "emotions")
+        assert send(emotions, SIGCONT, 1) == 1
+        assert_right(client, {"emotions": waiting}, services)
     eventually(lambda: all(stack.healthy(service) for service in SERVICES), within_s=60)
-
-
-def cancel(stack: Project, job_id: str) -> None:
-    """Cancel a job, so that its model can be retired."""
-    httpx2.post(f"{url(stack)}/v1/jobs/{job_id}/cancel", trust_env=False).raise_for_status()
