@@ -44,8 +44,10 @@ def _run(shares: Sequence[Share], arguments: Sequence[str]) -> int:
     # A signal that comes meanwhile waits for the handler, even for process 1 of a container.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     parents = {share.name: _start(share, arguments) for share in shares}
+    passed: set[int] = set()
 
     def pass_on(signum: int, _: object) -> None:
+        passed.add(signum)
         for parent in parents.values():
             parent.send_signal(signum)
 
@@ -53,7 +55,9 @@ def _run(shares: Sequence[Share], arguments: Sequence[str]) -> int:
         signal.signal(signum, pass_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     first = _wait_for_one(parents)
-    pass_on(signal.SIGTERM, None)
+    # A second signal would end a parent that stops in its grace at once.
+    if not passed - {signal.SIGHUP}:
+        pass_on(signal.SIGTERM, None)
     others = [abs(parent.wait()) for parent in parents.values()]
     return next((code for code in (first, *others) if code), 0)
 

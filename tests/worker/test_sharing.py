@@ -92,3 +92,30 @@ def test_a_signal_that_comes_while_workers_start_ends_them_too() -> None:
     assert run.returncode == signal.SIGTERM, run.stderr
     assert len(run.stdout.split()) == 2
     assert not any(map(psutil.pid_exists, map(int, run.stdout.split())))
+
+
+_GRACEFUL = """
+import os, signal, subprocess, sys
+from types import SimpleNamespace
+from worker import __main__ as worker
+
+def start(share, arguments):
+    # The first signal lets it end by itself, a second one would kill it.
+    script = f"trap 'trap - TERM; sleep {share.name} & wait; exit 0' TERM; echo; while :; do sleep 0.05; done"
+    command, begin = ["sh", "-c", script], lambda: worker._begin(())
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=begin)
+    process.stdout.readline()
+    return process
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+worker._start = start
+sys.exit(worker._run([SimpleNamespace(name=name) for name in ("0", "1")], []))
+"""
+
+
+def test_workers_that_stop_get_no_second_signal_when_the_first_of_them_has_ended() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _GRACEFUL], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == 0, run.stderr
