@@ -51,7 +51,7 @@ def classifier() -> Classifier:
     return Classifier(pack, engine, batch_tokens=1024)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("batches", [50, pytest.param(1000, marks=pytest.mark.long)])
 def test_an_answer_is_the_same_bit_for_bit_in_random_batches(classifier: Classifier, batches: int) -> None:
     generator = random.Random(7)
