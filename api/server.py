@@ -74,6 +74,7 @@ class Connection:
         self._client = client
         self._keep_alive_s = keep_alive_s
         self._server = server
+        self._hung_up = False
         self.await_request()
 
     def __getattr__(self, name: str) -> Any:
@@ -88,7 +89,9 @@ class Connection:
         self.allow(self._keep_alive_s)
 
     def begin_body(self) -> None:
-        """The head has arrived; what comes now is the body."""
+        """The head has arrived; what comes now is the body. Raises ConnectionResetError after `hang_up`."""
+        if self._hung_up:
+            raise _closed()
         self._in_head = False
         self.allow(HEAD_TIMEOUT_S)
 
@@ -134,8 +137,9 @@ class Connection:
         """End the connection as if the client had, also while it waits for a turn."""
         with suppress(OSError):  # it ended by itself
             self._client.shutdown(socket.SHUT_RDWR)
+        self._hung_up = True
         if self._server:
-            self._server.kill(ConnectionResetError(errno.ECONNRESET, "closed to make room"), block=False)
+            self._server.kill(_closed(), block=False)
 
     @contextmanager
     def _sending(self, size: int) -> Iterator[None]:
@@ -282,6 +286,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def close_unused_connections(self) -> None:
         """Close the connections that serve no request: the process is about to stop."""
         self._connections.close_unused(self.worker_connections)
+
+
+def _closed() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "closed to make room")
 
 
 def _discard(body: Any, connection: Connection) -> None:

@@ -59,12 +59,7 @@ class Submission:
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = self._with_model(terms, "/")
-        reads = self._models.reads(terms.model)
-        require_fit(terms.options, reads, self._models.pair_models, "/aspects")
-        require_aspects(items, terms.options, reads, "/aspects")
-        items = list(fitted(items, terms.options, reads))
-        if strict:
-            require_scorable(items, self._settings, "/items/{}/aspects")
+        items = self._fitted(items, terms, strict=strict)
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
         chunks = list(self._cut(job_id, grouping.number(items), terms))
@@ -139,6 +134,14 @@ class Submission:
             raise InvalidRequestError.at(pointer, error.code, str(error)) from error
         require_comparable(terms, self._models, mark)
         return terms
+
+    def _fitted(self, items: Sequence[Item], terms: Terms, *, strict: bool) -> list[Item]:
+        """Return items whose aspects fit the model, or that have an error. Raises InvalidRequestError."""
+        reads = self._models.reads(terms.model)
+        require_fit(terms.options, reads, self._models.pair_models, "/aspects")
+        require_aspects(items, terms.options, reads, "/aspects")
+        found = list(fitted(items, terms.options, reads))
+        return require_scorable(found, self._settings, "/items/{}/aspects") if strict else found
 
     def _shadowed(self, job: Job, chunks: Sequence[Chunk]) -> Job:
         """Have a second model score a sample of a job too, if the job asks for it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from api.output.rounding import rounded
 from api.schemas import comparisons
 from tasks.errors import SentiqError
 from tasks.vocabulary import comparisons as compared
 from tasks.vocabulary.jobs import Job
-
-_DIGITS = 6
 
 
 def comparison_view(
@@ -30,8 +29,8 @@ def comparison_view(
         "sampled": found.counts.total if found else 0,
         "compared": comparison.compared,
         "agreed": comparison.agreed,
-        "agreement": _rounded(comparison.agreed / comparison.compared) if comparison.compared else None,
-        "mean_score_difference": _rounded(comparison.mean_score_difference),
+        "agreement": rounded(comparison.agreed / comparison.compared) if comparison.compared else None,
+        "mean_score_difference": rounded(comparison.mean_score_difference),
         "labels": [
             {"label": label, "other_label": other, "items": items}
             for (label, other), items in sorted(comparison.pairs.items())
@@ -46,11 +45,7 @@ def _difference_view(difference: compared.Difference) -> comparisons.Difference:
         "index": difference.index,
         "id": difference.id,
         "label": answer.label,
-        "confidence": round(answer.confidence, _DIGITS),
+        "confidence": rounded(answer.confidence),
         "other_label": other.label,
-        "other_confidence": round(other.confidence, _DIGITS),
+        "other_confidence": rounded(other.confidence),
     }
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, _DIGITS)

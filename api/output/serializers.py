@@ -9,20 +9,20 @@ from typing import overload
 from flask import request
 from pydantic_core import to_json
 
+from api.output.rounding import rounded
 from api.schemas import deliveries, items, jobs, status
 from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
 from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job, JobError
+from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import AspectVerdicts, TooManyTokens, Verdict
-
-_DIGITS = 6
 
 
 def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
     """Return the body of a job; `position` is None if it is finished."""
-    counts, path = job.counts, f"{request.script_root}/v1/jobs/{job.id}"
+    counts = job.counts
     return {
         "id": job.id,
         "object": "job",
@@ -47,13 +47,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "poll_after_ms": position.poll_after_ms if position else None,
         "model_name": job.terms.model,
         "model": _model_view(job.model) if job.model else None,
-        "options": {
-            "on_long_text": job.options.on_long_text,
-            "sentences": job.options.sentences,
-            "explain": job.options.explain,
-            "probabilities": job.options.probabilities,
-            "aspects": [*job.options.aspects] or None,
-        },
+        "options": _options_view(job.options),
         "deadline_s": job.terms.deadline_s,
         "result_ttl_s": job.terms.result_ttl_s,
         "metadata": job.terms.metadata,
@@ -66,16 +60,31 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "keep_texts": job.terms.keep_texts,
         "summarize_by": job.terms.summarize_by or None,
         "error": _job_error_view(job, job.error) if job.error else None,
-        "links": {
-            "self": path,
-            "results": f"{path}/results",
-            "summary": f"{path}/summary",
-            "comparison": f"{path}/comparison" if job.terms.compare_with else None,
-            "events": f"{path}/events",
-            "cancel": f"{path}/cancel",
-            "retry": f"{path}/retry",
-            "deliveries": f"{path}/deliveries",
-        },
+        "links": _links_view(job),
+    }
+
+
+def _options_view(options: Options) -> jobs.Options:
+    return {
+        "on_long_text": options.on_long_text,
+        "sentences": options.sentences,
+        "explain": options.explain,
+        "probabilities": options.probabilities,
+        "aspects": [*options.aspects] or None,
+    }
+
+
+def _links_view(job: Job) -> jobs.Links:
+    path = f"{request.script_root}/v1/jobs/{job.id}"
+    return {
+        "self": path,
+        "results": f"{path}/results",
+        "summary": f"{path}/summary",
+        "comparison": f"{path}/comparison" if job.terms.compare_with else None,
+        "events": f"{path}/events",
+        "cancel": f"{path}/cancel",
+        "retry": f"{path}/retry",
+        "deliveries": f"{path}/deliveries",
     }
 
 
@@ -160,7 +169,7 @@ def prediction_view(text: str, item: ItemResult) -> items.Prediction:
         "text": text,
         "sentiment": verdict.named.label_en,
         "emoji": verdict.named.face,
-        "confidence": round(verdict.confidence, _DIGITS),
+        "confidence": rounded(verdict.confidence),
     }
 
 
@@ -239,21 +248,17 @@ def _verdict_view(verdict: Verdict) -> items.VerdictBody:
     return {
         "label": named.id,
         "label_zh": named.label_zh,
-        "confidence": round(verdict.confidence, _DIGITS),
-        "positive_prob": _rounded(verdict.positive_prob),
-        "negative_prob": _rounded(verdict.negative_prob),
-        "probabilities": shown and {name: round(each, _DIGITS) for name, each in shown.items()},
-        "score": _rounded(verdict.score),
+        "confidence": rounded(verdict.confidence),
+        "positive_prob": rounded(verdict.positive_prob),
+        "negative_prob": rounded(verdict.negative_prob),
+        "probabilities": shown and {name: rounded(each) for name, each in shown.items()},
+        "score": rounded(verdict.score),
         "uncertain": verdict.uncertain,
         "unfamiliar": verdict.unfamiliar,
         "truncated": verdict.truncated,
         "tokens": verdict.tokens,
         "text_tokens": verdict.text_tokens,
     }
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, _DIGITS)
 
 
 def delivery_view(delivery: DeliveryLog) -> deliveries.Delivery:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from api.output.rounding import rounded
 from api.schemas import summaries
 from tasks.store.summaries import Summary
 from tasks.vocabulary.jobs import Job
 from tasks.vocabulary.labels import Label
 from tasks.vocabulary.tallies import Tally
-
-_DIGITS = 6
 
 
 def summary_view(job: Job, summary: Summary, *, by_value: bool) -> summaries.Summary:
@@ -47,7 +46,7 @@ def _tally_view(tally: Tally, labels: Iterable[Label]) -> summaries.Tally:
     return {
         "items": tally.items,
         "labels": [_label_view(label, tally) for label in labels],
-        "mean_score": _rounded(tally.mean_score),
+        "mean_score": rounded(tally.mean_score),
         "uncertain": tally.uncertain,
         "uncertain_share": _share(tally.uncertain, tally.verdicts),
         "truncated": tally.truncated,
@@ -65,8 +64,4 @@ def _label_view(label: Label, tally: Tally) -> summaries.LabelCount:
 
 
 def _share(part: int, whole: int) -> float | None:
-    return _rounded(part / whole) if whole else None
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, _DIGITS)
+    return rounded(part / whole) if whole else None

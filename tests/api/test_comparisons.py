@@ -158,9 +158,9 @@ def test_a_comparison_says_where_both_models_differ(api: FlaskClient, store: Job
 @pytest.mark.parametrize("query", ["", "&priority=interactive"])
 def test_an_upload_is_sampled_while_it_comes_in(api: FlaskClient, store: JobStore, query: str) -> None:
     lines = "".join(json.dumps(text) + "\n" for text in ["", *TEXTS])
-    answer = api.post(f"/v1/jobs?compare_with=new&compare_share=0.2{query}", data=lines, **LINES)
+    answer: Any = api.post(f"/v1/jobs?compare_with=new&compare_share=0.2{query}", data=lines, **LINES)
     assert answer.status_code == 202, answer.text
-    shadow = api.get(f"/v1/jobs/{answer.json['shadow']}").json  # type: ignore[index]
+    shadow = api.get(f"/v1/jobs/{answer.json['shadow']}").json
     assert shadow is not None
     assert shadow["uploading"] is False
     score_both(store)
@@ -204,8 +204,8 @@ def test_what_cannot_be_compared_is_refused(api: FlaskClient, store: JobStore, c
     (error,) = answer.json["errors"]
     assert (answer.status_code, error["pointer"], error["code"]) == (422, "/compare_with", code)
     assert detail in error["detail"]
-    uploaded = api.post("/v1/jobs", query_string={"compare_with": "new"} | body, **LINES)
-    (error,) = uploaded.json["errors"]  # type: ignore[index]
+    uploaded: Any = api.post("/v1/jobs", query_string={"compare_with": "new"} | body, **LINES)
+    (error,) = uploaded.json["errors"]
     assert (uploaded.status_code, error["pointer"], error["code"]) == (422, "?compare_with", code)
     assert not store.redis.exists(owner_jobs_key(""))
 

@@ -78,7 +78,7 @@ def waiting(store: JobStore) -> Backlog:
 
 
 def drains(store: JobStore, items_per_s: float, items: int, chars: int = CHARS) -> None:
-    """Have the class drain at a known rate with so many items waiting, whatever this machine does."""
+    """Set the drain rate and the backlog of the queue, in place of what this machine would reach."""
     fields = {
         "items": items,
         "cost": items * chars,

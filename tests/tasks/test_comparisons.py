@@ -12,11 +12,12 @@ from tasks.store import leases
 from tasks.store.comparisons import read_comparison
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkResult
-from tasks.vocabulary.comparisons import MAX_DIFFERENCES, Comparison
+from tasks.vocabulary.comparisons import MAX_DIFFERENCES, Answer, Comparison
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tasks.vocabulary.shadows import sampled, shadow_terms
+from tasks.vocabulary.verdicts import Verdict
 from tests.conftest import MODEL_NAME
 from tests.verdicts import EMOTIONS, THREE, of, rated
 
@@ -46,7 +47,7 @@ def compared(store: JobStore, share: float) -> tuple[Job, Job]:
 
 
 def score(store: JobStore, model: str, give: Give, budget: int = 10**9, leased: int = 10**9) -> None:
-    """Score what waits for a model, as a child does: so many leases of up to a budget."""
+    """Score pending chunks of a model as a child does, in at most `leased` leases of a budget."""
     child = leases.Holder("worker", 1, siblings=1, model=model)
     while leased and (held := leases.lease(store, child, budget)):
         results = [
@@ -80,25 +81,26 @@ def test_a_comparison_is_a_recount_of_what_both_models_said(store: JobStore, sha
     sample = [item.source_index or 0 for item in store.results(shadow.id, 0, ITEMS).items]
     assert len(sample) == shadow.counts.total
     both = [
-        (i, one, other)
+        (i, Answer(a.label, a.confidence, a.score), Answer(b.label, b.confidence, b.score))
         for i in sample
-        if not isinstance(one := ours[f"{i}"], ItemError)
-        and not isinstance(other := others[f"{i}"], ItemError)
+        if isinstance(a := ours[f"{i}"], Verdict) and isinstance(b := others[f"{i}"], Verdict)
     ]
     found = read_comparison(store, job.id, shadow.id)
     assert found.compared == len(both) < len(sample)
-    assert found.pairs == Counter((one.label, other.label) for _, one, other in both)  # type: ignore[union-attr]
-    gaps = [abs(one.score - other.score) for _, one, other in both]  # type: ignore[union-attr, operator]
+    assert found.pairs == Counter((one.label, other.label) for _, one, other in both)
+    scores = [(one.score, other.score) for _, one, other in both]
+    gaps = [abs(one - other) for one, other in scores if one is not None and other is not None]
+    assert len(gaps) == len(both)
     assert found.mean_score_difference == pytest.approx(sum(gaps) / len(gaps), abs=1e-5)
-    differing = [(i, one, other) for i, one, other in both if one.label != other.label]  # type: ignore[union-attr]
+    differing = [(i, one, other) for i, one, other in both if one.label != other.label]
     assert found.agreed == len(both) - len(differing) > 0
     assert [(each.index, each.id) for each in found.differences] == [
         (i, f"{i}") for i, *_ in differing[:MAX_DIFFERENCES]
     ]
     for each, (_, one, other) in zip(found.differences, differing, strict=False):
-        assert (each.answer.label, each.other.label) == (one.label, other.label)  # type: ignore[union-attr]
-        assert each.answer.confidence == pytest.approx(one.confidence, abs=2e-6)  # type: ignore[union-attr]
-        assert each.other.confidence == pytest.approx(other.confidence, abs=2e-6)  # type: ignore[union-attr]
+        assert (each.answer.label, each.other.label) == (one.label, other.label)
+        assert each.answer.confidence == pytest.approx(one.confidence, abs=2e-6)
+        assert each.other.confidence == pytest.approx(other.confidence, abs=2e-6)
 
 
 def test_a_comparison_grows_with_what_both_have_scored(store: JobStore) -> None:

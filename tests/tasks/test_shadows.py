@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -80,9 +81,9 @@ def test_a_shadow_and_its_job_name_each_other_and_both_are_charged_to_the_owner(
 
 
 @pytest.mark.parametrize("end", [cancel_job, lambda store, job_id: delete_job(store, job_id, "anna")])
-def test_a_job_that_is_gone_gets_no_shadow(store: JobStore, end: object) -> None:
+def test_a_job_that_is_gone_gets_no_shadow(store: JobStore, end: Callable[[JobStore, str], object]) -> None:
     job = record(store)
-    end(store, job.id)  # type: ignore[operator]
+    end(store, job.id)
     with pytest.raises(UploadClosedError):
         shadow_of(store, job)
     assert store.redis.hget(job_key(job.id), "shadow") is None
@@ -111,7 +112,7 @@ def test_a_deleted_shadow_leaves_its_job(store: JobStore) -> None:
 
 
 def drains(store: JobStore, items_per_s: float, items: int) -> None:
-    """Have the bulk jobs of the other model drain at a rate with so many items waiting."""
+    """Set the drain rate and the backlog of the other model's bulk queue."""
     now = store.now_ms()
     fields = {"items": items, "cost": items, "finished_at": now, "learned_at": now}
     rate = {"drained_items": items_per_s * 10, "drained_cost": 0, "drained_s": 10}
