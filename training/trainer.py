@@ -45,7 +45,7 @@ class Trainer:
         rest = [p for p in model.parameters() if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98), fused=True)
-        moving = get_ema_multi_avg_fn(AVERAGE_DECAY)  # type: ignore[no-untyped-call]  # as torch leaves it
+        moving = get_ema_multi_avg_fn(AVERAGE_DECAY)
         self.average = AveragedModel(model, multi_avg_fn=moving)
         self._rank, self._ranks = 0, 1
         if distributed.is_initialized():
@@ -97,7 +97,7 @@ class Trainer:
         progress = self._seen / self._config.tokens
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.rate * min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         self._share_gradients()
         nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()

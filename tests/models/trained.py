@@ -45,7 +45,7 @@ def fine_tune(directory: Path, names: Sequence[str], examples: Examples, *, epoc
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
     model.train()
     for inputs, labels in _batches(examples, start.vocabulary, epochs, pairs=pairs):
-        functional.cross_entropy(model(*inputs), labels).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(model(*inputs), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()

@@ -80,7 +80,7 @@ class SelfAttention(nn.Module):
         return mix(query, key, value, bias).transpose(1, 2).flatten(2)
 
     def _split(self, projected: Tensor) -> Tensor:
-        split: Tensor = projected.unflatten(2, (self.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
+        split: Tensor = projected.unflatten(2, (self.heads, -1)).transpose(1, 2)
         return split
 
 
