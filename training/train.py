@@ -21,16 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from tasks.console import replace_unencodable
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
-from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
+from training.corpus import Corpus, Targets, batches, build_vocabulary, encode, one_hot, unlabelled
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
-from training.teacher import soft_labels, teacher_probabilities
+from training.teacher import soft_targets, teacher_probabilities
 from training.trainer import Trainer, TrainerConfig
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
@@ -44,10 +43,10 @@ def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
     correct = 0
     with torch.inference_mode():
         for rows in batches(dev.lengths(), 4096, np.random.default_rng(0)):
-            ids, mask, labels = (part.to(device) for part in dev.padded(rows))
-            correct += int((model(ids, mask).argmax(1) == labels).sum())
+            ids, mask, targets, _ = (part.to(device) for part in dev.padded(rows))
+            correct += int((model(ids, mask).argmax(1) == targets.argmax(1)).sum())
     model.train()
-    return correct / len(dev.labels)
+    return correct / len(dev.targets)
 
 
 def initial_model(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
@@ -71,9 +70,9 @@ def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) 
     """Run stage one: masked tokens of all texts, and the labels of the labelled ones."""
     model = MaskedLanguageModel(initial_model(options, shape)).to(options.device)
 
-    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+    def loss_of(ids: Tensor, mask: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
-            loss: Tensor = model(ids, mask, positive, options.mask_rate)
+            loss: Tensor = model(ids, mask, targets, weights, options.mask_rate)
         return loss
 
     config = _config(options, options.pretrain_rate, options.pretrain_tokens)
@@ -89,9 +88,9 @@ def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, de
     config = _config(options, options.finetune_rate, options.finetune_tokens)
     trainer = Trainer(model, options.out / "finetune.pt", config)
 
-    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+    def loss_of(ids: Tensor, mask: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
-            return label_loss(model(ids, mask), positive)
+            return label_loss(model(ids, mask), targets, weights)
 
     def report() -> None:
         current, averaged = (accuracy(one, dev, options.device) for one in (model, trainer.average.module))
@@ -105,12 +104,12 @@ def _config(options: argparse.Namespace, rate: float, tokens: int) -> TrainerCon
     return TrainerConfig(rate, tokens, options.batch_tokens, options.seed, options.device)
 
 
-def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> NDArray[np.float32]:
-    """Return the soft labels of the texts (n,). The teacher's probabilities are kept in `teacher.npy`."""
+def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> Targets:
+    """Return the soft targets of the texts. The teacher's probabilities are kept in `teacher.npy`."""
     path = options.out / "teacher.npy"
     if not path.exists():
         np.save(path, teacher_probabilities(texts, labels))
-    return soft_labels(labels, np.load(path), options.teacher_weight)
+    return soft_targets(labels, np.load(path), options.teacher_weight)
 
 
 def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
@@ -177,21 +176,18 @@ def main() -> None:
     train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
     texts, labels = train.texts, train.numbers(NEGATIVE_POSITIVE)
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
-        unlabelled = lines.read().splitlines()
+        others = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
     if not vocabulary.exists() and options.start and options.start.is_dir():
         vocabulary.write_bytes((options.start / "vocab.txt").read_bytes())
     elif not vocabulary.exists():
-        pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
+        pieces = build_vocabulary(texts + others, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
     soft = soften(options, texts, labels)
-    everything = encode(
-        texts + unlabelled,
-        np.concatenate([soft, np.full(len(unlabelled), UNLABELLED, np.float32)]),
-        vocabulary,
-        options.pretrain_length,
-    )
-    dev = encode(dev_texts.texts, dev_texts.numbers(NEGATIVE_POSITIVE), vocabulary, options.max_tokens)
+    targets = np.concatenate([soft, unlabelled(len(others), len(NEGATIVE_POSITIVE))])
+    everything = encode(texts + others, targets, vocabulary, options.pretrain_length)
+    dev_targets = one_hot(dev_texts.numbers(NEGATIVE_POSITIVE), len(NEGATIVE_POSITIVE))
+    dev = encode(dev_texts.texts, dev_targets, vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
     print(f"{size} pieces, {len(everything.ids)} tokens in total", flush=True)
     shape = BertShape(
