@@ -75,16 +75,16 @@ def measure(scored: Scored) -> dict[str, Any]:
     return {
         "texts": texts,
         "labels": dict(zip(ids, confusion.sum(axis=1).tolist(), strict=True)),
-        "accuracy": _rounded(confusion.trace() / texts),
-        "macro_f1": _rounded(f1.mean()),
-        "f1": dict(zip(ids, map(_rounded, f1), strict=True)),
-        "ece": _rounded(calibration_error(scored)),
+        "accuracy": rounded(confusion.trace() / texts),
+        "macro_f1": rounded(f1.mean()),
+        "f1": dict(zip(ids, map(rounded, f1), strict=True)),
+        "ece": rounded(calibration_error(scored)),
         "confident": confident(scored),
         "confusion": {
             label: dict(zip(ids, counts, strict=True))
             for label, counts in zip(ids, confusion.tolist(), strict=True)
         },
-        "uncertain_share": _rounded(scored.uncertain.mean()),
+        "uncertain_share": rounded(scored.uncertain.mean()),
         "truncated": int(scored.truncated.sum()),
     }
 
@@ -95,13 +95,13 @@ def confident(scored: Scored) -> dict[str, Any]:
     The interval of the latter is Wilson's with 95 %. Without such verdicts, what is wrong of them is None.
     """
     sure = scored.confidence > ABOVE
-    texts, share = int(sure.sum()), _rounded(sure.mean())
+    texts, share = int(sure.sum()), rounded(sure.mean())
     described = {"above": ABOVE, "texts": texts, "share": share}
     if not texts:
         return described | {"wrong": None, "wrong_low": None, "wrong_high": None}
     wrong = int((scored.predicted != scored.true)[sure].sum())
-    low, high = map(_rounded, wilson_interval(wrong, texts))
-    return described | {"wrong": _rounded(wrong / texts), "wrong_low": low, "wrong_high": high}
+    low, high = map(rounded, wilson_interval(wrong, texts))
+    return described | {"wrong": rounded(wrong / texts), "wrong_low": low, "wrong_high": high}
 
 
 def wilson_interval(count: int, of: int) -> tuple[float, float]:
@@ -147,5 +147,6 @@ def calibration_error(scored: Scored) -> float:
     return gaps / len(scored.true)
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a measure with the digits that reports have."""
     return round(float(value), _DIGITS)
