@@ -32,7 +32,7 @@ up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
-demo: $(VENV)/.local ## score the 200 shipped reviews over HTTP and show the verdicts
+demo: $(VENV)/.local ## score the shipped reviews over HTTP and show the verdicts, plain reviews before hard ones
 	@exec $(PY) -m local.demo
 
 bench: $(VENV)/.local ## measure texts per second, engine alone and end to end; TEXTS=file (one a line) JSON=file
