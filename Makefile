@@ -23,7 +23,8 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit check-locks compose-test configuration contract openapi parity \
-	test test-attacks test-browser test-k8s test-long test-models test-monitoring model tune lint format lock lock-images clean
+	test test-attacks test-browser test-k8s test-long test-models test-monitoring model sample tune lint format lock \
+	lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +104,10 @@ model: $(VENV)/.models $(WHEEL)/.made ## train the embedded pack; TRAIN= DEV= UN
 	@cp "$(WORK)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
 		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+
+sample: $(VENV)/.local ## choose texts worth labelling, for a spreadsheet; FILE= or JOB=, MODEL= pack, N=200 TO=to-label.csv ARGS=
+	@exec $(PY) -m training.sample $(if $(JOB),--job $(JOB),"$(FILE)" --pack "$(or $(MODEL),models/embedded)") \
+		--count $(or $(N),200) --out "$(or $(TO),to-label.csv)" $(ARGS)
 
 tune: $(VENV)/.models ## tune a model on your own labels and make a pack: FILE= START= OUT=, ARGS= for training.tune
 	$(if $(FILE),,$(error make tune needs FILE=labels.csv, with the columns text and label))

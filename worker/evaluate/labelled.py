@@ -146,7 +146,9 @@ def _named(path: Path, reader: csv.DictReader[str]) -> Iterator[None]:
     try:
         yield
     except csv.Error as error:
-        raise LabelledFileError(f"{path}: line {reader.line_num}: {error}, expected CSV") from error
+        # `reader.line_num` is the line of the last row that was read.
+        line = reader.reader.line_num
+        raise LabelledFileError(f"{path}: line {line}: {error}, expected CSV") from error
 
 
 def read_lines(path: Path) -> Iterator[str]:
