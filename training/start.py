@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.vocabulary.labels import LabelSet
+from worker.packing.fetch import fetch
 from worker.packing.labels import read_input, read_labels
 from worker.packing.origin import find_origin
 from worker.packing.source import Source, read_source
@@ -27,7 +28,7 @@ def read_start(name: str) -> Start:
     if (Path(name) / PACK_FILE).is_file():
         raise PackError(f"{name}: a pack, which cannot be trained; name the checkpoint that it was made from")
     origin = find_origin(name, None)
-    directory = origin.fetched()
+    directory = fetch(origin)
     if read_input(directory) == "pair":
         raise PackError(f"{name}: reads pairs of an aspect and a text; only models of texts can be tuned")
     source = read_source(directory)
