@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from tasks.console import replace_unencodable
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
-from training.corpus import Corpus, Targets, batches, build_vocabulary, encode, one_hot, unlabelled
+from training.corpus import Corpus, Targets, build_vocabulary, encode, one_hot, unlabelled
+from training.device import has_bf16
+from training.inference import outputs
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
+from training.source_files import write_source
 from training.teacher import soft_targets, teacher_probabilities
 from training.trainer import Trainer, TrainerConfig
 from worker.engines.bert import BertClassifier, BertShape
@@ -40,13 +41,9 @@ from worker.scoring.tokenizer import load_tokenizer
 def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
     """Return the share of the dev texts that the model labels correctly."""
     model.eval()
-    correct = 0
-    with torch.inference_mode():
-        for rows in batches(dev.lengths(), 4096, np.random.default_rng(0)):
-            ids, mask, targets, _ = (part.to(device) for part in dev.padded(rows))
-            correct += int((model(ids, mask).argmax(1) == targets.argmax(1)).sum())
+    predicted = outputs(model, dev, device).argmax(1)
     model.train()
-    return correct / len(dev.targets)
+    return float((predicted == dev.targets.argmax(1)).mean())
 
 
 def initial_model(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
@@ -112,33 +109,6 @@ def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> 
     return soft_targets(labels, np.load(path), options.teacher_weight)
 
 
-def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
-    """Write the checkpoint in StructBERT layout, with its matrices as 8-bit rows."""
-    source = options.out / "source"
-    source.mkdir(exist_ok=True)
-    save_file(compress(model.state_dict()), source / "model.safetensors")
-    config = {
-        "model_type": "bert",
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "hidden_size": shape.width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.intermediate,
-        "type_vocab_size": shape.token_types,
-        "layer_norm_eps": shape.norm_epsilon,
-        "id2label": {"0": "negative", "1": "positive"},
-    }
-    (source / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    (source / "vocab.txt").write_bytes((options.out / "vocab.txt").read_bytes())
-
-
-def cpu_has_bf16() -> bool:
-    """Return whether the processor computes bf16 natively instead of emulating it."""
-    flags = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def parse_arguments() -> argparse.Namespace:
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(
@@ -157,7 +127,7 @@ def parse_arguments() -> argparse.Namespace:
     }  # fmt: skip
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number)
-    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=cpu_has_bf16())
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=has_bf16("cpu"))
     return parser.parse_args()
 
 
@@ -197,7 +167,8 @@ def main() -> None:
         pretrain(options, shape, everything)
     if options.stage != "pretrain":
         labelled = encode(texts, soft, vocabulary, options.finetune_length)
-        save_source(finetune(options, shape, labelled, dev), shape, options)
+        weights = compress(finetune(options, shape, labelled, dev).state_dict())
+        write_source(options.out / "source", weights, shape, NEGATIVE_POSITIVE, vocabulary)
 
 
 if __name__ == "__main__":

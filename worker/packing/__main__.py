@@ -12,6 +12,7 @@ from threading import Event
 from tasks.errors import SentiqError
 from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
+from worker.packing.fetch import fetch
 from worker.packing.origin import find_origin, pack_revision
 from worker.packing.terminal import INTERRUPTED, prepare_terminal, raise_if, run_interruptible
 from worker.packing.verify import check_graph, with_reference
@@ -70,7 +71,7 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
     origin = find_origin(options.source, options.revision)
     recipe = Recipe(
-        source=origin.fetched(),
+        source=fetch(origin),
         out=options.out,
         id=options.id or origin.id,
         revision=pack_revision(origin, options.labels),

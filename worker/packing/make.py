@@ -63,7 +63,7 @@ def make_pack(recipe: Recipe, on_step: Callable[[], None] = lambda: None) -> Pac
     with TemporaryDirectory(dir=recipe.out.parent, prefix=f".{recipe.out.name}-") as workshop:
         draft = Path(workshop) / "pack"
         draft.mkdir()
-        return _install(_draft(recipe, source, draft, on_step), recipe.out)
+        return install(_draft(recipe, source, draft, on_step), recipe.out)
 
 
 def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]) -> Pack:
@@ -140,8 +140,8 @@ def _save(graph: openvino.Model, base: Pack, precision: str) -> Pack:
     return pack
 
 
-def _install(pack: Pack, out: Path) -> Pack:
-    """Move the draft to `out`: as a whole when `out` does not exist, else file by file, `pack.json` last."""
+def install(pack: Pack, out: Path) -> Pack:
+    """Move the pack to `out`: as a whole when `out` does not exist, else file by file, `pack.json` last."""
     if not out.exists():
         pack.directory.rename(out)
         return replace(pack, directory=out)

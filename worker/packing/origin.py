@@ -6,7 +6,6 @@ Apart from `hub` and `source`, so that an origin is resolved without ModelScope'
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from worker.packs.pack import PackError, file_sha256
 FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin")
 MODEL_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -27,16 +24,6 @@ class Origin:
     id: str
     revision: str
     directory: Path | None
-
-    def fetched(self) -> Path:
-        """Return the directory, downloaded first if it is a model on ModelScope. Raises PackError."""
-        if self.directory:
-            return self.directory
-        # Imported here: ModelScope's client is installed only where packs are made.
-        from worker.packing.modelscope import download  # noqa: PLC0415
-
-        logger.info("downloading %s at %s from ModelScope", self.id, self.revision)
-        return download(self.id, self.revision)
 
 
 def find_origin(name: str, revision: str | None) -> Origin:
