@@ -30,7 +30,8 @@ FIRST = 5  # the first id that is no special token
 def rows_of(labels: int, count: int = 600) -> tuple[list[Row], list[int]]:
     """Return random rows in which the order of two tokens is the label; all have the same tokens."""
     draw = random.Random(1)
-    rows, numbers = [], []
+    rows: list[Row] = []
+    numbers = []
     for number in range(count):
         label = number % labels
         noise = [draw.randrange(FIRST + 10, FIRST + 20) for _ in range(6)]
