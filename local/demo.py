@@ -1,8 +1,7 @@
-"""`make demo`: start the stack on free ports, score the shipped reviews and print the verdicts."""
+"""`make demo`: start the stack on free ports, score the shipped reviews, plain ones first, and print them."""
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from pathlib import Path
@@ -21,10 +20,10 @@ from local.redis_server import RedisUnavailableError
 from local.run_directory import RunDirectoryError, open_log
 from local.stack import Plan, Stack, StackError, interrupt_on_signals, running_stack
 from local.up import face
-from samples.shipped import Review, read_reviews
+from samples.shipped import Review, read_plain, read_reviews
 from tasks.console import replace_unencodable
 
-_ROWS = 20
+_HARD_ROWS = 12
 _OTHER_COLUMNS = 30  # width of all columns but the text
 
 
@@ -51,18 +50,23 @@ def main() -> int:
 
 def _demo(stack: Stack, console: Console) -> int:
     """Score the reviews and print the tables; return how many have no verdict."""
-    reviews = read_reviews()
+    plain, hard = read_plain(), read_reviews()
     with Client(stack.url) as client:
         with console.status("starting Redis, API and worker"):
             stack.await_api(client)
-            stack.score(client, reviews[0].text)
+            stack.score(client, plain[0].text)
         start = time.monotonic()
-        items = _score(stack, client, [review.text for review in reviews], console)
+        items = _score(stack, client, [review.text for review in [*plain, *hard]], console)
         took = time.monotonic() - start
-    console.print(_verdicts(reviews, items, console.width), "", _totals(reviews, items), "", sep="\n")
-    console.print(
-        "These reviews use hints, irony and contrast on purpose: they are a hard test for a small model."
-    )
+    first, others = items[: len(plain)], items[len(plain) :]
+    console.print("\n[bold]Plain reviews[/bold]", _verdicts(plain, first, console.width), sep="\n")
+    step = len(hard) // _HARD_ROWS
+    some = _verdicts(hard[::step], others[::step], console.width)
+    console.print("\n[bold]Hard reviews: facts, irony and turns[/bold], some of them", some, "", sep="\n")
+    console.print(_totals(hard, others), "", sep="\n")
+    for kind, reviews, given in (("plain", plain, first), ("hard", hard, others)):
+        agree = _agreement(reviews, [item.get("label") for item in given])
+        console.print(f"{len(reviews)} {kind} reviews: {agree:.0%} of the verdicts agree with the file")
     failed = sum(1 for item in items if item["error"])
     rate = f"{len(items)} reviews in {took:.1f} s: {len(items) / took:.0f} a second"
     console.print(rate + (f", {failed} failed" if failed else ""))
@@ -83,12 +87,11 @@ def _score(stack: Stack, client: Client, texts: list[str], console: Console) -> 
 
 
 def _verdicts(reviews: list[Review], items: list[dict[str, Any]], width: int) -> Table:
-    """Return a table of some verdicts, evenly spaced; ✗ marks those that differ from the file."""
+    """Return a table of verdicts; ✗ marks those that differ from the file."""
     table = Table(box=None, pad_edge=False)
     for name in ("", "verdict", "conf.", "file", "text"):
         table.add_column(name, no_wrap=True)
-    step = max(1, len(reviews) // _ROWS)
-    for review, item in itertools.islice(zip(reviews, items, strict=True), 0, None, step):
+    for review, item in zip(reviews, items, strict=True):
         text = Text(review.text)
         text.truncate(width - _OTHER_COLUMNS, overflow="ellipsis")
         table.add_row(*_cells(review, item), text)
@@ -109,12 +112,17 @@ def _totals(reviews: list[Review], items: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="left" if name == "domain" else "right")
     labels = [item.get("label") for item in items]
     for domain in [*dict.fromkeys(review.domain for review in reviews), "all"]:
-        pairs = [pair for pair in zip(reviews, labels, strict=True) if domain in ("all", pair[0].domain)]
-        given = [label for _, label in pairs]
-        agree = sum(review.label == label for review, label in pairs) / len(pairs)
-        counts = (str(len(pairs)), str(given.count("positive")), str(given.count("negative")))
+        places = [place for place, review in enumerate(reviews) if domain in ("all", review.domain)]
+        given = [labels[place] for place in places]
+        agree = _agreement([reviews[place] for place in places], given)
+        counts = (str(len(places)), str(given.count("positive")), str(given.count("negative")))
         table.add_row(domain, *counts, f"{agree:.0%}")
     return table
+
+
+def _agreement(reviews: list[Review], labels: list[str | None]) -> float:
+    """Return the share of labels that are those of the reviews."""
+    return sum(review.label == label for review, label in zip(reviews, labels, strict=True)) / len(reviews)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Training the embedded pack's model."""
+"""Training: the model of the embedded pack, and models of your own (`training.tune`)."""

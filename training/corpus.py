@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,32 +15,45 @@ from torch import Tensor
 
 from worker.scoring.tokenizer import SPECIAL_TOKENS, load_tokenizer
 
-UNLABELLED = -1
+Targets = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Texts as token ids: text i is `ids[starts[i]:starts[i + 1]]`.
 
-    `labels[i]` is the probability of `positive`, or UNLABELLED.
+    `targets` (n, labels) are the probabilities of the labels of each text, NaN for a text without a label.
+    `weights` (n,) say how much the label of each text counts.
     """
 
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
-    labels: NDArray[Any]
+    targets: Targets
+    weights: NDArray[np.float32]
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of tokens of each text (n,)."""
         return np.diff(self.starts)
 
-    def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids and mask, both (n, longest), and labels (n,) of the rows with these numbers (n,)."""
+    def padded(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Return ids and mask, both (n, longest), targets and weights of the rows with these numbers (n,)."""
         lengths = self.lengths()[rows]
         columns = np.arange(lengths.max())
         mask = columns < lengths[:, None]
         positions = np.minimum(self.starts[rows][:, None] + columns, len(self.ids) - 1)
-        ids = torch.from_numpy(np.where(mask, self.ids[positions], 0))
-        return ids, torch.from_numpy(mask.astype(np.int64)), torch.from_numpy(self.labels[rows])
+        ids = np.where(mask, self.ids[positions], 0)
+        parts = ids, mask.astype(np.int64), self.targets[rows], self.weights[rows]
+        return tuple(map(torch.from_numpy, parts))
+
+
+def one_hot(numbers: Sequence[int] | NDArray[np.int64], labels: int) -> Targets:
+    """Return the targets (n, labels) of texts whose labels are certain, from the label numbers (n,)."""
+    return np.eye(labels, dtype=np.float32)[np.asarray(numbers, np.int64)]
+
+
+def unlabelled(texts: int, labels: int) -> Targets:
+    """Return the targets (texts, labels) of texts without a label."""
+    return np.full((texts, labels), np.nan, np.float32)
 
 
 def build_vocabulary(texts: list[str], size: int, *, min_count: int = 4) -> list[str]:
@@ -63,13 +75,18 @@ def build_vocabulary(texts: list[str], size: int, *, min_count: int = 4) -> list
 
 
 def encode(
-    texts: list[str], labels: Sequence[float] | NDArray[Any], vocabulary: Path, max_tokens: int
+    texts: Sequence[str],
+    targets: Targets,
+    vocabulary: Path,
+    max_tokens: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Corpus:
-    """Return the tokenised texts, each truncated to `max_tokens` with [SEP] kept."""
-    encodings = load_tokenizer(vocabulary).encode_batch_fast(texts)
+    """Return the tokenised texts, each truncated to `max_tokens` with [SEP] kept. Default weights are 1."""
+    encodings = load_tokenizer(vocabulary).encode_batch_fast(list(texts))
     rows = [_truncated(encoding.ids, max_tokens) for encoding in encodings]
     starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return Corpus(np.fromiter((i for row in rows for i in row), np.int64), starts, np.array(labels))
+    ids = np.fromiter((i for row in rows for i in row), np.int64)
+    return Corpus(ids, starts, targets, np.ones(len(rows), np.float32) if weights is None else weights)
 
 
 def _truncated(ids: list[int], max_tokens: int) -> list[int]:

@@ -29,10 +29,10 @@ class MaskedLanguageModel(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
-    def forward(self, ids: Tensor, mask: Tensor, positive: Tensor, rate: float) -> Tensor:
+    def forward(self, ids: Tensor, mask: Tensor, targets: Tensor, weights: Tensor, rate: float) -> Tensor:
         """Return the loss of ids (n, length), of which a share of `rate` is predicted.
 
-        `mask` (n, length) is 0 on padding. `positive` (n,) is the label as a probability, below 0 if unknown.
+        `mask` (n, length) is 0 on padding. `targets` (n, labels) and `weights` (n,) are as in a `Corpus`.
         """
         predicted = (torch.rand(ids.shape, device=ids.device) < rate) & (ids >= len(SPECIAL_TOKENS))
         masked = predicted & (torch.rand(ids.shape, device=ids.device) >= UNMASKED)
@@ -40,12 +40,15 @@ class MaskedLanguageModel(nn.Module):
         embeddings = self.encoder.bert.embeddings.word_embeddings.weight
         logits = functional.linear(self.head(states[predicted]), embeddings, self.bias).float()
         loss = functional.cross_entropy(logits, ids[predicted], reduction="sum") / max(1, len(logits))
-        known = positive >= 0
-        labels = label_loss(self.encoder.classify(states)[known], positive[known])
+        known = ~targets.isnan().any(1)
+        labels = label_loss(self.encoder.classify(states)[known], targets[known], weights[known])
         return MLM_WEIGHT * loss + labels * known.float().mean()
 
 
-def label_loss(logits: Tensor, positive: Tensor) -> Tensor:
-    """Return the cross-entropy of logits (n, 2) against probabilities of `positive` (n,); 0 for no rows."""
-    target = torch.stack([1 - positive, positive], 1)
-    return functional.cross_entropy(logits.float(), target, reduction="sum") / max(1, len(logits))
+def label_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean cross-entropy of logits against probabilities, both (n, labels); 0 for no rows.
+
+    The loss of each row is multiplied by its weight; `weights` (n,) are 1 by default.
+    """
+    losses = functional.cross_entropy(logits.float(), targets, reduction="none")
+    return (losses if weights is None else losses * weights).sum() / max(1, len(logits))

@@ -11,21 +11,22 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from training.corpus import Targets, one_hot
+
 FOLDS = 4
 
 
 def teacher_probabilities(texts: list[str], labels: list[int]) -> NDArray[np.float64]:
-    """Return the probability of `positive` of each text (n,), from a copy trained on the other folds."""
+    """Return the probabilities (n, labels) of each text's label, from a copy trained on the other folds."""
     vectorizer = TfidfVectorizer(
         analyzer="char", ngram_range=(1, 4), min_df=3, sublinear_tf=True, dtype=np.float32
     )
     features = vectorizer.fit_transform(texts)
     model = LogisticRegression(solver="liblinear", C=6)
-    probabilities = cross_val_predict(model, features, labels, cv=FOLDS, method="predict_proba")
-    return np.asarray(probabilities[:, 1])
+    return np.asarray(cross_val_predict(model, features, labels, cv=FOLDS, method="predict_proba"))
 
 
-def soft_labels(labels: list[int], probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float32]:
-    """Return the labels (n,), moved by a share of `weight` towards the teacher's probabilities (n,)."""
-    mixed = (1 - weight) * np.array(labels) + weight * probabilities
+def soft_targets(labels: list[int], probabilities: NDArray[np.float64], weight: float) -> Targets:
+    """Return targets (n, labels): the labels, moved by a share of `weight` towards the probabilities."""
+    mixed = (1 - weight) * one_hot(labels, probabilities.shape[1]) + weight * probabilities
     return mixed.astype(np.float32)

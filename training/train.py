@@ -15,22 +15,22 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from tasks.console import replace_unencodable
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
-from training.corpus import UNLABELLED, Corpus, batches, build_vocabulary, encode
+from training.corpus import Corpus, Targets, build_vocabulary, encode, one_hot, unlabelled
+from training.device import has_bf16
+from training.inference import outputs
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
-from training.teacher import soft_labels, teacher_probabilities
+from training.source_files import write_source
+from training.teacher import soft_targets, teacher_probabilities
 from training.trainer import Trainer, TrainerConfig
 from worker.engines.bert import BertClassifier, BertShape
 from worker.evaluate.labelled import read_labelled
@@ -41,13 +41,9 @@ from worker.scoring.tokenizer import load_tokenizer
 def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
     """Return the share of the dev texts that the model labels correctly."""
     model.eval()
-    correct = 0
-    with torch.inference_mode():
-        for rows in batches(dev.lengths(), 4096, np.random.default_rng(0)):
-            ids, mask, labels = (part.to(device) for part in dev.padded(rows))
-            correct += int((model(ids, mask).argmax(1) == labels).sum())
+    predicted = outputs(model, dev, device).argmax(1)
     model.train()
-    return correct / len(dev.labels)
+    return float((predicted == dev.targets.argmax(1)).mean())
 
 
 def initial_model(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
@@ -71,9 +67,9 @@ def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) 
     """Run stage one: masked tokens of all texts, and the labels of the labelled ones."""
     model = MaskedLanguageModel(initial_model(options, shape)).to(options.device)
 
-    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+    def loss_of(ids: Tensor, mask: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
-            loss: Tensor = model(ids, mask, positive, options.mask_rate)
+            loss: Tensor = model(ids, mask, targets, weights, options.mask_rate)
         return loss
 
     config = _config(options, options.pretrain_rate, options.pretrain_tokens)
@@ -89,9 +85,9 @@ def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, de
     config = _config(options, options.finetune_rate, options.finetune_tokens)
     trainer = Trainer(model, options.out / "finetune.pt", config)
 
-    def loss_of(ids: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+    def loss_of(ids: Tensor, mask: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
-            return label_loss(model(ids, mask), positive)
+            return label_loss(model(ids, mask), targets, weights)
 
     def report() -> None:
         current, averaged = (accuracy(one, dev, options.device) for one in (model, trainer.average.module))
@@ -105,39 +101,12 @@ def _config(options: argparse.Namespace, rate: float, tokens: int) -> TrainerCon
     return TrainerConfig(rate, tokens, options.batch_tokens, options.seed, options.device)
 
 
-def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> NDArray[np.float32]:
-    """Return the soft labels of the texts (n,). The teacher's probabilities are kept in `teacher.npy`."""
+def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> Targets:
+    """Return the soft targets of the texts. The teacher's probabilities are kept in `teacher.npy`."""
     path = options.out / "teacher.npy"
     if not path.exists():
         np.save(path, teacher_probabilities(texts, labels))
-    return soft_labels(labels, np.load(path), options.teacher_weight)
-
-
-def save_source(model: nn.Module, shape: BertShape, options: argparse.Namespace) -> None:
-    """Write the checkpoint in StructBERT layout, with its matrices as 8-bit rows."""
-    source = options.out / "source"
-    source.mkdir(exist_ok=True)
-    save_file(compress(model.state_dict()), source / "model.safetensors")
-    config = {
-        "model_type": "bert",
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "hidden_size": shape.width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.intermediate,
-        "type_vocab_size": shape.token_types,
-        "layer_norm_eps": shape.norm_epsilon,
-        "id2label": {"0": "negative", "1": "positive"},
-    }
-    (source / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    (source / "vocab.txt").write_bytes((options.out / "vocab.txt").read_bytes())
-
-
-def cpu_has_bf16() -> bool:
-    """Return whether the processor computes bf16 natively instead of emulating it."""
-    flags = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return soft_targets(labels, np.load(path), options.teacher_weight)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -158,7 +127,7 @@ def parse_arguments() -> argparse.Namespace:
     }  # fmt: skip
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number)
-    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=cpu_has_bf16())
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=has_bf16("cpu"))
     return parser.parse_args()
 
 
@@ -177,21 +146,18 @@ def main() -> None:
     train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
     texts, labels = train.texts, train.numbers(NEGATIVE_POSITIVE)
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
-        unlabelled = lines.read().splitlines()
+        others = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
     if not vocabulary.exists() and options.start and options.start.is_dir():
         vocabulary.write_bytes((options.start / "vocab.txt").read_bytes())
     elif not vocabulary.exists():
-        pieces = build_vocabulary(texts + unlabelled, options.vocabulary)
+        pieces = build_vocabulary(texts + others, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")
     soft = soften(options, texts, labels)
-    everything = encode(
-        texts + unlabelled,
-        np.concatenate([soft, np.full(len(unlabelled), UNLABELLED, np.float32)]),
-        vocabulary,
-        options.pretrain_length,
-    )
-    dev = encode(dev_texts.texts, dev_texts.numbers(NEGATIVE_POSITIVE), vocabulary, options.max_tokens)
+    targets = np.concatenate([soft, unlabelled(len(others), len(NEGATIVE_POSITIVE))])
+    everything = encode(texts + others, targets, vocabulary, options.pretrain_length)
+    dev_targets = one_hot(dev_texts.numbers(NEGATIVE_POSITIVE), len(NEGATIVE_POSITIVE))
+    dev = encode(dev_texts.texts, dev_targets, vocabulary, options.max_tokens)
     size = load_tokenizer(vocabulary).get_vocab_size()
     print(f"{size} pieces, {len(everything.ids)} tokens in total", flush=True)
     shape = BertShape(
@@ -201,7 +167,8 @@ def main() -> None:
         pretrain(options, shape, everything)
     if options.stage != "pretrain":
         labelled = encode(texts, soft, vocabulary, options.finetune_length)
-        save_source(finetune(options, shape, labelled, dev), shape, options)
+        weights = compress(finetune(options, shape, labelled, dev).state_dict())
+        write_source(options.out / "source", weights, shape, NEGATIVE_POSITIVE, vocabulary)
 
 
 if __name__ == "__main__":

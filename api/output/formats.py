@@ -13,15 +13,11 @@ from pydantic_core import to_json
 from api.output.columns import Cell, Row
 from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
 from api.output.serializers import item_json, items_json, with_member
+from tasks.cells import defused
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
 
 _LINE_BATCH = 64
-# A spreadsheet takes a text that begins so for a formula, or skips the first character to find one.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_CONTROLS = {
-    code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\r\n"
-}
 
 
 def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> bytes:
@@ -84,14 +80,8 @@ def _csv(rows: Iterable[Iterable[object]], *, safe: bool) -> bytes:
 def _written(value: object, *, safe: bool) -> object:
     """Return a cell as it is written: strings as they are, other values as in JSON, null as nothing."""
     if isinstance(value, str):
-        return _defused(value) if safe else value
+        return defused(value) if safe else value
     return to_json(value).decode() if isinstance(value, (bool, list, dict)) else value
-
-
-def _defused(text: str) -> str:
-    """Return a text as a spreadsheet may open it: without control characters, and no formula."""
-    text = text.translate(_CONTROLS)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _batches(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[list[ItemResult]]:

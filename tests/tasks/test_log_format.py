@@ -25,7 +25,7 @@ SET_UP = {
     "api and webhooks": "from tasks.log_format import start_logging; start_logging('info')",
     "worker": "from tasks.settings import Settings; from worker.process.wiring import build_worker; "
     "build_worker(Settings()).log.setup('INFO', colorize=False)",
-    "packing": "from worker.packing.__main__ import start_logging; start_logging('info', '%(message)s')",
+    "packing": "from worker.packing.terminal import start_logging; start_logging('info', '%(message)s')",
 }
 RECORDS = f"""
 import logging

@@ -17,7 +17,7 @@ from tasks.vocabulary.verdicts import Verdict
 from tests.random_packs import SEVEN, THREE, write_random_pack
 from worker.evaluate.__main__ import main
 from worker.evaluate.labelled import LabelledFileError, read_labelled
-from worker.evaluate.measures import Scored, calibration_error, measure, reliability
+from worker.evaluate.measures import Scored, calibration_error, measure, reliability, wilson_interval
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "models" / "embedded"
@@ -54,6 +54,23 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> N
     measured = scored([0.95, 0.95, 0.05, 0.05] + [0.65] * 6, [1, 0, 0, 1] + [1] * 6)
     assert calibration_error(measured) == pytest.approx(0.4 * 0.45 + 0.6 * 0.35)
     assert [(part.texts, round(part.accuracy, 2)) for part in reliability(measured)] == [(6, 1), (4, 0.5)]
+
+
+def test_confident_verdicts_and_the_wrong_ones_of_them_match_a_count_by_hand() -> None:
+    # Above 0.9 are 0.95 twice, 0.02 and 0.91, of which the second is wrong; 0.9 is not above.
+    measured = measure(scored([0.95, 0.95, 0.02, 0.91, 0.9, 0.2], [1, 0, 0, 1, 0, 1]))["confident"]
+    assert list(measured) == ["above", "texts", "share", "wrong", "wrong_low", "wrong_high"]
+    assert list(measured.values()) == [0.9, 4, 0.6667, 0.25, 0.0456, 0.6994]
+    none = measure(scored([0.6, 0.4], [1, 0]))["confident"]
+    assert (none["texts"], none["share"], none["wrong"], none["wrong_high"]) == (0, 0, None, None)
+
+
+def test_wilson_intervals_are_those_of_the_literature() -> None:
+    # Newcombe (1998), Two-sided confidence intervals for the single proportion, table I.
+    expected = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605)}
+    expected |= {(0, 20): (0, 0.1611), (1, 29): (0.0061, 0.1718)}
+    for (count, of), interval in expected.items():
+        assert wilson_interval(count, of) == pytest.approx(interval, abs=1e-4)
 
 
 def test_three_labels_match_a_count_by_hand() -> None:
@@ -124,6 +141,8 @@ def test_the_shipped_reviews_are_measured_by_domain(capsys: pytest.CaptureFixtur
     assert sum(part["texts"] for part in measures["domains"].values()) == 200
     correct = sum(part["accuracy"] * part["texts"] for part in measures["domains"].values())
     assert correct / 200 == pytest.approx(measures["accuracy"], abs=1e-3)
+    confident = [part["confident"] for part in measures["domains"].values()]
+    assert sum(part["texts"] for part in confident) == measures["confident"]["texts"] > 20
 
 
 def test_gzip_a_byte_order_mark_and_other_columns_are_read(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Checks of every forward: no verdict is made from malformed inputs, or from logits of another forward."""
+"""Checks of every forward: no verdict is made from malformed inputs, or from logits of another forward.
+
+The logits of the pack's n-grams, if it has such a head, are added to those that the forward wrote.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from worker.engines.engine import EngineError, InferenceError, Tokens
 from worker.engines.failure import EngineFailedError
+from worker.packs.ngrams import read_ngrams
 from worker.packs.pack import Pack
 
 _PROBE_LENGTH = 2
@@ -37,6 +41,7 @@ class CheckedEngine:
         self._vocabulary = pack.architecture["vocabulary"]
         self._labels = len(pack.labels)
         self._pairs = pack.input == "pair"
+        self._head = read_ngrams(pack)
         probe = np.zeros((1, _PROBE_LENGTH), np.int64)
         try:
             self.logits(probe, np.ones_like(probe), probe if self._pairs else None)
@@ -59,6 +64,8 @@ class CheckedEngine:
         # Rows without a token only pad the batch; their logits are never used.
         if not np.isfinite(logits[mask.any(axis=1)]).all():
             raise EngineFailedError("a forward left logits unwritten, or wrote some that are not finite")
+        if self._head is not None:
+            logits += self._head.logits(ids, mask)
         return logits
 
     def _check_inputs(self, ids: Tokens, mask: Tokens) -> None:

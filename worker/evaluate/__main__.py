@@ -1,29 +1,35 @@
 """Measure a pack on labelled texts with the classifier that workers run, and print the measures as JSON.
 
 python -m worker.evaluate --pack DIR FILE.csv[.gz]
+python -m worker.evaluate --pack A --against B FILE.csv[.gz] --flips flips.csv
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
-from worker.engines.factory import build_engine
-from worker.evaluate.classify import as_question, classify
-from worker.evaluate.labelled import LabelledTexts, read_labelled
-from worker.evaluate.measures import Scored, measure
+from worker.evaluate.against import difference, true_labels, write_flips
+from worker.evaluate.labelled import read_labelled
 from worker.evaluate.plot import draw, require_matplotlib
-from worker.packs.pack import Pack, load_pack
-from worker.scoring.classifier import Classifier
+from worker.evaluate.runs import Machine, Run
+from worker.evaluate.spreadsheets import spreadsheet
+from worker.packs.pack import load_pack
+
+BELOW = 3
+EXIT_CODES = f"""exit codes:
+  0  measured
+  1  the file or a pack cannot be used
+  2  the command line is wrong
+  {BELOW}  measured, and below --at-least
+"""
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -31,6 +37,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m worker.evaluate",
         description=__doc__,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -44,51 +51,84 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", choices=["openvino", "torch"], default="openvino")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args(arguments)
+    _add_comparison(parser)
+    options = parser.parse_args(arguments)
+    if options.flips and not options.against:
+        parser.error("--flips needs --against")
+    return options
+
+
+def _add_comparison(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="compare with this pack on the same texts"
+    )
+    parser.add_argument(
+        "--flips",
+        type=Path,
+        metavar="FILE.csv",
+        help="write the texts whose labels differ, for a spreadsheet",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the bootstrap (default: 1)")
+    parser.add_argument(
+        "--at-least",
+        type=_bound,
+        metavar="X",
+        help=f"exit with {BELOW} if the accuracy is below X, -1 to 1; "
+        "with --against, if the lower end of the 95 %% interval of the accuracy difference is",
+    )
+
+
+def _bound(text: str) -> float:
+    value = float(text)
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between -1 and 1")
+    return value
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the measures of a pack on a file. Raises SentiqError, or OSError if the plot is not saved."""
+    """Return the report of a pack on a file. Raises SentiqError, or OSError if a file is not written."""
     if options.plot:
         require_matplotlib()
     labelled = read_labelled(options.file, options.by)
-    pack = load_pack(options.pack)
-    true = labelled.numbers(pack.labels)
-    engine = build_engine(pack, options.engine, device=options.device, threads=options.threads)
-    classifier = Classifier(pack, engine, batch_tokens=engine.batch_tokens)
-    started = time.monotonic()
-    verdicts = classify(classifier, list(map(as_question, labelled.inputs(pack.input))))
-    seconds = time.monotonic() - started
-    scored = Scored.of(verdicts, pack.labels, true)
+    packs = [load_pack(folder) for folder in (options.pack, options.against) if folder]
+    true = true_labels(labelled, packs)
+    machine = Machine(options.engine, options.device, options.threads)
+    with spreadsheet(options.flips) if options.flips else contextlib.nullcontext() as write:
+        runs = [Run.of(pack, machine, labelled, true) for pack in packs]
+        if write:
+            write_flips(runs[0], runs[1], true, write)
+    first = runs[0]
     if options.plot:
-        draw(scored, f"{pack.id} {pack.revision} on {options.file.name}", options.plot)
-    return _describe(pack, options) | measure(scored) | {"seconds": round(seconds, 2)} | _by(scored, labelled)
+        draw(first.scored, f"{first.pack.id} {first.pack.revision} on {options.file.name}", options.plot)
+    report = first.report()
+    for other in runs[1:]:
+        report |= {"against": other.report(), "difference": difference(first, other, options.seed)}
+    return report
 
 
-def _describe(pack: Pack, options: argparse.Namespace) -> dict[str, Any]:
-    described = {"pack": pack.id, "revision": pack.revision, "precision": pack.precision}
-    return described | {"engine": options.engine, "device": options.device, "file": options.file.name}
-
-
-def _by(scored: Scored, labelled: LabelledTexts) -> dict[str, Any]:
-    """Return the measures of each domain, by name; empty without a domain column."""
-    if labelled.by is None:
-        return {}
-    domains = np.array(labelled.domains)
-    parts = {name: measure(scored.where(domains == name)) for name in sorted(set(labelled.domains))}
-    return {"by": labelled.by, "domains": parts}
+def shortfall(report: dict[str, Any], bound: float) -> str | None:
+    """Return which figure of a report is below the bound; None if it is not."""
+    what, value = "accuracy", report["accuracy"]
+    if "difference" in report:
+        what = "the lower end of the 95 % interval of the accuracy difference"
+        value = report["difference"]["accuracy"]["low"]
+    return f"{what} is {value:.4f}, below --at-least {bound:g}" if value < bound else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the measures. Return the exit code: 1 when the file or the pack cannot be used."""
+    """Print the report. Return the exit code, see EXIT_CODES."""
     replace_unencodable()
+    options = parse(arguments)
     try:
-        measures = evaluate(parse(arguments))
+        report = evaluate(options)
     except (SentiqError, OSError) as error:
         print(f"worker.evaluate: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(measures, ensure_ascii=False, indent=2))
-    return 0
+    print(json.dumps(report, ensure_ascii=False, indent=2))
+    below = None if options.at_least is None else shortfall(report, options.at_least)
+    if below:
+        print(f"worker.evaluate: {below}", file=sys.stderr)
+    return BELOW if below else 0
 
 
 if __name__ == "__main__":

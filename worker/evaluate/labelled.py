@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -94,15 +95,60 @@ def read_labelled(path: Path, by: str | None = None) -> LabelledTexts:
 
     The file needs the columns `text` and `label`, and `by` if given; else one of `DOMAINS` is optional.
     """
-    reader = csv.DictReader(read_lines(path), strict=True)
-    try:
-        by = _check_header(path, reader.fieldnames or (), by)
-        rows = [_read_row(path, reader.line_num, row, by) for row in reader]
-    except csv.Error as error:
-        raise LabelledFileError(f"{path}: line {reader.line_num}: {error}, expected CSV") from error
+    columns, lines = read_table(path, TEXT, LABEL, *([by] if by else []))
+    by = by or next((name for name in DOMAINS if name in columns), None)
+    rows = [
+        LabelledText(line, row[TEXT], row[LABEL].strip(), row[by] if by else "", row.get(ASPECT))
+        for line, row in lines
+    ]
     if not rows:
         raise LabelledFileError(f"{path}: line 2: missing, expected at least one row below the header")
     return LabelledTexts(path, rows, by)
+
+
+def read_table(path: Path, *needed: str) -> tuple[Sequence[str], Iterator[tuple[int, dict[str, str]]]]:
+    """Return the columns of a CSV file, gzipped or not, and its rows, each with the line on which it ends.
+
+    A row has the needed columns and those of `DOMAINS` and `ASPECT` that the file has; other cells at its
+    end may be missing and are empty then. Raises LabelledFileError, also while rows are read.
+    """
+    reader = csv.DictReader(read_lines(path), strict=True)
+    with _named(path, reader):
+        columns = list(reader.fieldnames or ())
+    if not columns:
+        raise LabelledFileError(
+            f"{path}: line 1: empty, expected a header with the columns {','.join(needed)}"
+        )
+    for name in needed:
+        if name not in columns:
+            raise LabelledFileError(f"{path}: line 1: no column {name} among {','.join(columns)[:200]}")
+    known = [name for name in (*needed, *DOMAINS, ASPECT) if name in columns]
+    return columns, _rows(path, reader, known)
+
+
+def _rows(
+    path: Path, reader: csv.DictReader[str], known: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    with _named(path, reader):
+        for row in reader:
+            for name in known:
+                if row[name] is None:
+                    raise LabelledFileError(f"{path}: line {reader.line_num}, column {name}: missing")
+            if None in row:
+                where = f"{path}: line {reader.line_num}"
+                raise LabelledFileError(f"{where}: more columns than the header; is a quote missing?")
+            yield reader.line_num, {name: cell or "" for name, cell in row.items()}
+
+
+@contextlib.contextmanager
+def _named(path: Path, reader: csv.DictReader[str]) -> Iterator[None]:
+    """Raise an error of CSV with the file and the line."""
+    try:
+        yield
+    except csv.Error as error:
+        # `reader.line_num` is the line of the last row that was read.
+        line = reader.reader.line_num
+        raise LabelledFileError(f"{path}: line {line}: {error}, expected CSV") from error
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -118,24 +164,3 @@ def read_lines(path: Path) -> Iterator[str]:
     except (OSError, EOFError, zlib.error) as error:
         cause = getattr(error, "strerror", None) or str(error)
         raise LabelledFileError(f"{path}: cannot be read: {cause}") from error
-
-
-def _check_header(path: Path, columns: Iterable[str], by: str | None) -> str | None:
-    """Return the domain column: `by`, else the first of `DOMAINS` that exists, else None."""
-    columns = list(columns)
-    if not columns:
-        raise LabelledFileError(f"{path}: line 1: empty, expected a header with the columns {TEXT},{LABEL}")
-    for name in (TEXT, LABEL, by):
-        if name is not None and name not in columns:
-            header = ",".join(columns)
-            raise LabelledFileError(f"{path}: line 1: no column {name} among {header[:200]}")
-    return by or next((name for name in DOMAINS if name in columns), None)
-
-
-def _read_row(path: Path, line: int, row: dict[str, str], by: str | None) -> LabelledText:
-    for name in (TEXT, LABEL, by, ASPECT):
-        if name in row and row[name] is None:
-            raise LabelledFileError(f"{path}: line {line}, column {name}: missing")
-    if None in row:
-        raise LabelledFileError(f"{path}: line {line}: more columns than the header; is a quote missing?")
-    return LabelledText(line, row[TEXT], row[LABEL].strip(), row[by] if by else "", row.get(ASPECT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,7 +14,9 @@ from tasks.vocabulary.labels import LabelSet
 from tasks.vocabulary.verdicts import Verdict
 
 BINS = 10
+ABOVE = 0.9  # the confidence from which a verdict is counted as confident
 _DIGITS = 4
+_Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,44 @@ def measure(scored: Scored) -> dict[str, Any]:
     return {
         "texts": texts,
         "labels": dict(zip(ids, confusion.sum(axis=1).tolist(), strict=True)),
-        "accuracy": _rounded(confusion.trace() / texts),
-        "macro_f1": _rounded(f1.mean()),
-        "f1": dict(zip(ids, map(_rounded, f1), strict=True)),
-        "ece": _rounded(calibration_error(scored)),
+        "accuracy": rounded(confusion.trace() / texts),
+        "macro_f1": rounded(f1.mean()),
+        "f1": dict(zip(ids, map(rounded, f1), strict=True)),
+        "ece": rounded(calibration_error(scored)),
+        "confident": confident(scored),
         "confusion": {
             label: dict(zip(ids, counts, strict=True))
             for label, counts in zip(ids, confusion.tolist(), strict=True)
         },
-        "uncertain_share": _rounded(scored.uncertain.mean()),
+        "uncertain_share": rounded(scored.uncertain.mean()),
         "truncated": int(scored.truncated.sum()),
     }
+
+
+def confident(scored: Scored) -> dict[str, Any]:
+    """Return the share of verdicts whose confidence is above ABOVE, and the share of these that is wrong.
+
+    The interval of the latter is Wilson's with 95 %. Without such verdicts, what is wrong of them is None.
+    """
+    sure = scored.confidence > ABOVE
+    texts, share = int(sure.sum()), rounded(sure.mean())
+    described = {"above": ABOVE, "texts": texts, "share": share}
+    if not texts:
+        return described | {"wrong": None, "wrong_low": None, "wrong_high": None}
+    wrong = int((scored.predicted != scored.true)[sure].sum())
+    low, high = map(rounded, wilson_interval(wrong, texts))
+    return described | {"wrong": rounded(wrong / texts), "wrong_low": low, "wrong_high": high}
+
+
+def wilson_interval(count: int, of: int) -> tuple[float, float]:
+    """Return the bounds of the 95 % interval of a share of `count` of one or more.
+
+    https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval#Wilson_score_interval
+    """
+    share, square = count / of, _Z**2
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = _Z * math.sqrt(share * (1 - share) / of + square / (4 * of**2)) / (1 + square / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def confusion_matrix(true: NDArray[np.int64], predicted: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
@@ -117,5 +147,6 @@ def calibration_error(scored: Scored) -> float:
     return gaps / len(scored.true)
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a measure with the digits that reports have."""
     return round(float(value), _DIGITS)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
-from tasks.log_format import start_logging
 from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
-from worker.packing.origin import Origin, find_origin, pack_revision
+from worker.packing.fetch import fetch
+from worker.packing.origin import find_origin, pack_revision
+from worker.packing.terminal import INTERRUPTED, prepare_terminal, raise_if, run_interruptible
 from worker.packing.verify import check_graph, with_reference
 from worker.packs.pack import Pack, PackError, load_pack
 
 CALIBRATION_TEXTS = Path(__file__).parents[2] / "samples" / "calibration.txt"
-INTERRUPTED = 130
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -66,7 +62,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def make(options: argparse.Namespace, stopped: Event) -> None:
     """Make a pack and print its card. Raises KeyboardInterrupt after a step if `stopped` is set."""
-    _prepare_terminal()
+    prepare_terminal()
     # Imported here: torch and NNCF are installed only where packs are made.
     try:
         from worker.packing.make import Recipe, make_pack  # noqa: PLC0415
@@ -75,7 +71,7 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
     origin = find_origin(options.source, options.revision)
     recipe = Recipe(
-        source=origin.directory or _download(origin),
+        source=fetch(origin),
         out=options.out,
         id=options.id or origin.id,
         revision=pack_revision(origin, options.labels),
@@ -88,35 +84,7 @@ def make(options: argparse.Namespace, stopped: Event) -> None:
         min_agreement=options.min_agreement,
         reference=Reference(options.reference),
     )
-
-    def raise_if_stopped() -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-
-    print(f"\n{card(make_pack(recipe, raise_if_stopped))}")
-
-
-def _download(origin: Origin) -> Path:
-    from worker.packing.modelscope import download  # noqa: PLC0415
-
-    logging.getLogger(__name__).info("downloading %s at %s from ModelScope", origin.id, origin.revision)
-    return download(origin.id, origin.revision)
-
-
-def _prepare_terminal() -> None:
-    """Log each step as a line on standard error, and show progress bars only on a terminal."""
-    start_logging("warning", "%(message)s")
-    logging.getLogger("worker.packing").setLevel(logging.INFO)
-    quiet = not sys.stderr.isatty()
-    if quiet:
-        os.environ["TQDM_DISABLE"] = "1"  # for ModelScope; read when tqdm is imported
-    try:
-        import nncf  # noqa: PLC0415
-        import rich  # noqa: PLC0415
-    except ImportError as error:
-        raise PackError(f"making a pack needs {error.name}: make .venv/.models") from error
-    nncf.set_log_level(logging.WARNING)
-    rich.reconfigure(stderr=True, quiet=quiet)
+    print(f"\n{card(make_pack(recipe, lambda: raise_if(stopped)))}")
 
 
 def verify(pack: Pack, options: argparse.Namespace) -> None:
@@ -137,7 +105,7 @@ def show(pack: Pack, options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None, stopped: Event | None = None) -> int:
     """Run one command. Return the exit code: 1 when the pack or its source cannot be used.
 
-    The last line on standard error then names the cause. `stopped` is set by a signal; see `run`.
+    The last line on standard error then names the cause. `stopped` is set by a signal.
     """
     options = parse(arguments)
     try:
@@ -153,27 +121,5 @@ def main(arguments: Sequence[str] | None = None, stopped: Event | None = None) -
     return 0
 
 
-def run() -> int:
-    """Run `main` so that SIGINT and SIGTERM unwind it and leave no partial pack.
-
-    An event records the signal, because OpenVINO's converter may replace or swallow the KeyboardInterrupt.
-    """
-    replace_unencodable()
-    stopped = Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    try:
-        return main(stopped=stopped)
-    except Exception:
-        if not stopped.is_set():
-            raise
-        return INTERRUPTED
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_interruptible(lambda stopped: main(stopped=stopped)))

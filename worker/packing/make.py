@@ -18,6 +18,7 @@ from worker.packing.inputs import as_inputs, encode, joined
 from worker.packing.labels import read_input, read_labels
 from worker.packing.source import Source, read_source
 from worker.packing.training_texts import tokens_of
+from worker.packs.ngrams import NGRAMS_FILE
 from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Input, Pack, PackError, file_sha256, write_pack
 from worker.packs.reference import Reference, write_reference
 from worker.packs.seen import SEEN_FILE, write_seen
@@ -62,7 +63,7 @@ def make_pack(recipe: Recipe, on_step: Callable[[], None] = lambda: None) -> Pac
     with TemporaryDirectory(dir=recipe.out.parent, prefix=f".{recipe.out.name}-") as workshop:
         draft = Path(workshop) / "pack"
         draft.mkdir()
-        return _install(_draft(recipe, source, draft, on_step), recipe.out)
+        return install(_draft(recipe, source, draft, on_step), recipe.out)
 
 
 def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], None]) -> Pack:
@@ -71,6 +72,8 @@ def _draft(recipe: Recipe, source: Source, draft: Path, on_step: Callable[[], No
     texts = recipe.labelled.inputs(base.input) if recipe.labelled else calibration
     labels = recipe.labelled.numbers(base.labels) if recipe.labelled else ()
     shutil.copyfile(source.vocabulary, draft / "vocab.txt")
+    if NGRAMS_FILE in base.files:
+        shutil.copyfile(recipe.source / NGRAMS_FILE, draft / NGRAMS_FILE)
     if recipe.training_texts:
         logger.info("reading the training texts")
         seen = tokens_of(recipe.training_texts, source.vocabulary)
@@ -97,6 +100,7 @@ def _base(recipe: Recipe, source: Source, draft: Path) -> Pack:
     reads = recipe.input or read_input(recipe.source)
     if reads == "pair" and source.shape.token_types < 2:  # noqa: PLR2004  a type for each part of a pair
         raise PackError("weights: token_type_embeddings has one row, and pairs need two")
+    parts = [NGRAMS_FILE] if (recipe.source / NGRAMS_FILE).is_file() else []
     return Pack(
         directory=draft,
         id=recipe.id,
@@ -106,7 +110,7 @@ def _base(recipe: Recipe, source: Source, draft: Path) -> Pack:
         precision="fp32",
         architecture=asdict(source.shape),
         temperature=1.0,
-        files=dict.fromkeys(GRAPH_FILES, ""),
+        files=dict.fromkeys((*GRAPH_FILES, *parts), ""),
         measured={},
         input=reads,
     )
@@ -130,18 +134,20 @@ def _candidates(
 def _save(graph: openvino.Model, base: Pack, precision: str) -> Pack:
     pack = replace(base, directory=base.directory / precision, precision=precision)
     pack.directory.mkdir()
+    if NGRAMS_FILE in base.files:
+        shutil.copyfile(base.path(NGRAMS_FILE), pack.directory / NGRAMS_FILE)
     openvino.save_model(graph, pack.directory / "model.xml", compress_to_fp16=False)
     return pack
 
 
-def _install(pack: Pack, out: Path) -> Pack:
-    """Move the draft to `out`: as a whole when `out` does not exist, else file by file, `pack.json` last."""
+def install(pack: Pack, out: Path) -> Pack:
+    """Move the pack to `out`: as a whole when `out` does not exist, else file by file, `pack.json` last."""
     if not out.exists():
         pack.directory.rename(out)
         return replace(pack, directory=out)
     # Workers map the weights into memory: overwriting a mapped file kills them, replacing it does not.
     for name in (*pack.files, PACK_FILE):
         (pack.directory / name).replace(out / name)
-    for name in {REFERENCE_FILE, SEEN_FILE} - pack.files.keys():
+    for name in {NGRAMS_FILE, REFERENCE_FILE, SEEN_FILE} - pack.files.keys():
         (out / name).unlink(missing_ok=True)
     return replace(pack, directory=out)

@@ -1,0 +1,57 @@
+"""Texts of finished jobs with their verdicts, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+from tqdm import tqdm
+
+from local.client import Client
+from training.unlabelled import Guessed, SourceError, margin
+
+
+def job_texts(client: Client, job_id: str) -> Iterator[Guessed]:
+    """Yield the texts of a finished job with `keep_texts`, each with its verdict. Raises SourceError.
+
+    The own columns of a text are the `id` and the `data` of its item. Items without a verdict are left out.
+    """
+    try:
+        job = client.job(job_id)
+        _require_texts(job)
+        items = client.items(job_id)
+        for item in tqdm(items, total=job["counts"]["total"], unit=" items", leave=False, disable=None):
+            if item.get("label") and item.get("text"):
+                yield _guessed(item)
+    except httpx2.HTTPStatusError as error:
+        answer = f"{error.response.status_code} {error.response.text[:300]}"
+        raise SourceError(f"{job_id}: the service answers {answer}") from error
+    except httpx2.HTTPError as error:
+        raise SourceError(f"{job_id}: the service does not answer: {error}") from error
+
+
+def _require_texts(job: Mapping[str, Any]) -> None:
+    if not job["keep_texts"]:
+        raise SourceError(
+            f"{job['id']}: its texts are gone, because it was submitted without keep_texts; "
+            "choose from your own file of the texts, or submit them again with keep_texts"
+        )
+    pending = job["counts"]["pending"]
+    if pending or job["uploading"]:
+        raise SourceError(f"{job['id']}: is still running, {pending} texts have no verdict; wait for its end")
+
+
+def _guessed(item: Mapping[str, Any]) -> Guessed:
+    """Return an item as a text; without probabilities the margin is that of two labels."""
+    given = {} if item["id"] is None else {"id": item["id"]}
+    own = {name: _cell(value) for name, value in (given | (item.get("data") or {})).items()}
+    confidence = item["confidence"]
+    probabilities = (item.get("probabilities") or {}).values() or (1 - confidence, confidence)
+    return Guessed(item["text"], own, item["label"], confidence, margin(probabilities))
+
+
+def _cell(value: object) -> object:
+    """Return a value of `data` as a cell: lists, objects and truth values as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else value
