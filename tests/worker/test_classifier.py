@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import product, starmap
 from pathlib import Path
 
@@ -155,6 +156,14 @@ def test_batches_keep_to_the_budget_and_to_few_shapes() -> None:
     assert {rows for rows, _ in engine.shapes} <= set(ROWS)
     assert {length for _, length in engine.shapes} <= set(LENGTHS)
     assert not engine.read_padding, "a mask covers every token and nothing else"
+
+
+def test_a_pack_that_depends_on_the_batch_is_scored_row_by_row() -> None:
+    engine, pack = Recording(), load_pack(EMBEDDED)
+    dependent = replace(pack, measured={**pack.measured, "batch_invariant": False})
+    verdicts = Classifier(dependent, engine, batch_tokens=512).classify(TEXTS)
+    assert {rows for rows, _ in engine.shapes} == {1}
+    assert verdicts == Classifier(pack, Recording(), batch_tokens=512).classify(TEXTS)
 
 
 def test_verdicts_come_back_in_the_order_of_the_texts() -> None:

@@ -46,7 +46,7 @@ def load_batches(pack: Pack, separator: int, engine: str = "openvino") -> Batche
         build_engine(pack, engine, device="cpu", threads=1),
         labels=len(pack.labels),
         max_tokens=pack.max_tokens,
-        batch_tokens=BATCH_TOKENS,
+        batch_tokens=BATCH_TOKENS if pack.batchable else 1,
         separator=separator if pack.input == "pair" else None,
     )
 

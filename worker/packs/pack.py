@@ -68,6 +68,11 @@ class Pack:
         """Return twelve hex digits that change with any file, for cache keys."""
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def batchable(self) -> bool:
+        """Return whether rows may share a forward: not if the pack was measured to depend on the batch."""
+        return bool(self.measured.get("batch_invariant", True))
+
     def described(self) -> dict[str, Any]:
         """Return the fields as `pack.json` holds them."""
         fields = asdict(self) | {"labels": self.labels.described()}
