@@ -1,5 +1,5 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock attachments backlog admission kept once pending summary feed
+-- include: clock backlog admission kept once summary new_job
 -- args: job_id, queue, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
 --       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments
 --       (starts of chunks, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
@@ -9,54 +9,8 @@
 -- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
 -- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs, and 'closed'
 -- that the job whose shadow it would be is gone or canceled.
-local job, listed, key = keys.job .. args.job_id, keys.jobs .. args.owner, args.key
+local job, key = keys.job .. args.job_id, args.key
 local shadowed = args.fields.shadow_of and keys.job .. args.fields.shadow_of
-
-local function write_record()
-  local deadline = now + args.deadline_ms
-  redis.call('HSET', job, 'status', 'queued', 'queue', args.queue, 'total', args.total, 'created', now,
-    'deadline', deadline, 'ttl', args.ttl_ms, 'format', args.format)
-  for field, value in pairs(args.fields) do
-    redis.call('HSET', job, field, value)
-  end
-  if args.data_bytes then
-    redis.call('HSET', job, 'data_bytes', args.data_bytes)
-  end
-  redis.call('ZADD', keys.open_jobs, deadline, args.job_id)
-  if args.upload then
-    feed.write(job, args.upload.writer, args.upload.seed, args.upload.digest)
-    redis.call('ZADD', keys.uploads, now + args.upload.idle_timeout_ms, args.job_id)
-  end
-  if args.tombstone_ms then
-    redis.call('SET', keys.tombstone .. args.job_id, args.ttl_ms, 'PX', args.tombstone_ms)
-  end
-end
-
-local function write_chunks()
-  for i, chunk in ipairs(args.chunks) do
-    redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
-  end
-  pending.add(args.queue, args.owner, now, args.chunks)
-  -- Both outlive the deadline by the lifetime of results, so that nothing stays for ever, whatever dies.
-  redis.call('PEXPIREAT', job, now + args.deadline_ms + args.ttl_ms)
-  redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
-  summary.add_values(job, args.values)
-  attachments.write(job, args.attachments, #args.chunks)
-end
-
--- The list of an owner's jobs loses the oldest whose records are gone: two for each that comes, so that it stays
--- short.
-local function list_job()
-  redis.call('ZADD', listed, 0, args.job_id)
-  for _, oldest in ipairs(redis.call('ZRANGE', listed, 0, 1)) do
-    if redis.call('EXISTS', keys.job .. oldest) == 0 then
-      redis.call('ZREM', listed, oldest)
-    end
-  end
-  if redis.call('PTTL', listed) < args.deadline_ms + args.ttl_ms then
-    redis.call('PEXPIRE', listed, args.deadline_ms + args.ttl_ms)
-  end
-end
 
 local known = redis.call('HMGET', job, 'created', 'ticket')
 if known[1] then
@@ -90,10 +44,10 @@ end
 if key then
   redis.call('SET', key.name, mine, 'PX', key.ttl_ms)
 end
-write_record()
-write_chunks()
+new_job.write_record(job)
+new_job.write_chunks(job)
 if not args.unlisted then
-  list_job()
+  new_job.list()
 end
 if shadowed then
   redis.call('HSET', shadowed, 'shadow', args.job_id)

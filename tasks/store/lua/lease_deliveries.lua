@@ -1,11 +1,11 @@
 -- Leases deliveries that are due, one of each owner in turn: first of the owner that has waited longest.
 -- The attempt is counted before it is made.
--- include: clock counters deliveries once
+-- include: clock deliveries attempts once
 -- args: limit, free (attempts that the sender can start), per_host, held (owner -> host -> attempts that the sender is
 --       making), max_attempts, lease_ms
 -- Returns the job's id and the record of each.
 -- An owner holds at most as many attempts as remain free, so that a free one remains for the next owner.
-local BUSY_DELAY_MS, MAX_LOOKS = 1000, 16
+local MAX_LOOKS = 16
 local leased = {}
 
 local function records(ids)
@@ -20,52 +20,14 @@ local function records(ids)
   return found
 end
 
-local function under_way(owner)
-  local count = 0
-  for _, attempts in pairs(args.held[owner] or {}) do
-    count = count + attempts
-  end
-  return count
-end
-
-local function begin(owner, id, host)
-  local key = keys.job .. id .. ':delivery'
-  local attempt = redis.call('HINCRBY', key, 'attempts', 1)
-  redis.call('HSET', key, attempt, string.format('{"at_ms":%.0f}', now))
-  deliveries.schedule(owner, id, now + args.lease_ms)
-  args.held[owner] = args.held[owner] or {}
-  args.held[owner][host] = (args.held[owner][host] or 0) + 1
-  leased[#leased + 1] = id
-end
-
--- Returns whether it leased the delivery.
-local function lease(owner, id)
-  local key = keys.job .. id .. ':delivery'
-  local record = redis.call('HMGET', key, 'host', 'attempts')
-  local host = record[1]
-  if not host then
-    deliveries.remove(owner, id)
-  elseif ((args.held[owner] or {})[host] or 0) >= args.per_host then
-    -- A slow receiver delays its own deliveries, not those behind them.
-    deliveries.schedule(owner, id, now + BUSY_DELAY_MS)
-  elseif tonumber(record[2]) >= args.max_attempts then
-    redis.call('HSET', key, 'state', 'exhausted')
-    counters.increment('webhooks:exhausted', 1)
-    deliveries.remove(owner, id)
-  else
-    begin(owner, id, host)
-    return true
-  end
-  return false
-end
-
 -- Returns whether it leased a delivery of the owner.
 local function serve(owner)
-  if #leased >= args.limit or under_way(owner) >= args.free - #leased then
+  if #leased >= args.limit or attempts.under_way(owner) >= args.free - #leased then
     return false
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.deliveries .. owner, 0, now, 'LIMIT', 0, MAX_LOOKS)) do
-    if lease(owner, id) then
+    if attempts.lease(owner, id) then
+      leased[#leased + 1] = id
       return true
     end
   end
