@@ -159,10 +159,11 @@ def test_batches_keep_to_the_budget_and_to_few_shapes() -> None:
 
 
 def test_a_pack_that_depends_on_the_batch_is_scored_row_by_row() -> None:
-    engine, pack = Recording(), load_pack(EMBEDDED)
+    recording, pack = Recording(), load_pack(EMBEDDED)
     dependent = replace(pack, measured={**pack.measured, "batch_invariant": False})
-    verdicts = Classifier(dependent, engine, batch_tokens=512).classify(TEXTS)
-    assert {rows for rows, _ in engine.shapes} == {1}
+    engine = build_engine(dependent, "openvino", device="cpu", threads=1)
+    verdicts = Classifier(dependent, recording, batch_tokens=engine.batch_tokens).classify(TEXTS)
+    assert {rows for rows, _ in recording.shapes} == {1}
     assert verdicts == Classifier(pack, Recording(), batch_tokens=512).classify(TEXTS)
 
 

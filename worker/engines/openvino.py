@@ -13,14 +13,18 @@ try:
 except ImportError as error:
     raise EngineError("openvino is not installed: pip install -r requirements/worker.lock") from error
 
+BATCH_TOKENS = 1_024
+
 
 class OpenVinoEngine:
-    """Runs the pack's graph. A row's logits do not depend on the other rows of its batch."""
+    """Runs the pack's graph. A row's logits do not depend on the other rows of its batch.
 
-    batch_tokens = 1_024
+    A graph that was measured to depend on them gets one row a forward.
+    """
 
     def __init__(self, pack: Pack, *, device: str, threads: int) -> None:
         self.require(device)
+        self.batch_tokens = BATCH_TOKENS if pack.batchable else 1
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

@@ -16,7 +16,6 @@ from worker.engines.factory import build_engine
 from worker.packs.pack import Pack
 from worker.scoring.batches import Batches, Row
 
-BATCH_TOKENS = 1_024
 PROBE_ROWS = 64
 PROBE_BATCHES = 20
 SPEED_RUNS = 5
@@ -42,11 +41,12 @@ def load_batches(pack: Pack, separator: int, engine: str = "openvino") -> Batche
 
     The engine runs the graph, or with `torch` the reference weights. Raises EngineError or PackError.
     """
+    built = build_engine(pack, engine, device="cpu", threads=1)
     return Batches(
-        build_engine(pack, engine, device="cpu", threads=1),
+        built,
         labels=len(pack.labels),
         max_tokens=pack.max_tokens,
-        batch_tokens=BATCH_TOKENS if pack.batchable else 1,
+        batch_tokens=built.batch_tokens,
         separator=separator if pack.input == "pair" else None,
     )
 

@@ -70,7 +70,7 @@ class Pack:
 
     @property
     def batchable(self) -> bool:
-        """Return whether rows may share a forward: not if the pack was measured to depend on the batch."""
+        """Return whether rows may share a forward: not if the graph was measured to depend on the batch."""
         return bool(self.measured.get("batch_invariant", True))
 
     def described(self) -> dict[str, Any]:

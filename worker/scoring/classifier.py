@@ -34,8 +34,7 @@ class Classifier:
     def __init__(self, pack: Pack, engine: Engine, *, batch_tokens: int, cache_rows: int = 0) -> None:
         """Bound a forward to `batch_tokens` (rows x length); a longer text gets a forward of its own.
 
-        So does every text of a pack that is not batchable. `cache_rows` is the number of rows whose logits
-        are cached; 0 turns the cache off.
+        `cache_rows` is the number of rows whose logits are cached; 0 turns the cache off.
         """
         self._cache = LogitCache(cache_rows)
         self._max_tokens = pack.max_tokens - SPECIAL
@@ -49,7 +48,7 @@ class Classifier:
             engine,
             labels=len(pack.labels),
             max_tokens=pack.max_tokens,
-            batch_tokens=batch_tokens if pack.batchable else 1,
+            batch_tokens=batch_tokens,
             separator=self._sep if self._pairs else None,
         )
 
