@@ -145,13 +145,24 @@ def test_a_label_that_one_pack_lacks_is_named(tmp_path: Path, labels: list[str],
 
 def test_a_number_that_packs_read_as_different_labels_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
-    path.write_text("text,label\n好,1\n好,0\n", "utf-8")
+    path.write_text("text,label\n好,1\n好,0\n好,2\n", "utf-8")
     labelled = read_labelled(path)
     turned = pack(LabelSet(tuple(reversed(THREE.labels))), "turned")
     with pytest.raises(LabelledFileError, match=r"line 3, .*'0' is negative of three, positive of turned"):
         true_labels(labelled, [pack(THREE, "three"), turned])
     with pytest.raises(LabelledFileError, match="'1' is neutral of three, anger of seven"):
         true_labels(labelled, [pack(THREE, "three"), pack(SEVEN, "seven")])
+
+
+def test_neutral_texts_are_left_out_where_one_pack_lacks_them(
+    other: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_random_pack(tmp_path / "three", THREE)
+    file.write_text(file.read_text("utf-8") + "\n到了,n,film", "utf-8")
+    arguments = ("--pack", other, "--against", tmp_path / "three", file, "--other-labels", "leave-out")
+    report = report_of(capsys, *arguments)
+    assert report["left_out"] == {"n": 1}
+    assert report["texts"] == report["against"]["texts"] == len(TEXTS)
 
 
 def test_no_flips_are_left_where_a_pack_cannot_run(other: Path, file: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from samples.shipped import REVIEWS_FILE
-from tasks.vocabulary.labels import NEGATIVE_POSITIVE, LabelSet
+from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tasks.vocabulary.verdicts import Verdict
 from tests.random_packs import SEVEN, THREE, write_random_pack
 from worker.evaluate.__main__ import main
@@ -87,17 +87,6 @@ def test_three_labels_match_a_count_by_hand() -> None:
     assert measures["ece"] == pytest.approx(0.8 - 4 / 6, abs=1e-4)
 
 
-def test_a_label_is_written_as_its_id_its_name_or_its_number(tmp_path: Path) -> None:
-    content = "text,label\na,neutral\nb,中性\nc,Positive\nd,0\ne,2\n"
-    assert read_labelled(file_of(tmp_path, content)).numbers(THREE) == [1, 1, 2, 0, 2]
-    turned = LabelSet(tuple(reversed(NEGATIVE_POSITIVE.labels)))
-    assert read_labelled(file_of(tmp_path, ROWS)).numbers(turned) == [0, 1, 0], "1 is positive in any order"
-    with pytest.raises(
-        LabelledFileError, match=r"'3', expected 0 \(negative\), 1 \(neutral\), 2 \(positive\)"
-    ):
-        read_labelled(file_of(tmp_path, "text,label\na,3\n")).numbers(THREE)
-
-
 def test_pairs_are_read_with_their_aspect(tmp_path: Path) -> None:
     pairs = read_labelled(file_of(tmp_path, "aspect,text,label\n味道,好吃,1\n价格,太贵,0\n"))
     assert pairs.inputs("pair") == [("味道", "好吃"), ("价格", "太贵")]
@@ -125,6 +114,18 @@ def test_seven_labels_are_measured_and_drawn(tmp_path: Path, capsys: pytest.Capt
     assert sum(measures["labels"].values()) == measures["texts"] == 2
     assert list(measures["confusion"]) == list(SEVEN.ids)
     assert picture.stat().st_size > 10_000
+
+
+def test_rows_with_other_labels_are_left_out_only_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of(tmp_path, "text,label,domain\n很好,1,a\n到了,n,b\n太差了,0,a\n到了,n,a\n")
+    assert run(path) == 1
+    assert "line 3, column label: 'n', expected 0 (negative), 1 (positive)" in capsys.readouterr().err
+    assert run(path, "--other-labels", "leave-out") == 0
+    measures = json.loads(capsys.readouterr().out)
+    assert (measures["left_out"], measures["texts"]) == ({"n": 2}, 2)
+    assert list(measures["domains"]) == ["a"]
 
 
 def test_one_kind_of_label_alone_is_measured() -> None:

@@ -45,7 +45,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--pack", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--by", metavar="COLUMN", help="column to group by (default: source or domain, if present)"
+        "--by", metavar="COLUMN", help="column to group by (default: domain or source, if present)"
+    )
+    parser.add_argument(
+        "--other-labels",
+        choices=["refuse", "leave-out"],
+        default="refuse",
+        help="what to do with rows whose label a pack lacks (default: refuse)",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="plot confusion matrix and reliability")
     parser.add_argument("--engine", choices=["openvino", "torch"], default="openvino")
@@ -91,6 +97,9 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
         require_matplotlib()
     labelled = read_labelled(options.file, options.by)
     packs = [load_pack(folder) for folder in (options.pack, options.against) if folder]
+    others: dict[str, Any] = {}
+    if options.other_labels == "leave-out":
+        labelled, others["left_out"] = labelled.shared([pack.labels for pack in packs])
     true = true_labels(labelled, packs)
     machine = Machine(options.engine, options.device, options.threads)
     with spreadsheet(options.flips) if options.flips else contextlib.nullcontext() as write:
@@ -100,7 +109,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     first = runs[0]
     if options.plot:
         draw(first.scored, f"{first.pack.id} {first.pack.revision} on {options.file.name}", options.plot)
-    report = first.report()
+    report = first.report() | others
     for other in runs[1:]:
         report |= {"against": other.report(), "difference": difference(first, other, options.seed)}
     return report

@@ -22,20 +22,15 @@ _FLIPS = ("label", "domain", "verdict_a", "verdict_b", "confidence_a", "confiden
 def true_labels(labelled: LabelledTexts, packs: Sequence[Pack]) -> Sequence[str]:
     """Return the id of each text's label, which every pack has. Raises LabelledFileError.
 
-    A number may stand for other labels in each pack: 1 for positive of two, for neutral of three. It is read
-    as those that all packs have.
+    A number may stand for another label in each pack, and is refused then.
     """
     readings = [_reading(labelled, pack) for pack in packs]
-    shared = set.intersection(*(set(pack.labels.ids) for pack in packs))
-    fit = [ids for ids in readings if shared.issuperset(ids)]
-    if fit and all(ids == fit[0] for ids in fit):
-        return fit[0]
-    row, *given = next(each for each in zip(labelled.rows, *readings, strict=True) if len({*each[1:]}) > 1)
-    meanings = ", ".join(f"{label} of {pack.id}" for label, pack in zip(given, packs, strict=True))
-    where = f"{labelled.path}: line {row.line}, column {LABEL}"
-    raise LabelledFileError(
-        f"{where}: {row.label[:40]!r} is {meanings}; expected labels that both packs have"
-    )
+    for row, *given in zip(labelled.rows, *readings, strict=True):
+        if len({*given}) > 1:
+            meanings = ", ".join(f"{label} of {pack.id}" for label, pack in zip(given, packs, strict=True))
+            where = f"{labelled.path}: line {row.line}, column {LABEL}"
+            raise LabelledFileError(f"{where}: {row.label[:40]!r} is {meanings}; write names")
+    return readings[0]
 
 
 def _reading(labelled: LabelledTexts, pack: Pack) -> list[str]:

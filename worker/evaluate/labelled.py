@@ -6,19 +6,20 @@ import contextlib
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tasks.errors import SentiqError
 from tasks.vocabulary.labels import LabelSet
+from worker.evaluate.spellings import SpellingError, is_number, names_of, symbols_of
 from worker.packs.pack import Input
 
 TEXT, LABEL, ASPECT = "text", "label", "aspect"
-_BINARY = {"0": "negative", "1": "positive"}
 # Columns that may name the domain of a text; the first that exists is used.
-DOMAINS = ("source", "domain")
+DOMAINS = ("domain", "source")
 
 
 class LabelledFileError(SentiqError):
@@ -65,29 +66,46 @@ class LabelledTexts:
         return pairs
 
     def numbers(self, labels: LabelSet) -> list[int]:
-        """Return the number of each text's label, which is written as its id, a name or its number.
+        """Return the number of each text's label, which is written as its id, a name or a symbol.
 
-        Of negative and positive alone, 0 is negative and 1 is positive. Raises LabelledFileError.
+        The symbols 0, n and 1 are negative, neutral and positive for packs of these labels, or of two of
+        them; else, and for the three if the file has a 2, they are numbers. Raises LabelledFileError.
         """
-        digits = _digits(labels)
-        known = digits | {
-            name.lower(): number
-            for number, label in enumerate(labels)
-            for name in (label.label_en, label.label_zh, label.id)
-        }
+        symbols = self._symbols(labels)
+        known = {**symbols, **names_of(labels)}
         for row in self.rows:
             if row.label.lower() not in known:
-                expected = ", ".join(f"{digit} ({labels[number].id})" for digit, number in digits.items())
-                where = f"{self.path}: line {row.line}, column {LABEL}"
-                raise LabelledFileError(f"{where}: {row.label[:40]!r}, expected {expected:.300} or a name")
+                expected = ", ".join(f"{symbol} ({labels[number].id})" for symbol, number in symbols.items())
+                raise self._wrong(row.line, f"{row.label[:40]!r}, expected {expected:.300} or a name")
         return [known[row.label.lower()] for row in self.rows]
 
+    def shared(self, sets: Sequence[LabelSet]) -> tuple[Self, Mapping[str, int]]:
+        """Return the texts whose labels every set has, and how many others there are of each label.
 
-def _digits(labels: LabelSet) -> dict[str, int]:
-    """Return the number of each label by the digits that stand for it in a file."""
-    if set(labels.ids) == set(_BINARY.values()):
-        return {digit: labels.ids.index(label_id) for digit, label_id in _BINARY.items()}
-    return {str(number): number for number in range(len(labels))}
+        A number that a set lacks stays, and so does an empty label: `numbers` refuses them, since what 0
+        and 1 mean beside another number is unknown. Raises LabelledFileError if no text is left.
+        """
+        known = [{*self._symbols(labels), *names_of(labels)} for labels in sets]
+
+        def stays(label: str) -> bool:
+            return not label or is_number(label) or all(label.lower() in names for names in known)
+
+        rows = [row for row in self.rows if stays(row.label)]
+        others = Counter(row.label for row in self.rows if not stays(row.label))
+        if not rows:
+            written = ", ".join(map(repr, others))
+            raise LabelledFileError(f"{self.path}: column {LABEL}: no label of the pack, only {written:.300}")
+        return replace(self, rows=rows), dict(others.most_common())
+
+    def _wrong(self, line: int, cause: str) -> LabelledFileError:
+        """Return the error of a label, which names its place."""
+        return LabelledFileError(f"{self.path}: line {line}, column {LABEL}: {cause}")
+
+    def _symbols(self, labels: LabelSet) -> Mapping[str, int]:
+        try:
+            return symbols_of(labels, {row.label.lower(): row.line for row in reversed(self.rows)})
+        except SpellingError as error:
+            raise self._wrong(error.line, str(error)) from error
 
 
 def read_labelled(path: Path, by: str | None = None) -> LabelledTexts:
