@@ -101,9 +101,9 @@ def test_nothing_near_a_text_that_measures_is_learned_from(tmp_path: Path, argum
         rows = [(f"{row['text']}！", row["label"]) for row in rows_of(files["--dev"])[:3]]
         csv.writer(file).writerows([*rows, ("隔壁的小店终于又开门营业了，开心", "1")])
     apart = write(tmp_path / "apart.csv", [("text",), ("隔壁的小店终于又开门营业了，开心。",)])
-    every = [files[name] for name in ("--train", "--dev", "--written")]
-    assert len(read_texts(*every, []).rows) == 121
-    assert len(read_texts(*every, [apart]).rows) == 120
+    train, dev, written = (files[name] for name in ("--train", "--dev", "--written"))
+    assert len(read_texts(train, dev, written, []).rows) == 121
+    assert len(read_texts(train, dev, written, [apart]).rows) == 120
 
 
 def test_a_checkpoint_of_other_labels_is_refused(
