@@ -42,7 +42,7 @@ def require_outside(folder: Path, paths: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep other runs from the folder `OUT.work` until the block ends. Raises WorkFolderError if it is taken."""
+    """Keep other runs from `OUT.work` until the block ends. Raises WorkFolderError if one has it."""
     folder = folder_of(out)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("w") as lock:
