@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,13 @@ def test_what_a_run_reads_must_not_lie_where_it_writes(tmp_path: Path) -> None:
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    def rows() -> list[tuple[str, int]]:
+    def broken() -> Iterator[tuple[str, int]]:
+        yield "a row", 1
         raise ValueError("a row cannot be computed")
 
     write_table(tmp_path / "doubtful.csv", ("text", "line"), [("=1+1", 2)])
     with pytest.raises(ValueError, match="a row"):
-        write_table(tmp_path / "doubtful.csv", ("text", "line"), (row for each in [rows] for row in each()))
+        write_table(tmp_path / "doubtful.csv", ("text", "line"), broken())
     with pytest.raises(TypeError):
         write_json(tmp_path / "figures.json", {"figure": object()})
     assert (tmp_path / "doubtful.csv").read_bytes() == b"\xef\xbb\xbftext,line\r\n'=1+1,2\r\n"
