@@ -214,4 +214,4 @@ def test_a_wrong_command_line_is_refused(
 def test_the_exit_codes_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    assert "3  measured, and below --at-least" in capsys.readouterr().out
+    assert "3  measured, and a figure is outside of its bound" in capsys.readouterr().out
