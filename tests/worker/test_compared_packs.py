@@ -189,10 +189,12 @@ def test_accuracy_is_a_gate(
 
 def test_the_lower_end_of_the_difference_is_a_gate(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--pack", str(EMBEDDED), "--against", str(EMBEDDED), str(file), "--at-least"]
-    assert main([*arguments, "0"]) == 0, "a pack is as good as itself"
-    assert main([*arguments, "0.01"]) == 3
-    said = "the lower end of the 95 % interval of the accuracy difference is 0.0000, below --at-least 0.01\n"
+    assert main([*arguments, "-0.01"]) == 3, "seven texts do not show that a pack is as good as itself"
+    said = (
+        "the lower end of the 95 % interval of the accuracy difference is -0.3543, below --at-least -0.01\n"
+    )
     assert capsys.readouterr().err.endswith(said)
+    assert main([*arguments, "-0.4"]) == 0
 
 
 @pytest.mark.parametrize(
