@@ -203,6 +203,10 @@ def test_the_lower_end_of_the_difference_is_a_gate(file: Path, capsys: pytest.Ca
         (["--at-least", "86"], "86 is not between -1 and 1"),
         (["--at-least", "nan"], "nan is not between -1 and 1"),
         (["--flips", "flips.csv"], "--flips needs --against"),
+        (["--plot", "./texts.csv"], "texts.csv would replace what is read from texts.csv; name another file"),
+        (["--against", str(EMBEDDED), "--flips", str(Path("texts.csv").resolve())], "would replace what is"),
+        (["--plot", str(EMBEDDED / "new.png")], f"would replace what is read from {EMBEDDED}"),
+        (["--against", "packs", "--flips", "packs/pack.json"], "would replace what is read from packs;"),
     ],
 )
 def test_a_wrong_command_line_is_refused(

@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.flips and not options.against:
         parser.error("--flips needs --against")
+    for path in filter(None, (options.flips, options.plot)):
+        _require_apart(parser, path, [options.file, options.pack, *filter(None, [options.against])])
     return options
+
+
+def _require_apart(parser: argparse.ArgumentParser, output: Path, inputs: Iterable[Path]) -> None:
+    """End with an error if a file to write is one to read, or in a folder to read."""
+    for path in inputs:
+        if output.resolve().is_relative_to(path.resolve()):
+            parser.error(f"{output} would replace what is read from {path}; name another file")
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:
