@@ -98,12 +98,18 @@ test-monitoring: $(VENV)/.dev ## test rules, dashboard and runbook with a real P
 test-models: $(VENV)/.models ## run the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
 
-model: $(VENV)/.models $(WHEEL)/.made ## train the embedded pack; TRAIN= DEV= UNLABELLED= data, OUT= work folder, ARGS= budgets
+model: $(VENV)/.models $(WHEEL)/.made ## train the embedded packs; TRAIN= DEV= UNLABELLED= data, OUT= work folder, ARGS= JOINT= budgets
 	@$(PY) -m training.train --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --out "$(WORK)" \
-		--start $(WHEEL)/*.whl $(ARGS)
-	@cp "$(WORK)"/source/* models/checkpoint/
-	@$(PY) -m worker.packing make --source models/checkpoint --out models/embedded --labelled "$(DEV)" \
-		--training-texts "$(TRAIN)" "$(UNLABELLED)" --id sentiq-zh-small --revision "$$(date +%F)" --max-tokens 256 --reference none
+		--initial $(WHEEL)/*.whl $(ARGS)
+	@$(PY) -m training.joint --train "$(TRAIN)" --dev "$(DEV)" --initial "$(WORK)"/source --out "$(WORK)"/joint $(JOINT)
+	@rm -rf models/.checkpoint && cp -r "$(WORK)"/joint/two models/.checkpoint
+	@rm -rf models/checkpoint && mv models/.checkpoint models/checkpoint
+	@$(call packed,models/checkpoint,embedded,two,sentiq-zh-small)
+	@$(call packed,"$(WORK)"/joint/three,embedded-3,three,sentiq-zh-small-3)
+
+# A pack of a checkpoint, in a folder of models/, calibrated on the texts of a label set, and its id.
+packed = $(PY) -m worker.packing make --source $1 --out models/$2 --labelled "$(WORK)"/joint/$3-fitted.csv --id $4 \
+	--training-texts "$(TRAIN)" "$(UNLABELLED)" training/texts/written.csv --revision "$$(date +%F)" --max-tokens 256 --reference none
 
 sample: $(VENV)/.local ## choose texts worth labelling, for a spreadsheet; FILE= or JOB=, MODEL= pack, N=200 TO=to-label.csv ARGS=
 	@exec $(PY) -m training.sample $(if $(JOB),--job $(JOB),"$(FILE)" --pack "$(or $(MODEL),models/embedded)") \

@@ -48,14 +48,15 @@ def between(texts: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]
 
 def _pairs(texts: Sequence[str]) -> Pairs:
     """Return the numbers of near copies (pairs, 2); a pair may occur twice, in either order."""
-    plain = list(map(_plain, texts))
+    stripped = list(map(plain, texts))
     # Copies often begin alike. In this order they are neighbours.
-    order = np.array(sorted(range(len(plain)), key=plain.__getitem__), np.int64)
-    characters = _Characters([plain[number] for number in order])
+    order = np.array(sorted(range(len(stripped)), key=stripped.__getitem__), np.int64)
+    characters = _Characters([stripped[number] for number in order])
     return order[np.concatenate([_sharing_windows(characters), _nearly_equal(characters)])]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return the letters and digits of a text in lower case, which are compared; all of it without any."""
     lower = unicodedata.normalize("NFKC", text).casefold()
     return "".join(filter(str.isalnum, lower)) or text.strip()
 

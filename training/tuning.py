@@ -44,8 +44,11 @@ CALIBRATION_TEXTS = 300  # texts, evenly spaced in the file, that int8 gets its 
 MIN_AGREEMENT = 0.97
 THE_START = "the start"
 _LABELS_FILE = "labels.json"
-_PARTS = ("training", "checking", "held_out")
-_PARTS_LINE = "{training:,} texts to learn from, {checking:,} to check passes by, {held_out:,} to judge by"
+_PARTS = ("training", "checking", "held_out", "near_copies")
+_PARTS_LINE = (
+    "{training:,} texts to learn from, {checking:,} to check passes by, {held_out:,} to judge by; "
+    "left out: {near_copies:,} near copies of these, {unlabelled:,} without a label"
+)
 
 Numbers = NDArray[np.int64]
 
@@ -65,13 +68,14 @@ class Tuning:
         self._own = read_own(options.file, self._start.labels, options.labels)
         self._groups = group(self._own.texts)
         require_enough(self._own, self._groups)
-        self._parts = split(self._groups, self._own.numbers, options.seed)
+        self._parts = split(self._own.texts, self._groups, self._own.numbers, options.seed)
         self._same_labels = self._own.labels == self._start.labels
         self._folder = work_folder(options.out, self._inputs())
 
     def run(self) -> Judgement:
         """Return the judgement. The pack is at OUT if it passed, else OUT is as it was before."""
-        counts = dict(zip(_PARTS, np.bincount(self._parts, minlength=3).tolist(), strict=True))
+        counts = dict(zip(_PARTS, np.bincount(self._parts, minlength=len(_PARTS)).tolist(), strict=True))
+        counts["unlabelled"] = self._own.unlabelled
         print(_PARTS_LINE.format(**counts), flush=True)
         model = self._initial_model()
         vectors = sentence_vectors(model, self._corpus(slice(None)), self._options.device)
@@ -112,7 +116,7 @@ class Tuning:
     def _corpus(self, rows: Any) -> Corpus:
         """Return the texts of some rows as a pack reads them."""
         numbers = np.arange(len(self._own.texts))[rows]
-        texts = [self._own.texts[number] for number in numbers]
+        texts = [self._own.texts[number] for number in numbers.tolist()]
         targets = one_hot(self._own.numbers[numbers], len(self._own.labels))
         shape = self._start.source.shape
         return encode(texts, targets, self._start.source.vocabulary, min(LONGEST, shape.positions))

@@ -63,7 +63,7 @@ def test_training_resumes_from_its_checkpoints(data: Path) -> None:
 def test_training_starts_from_a_checkpoint_of_another_run(data: Path) -> None:
     train(data, "--finetune-tokens", "2000")
     first = read_source((data / "out").rename(data / "first") / "source")
-    train(data, f"--start={first.vocabulary.parent}", "--pretrain-tokens", "0", "--finetune-tokens", "0")
+    train(data, f"--initial={first.vocabulary.parent}", "--pretrain-tokens", "0", "--finetune-tokens", "0")
     again = read_source(data / "out" / "source")
     assert again.vocabulary.read_bytes() == first.vocabulary.read_bytes()
     assert all(torch.allclose(again.weights[name], first.weights[name], atol=1e-6) for name in first.weights)

@@ -60,7 +60,8 @@ def test_a_file_of_names_maps_labels_and_joins_some(tmp_path: Path) -> None:
 def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     own = read(tmp_path, "1", "", "0")
     assert own.texts == ["第0段文字", "第2段文字"]
-    assert own.left_out == 1
+    assert own.unlabelled == 1
+    assert own.texts is own.texts, "reading one text after the other costs no list for each"
 
 
 @pytest.mark.parametrize(

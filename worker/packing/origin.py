@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.packs.ngrams import NGRAMS_FILE
 from worker.packs.pack import PackError, file_sha256
 
 # The only files that a pack is made from: a download fetches these, and a revision is a hash of these.
-FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin")
+FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin", NGRAMS_FILE)
 MODEL_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
