@@ -152,7 +152,7 @@ def test_the_ngram_head_of_the_start_counts_and_is_kept(untrained: Path, tmp_pat
     assert held_out["tuned"]["macro_f1"] > 0.9
     kept = read_head(tmp_path / "mine.work" / "source" / NGRAMS_FILE, read_source(start).shape.vocabulary, 2)
     assert (kept.keys == head.keys).all()
-    assert (kept.scale != head.scale * 20).all()
+    assert (kept.scale > 0).all()
 
 
 def test_shuffled_labels_are_refused(
