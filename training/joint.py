@@ -17,6 +17,7 @@ goes on where it was; with other inputs it starts anew. To share each batch betw
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ from training.joint_checkpoint import write_checkpoint
 from training.joint_model import corpus_of, initial_model, joint_loss
 from training.joint_texts import THREE, TWO, read_texts
 from training.trainer import Trainer, TrainerConfig
-from training.work_folder import work_folder
+from training.work_folder import folder_of, locked, require_outside, work_folder
 from training.written import FILE
 from worker.engines.bert import BertClassifier
 from worker.packing.labels import read_labels
@@ -107,21 +108,24 @@ def run(options: argparse.Namespace) -> None:
     folder = _folder(options)
     logger.info("%d texts, %d tokens in %d passes", len(corpus.targets), len(corpus.ids), options.passes)
     model = train(start, corpus, options, folder / "joint.pt")
-    if distributed.is_initialized() and distributed.get_rank():
+    if not _is_first():
         return
     for classifier in (TWO, THREE):
         logger.info("writing the checkpoint %s", classifier.name)
         write_checkpoint(classifier, model, start, texts, options.out)
 
 
+def _is_first() -> bool:
+    """Return whether this is the only process, or the first of those that share each batch."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def _folder(options: argparse.Namespace) -> Path:
-    """Return the folder of the state. Of several processes the first makes it ready."""
-    if not distributed.is_initialized():
-        return work_folder(options.out, _inputs(options))
-    made: list[Any] = [distributed.get_rank() == 0 and work_folder(options.out, _inputs(options))]
-    distributed.broadcast_object_list(made)
-    (folder,) = made
-    return Path(folder)
+    """Return the folder of the state, once the first process has made it ready."""
+    made = work_folder(options.out, _inputs(options)) if _is_first() else folder_of(options.out)
+    if distributed.is_initialized():
+        distributed.barrier()
+    return made
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, Any]:
@@ -141,8 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if distributed.is_torchelastic_launched():
         distributed.init_process_group("gloo")
     try:
+        require_outside(
+            folder_of(options.out), [options.initial, *(getattr(options, name) for name in _FILES)]
+        )
         options.out.mkdir(parents=True, exist_ok=True)
-        run(options)
+        with locked(options.out) if _is_first() else contextlib.nullcontext():
+            run(options)
     except KeyboardInterrupt:
         return 130
     except (SentiqError, OSError) as error:

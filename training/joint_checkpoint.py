@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.corpus import encode
-from training.inference import outputs
+from training.inference import ngram_logits, outputs
 from training.joint_texts import LOGITS, Classifier, Text, Texts
 from training.ngrams import scaled, train_head
 from training.source_files import write_source
@@ -21,7 +20,6 @@ from worker.packing.inputs import encode as token_rows
 from worker.packing.source import Source
 from worker.packs.ngrams import NGRAMS_FILE, NgramHead, write_ngrams
 from worker.packs.reference import compress
-from worker.scoring.batches import Row
 
 
 def write_checkpoint(
@@ -47,14 +45,12 @@ def _ngram_head(classifier: Classifier, model: BertClassifier, start: Source, te
     """Return the head of the texts that the classifier learned from, scaled on those that are fitted to."""
     learnt = texts.learnt(classifier)
     fitted = [text for text in texts.measuring(classifier) if text.fitted]
-    rows, others = (
-        token_rows([text.text for text in each], start.vocabulary, start.shape.positions)
-        for each in (learnt, fitted)
-    )
+    rows = token_rows([text.text for text in learnt], start.vocabulary, start.shape.positions)
     head = train_head(rows, classifier.numbers(learnt), len(classifier.order))
-    encoder = _encoder_logits(model, fitted, start)[:, classifier.columns]
-    ngrams = np.concatenate([_ngram_logits(head, row) for row in others])
-    return scaled(head, encoder, ngrams, classifier.numbers(fitted))
+    nothing = np.zeros((len(fitted), LOGITS), np.float32)
+    corpus = encode([text.text for text in fitted], nothing, start.vocabulary, start.shape.positions)
+    encoder, ngrams = outputs(model, corpus, "cpu")[:, classifier.columns], ngram_logits(head, corpus)
+    return scaled(head, encoder.astype(np.float64), ngrams.astype(np.float64), classifier.numbers(fitted))
 
 
 def _write_texts(classifier: Classifier, texts: Sequence[Text], path: Path) -> None:
@@ -62,15 +58,3 @@ def _write_texts(classifier: Classifier, texts: Sequence[Text], path: Path) -> N
     named = [(text.text, label, text.domain) for text, label in zip(texts, ids, strict=True)]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label", "domain"), *named])
-
-
-def _encoder_logits(model: BertClassifier, texts: Sequence[Text], start: Source) -> NDArray[np.float64]:
-    nothing = np.zeros((len(texts), LOGITS), np.float32)
-    corpus = encode([text.text for text in texts], nothing, start.vocabulary, start.shape.positions)
-    return outputs(model, corpus, "cpu").astype(np.float64)
-
-
-def _ngram_logits(head: NgramHead, row: Row) -> NDArray[np.float64]:
-    """Return the logits (1, labels) of one row."""
-    ids = np.array([row])
-    return head.logits(ids, np.ones_like(ids)).astype(np.float64)
