@@ -17,7 +17,7 @@ from worker.engines.bert import BertClassifier, BertShape
 from worker.scoring.batches import Row, segment_ids
 
 # Share of the activations' range that SmoothQuant moves into the weights. NNCF's default, 0.95, drifts more.
-SMOOTHING = 0.5
+SMOOTHING = 0.7
 
 
 def export_graph(shape: BertShape, weights: Mapping[str, Tensor], *, pairs: bool) -> openvino.Model:
