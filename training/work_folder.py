@@ -15,7 +15,7 @@ _INPUTS = "inputs.json"
 
 def work_folder(out: Path, inputs: Mapping[str, Any]) -> Path:
     """Return the folder `OUT.work`, without the state of a run that had other inputs (any JSON)."""
-    folder = out.with_name(f"{out.name}.work")
+    folder = _folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     path, described = folder / _INPUTS, json.dumps(inputs, ensure_ascii=False, indent=2)
     if not path.exists() or path.read_text("utf-8") != described:
@@ -23,6 +23,16 @@ def work_folder(out: Path, inputs: Mapping[str, Any]) -> Path:
             state.unlink()
         path.write_text(described, "utf-8")
     return folder
+
+
+def inputs_of(out: Path) -> Mapping[str, Any]:
+    """Return the inputs of the last run that wrote to `out`. Raises OSError without one."""
+    inputs: Mapping[str, Any] = json.loads((_folder(out) / _INPUTS).read_text("utf-8"))
+    return inputs
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f"{out.name}.work")
 
 
 def write_json(path: Path, value: object) -> None:
