@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -65,6 +66,17 @@ def test_a_made_pack_is_whole_and_measured(pack: Pack) -> None:
     assert {"dev_accuracy", "dev_accuracy_fp32", "dev_accuracy_int8"} <= loaded.measured.keys()
     assert sorted(path.name for path in pack.directory.iterdir()) == sorted([*pack.files, "pack.json"])
     assert {path.name for path in pack.directory.parent.iterdir()} == {"source", "pack"}
+
+
+def test_sums_of_int8_products_fit_the_16_bits_of_older_processors(pack: Pack) -> None:
+    """Two products of an activation of at most 255 are added before they are widened."""
+    graph = openvino.Core().read_model(pack.path("model.xml"))
+    constants = [node for node in graph.get_ordered_ops() if node.get_type_name() == "Constant"]
+    matrices = [node for node in constants if node.get_element_type() == openvino.Type.i8]
+    # The table of embeddings is looked up, not multiplied: it may have all 8 bits.
+    multiplied = [node.data for node in matrices if node.get_output_shape(0)[0] != SHAPE.vocabulary]
+    assert len(multiplied) >= 6 * SHAPE.layers
+    assert all(2 * 255 * int(np.abs(part.astype(np.int64)).max()) < 2**15 for part in multiplied)
 
 
 def test_the_exact_reference_is_the_source_bit_for_bit(pack: Pack) -> None:

@@ -8,6 +8,7 @@ import nncf
 import numpy as np
 import openvino
 import torch
+from nncf.quantization.advanced_parameters import OverflowFix
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 from torch import Tensor
@@ -48,7 +49,9 @@ def quantise(exact: openvino.Model, rows: Sequence[Row]) -> openvino.Model:
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(samples),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+            # Weights of 7 bits: sums of products stay within the 16 bits of processors without VNNI.
+            overflow_fix=OverflowFix.ENABLE,
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING),
         ),
     )
     return _scale_after_lookup(quantised)
