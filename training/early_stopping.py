@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import Tensor
 
+from training.state import load_state, save_state
 from worker.evaluate.measures import confusion_matrix, f1_scores
 
 
@@ -44,9 +45,11 @@ class BestWeights:
         self.passes: list[Measures] = []
         self.weights: dict[str, Tensor] = {}
         if path.exists():
-            state = torch.load(path, weights_only=True, map_location="cpu")
-            self.passes = [Measures(**measures) for measures in state["passes"]]
-            self.weights = state["weights"]
+            load_state(path, "cpu", self._restore)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.passes = [Measures(**measures) for measures in state["passes"]]
+        self.weights = dict(state["weights"])
 
     @property
     def exhausted(self) -> bool:
@@ -63,6 +66,4 @@ class BestWeights:
         self.passes.append(measures)
         if self._best == len(self.passes):
             self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
-        partial = self._path.with_suffix(".partial")
-        torch.save({"passes": list(map(asdict, self.passes)), "weights": self.weights}, partial)
-        partial.replace(self._path)
+        save_state(self._path, {"passes": list(map(asdict, self.passes)), "weights": self.weights})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def fine_tune(
             averaged = trainer.average.module.eval()
             best.add(Measures.of(outputs(averaged, checking, settings.device), true), averaged.state_dict())
             tqdm.write(_line(best.passes, settings.passes))
+            sys.stdout.flush()
         return best.exhausted
 
     model.train()
@@ -103,7 +105,7 @@ def _config(model: BertClassifier, training: Corpus, settings: Settings) -> Trai
     width, tokens = model.classifier.in_features, len(training.ids)
     steps = max(2, tokens / settings.batch_tokens)
     return TrainerConfig(
-        settings.rate or (SMALL_RATE if width <= SMALL_WIDTH else RATE),
+        (SMALL_RATE if width <= SMALL_WIDTH else RATE) if settings.rate is None else settings.rate,
         tokens * settings.passes,
         settings.batch_tokens,
         settings.seed,

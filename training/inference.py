@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.corpus import Corpus, batches
 from worker.engines.bert import BertClassifier
+from worker.packs.ngrams import NgramHead
 
 BATCH_TOKENS = 4096
 Compute = Callable[[Tensor, Tensor], Tensor]
@@ -38,3 +39,12 @@ def sentence_vectors(model: BertClassifier, corpus: Corpus, device: str) -> NDAr
         return vectors
 
     return outputs(pooled, corpus, device)
+
+
+def ngram_logits(head: NgramHead, corpus: Corpus) -> NDArray[np.float32]:
+    """Return the logits of an n-gram head for each text (texts, labels), in order."""
+
+    def compute(ids: Tensor, mask: Tensor) -> Tensor:
+        return torch.from_numpy(head.logits(ids.numpy(), mask.numpy()))
+
+    return outputs(compute, corpus, "cpu")

@@ -10,7 +10,9 @@ import httpx2
 from tqdm import tqdm
 
 from local.client import Client
-from training.unlabelled import Guessed, SourceError, margin
+from training.unlabelled import Guessed, SourceError, margin, own_names
+
+_ID = "id"
 
 
 def job_texts(client: Client, job_id: str) -> Iterator[Guessed]:
@@ -44,12 +46,14 @@ def _require_texts(job: Mapping[str, Any]) -> None:
 
 
 def _guessed(item: Mapping[str, Any]) -> Guessed:
-    """Return an item as a text; without probabilities the margin is that of two labels."""
-    given = {} if item["id"] is None else {"id": item["id"]}
-    own = {name: _cell(value) for name, value in (given | (item.get("data") or {})).items()}
-    confidence = item["confidence"]
-    probabilities = (item.get("probabilities") or {}).values() or (1 - confidence, confidence)
-    return Guessed(item["text"], own, item["label"], confidence, margin(probabilities))
+    """Return an item as a text. A field `id` of its data is `own_id`."""
+    data = item.get("data") or {}
+    names = own_names(data, {_ID})
+    own = {names[name]: _cell(value) for name, value in data.items()}
+    given = {} if item["id"] is None else {_ID: item["id"]}
+    probabilities = item.get("probabilities")
+    difference = margin(probabilities.values()) if probabilities else None
+    return Guessed(item["text"], given | own, item["label"], item["confidence"], difference)
 
 
 def _cell(value: object) -> object:

@@ -96,11 +96,16 @@ def _known(path: Path, rows: Sequence[LabelledText]) -> Mapping[str, Label]:
     if names == ["0", "1"]:
         return dict(zip(names, NEGATIVE_POSITIVE, strict=True))
     labels = dict(zip(names, known_labels(names), strict=True))
-    return {name: label or _plain(path, first[name]) for name, label in labels.items()}
+    # Those in lower case last: the others are then named beside them.
+    spelt = {name.lower(): first[name] for name in names if not labels[name]}
+    return {name: label or _plain(path, first[name], spelt[name.lower()]) for name, label in labels.items()}
 
 
-def _plain(path: Path, row: LabelledText) -> Label:
+def _plain(path: Path, row: LabelledText, lower: LabelledText) -> Label:
     where = f"{path}: line {row.line}, column {LABEL}: {row.label[:40]!r}"
+    if row.label != lower.label:
+        other = f"{lower.label[:40]!r} of line {lower.line}"
+        raise LabelledFileError(f"{where} and {other} differ by case only; write one of them")
     if row.label.isdigit():
         raise LabelledFileError(f"{where} is only a number; {_GIVE}")
     if not LABEL_ID.fullmatch(row.label):
@@ -130,6 +135,19 @@ def _label_set(path: Path, labels: Sequence[Label], start: LabelSet | None) -> L
     if start and by_id.keys() == set(start.ids):
         return start
     try:
-        return LabelSet(tuple(by_id.values()))
+        found = LabelSet(tuple(by_id.values()))
     except ValueError as error:
         raise LabelledFileError(f"{path}: {error}") from error
+    _require_different_names(path, found)
+    return found
+
+
+def _require_different_names(path: Path, labels: LabelSet) -> None:
+    """Raise LabelledFileError if a name, in upper or lower case, stands for two labels."""
+    owner: dict[str, str] = {}
+    for label in labels:
+        for name in (label.id, label.label_en.lower(), label.label_zh.lower()):
+            other = owner.setdefault(name, label.id)
+            if other != label.id:
+                cause = f"labels {other} and {label.id} are both named {name!r}"
+                raise LabelledFileError(f"{path}: {cause}, in upper or lower case")

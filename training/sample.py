@@ -17,15 +17,22 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from local.client import Client
 from tasks.cells import defused
 from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from training.job_texts import job_texts
 from training.selection import select
-from training.unlabelled import Guessed, SourceError, T, draw, file_texts, guess
+from training.unlabelled import (
+    Guessed,
+    SourceError,
+    T,
+    certainties,
+    draw,
+    file_texts,
+    guess,
+    own_names,
+)
 from worker.evaluate.labelled import LABEL, TEXT, read_labelled
 from worker.evaluate.spreadsheets import spreadsheet
 from worker.packs.pack import load_pack
@@ -97,10 +104,10 @@ def candidates(options: argparse.Namespace) -> list[Guessed]:
 
 
 def _reported(drawn: list[T], count: int) -> list[T]:
-    """Return what was drawn of so many texts. Raises SourceError if nothing was."""
+    """Return what was drawn of so many different texts. Raises SourceError if nothing was."""
     if not drawn:
         raise SourceError("no text without a label")
-    print(f"{count:,} texts without a label; {len(drawn):,} different ones are considered", file=sys.stderr)
+    print(f"{count:,} different texts without a label; {len(drawn):,} are considered", file=sys.stderr)
     return drawn
 
 
@@ -110,14 +117,17 @@ def sample(options: argparse.Namespace) -> None:
         raise SourceError(f"{options.out}: exists and may hold labels; name a new file")
     with spreadsheet(options.out) as write:
         texts = candidates(options)
-        margins = np.array([each.margin for each in texts])
-        places = select([each.text for each in texts], [each.label for each in texts], margins, options.count)
+        labels, certain = [each.label for each in texts], certainties(texts)
+        places = select([each.text for each in texts], labels, certain, options.count)
         chosen = [texts[place] for place in places]
-        own = dict.fromkeys(name for each in chosen for name in each.own if name not in COLUMNS)
-        write([*COLUMNS, *own])
+        own = own_names(dict.fromkeys(name for each in chosen for name in each.own), COLUMNS)
+        write([*COLUMNS, *own.values()])
         for each in chosen:
             cells = (each.own.get(name) for name in own)
             write([each.text, "", each.label, round(each.confidence, _DIGITS), *cells])
+    for name, written in own.items():
+        if written != name:
+            print(f"{options.out}: your column {name} is {written} there", file=sys.stderr)
     counts = ", ".join(f"{count} {label}" for label, count in Counter(each.label for each in chosen).items())
     print(f"{options.out}: {len(chosen)} texts ({counts}); fill in the column {LABEL}", file=sys.stderr)
 

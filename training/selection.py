@@ -21,7 +21,8 @@ def select(
 ) -> list[int]:
     """Return the places of up to `count` texts, the most uncertain first.
 
-    `labels` are the predicted ones. `margins` (n,) are the probability of that label minus the next one's.
+    `labels` are the predicted ones. `margins` (n,) say how certain they are: the probability of that label
+    minus the next one's, or another measure that is low where a label is uncertain.
     """
     chosen: list[int] = []
     predicted = np.array(labels)

@@ -10,17 +10,22 @@ from worker.packing.fetch import fetch
 from worker.packing.labels import read_input, read_labels
 from worker.packing.origin import find_origin
 from worker.packing.source import Source, read_source
+from worker.packs.ngrams import NGRAMS_FILE, NgramHead, read_head
 from worker.packs.pack import PACK_FILE, PackError
 
 
 @dataclass(frozen=True)
 class Start:
-    """A checkpoint. `revision` changes with its files; `labels` is None if it does not name them."""
+    """A checkpoint. `revision` changes with its files; `labels` is None if it does not name them.
+
+    `ngrams` is its n-gram head, whose logits are added to those of the encoder; None if it has none.
+    """
 
     id: str
     revision: str
     source: Source
     labels: LabelSet | None
+    ngrams: NgramHead | None
 
 
 def read_start(name: str) -> Start:
@@ -36,4 +41,6 @@ def read_start(name: str) -> Start:
         labels = read_labels(directory, source.shape.labels)
     except PackError:
         labels = None  # a new head needs no names of the old one
-    return Start(origin.id, find_origin(str(directory), None).revision, source, labels)
+    path, shape = directory / NGRAMS_FILE, source.shape
+    ngrams = read_head(path, shape.vocabulary, shape.labels) if path.is_file() else None
+    return Start(origin.id, find_origin(str(directory), None).revision, source, labels, ngrams)

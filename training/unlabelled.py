@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.cells import defused
 from tasks.errors import SentiqError
@@ -30,16 +33,30 @@ class Unlabelled(NamedTuple):
 
 
 class Guessed(NamedTuple):
-    """A text with the verdict on it. The margin is the highest probability minus the next one."""
+    """A text with the verdict on it.
+
+    The margin is the highest probability minus the next one, None if the verdict names no probabilities.
+    """
 
     text: str
     own: Mapping[str, object]
     label: str
     confidence: float
-    margin: float
+    margin: float | None
 
 
 T = TypeVar("T", Unlabelled, Guessed)
+
+
+def own_names(names: Collection[str], reserved: Container[str]) -> dict[str, str]:
+    """Return a name for each column of the caller: a reserved one gets `own_` before it, so none is lost."""
+    found = {}
+    for name in names:
+        free = name
+        while free in reserved or (free != name and free in names):
+            free = f"own_{free}"
+        found[name] = free
+    return found
 
 
 def file_texts(path: Path) -> Iterator[Unlabelled]:
@@ -60,23 +77,24 @@ def file_texts(path: Path) -> Iterator[Unlabelled]:
 
 
 def draw(texts: Iterable[T], size: int, seed: int, known: Container[str]) -> tuple[list[T], int]:
-    """Return up to `size` different texts at random, and how many there were to draw from.
+    """Return up to `size` different texts at random, and how many different ones there were to draw from.
 
     Blank texts do not count, nor those whose cell in a spreadsheet is `known`. The draw is a reservoir
-    (https://en.wikipedia.org/wiki/Reservoir_sampling, algorithm R), so memory does not grow with the texts.
+    (https://en.wikipedia.org/wiki/Reservoir_sampling, algorithm R), so of all texts only hashes are held.
     """
     chance = random.Random(seed)  # noqa: S311  seeded, no secret
     drawn: list[T] = []
-    count = 0
+    seen: set[int] = set()
     for each in texts:
-        if not each.text.strip() or defused(each.text) in known:
+        # A copy that took part would make its text more probable, and the draw smaller.
+        if not each.text.strip() or defused(each.text) in known or (key := hash(each.text)) in seen:
             continue
-        count += 1
+        seen.add(key)
         if len(drawn) < size:
             drawn.append(each)
-        elif (place := chance.randrange(count)) < size:
+        elif (place := chance.randrange(len(seen))) < size:
             drawn[place] = each
-    return list({each.text: each for each in drawn}.values()), count
+    return drawn, len(seen)
 
 
 def guess(texts: Sequence[Unlabelled], pack: Pack, threads: int) -> list[Guessed]:
@@ -94,3 +112,12 @@ def margin(probabilities: Iterable[float]) -> float:
     """Return the highest probability minus the next one, of two or more."""
     second, first = sorted(probabilities)[-2:]
     return first - second
+
+
+def certainties(texts: Sequence[Guessed]) -> NDArray[np.float64]:
+    """Return how certain each verdict is (n,): all by their margins, or by confidence if one has no margin.
+
+    Of three labels or more a confidence says nothing about the next probability, so the two do not mix.
+    """
+    margins = [each.margin for each in texts]
+    return np.array([each.confidence for each in texts] if None in margins else margins, np.float64)

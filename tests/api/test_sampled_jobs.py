@@ -11,6 +11,7 @@ import pytest
 
 from local.client import Client
 from local.ports import free_port
+from training.job_texts import job_texts
 from training.sample import main
 
 
@@ -24,7 +25,7 @@ def test_texts_of_jobs_are_chosen_with_their_verdicts_and_data(
     http: httpx2.Client, live_url: str, tmp_path: Path
 ) -> None:
     items: list[dict[str, Any]] = [
-        {"text": "味道不错", "id": "a", "data": {"shop": "南山店", "stars": [1], "label": "x"}},
+        {"text": "味道不错", "id": "a", "data": {"shop": "南山店", "stars": [1], "label": "x", "id": 7}},
         {"text": "=太差了", "data": {"shop": "福田店"}},
         {"text": "  "},
     ]
@@ -38,7 +39,9 @@ def test_texts_of_jobs_are_chosen_with_their_verdicts_and_data(
     assert list(rows["还行吧"])[:4] == ["text", "label", "predicted", "confidence"]
     good = rows["味道不错"]
     assert (good["label"], good["id"], good["shop"], good["stars"]) == ("", "a", "南山店", "[1]")
+    assert (good["own_label"], good["own_id"]) == ("x", "7")
     with Client(live_url) as client:
+        assert [each.margin for each in job_texts(client, second)] == [None], "no probabilities were named"
         for item in [*client.items(first), *client.items(second)]:
             if item.get("label"):
                 row = rows[item["text"].replace("=", "'=")]

@@ -60,6 +60,18 @@ def test_training_resumes_from_its_checkpoints(data: Path) -> None:
     assert (data / "out" / "pretrain.pt").stat().st_mtime_ns == kept
 
 
+@pytest.mark.parametrize("name", ["teacher.pt", "pretrain.pt"])
+def test_a_state_of_another_version_is_one_clear_line(name: str, data: Path) -> None:
+    (data / "out").mkdir()
+    torch.save({"seen": 3}, data / "out" / name)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        train(data)
+    assert failed.value.returncode == 1
+    said = failed.value.stderr.splitlines()
+    assert f"{name}: damaged, or of another version or model (KeyError: " in said[-1]
+    assert not any("Traceback" in line for line in said)
+
+
 def test_training_starts_from_a_checkpoint_of_another_run(data: Path) -> None:
     train(data, "--finetune-tokens", "2000")
     first = read_source((data / "out").rename(data / "first") / "source")

@@ -7,10 +7,12 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,15 @@ from tests.models.sources import write_source as write_tiny_source  # noqa: E402
 from tests.models.trained import CHECKPOINT  # noqa: E402
 from training.finetune import initial_model  # noqa: E402
 from training.near_copies import group  # noqa: E402
+from training.ngrams import train_head  # noqa: E402
 from training.source_files import write_source  # noqa: E402
 from training.tune import REFUSED, main  # noqa: E402
+from training.work_folder import locked  # noqa: E402
 from worker.engines.factory import build_engine  # noqa: E402
+from worker.packing.inputs import encode  # noqa: E402
 from worker.packing.source import read_source  # noqa: E402
 from worker.packing.terminal import INTERRUPTED  # noqa: E402
+from worker.packs.ngrams import NGRAMS_FILE, read_head, write_ngrams  # noqa: E402
 from worker.packs.pack import load_pack  # noqa: E402
 from worker.scoring.classifier import Classifier  # noqa: E402
 
@@ -59,6 +65,11 @@ def figures(out: Path) -> dict[str, Any]:
     """Return the figures of a run."""
     read: dict[str, Any] = json.loads(Path(f"{out}.work/figures.json").read_text("utf-8"))
     return read
+
+
+def interrupt(*_: object) -> None:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +137,24 @@ def test_the_pack_is_better_than_its_start_and_says_what_it_learnt(resumed: tupl
     assert sorted(path.name for path in resumed[0].parent.iterdir()) == ["mine", "mine.work", "own.csv"]
 
 
+def test_the_ngram_head_of_the_start_counts_and_is_kept(untrained: Path, tmp_path: Path) -> None:
+    rows = composed("正面", "负面")
+    file, start = write(tmp_path / "own.csv", rows), tmp_path / "start"
+    shutil.copytree(untrained, start)
+    numbers = [int(name == "正面") for _, name in rows]
+    head = train_head(encode([text for text, _ in rows], start / "vocab.txt", 256), numbers, 2)
+    write_ngrams(replace(head, scale=head.scale * 20), start / NGRAMS_FILE)
+
+    asked = [str(file), "--start", str(start), "--out", str(tmp_path / "mine"), *BUDGET, "--passes", "1"]
+    assert main(asked) == REFUSED
+    held_out = figures(tmp_path / "mine")["held_out"]
+    assert held_out["baselines"]["the start"]["macro_f1"] > 0.95
+    assert held_out["tuned"]["macro_f1"] > 0.9
+    kept = read_head(tmp_path / "mine.work" / "source" / NGRAMS_FILE, read_source(start).shape.vocabulary, 2)
+    assert (kept.keys == head.keys).all()
+    assert (kept.scale > 0).all()
+
+
 def test_shuffled_labels_are_refused(
     untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,9 +190,6 @@ def test_three_labels_from_a_file_get_a_head_of_their_own(tmp_path: Path) -> Non
 def test_a_run_that_is_interrupted_in_training_leaves_the_most_doubtful_labels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("training.tuning.fine_tune", interrupt)
     wrong = [("=服务真的值得称赞", "负面"), ("老师真的糟糕透顶", "正面")]
     file = write(tmp_path / "own.csv", [*composed("正面", "负面"), *wrong])
@@ -193,11 +219,53 @@ def test_a_start_that_cannot_be_used_is_a_clear_error(
         str(broken): "model.safetensors: cannot be read",
         str(ROOT / "models" / "embedded"): "embedded: a pack, which cannot be trained",
         str(tmp_path / "mine"): "is the start, which would be overwritten",
+        str(tmp_path / "mine.work" / "source"): "lies in",
     }
     for start, cause in causes.items():
         assert main([str(file), "--start", start, "--out", str(tmp_path / "mine")]) == 1
         assert cause in capsys.readouterr().err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "own.csv"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--rate", "0"), ("--rate", "-1e-4"), ("--rate", "nan"), ("--rate", "2"), ("--seed", "-1")],
+)
+def test_a_rate_or_a_seed_out_of_range_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["own.csv", "--start", str(CHECKPOINT), "--out", "mine", f"{option}={value}"])
+    assert exited.value.code == 2
+    assert f"argument {option}: {value!r} is not a" in capsys.readouterr().err
+
+
+def test_a_second_run_of_the_same_out_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "own.csv", composed("正面", "负面"))
+    with locked(tmp_path / "mine"):
+        assert main([str(file), "--start", str(CHECKPOINT), "--out", str(tmp_path / "mine")]) == 1
+    assert "mine.work: in use by another run" in capsys.readouterr().err
+
+
+def test_an_out_without_a_name_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "own.csv", composed("正面", "负面"))
+    assert main([str(file), "--start", str(CHECKPOINT), "--out", "."]) == 1
+    assert "--out .: expected the name of a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("state", ["state.pt", "best.pt"])
+def test_a_state_that_cannot_be_gone_on_with_is_a_clear_error(
+    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "own.csv", composed("正面", "负面"))
+    asked = [str(file), "--start", str(CHECKPOINT), "--out", str(tmp_path / "mine"), *BUDGET]
+    with monkeypatch.context() as patched:
+        patched.setattr("training.tuning.fine_tune", interrupt)
+        assert main(asked) == INTERRUPTED
+    torch.save({"seen": 3}, tmp_path / "mine.work" / state)
+    assert main(asked) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"mine.work/{state}: damaged, or of another version or model (KeyError: " in said
 
 
 def test_a_missing_device_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

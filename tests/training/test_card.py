@@ -135,6 +135,9 @@ def test_other_files_than_those_of_the_training_are_refused(
     train = write(embedded.parent / "train.csv", rows("01"))
     assert main([str(embedded), *arguments]) == 1
     assert f"{train}: not the file --train" in capsys.readouterr().err
+    (embedded.parent / "joint.work" / "inputs.json").unlink()
+    assert main([str(embedded), *arguments]) == 1
+    assert "inputs.json: missing or damaged" in capsys.readouterr().err
     assert (embedded / "CARD.md").read_bytes() == before
 
 

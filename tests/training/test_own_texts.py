@@ -69,6 +69,8 @@ def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     [
         (("0", "1", "n"), "line 2, column label: '0' is only a number; name it with --labels FILE"),
         (("negative", "退款"), "line 3, column label: '退款' is no label id, 1 to 32 of a-z, 0-9 and _"),
+        (("spam", "ham", "Spam"), "line 4, column label: 'Spam' and 'spam' of line 2 differ by case only"),
+        (("SPAM", "ham", "Spam"), "line 2, column label: 'SPAM' and 'Spam' of line 4 differ by case only"),
         (("positive", "正面"), "1 labels, expected 2 to 64"),
         (tuple(f"label_{number}" for number in range(65)), "65 labels, expected 2 to 64"),
     ],
@@ -84,6 +86,14 @@ def test_labels_that_say_nothing_are_refused(tmp_path: Path, labels: tuple[str, 
         ({"0": "negative"}, r"line 3, column label: '1' is not in .*names\.json"),
         ({"0": "negative", "1": "Not An Id"}, r"names\.json: expected a JSON object .*'Not An Id'"),
         ({"0": "negative", "1": {"id": "b"}}, r"names\.json: expected a JSON object"),
+        (
+            {
+                "0": {"id": "a", "label_zh": "广告", "label_en": "Spam"},
+                "1": {"id": "b", "label_zh": "垃圾", "label_en": "spam"},
+            },
+            r"names\.json: labels a and b are both named 'spam', in upper or lower case",
+        ),
+        ({"0": {"id": "ham", "label_zh": "广告", "label_en": "Spam"}, "1": "spam"}, "are both named 'spam'"),
         (["negative", "positive"], r"names\.json: expected a JSON object"),
     ],
 )

@@ -189,10 +189,12 @@ def test_accuracy_is_a_gate(
 
 def test_the_lower_end_of_the_difference_is_a_gate(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--pack", str(EMBEDDED), "--against", str(EMBEDDED), str(file), "--at-least"]
-    assert main([*arguments, "0"]) == 0, "a pack is as good as itself"
-    assert main([*arguments, "0.01"]) == 3
-    said = "the lower end of the 95 % interval of the accuracy difference is 0.0000, below --at-least 0.01\n"
+    assert main([*arguments, "-0.01"]) == 3, "seven texts do not show that a pack is as good as itself"
+    said = (
+        "the lower end of the 95 % interval of the accuracy difference is -0.3543, below --at-least -0.01\n"
+    )
     assert capsys.readouterr().err.endswith(said)
+    assert main([*arguments, "-0.4"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -201,6 +203,10 @@ def test_the_lower_end_of_the_difference_is_a_gate(file: Path, capsys: pytest.Ca
         (["--at-least", "86"], "86 is not between -1 and 1"),
         (["--at-least", "nan"], "nan is not between -1 and 1"),
         (["--flips", "flips.csv"], "--flips needs --against"),
+        (["--plot", "./texts.csv"], "texts.csv would replace what is read from texts.csv; name another file"),
+        (["--against", str(EMBEDDED), "--flips", str(Path("texts.csv").resolve())], "would replace what is"),
+        (["--plot", str(EMBEDDED / "new.png")], f"would replace what is read from {EMBEDDED}"),
+        (["--against", "packs", "--flips", "packs/pack.json"], "would replace what is read from packs;"),
     ],
 )
 def test_a_wrong_command_line_is_refused(
@@ -214,4 +220,4 @@ def test_a_wrong_command_line_is_refused(
 def test_the_exit_codes_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    assert "3  measured, and below --at-least" in capsys.readouterr().out
+    assert "3  measured, and a figure is outside of its bound" in capsys.readouterr().out

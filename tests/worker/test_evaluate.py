@@ -16,7 +16,7 @@ from tasks.vocabulary.labels import NEGATIVE_POSITIVE
 from tasks.vocabulary.verdicts import Verdict
 from tests.random_packs import SEVEN, THREE, write_random_pack
 from worker.evaluate.__main__ import main
-from worker.evaluate.labelled import LabelledFileError, read_labelled
+from worker.evaluate.labelled import LabelledFileError, read_labelled, read_table
 from worker.evaluate.measures import Scored, calibration_error, measure, reliability, wilson_interval
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +155,11 @@ def test_gzip_a_byte_order_mark_and_other_columns_are_read(tmp_path: Path) -> No
     assert read_labelled(path, "text").by == "text"
 
 
+def test_columns_without_a_name_are_left_out(tmp_path: Path) -> None:
+    _, rows = read_table(file_of(tmp_path, "text,label,,\n很好,1,,x\n"), "text")
+    assert list(rows) == [(2, {"text": "很好", "label": "1"})]
+
+
 def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
     path = file_of(tmp_path, 'label,text\n1,"很好\n，""真的"""\n')
     assert read_labelled(path).texts == ['很好\n，"真的"']
@@ -166,6 +171,8 @@ def test_text_over_several_lines_is_one_text(tmp_path: Path) -> None:
     [
         ("", "line 1: empty, expected a header with the columns text,label"),
         ("text,sentiment\n很好,1\n", "line 1: no column label among text,sentiment"),
+        ("text,label,text\n很好,1,差\n", "line 1: 2 columns are named text, expected one"),
+        ("text,label,domain,note,note\n很好,1,a,b,c\n", "line 1: 2 columns are named note, expected one"),
         ("text,label\n", "line 2: missing, expected at least one row"),
         ("text,label\n很好,1\n差,2\n", r"line 3, column label: '2', expected 0 \(negative\), 1 \(positive\)"),
         ("text,label\n很好\n", "line 2, column label: missing"),

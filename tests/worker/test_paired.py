@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worker.evaluate.measures import confusion_matrix, f1_scores
 from worker.evaluate.paired import Difference, compare, mcnemar
+from worker.evaluate.score_interval import score_interval
 
 Numbers = NDArray[np.int64]
 
@@ -44,19 +45,48 @@ def test_differences_and_counts_match_a_count_by_hand() -> None:
 
 
 @pytest.mark.parametrize("labels", [2, 5])
-def test_the_intervals_are_those_of_resampled_rows(labels: int) -> None:
+def test_the_interval_of_macro_f1_is_that_of_resampled_rows(labels: int) -> None:
     true, first, second = three_series(120, labels)
     chance, samples = np.random.default_rng(8), []
     for _ in range(3_000):
         rows = chance.integers(0, len(true), len(true))
-        one, other = (np.array(measured(true[rows], each[rows], labels)) for each in (first, second))
+        one, other = (measured(true[rows], each[rows], labels)[1] for each in (first, second))
         samples.append(one - other)
-    low, high = np.quantile(samples, [0.025, 0.975], axis=0)
     paired = compare(true, first, second, labels, draws=3_000)
+    interval = (paired.macro_f1.low, paired.macro_f1.high)
+    assert interval == pytest.approx(tuple(np.quantile(samples, [0.025, 0.975])), abs=0.012)
     for place, difference in enumerate((paired.accuracy, paired.macro_f1)):
-        assert (difference.low, difference.high) == pytest.approx((low[place], high[place]), abs=0.012)
         expected = measured(true, first, labels)[place] - measured(true, second, labels)[place]
         assert difference.value == pytest.approx(expected)
+
+
+def standard_deviations(difference: float, fixed: int, broken: int, texts: int) -> float:
+    """Return how far the counted difference is from a true one, whose likelihood is maximal by search."""
+    share = np.linspace(max(0, -difference), (1 - difference) / 2, 400_001)[1:-1]
+    likelihood = fixed * np.log(share + difference) + broken * np.log(share)
+    likelihood += (texts - fixed - broken) * np.log(1 - 2 * share - difference)
+    best = share[np.argmax(likelihood)]
+    return (fixed - broken - texts * difference) / math.sqrt(
+        texts * (2 * best + difference * (1 - difference))
+    )
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "texts"), [(12, 4, 100), (9, 3, 32), (1, 0, 30), (43, 20, 2_000)]
+)
+def test_a_score_interval_ends_where_a_true_difference_is_unlikely(
+    fixed: int, broken: int, texts: int
+) -> None:
+    low, high = score_interval(fixed, broken, texts)
+    assert standard_deviations(low, fixed, broken, texts) == pytest.approx(1.96, abs=2e-3)
+    assert standard_deviations(high, fixed, broken, texts) == pytest.approx(-1.96, abs=2e-3)
+    assert score_interval(broken, fixed, texts) == pytest.approx((-high, -low))
+
+
+def test_few_texts_that_do_not_differ_say_little() -> None:
+    for texts, high in ((5, 0.4345), (50, 0.0713), (1_000, 0.0038)):
+        assert score_interval(0, 0, texts) == pytest.approx((-high, high), abs=1e-4)
+    assert score_interval(5, 0, 5)[1] == score_interval(0, 5, 5)[0] * -1 == pytest.approx(1)
 
 
 def test_an_interval_holds_the_true_difference_in_about_95_of_100_experiments() -> None:
@@ -71,7 +101,8 @@ def test_an_interval_holds_the_true_difference_in_about_95_of_100_experiments() 
 def test_series_that_agree_differ_by_nothing_and_a_better_one_by_more() -> None:
     true, first, second = three_series(400, 3)
     same = compare(true, first, first, 3)
-    assert same.accuracy == same.macro_f1 == Difference(0, 0, 0)
+    assert (same.accuracy.value, same.macro_f1) == (0, Difference(0, 0, 0))
+    assert same.accuracy.high == -same.accuracy.low == pytest.approx(0.0095, abs=1e-4)
     assert (same.fixed, same.broken, same.p_value) == (0, 0, 1)
     turned, paired = compare(true, second, first, 3), compare(true, first, second, 3)
     assert paired.accuracy.low > 0 > turned.accuracy.high
@@ -83,8 +114,9 @@ def test_the_seed_decides_the_draws_and_the_order_of_the_texts_does_not() -> Non
     true, first, second = three_series(200, 2)
     paired = compare(true, first, second, 2)
     assert compare(true[::-1], first[::-1], second[::-1], 2) == paired
-    assert compare(true, first, second, 2, seed=2).accuracy != paired.accuracy
-    assert compare(true, first, second, 2, seed=2).accuracy.value == paired.accuracy.value
+    other = compare(true, first, second, 2, seed=2)
+    assert other.macro_f1 != paired.macro_f1
+    assert (other.accuracy, other.macro_f1.value) == (paired.accuracy, paired.macro_f1.value)
 
 
 def test_many_kinds_of_texts_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from samples.composed import composed_texts
 from tests.random_packs import THREE, write_random_pack
 from training.sample import main
 from training.selection import POOL, diverse, ngram_vectors, quotas, select
-from training.unlabelled import Unlabelled, draw
+from training.unlabelled import Guessed, Unlabelled, certainties, draw, own_names
 from worker.evaluate.labelled import read_labelled
 
 EMBEDDED = ROOT / "models" / "embedded"
@@ -95,8 +95,29 @@ def test_a_draw_is_uniform_seeded_and_of_different_texts() -> None:
     assert (len(drawn), count) == (500, 20_000)
     assert abs(np.mean([int(each.text) for each in drawn]) - 10_000) < 800
     assert draw(texts, 500, 1, ())[0] == drawn != draw(texts, 500, 2, ())[0]
-    few = [Unlabelled(text, {}) for text in ("好", "好", " ", "", "差", "贵")]
-    assert [each.text for each in draw(few, 9, 1, {"贵"})[0]] == ["好", "差"]
+
+
+def test_copies_take_no_part_in_a_draw() -> None:
+    few = [Unlabelled(text, {}) for text in ("好", "好", " ", "", "差", "贵", "好")]
+    drawn, count = draw(few, 9, 1, {"贵"})
+    assert ([each.text for each in drawn], count) == (["好", "差"], 2)
+    texts = [Unlabelled("好评" if number % 2 else str(number), {}) for number in range(1_000)]
+    draws = [draw(texts, 10, seed, ()) for seed in range(100)]
+    assert {(len(drawn), count) for drawn, count in draws} == {(10, 501)}
+    copied = sum(each.text == "好评" for drawn, _ in draws for each in drawn)
+    assert copied < 12, "about 2 of 100 draws hold it, as any other text"
+
+
+def test_certainty_is_by_confidence_for_all_if_one_verdict_names_no_probabilities() -> None:
+    margins, confidences = (0.2, 0.0, None), (0.5, 0.4, 0.45)
+    texts = [Guessed("好", {}, "a", *each) for each in zip(confidences, margins, strict=True)]
+    assert certainties(texts[:2]).tolist() == [0.2, 0]
+    assert certainties(texts).tolist() == [0.5, 0.4, 0.45]
+
+
+def test_columns_of_the_callers_are_kept_under_a_name_of_their_own() -> None:
+    names = own_names(["shop", "text", "own_text", "label"], ["text", "label"])
+    assert names == {"shop": "shop", "text": "own_own_text", "own_text": "own_text", "label": "own_label"}
 
 
 def test_a_file_is_sampled_labelled_and_sampled_again(
@@ -104,7 +125,7 @@ def test_a_file_is_sampled_labelled_and_sampled_again(
 ) -> None:
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     assert sample(source, first, "-n", "20") == 0
-    assert "60 texts without a label; 60 different ones are considered" in capsys.readouterr().err
+    assert "60 different texts without a label; 60 are considered" in capsys.readouterr().err
     assert first.read_bytes().startswith(b"\xef\xbb\xbftext,label,predicted,confidence,shop\r\n")
     rows = rows_of(first)
     assert len(rows) == 20
@@ -129,12 +150,16 @@ def test_the_seed_alone_decides(source: Path, tmp_path: Path) -> None:
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
-def test_labelled_rows_are_left_out_and_formulas_defused(tmp_path: Path) -> None:
+def test_labelled_rows_are_left_out_and_formulas_defused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = ["=很好,1,,=1", "=太差了,,x,=1", "一般,,,-2", " ,,,"]
     source = file_of(tmp_path / "texts.csv.gz", "text,label,predicted,@note", *rows)
     assert sample(source, tmp_path / "out.csv") == 0
     written = rows_of(tmp_path / "out.csv")
-    assert list(written[0]) == ["text", "label", "predicted", "confidence", "'@note"]
+    assert "out.csv: your column predicted is own_predicted there" in capsys.readouterr().err
+    assert list(written[0]) == ["text", "label", "predicted", "confidence", "own_predicted", "'@note"]
+    assert {row["text"]: row["own_predicted"] for row in written} == {"'=太差了": "x", "一般": ""}
     assert {row["text"]: row["'@note"] for row in written} == {"'=太差了": "'=1", "一般": "'-2"}
     assert {row["predicted"] for row in written} <= {"negative", "positive"}
 

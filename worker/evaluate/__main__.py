@@ -10,25 +10,26 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
 from worker.evaluate.against import difference, true_labels, write_flips
+from worker.evaluate.bounds import add_bounds, broken_bounds
 from worker.evaluate.labelled import read_labelled
 from worker.evaluate.plot import draw, require_matplotlib
 from worker.evaluate.runs import Machine, Run
 from worker.evaluate.spreadsheets import spreadsheet
 from worker.packs.pack import load_pack
 
-BELOW = 3
+BROKEN = 3
 EXIT_CODES = f"""exit codes:
   0  measured
   1  the file or a pack cannot be used
   2  the command line is wrong
-  {BELOW}  measured, and below --at-least
+  {BROKEN}  measured, and a figure is outside of its bound
 """
 
 
@@ -58,10 +59,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     _add_comparison(parser)
+    add_bounds(parser, BROKEN)
     options = parser.parse_args(arguments)
     if options.flips and not options.against:
         parser.error("--flips needs --against")
+    for path in filter(None, (options.flips, options.plot)):
+        _require_apart(parser, path, [options.file, options.pack, *filter(None, [options.against])])
     return options
+
+
+def _require_apart(parser: argparse.ArgumentParser, output: Path, inputs: Iterable[Path]) -> None:
+    """End with an error if a file to write is one to read, or in a folder to read."""
+    for path in inputs:
+        if output.resolve().is_relative_to(path.resolve()):
+            parser.error(f"{output} would replace what is read from {path}; name another file")
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:
@@ -75,20 +86,6 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
         help="write the texts whose labels differ, for a spreadsheet",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the bootstrap (default: 1)")
-    parser.add_argument(
-        "--at-least",
-        type=_bound,
-        metavar="X",
-        help=f"exit with {BELOW} if the accuracy is below X, -1 to 1; "
-        "with --against, if the lower end of the 95 %% interval of the accuracy difference is",
-    )
-
-
-def _bound(text: str) -> float:
-    value = float(text)
-    if not -1 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between -1 and 1")
-    return value
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -115,15 +112,6 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def shortfall(report: dict[str, Any], bound: float) -> str | None:
-    """Return which figure of a report is below the bound; None if it is not."""
-    what, value = "accuracy", report["accuracy"]
-    if "difference" in report:
-        what = "the lower end of the 95 % interval of the accuracy difference"
-        value = report["difference"]["accuracy"]["low"]
-    return f"{what} is {value:.4f}, below --at-least {bound:g}" if value < bound else None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the report. Return the exit code, see EXIT_CODES."""
     replace_unencodable()
@@ -134,10 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"worker.evaluate: {error}", file=sys.stderr)
         return 1
     print(json.dumps(report, ensure_ascii=False, indent=2))
-    below = None if options.at_least is None else shortfall(report, options.at_least)
-    if below:
-        print(f"worker.evaluate: {below}", file=sys.stderr)
-    return BELOW if below else 0
+    broken = list(broken_bounds(report, options))
+    for sentence in broken:
+        print(f"worker.evaluate: {sentence}", file=sys.stderr)
+    return BROKEN if broken else 0
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ def read_table(path: Path, *needed: str) -> tuple[Sequence[str], Iterator[tuple[
     """Return the columns of a CSV file, gzipped or not, and its rows, each with the line on which it ends.
 
     A row has the needed columns and those of `DOMAINS` and `ASPECT` that the file has; other cells at its
-    end may be missing and are empty then. Raises LabelledFileError, also while rows are read.
+    end may be missing and are empty then. Columns without a name, as spreadsheets leave them, are left out.
+    Raises LabelledFileError, also while rows are read.
     """
     reader = csv.DictReader(read_lines(path), strict=True)
     with _named(path, reader):
@@ -140,6 +141,9 @@ def read_table(path: Path, *needed: str) -> tuple[Sequence[str], Iterator[tuple[
     for name in needed:
         if name not in columns:
             raise LabelledFileError(f"{path}: line 1: no column {name} among {','.join(columns)[:200]}")
+    for name, count in Counter(columns).items():
+        if name and count > 1:
+            raise LabelledFileError(f"{path}: line 1: {count} columns are named {name:.40}, expected one")
     known = [name for name in (*needed, *DOMAINS, ASPECT) if name in columns]
     return columns, _rows(path, reader, known)
 
@@ -155,7 +159,7 @@ def _rows(
             if None in row:
                 where = f"{path}: line {reader.line_num}"
                 raise LabelledFileError(f"{where}: more columns than the header; is a quote missing?")
-            yield reader.line_num, {name: cell or "" for name, cell in row.items()}
+            yield reader.line_num, {name: cell or "" for name, cell in row.items() if name}
 
 
 @contextlib.contextmanager

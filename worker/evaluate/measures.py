@@ -16,7 +16,7 @@ from tasks.vocabulary.verdicts import Verdict
 BINS = 10
 ABOVE = 0.9  # the confidence from which a verdict is counted as confident
 _DIGITS = 4
-_Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
+Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def wilson_interval(count: int, of: int) -> tuple[float, float]:
 
     https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval#Wilson_score_interval
     """
-    share, square = count / of, _Z**2
+    share, square = count / of, Z**2
     middle = (share + square / (2 * of)) / (1 + square / of)
-    half = _Z * math.sqrt(share * (1 - share) / of + square / (4 * of**2)) / (1 + square / of)
+    half = Z * math.sqrt(share * (1 - share) / of + square / (4 * of**2)) / (1 + square / of)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

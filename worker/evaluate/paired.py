@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.evaluate.score_interval import score_interval
+
 _OUTSIDE = 0.05  # share of the draws outside of an interval
 _CELLS_AT_ONCE = 1 << 22
 _NEGLIGIBLE = 1e-17
@@ -48,23 +50,27 @@ def compare(  # noqa: PLR0913  three series, and what draws them
 ) -> Paired:
     """Return the differences, first minus second, of label numbers (n,) against the true ones (n,).
 
-    The intervals are those of a paired bootstrap: they hold the middle 95 % of the differences in `draws`
-    samples of n texts each, drawn with replacement. The order of the texts does not matter.
+    Accuracy has the interval of `score_interval`. That of macro F1 is by a paired bootstrap: it holds the
+    middle 95 % of the differences in `draws` samples of n texts each, drawn with replacement. The order of
+    the texts does not matter.
     Raises ValueError if there are no texts or the arrays differ in length.
     """
     if not len(true) == len(first) == len(second) > 0:
         raise ValueError(f"{len(true)}, {len(first)} and {len(second)} labels, expected as many of each")
     kinds, counts = np.unique(np.stack([true, first, second], 1), axis=0, return_counts=True)
-    samples = [_differences(kinds, counts[None], labels)]
+    value = float(_differences(kinds, counts[None], labels)[0])
     # Texts with the same three labels are alike, so a sample is how many of each kind it has.
     chance, at_once = np.random.default_rng(seed), max(1, _CELLS_AT_ONCE // len(kinds))
+    samples = []
     for begin in range(0, draws, at_once):
         size = min(at_once, draws - begin)
         drawn = chance.multinomial(len(true), counts / len(true), size)
         samples.append(_differences(kinds, drawn, labels))
-    accuracy, macro_f1 = map(_interval, np.concatenate(samples).T)
+    low, high = np.quantile(np.concatenate(samples), [_OUTSIDE / 2, 1 - _OUTSIDE / 2])
     fixed = int(((first == true) & (second != true)).sum())
     broken = int(((first != true) & (second == true)).sum())
+    accuracy = Difference((fixed - broken) / len(true), *score_interval(fixed, broken, len(true)))
+    macro_f1 = Difference(value, float(low), float(high))
     return Paired(accuracy, macro_f1, fixed, broken, mcnemar(fixed, broken))
 
 
@@ -83,25 +89,19 @@ def mcnemar(fixed: int, broken: int) -> float:
 
 
 def _differences(kinds: NDArray[np.int64], counts: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
-    """Return the differences of accuracy and macro F1 (samples, 2).
+    """Return the differences of macro F1 (samples,).
 
     Kinds (kinds, 3) are the true label, the first and the second; counts (samples, kinds) are their texts.
     """
     true, first, second = kinds.T
-    return _measures(true, first, counts, labels) - _measures(true, second, counts, labels)
+    return _macro_f1(true, first, counts, labels) - _macro_f1(true, second, counts, labels)
 
 
-def _measures(
+def _macro_f1(
     true: NDArray[np.int64], given: NDArray[np.int64], counts: NDArray[np.int64], labels: int
 ) -> NDArray[np.float64]:
-    """Return accuracy and macro F1 (samples, 2); the F1 of a label that does not occur is 0."""
+    """Return macro F1 (samples,); the F1 of a label that does not occur is 0."""
     is_true, is_given = np.eye(labels)[true], np.eye(labels)[given]
     hits = counts @ (is_true * is_given)
-    f1 = 2 * hits / np.maximum(1, counts @ (is_true + is_given))
-    return np.stack([hits.sum(1) / counts.sum(1), f1.mean(1)], 1)
-
-
-def _interval(values: NDArray[np.float64]) -> Difference:
-    """Return the first value with the interval of the others."""
-    low, high = np.quantile(values[1:], [_OUTSIDE / 2, 1 - _OUTSIDE / 2])
-    return Difference(float(values[0]), float(low), float(high))
+    f1: NDArray[np.float64] = 2 * hits / np.maximum(1, counts @ (is_true + is_given))
+    return np.asarray(f1.mean(1))

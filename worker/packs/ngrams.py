@@ -92,17 +92,21 @@ def read_ngrams(pack: Pack) -> NgramHead | None:
     """Return the head of a pack; None if it has none. Raises PackError."""
     if NGRAMS_FILE not in pack.files:
         return None
-    vocabulary = int(pack.architecture["vocabulary"])
+    return read_head(pack.path(NGRAMS_FILE), int(pack.architecture["vocabulary"]), len(pack.labels))
+
+
+def read_head(path: Path, vocabulary: int, labels: int) -> NgramHead:
+    """Return the head in a file, for models with so many tokens and labels. Raises PackError."""
     if vocabulary > MAX_VOCABULARY:
-        cause = f"needs a vocabulary of at most {MAX_VOCABULARY}, and the pack has {vocabulary}"
+        cause = f"needs a vocabulary of at most {MAX_VOCABULARY}, and the model has {vocabulary}"
         raise PackError(f"{NGRAMS_FILE}: {cause}")
     try:
-        with np.load(pack.path(NGRAMS_FILE), allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             read = {name: arrays[name] for name in _DTYPES}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PackError(f"{NGRAMS_FILE}: cannot be read: {error}") from error
     head = NgramHead(**read)
-    for cause in _faults(head, len(pack.labels)):
+    for cause in _faults(head, labels):
         raise PackError(f"{NGRAMS_FILE}: {cause}")
     return head
 
