@@ -126,6 +126,7 @@ def test_a_pack_of_three_labels_reads_neutral_texts(tmp_path: Path, arguments: l
     assert "| `written-test` | 22 |" in card
     assert re.search(r"^\| nfact \| 10 \|", card, re.MULTILINE)
     assert "Left out" not in card
+    assert "fitted to one part of the held-out texts, which is in `three-fitted.csv`" in card
 
 
 def test_other_files_than_those_of_the_training_are_refused(
