@@ -22,7 +22,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pac
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
-	audit check-locks compose-test configuration contract openapi parity \
+	audit card check-locks compose-test configuration contract openapi parity \
 	test test-attacks test-browser test-k8s test-long test-models test-monitoring model sample tune lint format lock \
 	lock-images clean
 
@@ -106,10 +106,19 @@ model: $(VENV)/.models $(WHEEL)/.made ## train the embedded packs; TRAIN= DEV= U
 	@rm -rf models/checkpoint && mv models/.checkpoint models/checkpoint
 	@$(call packed,models/checkpoint,embedded,two,sentiq-zh-small)
 	@$(call packed,"$(WORK)"/joint/three,embedded-3,three,sentiq-zh-small-3)
+	@$(MAKE) card
 
 # A pack of a checkpoint, in a folder of models/, calibrated on the texts of a label set, and its id.
 packed = $(PY) -m worker.packing make --source $1 --out models/$2 --labelled "$(WORK)"/joint/$3-fitted.csv --id $4 \
 	--training-texts "$(TRAIN)" "$(UNLABELLED)" training/texts/written.csv --revision "$$(date +%F)" --max-tokens 256 --reference none
+
+card: $(VENV)/.local ## measure the embedded packs and write their cards; TRAIN= DEV= UNLABELLED= OUT= as for `make model`
+	@$(call carded,embedded,two)
+	@$(call carded,embedded-3,three)
+
+# The card of a pack of models/, measured on texts that ship with the project and on those of a label set.
+carded = $(PY) -m training.card models/$1 --train "$(TRAIN)" --dev "$(DEV)" --unlabelled "$(UNLABELLED)" --joint "$(WORK)"/joint \
+	--measured samples/plain.csv samples/reviews.csv training/texts/written-test.csv "$(WORK)"/joint/$2-judged.csv
 
 sample: $(VENV)/.local ## choose texts worth labelling, for a spreadsheet; FILE= or JOB=, MODEL= pack, N=200 TO=to-label.csv ARGS=
 	@exec $(PY) -m training.sample $(if $(JOB),--job $(JOB),"$(FILE)" --pack "$(or $(MODEL),models/embedded)") \

@@ -37,14 +37,13 @@ from training.joint_model import corpus_of, initial_model, joint_loss
 from training.joint_texts import THREE, TWO, read_texts
 from training.trainer import Trainer, TrainerConfig
 from training.work_folder import folder_of, locked, require_outside, work_folder
-from training.written import FILE
+from training.written import FILE, TESTS
 from worker.engines.bert import BertClassifier
 from worker.packing.labels import read_labels
 from worker.packing.origin import find_origin
 from worker.packing.source import Source, read_source
 from worker.packs.pack import PackError, file_sha256
 
-TESTS = (FILE.with_name("written-test.csv"),)
 _FILES = ("train", "dev", "written")
 _NUMBERS = {
     "passes": 6, "rows": 9000, "length": 160, "rate": 2e-4, "batch-tokens": 2048, "dropout": 0.1, "seed": 1,

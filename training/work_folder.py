@@ -63,6 +63,15 @@ def work_folder(out: Path, inputs: Mapping[str, Any]) -> Path:
     return folder
 
 
+def inputs_of(out: Path) -> Mapping[str, Any]:
+    """Return the inputs of the run that wrote to `out`. Raises WorkFolderError without them."""
+    path = folder_of(out) / _INPUTS
+    inputs = _read(path)
+    if not isinstance(inputs, dict):
+        raise WorkFolderError(f"{path}: missing or damaged, expected the inputs of the run that wrote {out}")
+    return inputs
+
+
 def _read(path: Path) -> Any:
     """Return what a JSON file says; None for one that is missing or damaged."""
     try:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from worker.evaluate.labelled import LabelledFileError, read_table
 
 FILE = Path(__file__).with_name("texts") / "written.csv"
+TESTS = (FILE.with_name("written-test.csv"),)
 NEGATIVE, NEUTRAL, POSITIVE = "0", "n", "1"
 # Whole writers, since many texts of one are mirror pairs, and whole domains.
 _WRITERS = {"5", "24"}

@@ -14,9 +14,10 @@ from local.processes import ROOT
 
 README, CHINESE, INDEX = ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "index.md"
 CONTRIBUTING, SECURITY = ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"
-CARD = ROOT / "models" / "embedded" / "CARD.md"
+CARDS = (ROOT / "models").glob("*/CARD.md")
 DOCUMENTS = [
-    *(README, CHINESE, CONTRIBUTING, SECURITY, ROOT / "CHANGELOG.md", CARD),
+    *(README, CHINESE, CONTRIBUTING, SECURITY, ROOT / "CHANGELOG.md"),
+    *sorted(CARDS),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 TEXTS = {path: path.read_text("utf-8") for path in DOCUMENTS}

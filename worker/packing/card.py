@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from worker.packs.ngrams import read_ngrams
 from worker.packs.pack import Pack
 
 MIB = 2**20
@@ -23,35 +24,42 @@ MEASURES = {
     "dev_accuracy_int8": ("accuracy of int8", "{:.4f}"),
 }
 
+Rows = Iterable[tuple[str, str]]
+
 
 def card(pack: Pack) -> str:
-    """Return the card as text: a block each for the pack, its measures and its files."""
-    facts = [
-        ("model", f"{pack.id} {pack.revision}"),
-        ("architecture", _architecture(pack)),
-        ("longest text", f"{pack.max_tokens} tokens"),
-        ("reads", "pairs of an aspect and a text" if pack.input == "pair" else "texts"),
-        ("labels", ", ".join(f"{label.id} {label.label_zh}" for label in pack.labels)),
-        ("precision", pack.precision),
-        ("reason", pack.reason or "not recorded"),
-        ("temperature", f"{pack.temperature:g}"),
-        ("uncertain below", f"{pack.uncertain_below:g}"),
-    ]
+    """Return the card as text: a block each for the pack, its measures and its files. Raises PackError."""
     files = [
         (name, f"{_size(pack, name)}, sha256 {digest[:12]}…") for name, digest in sorted(pack.files.items())
     ]
-    return "\n\n".join(_table(rows) for rows in (facts, list(_measures(pack)), files) if rows)
+    return "\n\n".join(_table(rows) for rows in (list(facts(pack)), list(measures(pack)), files) if rows)
+
+
+def facts(pack: Pack) -> Iterator[tuple[str, str]]:
+    """Yield the title and the text of each fact. Raises PackError."""
+    yield "model", f"{pack.id} {pack.revision}"
+    yield "architecture", _architecture(pack)
+    if head := read_ngrams(pack):
+        yield "n-gram head", f"{len(head.keys):,} n-grams"
+    yield "longest text", f"{pack.max_tokens} tokens"
+    yield "reads", "pairs of an aspect and a text" if pack.input == "pair" else "texts"
+    yield "labels", ", ".join(f"{label.id} {label.label_zh}" for label in pack.labels)
+    yield "precision", pack.precision
+    yield "reason", pack.reason or "not recorded"
+    yield "temperature", f"{pack.temperature:g}"
+    yield "uncertain below", f"{pack.uncertain_below:g}"
+
+
+def measures(pack: Pack) -> Iterator[tuple[str, str]]:
+    """Yield the title and the value of each measure that the pack has."""
+    for name, (title, form) in MEASURES.items():
+        if name in pack.measured:
+            yield title, _formatted(name, form, pack.measured[name])
 
 
 def _architecture(pack: Pack) -> str:
     layers, width, vocabulary = (pack.architecture.get(name) for name in ("layers", "width", "vocabulary"))
     return f"BERT, {layers} layers x {width} wide, vocabulary of {vocabulary}"
-
-
-def _measures(pack: Pack) -> Iterable[tuple[str, str]]:
-    for name, (title, form) in MEASURES.items():
-        if name in pack.measured:
-            yield title, _formatted(name, form, pack.measured[name])
 
 
 def _formatted(name: str, form: str, value: float) -> str:
@@ -64,5 +72,5 @@ def _size(pack: Pack, name: str) -> str:
     return f"{pack.path(name).stat().st_size / MIB:.2f} MiB"
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
+def _table(rows: Rows) -> str:
     return "\n".join(f"  {title:<26}  {value}" for title, value in rows)
