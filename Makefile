@@ -18,7 +18,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 
 # Hashes are no secrets. Placeholders of documents and passwords of tests look like those of the two detectors;
 # ruff's S105 to S107 look for passwords in code.
-NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded/pack\.json|tests/packs/.*/pack\.json)$$' \
+NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \

@@ -18,7 +18,8 @@ from training.source_files import write_source
 from worker.engines.bert import BertClassifier
 from worker.packing.inputs import encode as token_rows
 from worker.packing.source import Source
-from worker.packs.ngrams import NGRAMS_FILE, NgramHead, write_ngrams
+from worker.packs.ngrams import NgramHead, write_ngrams
+from worker.packs.pack import NGRAMS_FILE
 from worker.packs.reference import compress
 
 

@@ -10,8 +10,8 @@ from worker.packing.fetch import fetch
 from worker.packing.labels import read_input, read_labels
 from worker.packing.origin import find_origin
 from worker.packing.source import Source, read_source
-from worker.packs.ngrams import NGRAMS_FILE, NgramHead, read_head
-from worker.packs.pack import PACK_FILE, PackError
+from worker.packs.ngrams import NgramHead, read_head
+from worker.packs.pack import NGRAMS_FILE, PACK_FILE, PackError
 
 
 @dataclass(frozen=True)

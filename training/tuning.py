@@ -35,8 +35,8 @@ from worker.evaluate.classify import as_question, classify
 from worker.packing.make import Recipe, install, make_pack
 from worker.packing.origin import find_origin
 from worker.packing.terminal import raise_if
-from worker.packs.ngrams import NGRAMS_FILE, NgramHead, write_ngrams
-from worker.packs.pack import Pack, PackError, file_sha256
+from worker.packs.ngrams import NgramHead, write_ngrams
+from worker.packs.pack import NGRAMS_FILE, Pack, PackError, file_sha256
 from worker.scoring.classifier import Classifier
 
 LONGEST = 512  # tokens that a pack reads of a text

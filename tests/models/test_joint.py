@@ -21,7 +21,7 @@ from training.written import FILE, read_written
 from worker.evaluate.labelled import LabelledFileError
 from worker.packing.labels import read_labels
 from worker.packing.source import read_source
-from worker.packs.ngrams import NGRAMS_FILE
+from worker.packs.pack import NGRAMS_FILE
 
 WORDS = {"0": ("难用", "差劲", "失望"), "1": ("好用", "满意", "喜欢"), "n": ("几点", "请问", "通知")}
 THINGS = ("手机", "房间", "快递", "味道", "司机", "医院", "电影", "老师")

@@ -19,8 +19,8 @@ from worker.evaluate.labelled import read_labelled
 from worker.packing.card import card
 from worker.packing.make import Recipe, make_pack
 from worker.packing.verify import check_graph
-from worker.packs.ngrams import NGRAMS_FILE, NgramHead, write_ngrams
-from worker.packs.pack import load_pack
+from worker.packs.ngrams import NgramHead, write_ngrams
+from worker.packs.pack import NGRAMS_FILE, load_pack
 from worker.scoring.batches import Row
 
 CLS, SEP = 2, 3

@@ -38,8 +38,8 @@ from worker.engines.factory import build_engine  # noqa: E402
 from worker.packing.inputs import encode  # noqa: E402
 from worker.packing.source import read_source  # noqa: E402
 from worker.packing.terminal import INTERRUPTED  # noqa: E402
-from worker.packs.ngrams import NGRAMS_FILE, read_head, write_ngrams  # noqa: E402
-from worker.packs.pack import load_pack  # noqa: E402
+from worker.packs.ngrams import read_head, write_ngrams  # noqa: E402
+from worker.packs.pack import NGRAMS_FILE, load_pack  # noqa: E402
 from worker.scoring.classifier import Classifier  # noqa: E402
 
 pytestmark = pytest.mark.timeout(900)

@@ -16,8 +16,8 @@ from local.processes import ROOT
 from tasks.vocabulary.options import OnLongText, Options
 from tasks.vocabulary.verdicts import Verdict
 from worker.engines.factory import build_engine
-from worker.packs.ngrams import MAX_LENGTH, NGRAMS_FILE, NgramHead, ngram_keys, ngram_tokens, write_ngrams
-from worker.packs.pack import Pack, PackError, load_pack
+from worker.packs.ngrams import MAX_LENGTH, NgramHead, ngram_keys, ngram_tokens, write_ngrams
+from worker.packs.pack import NGRAMS_FILE, Pack, PackError, load_pack
 from worker.scoring.classifier import Classifier
 from worker.scoring.question import Question
 from worker.scoring.tokenizer import load_tokenizer

@@ -18,8 +18,16 @@ from worker.packing.inputs import as_inputs, encode, joined
 from worker.packing.labels import read_input, read_labels
 from worker.packing.source import Source, read_source
 from worker.packing.training_texts import tokens_of
-from worker.packs.ngrams import NGRAMS_FILE
-from worker.packs.pack import PACK_FILE, REFERENCE_FILE, Input, Pack, PackError, file_sha256, write_pack
+from worker.packs.pack import (
+    NGRAMS_FILE,
+    PACK_FILE,
+    REFERENCE_FILE,
+    Input,
+    Pack,
+    PackError,
+    file_sha256,
+    write_pack,
+)
 from worker.packs.reference import Reference, write_reference
 from worker.packs.seen import SEEN_FILE, write_seen
 from worker.scoring.batches import Row

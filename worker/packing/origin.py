@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.packs.ngrams import NGRAMS_FILE
-from worker.packs.pack import PackError, file_sha256
+from worker.packs.pack import NGRAMS_FILE, PackError, file_sha256
 
 # The only files that a pack is made from: a download fetches these, and a revision is a hash of these.
 FILES = ("*.json", "vocab.txt", "*.safetensors", "pytorch_model.bin", NGRAMS_FILE)

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.packs.pack import Pack, PackError
+from worker.packs.pack import NGRAMS_FILE, Pack, PackError
 
-NGRAMS_FILE = "ngrams.npz"
 MAX_LENGTH = 4
 MAX_VOCABULARY = 2**16 - 1
 _BITS = 16

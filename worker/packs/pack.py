@@ -14,6 +14,7 @@ from tasks.vocabulary.labels import LabelSet
 
 FORMAT = 2
 REQUIRED_FILES = ("model.xml", "model.bin", "vocab.txt")
+NGRAMS_FILE = "ngrams.npz"
 REFERENCE_FILE = "reference.safetensors"
 PACK_FILE = "pack.json"
 # Far above those of any pack: larger numbers are mistakes, which would otherwise end in an error of memory.
