@@ -81,8 +81,10 @@ def store_with(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[
 def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: str) -> Iterator[Stack]:
     """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder.
 
-    Every text is computed unless the variables say otherwise: faults are to hit work, not memories of it.
+    Unless the variables say otherwise every text is computed, since faults are to hit work, not memories
+    of it, and a slow machine refuses no job: tests of admission set their own target.
     """
+    defaults = {"SENTIMENT_CACHE_ROWS": "0", "SENTIMENT_TARGET_WAIT_INTERACTIVE_S": "3600"}
     plan = Plan(port=free_port(), redis_url=redis_url)
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -91,7 +93,7 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
         # What another stack, which still runs, was started with.
         for name in [name for name in os.environ if name.startswith("SENTIMENT_") and name not in _OUR_OWN]:
             patch.delenv(name)
-        for name, value in ({"SENTIMENT_CACHE_ROWS": "0"} | variables).items():
+        for name, value in (defaults | variables).items():
             patch.setenv(name, value)
         with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:
             stack.await_api(client)

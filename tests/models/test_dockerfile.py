@@ -1,4 +1,4 @@
-"""The Dockerfiles, as far as that can be seen without a Docker engine."""
+"""The layer of Dockerfile.worker that downloads a checkpoint, without a Docker engine."""
 
 from __future__ import annotations
 
