@@ -23,6 +23,8 @@ from worker.scoring.question import Question
 from worker.scoring.tokenizer import load_tokenizer
 
 EMBEDDED = load_pack(ROOT / "models" / "embedded")
+ENCODER = {name: digest for name, digest in EMBEDDED.files.items() if name != NGRAMS_FILE}
+PLAIN = replace(EMBEDDED, files=ENCODER)
 TOKENIZER = load_tokenizer(EMBEDDED.path("vocab.txt"))
 TEXTS = [
     "好",
@@ -64,11 +66,11 @@ def expected(head: NgramHead, tokens: Sequence[int]) -> list[float]:
 
 
 def with_head(folder: Path, head: NgramHead) -> Pack:
-    """Return the embedded pack with this head."""
-    for name in EMBEDDED.files:
+    """Return the embedded pack with this head instead of its own."""
+    for name in ENCODER:
         (folder / name).symlink_to(EMBEDDED.path(name))
     write_ngrams(head, folder / NGRAMS_FILE)
-    return replace(EMBEDDED, directory=folder, files={**EMBEDDED.files, NGRAMS_FILE: ""})
+    return replace(EMBEDDED, directory=folder, files={**ENCODER, NGRAMS_FILE: ""})
 
 
 def classifier(pack: Pack, cache_rows: int = 0) -> Classifier:
@@ -103,7 +105,7 @@ def test_the_logits_are_the_weights_of_the_distinct_ngrams() -> None:
 def test_verdicts_add_them_to_the_logits_of_the_encoder(tmp_path: Path) -> None:
     head = head_of(TEXTS)
     texts = [text for text in TEXTS if len(text) < EMBEDDED.max_tokens]
-    plain, headed = (classifier(pack).classify(texts) for pack in (EMBEDDED, with_head(tmp_path, head)))
+    plain, headed = (classifier(pack).classify(texts) for pack in (PLAIN, with_head(tmp_path, head)))
     for text, without, verdict in zip(texts, plain, headed, strict=True):
         negative, positive = expected(head, tokens_of(text))
         assert margin(verdict) - margin(without) == pytest.approx(positive - negative, abs=1e-4), text

@@ -40,11 +40,14 @@ def test_the_embedded_pack_is_whole() -> None:
     assert set(pack.files) >= {"model.xml", "model.bin", "vocab.txt"}
 
 
-def test_the_embedded_pack_is_small_and_accurate() -> None:
-    pack = load_pack(EMBEDDED)
-    assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 10 * 2**20
+@pytest.mark.parametrize("directory", [EMBEDDED, EMBEDDED.with_name("embedded-3")])
+def test_the_embedded_packs_are_small_and_accurate(directory: Path) -> None:
+    pack = load_pack(directory)
+    assert sum(path.stat().st_size for path in directory.iterdir()) < 11 * 2**20
+    assert pack.precision == "int8"
     assert pack.measured["agreement_with_fp32"] > 0.99
-    assert pack.measured["dev_accuracy"] > 0.89
+    # Of texts half of which are by writers and of domains that it has not learned from.
+    assert pack.measured["dev_macro_f1"] > 0.85
 
 
 def test_one_changed_bit_of_the_weights_is_refused(copy: Path) -> None:
@@ -190,7 +193,7 @@ def test_without_torch_the_command_reports_what_it_did_not_check(copy: Path) -> 
         check=False,
     )
     assert done.returncode == 0
-    assert "5 files unchanged" in done.stdout
+    assert f"{len(load_pack(EMBEDDED).files)} files unchanged" in done.stdout
     assert "agreement not checked: engine torch needs torch" in done.stdout
 
 

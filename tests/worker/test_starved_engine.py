@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from tests.worker.starved import TEXTS
 from worker.engines.checked import CheckedEngine
 from worker.engines.engine import Tokens
 from worker.engines.failure import EngineFailedError
-from worker.packs.pack import load_pack
+from worker.packs.pack import NGRAMS_FILE, load_pack
 
 EMBEDDED = ROOT / "models" / "embedded"
+# Without the n-gram head, whose logits are added to those of the engine.
+_PACK = load_pack(EMBEDDED)
+ENCODER = replace(_PACK, files={name: each for name, each in _PACK.files.items() if name != NGRAMS_FILE})
 PROCESSES, MOMENTS = 4, 25
 IDS = np.full((3, 4), 7, np.int64)
 
@@ -72,7 +76,7 @@ class Partial:
 @pytest.mark.parametrize("unwritten", [slice(0, 3), slice(0, 1), slice(2, 3)])
 def test_a_row_that_a_forward_does_not_write_is_refused(unwritten: slice) -> None:
     engine = Partial()
-    checked = CheckedEngine(engine, load_pack(EMBEDDED))
+    checked = CheckedEngine(engine, ENCODER)
     assert (checked.logits(IDS, np.ones_like(IDS)) == 0.25).all()
     engine.unwritten = unwritten
     with pytest.raises(EngineFailedError, match="unwritten"):
@@ -82,7 +86,7 @@ def test_a_row_that_a_forward_does_not_write_is_refused(unwritten: slice) -> Non
 @pytest.mark.parametrize("error", [RuntimeError("no memory\nat all"), MemoryError(), OSError("thread")])
 def test_whatever_an_engine_raises_is_its_own_failure(error: Exception) -> None:
     engine = Partial()
-    checked = CheckedEngine(engine, load_pack(EMBEDDED))
+    checked = CheckedEngine(engine, ENCODER)
     engine.error = error
     with pytest.raises(EngineFailedError, match=r"a forward failed: (no memory|MemoryError|thread)$"):
         checked.logits(IDS, np.ones_like(IDS))

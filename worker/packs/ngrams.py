@@ -83,8 +83,11 @@ def ngram_tokens(key: int) -> tuple[int, ...]:
 
 
 def write_ngrams(head: NgramHead, path: Path) -> None:
-    """Write a head. Equal heads give equal files."""
-    np.savez_compressed(path, **vars(head))
+    """Write a head, whole or not at all. Equal heads give equal files."""
+    partial = path.with_name(f".{path.name}")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **vars(head))
+    partial.replace(path)
 
 
 def read_ngrams(pack: Pack) -> NgramHead | None:
