@@ -77,6 +77,12 @@ def store_with(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return build
 
 
+def _forget_other_stacks(patch: pytest.MonkeyPatch) -> None:
+    """Take away the settings that a stack which still runs was started with."""
+    for name in [name for name in os.environ if name.startswith("SENTIMENT_") and name not in _OUR_OWN]:
+        patch.delenv(name)
+
+
 @contextmanager
 def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: str) -> Iterator[Stack]:
     """Run API and worker, and a Redis unless one is given; their log is `stack.log` in the folder.
@@ -84,15 +90,14 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
     Unless the variables say otherwise every text is computed, since faults are to hit work, not memories
     of it, and a slow machine refuses no job: tests of admission set their own target.
     """
-    defaults = {"SENTIMENT_CACHE_ROWS": "0", "SENTIMENT_TARGET_WAIT_INTERACTIVE_S": "3600"}
+    patient = dict.fromkeys(("SENTIMENT_TARGET_WAIT_INTERACTIVE_S", "SENTIMENT_TARGET_WAIT_BULK_S"), "100000")
+    defaults = {"SENTIMENT_CACHE_ROWS": "0", **patient}
     plan = Plan(port=free_port(), redis_url=redis_url)
     with (
         pytest.MonkeyPatch.context() as patch,
         (log_dir / "stack.log").open("w", encoding="utf-8") as log,
     ):
-        # What another stack, which still runs, was started with.
-        for name in [name for name in os.environ if name.startswith("SENTIMENT_") and name not in _OUR_OWN]:
-            patch.delenv(name)
+        _forget_other_stacks(patch)
         for name, value in (defaults | variables).items():
             patch.setenv(name, value)
         with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:
@@ -104,7 +109,10 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that all tests share: none of them may hurt it."""
-    with started_stack(tmp_path_factory.mktemp("live"), SENTIMENT_CACHE_ROWS="1000") as stack:
+    folder = tmp_path_factory.mktemp("live")
+    with started_stack(folder, SENTIMENT_CACHE_ROWS="1000") as stack, pytest.MonkeyPatch.context() as patch:
+        # It runs beside tests that start programs with settings of their own.
+        _forget_other_stacks(patch)
         yield stack
 
 

@@ -16,8 +16,6 @@ from tests.api.test_access import bearer, keys, made, running_api
 from tests.conftest import eventually, started_stack, worker_of
 
 FIELDS = {"pending_items", "items_per_s", "wait_s", "accepting"}
-# The default, whatever other stacks of the same tests are started with.
-TARGET = {"SENTIMENT_TARGET_WAIT_INTERACTIVE_S": "10"}
 
 
 def test_queues_are_told_by_class(http: httpx2.Client) -> None:
@@ -69,7 +67,7 @@ def test_the_rate_and_what_waits_say_when_to_poll(tmp_path: Path, reviews: list[
 
 
 def test_a_full_service_is_503_for_one_text_and_for_a_list(redis_url: str, tmp_path: Path) -> None:
-    limits = TARGET | {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.3", "AUTH": "none"}
+    limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.3", "AUTH": "none"}
     with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:
         assert [api.post("/v1/jobs", json={"text": "好"}).status_code for _ in range(3)] == [202] * 3
         items = {"items": [{"text": "好"}]}
@@ -82,7 +80,7 @@ def test_a_full_service_is_503_for_one_text_and_for_a_list(redis_url: str, tmp_p
 
 
 def test_retry_after_differs_from_caller_to_caller(redis_url: str, tmp_path: Path) -> None:
-    limits = TARGET | {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.1", "AUTH": "none"}
+    limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.1", "AUTH": "none"}
     with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:
         api.post("/v1/jobs", json={"text": "好"})
         waits = {api.post("/v1/jobs", json={"text": f"{i}"}).headers["retry-after"] for i in range(40)}
