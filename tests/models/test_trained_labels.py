@@ -62,7 +62,7 @@ def test_three_labels_are_learnt_packed_and_served(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_twenty_pairs_a_label_are_learnt_in_the_order_of_aspect_and_text(tmp_path: Path) -> None:
     learnt = opinions(20)
-    pack = exact_pack(fine_tune(tmp_path / "pairs", ASPECT_NAMES, learnt, epochs=80), tmp_path / "pack")
+    pack = exact_pack(fine_tune(tmp_path / "pairs", ASPECT_NAMES, learnt, epochs=130), tmp_path / "pack")
     assert pack.input == "pair"
     assert pack.labels.ids == ("positive", "not_mentioned", "negative")
     numbers = [number for _, number in learnt]
