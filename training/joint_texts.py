@@ -16,7 +16,7 @@ from worker.evaluate.labelled import read_labelled, read_table
 from worker.packing.known_labels import known_labels
 
 REVIEWS = "reviews"  # the domain of texts of a file that has no domains
-_FITTED_REVIEWS = 3  # one of so many groups of dev texts is fitted to
+_FITTED_REVIEWS = 3  # every third group of dev texts is fitted to
 
 
 class Text(NamedTuple):

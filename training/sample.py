@@ -104,7 +104,7 @@ def candidates(options: argparse.Namespace) -> list[Guessed]:
 
 
 def _reported(drawn: list[T], count: int) -> list[T]:
-    """Return what was drawn of so many different texts. Raises SourceError if nothing was."""
+    """Return the drawn texts, and print of how many different ones. Raises SourceError without any."""
     if not drawn:
         raise SourceError("no text without a label")
     print(f"{count:,} different texts without a label; {len(drawn):,} are considered", file=sys.stderr)

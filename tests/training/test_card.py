@@ -176,7 +176,7 @@ def test_the_facts_describe_all_that_make_measures() -> None:
 
 
 def figures(wrong: dict[str, int], texts: int = 40) -> Figures:
-    """A file with so many wrong verdicts, all of confidence 0.95, on each kind of 40 texts."""
+    """Return a file of 40 texts for each kind: `wrong` says how many verdicts are. Confidence is 0.95."""
     true = np.tile([0, 1], texts * len(wrong) // 2)
     kinds = np.repeat(list(wrong), texts)
     flipped = np.concatenate([np.arange(texts) < count for count in wrong.values()])

@@ -16,7 +16,7 @@ from tasks.vocabulary.verdicts import Verdict
 BINS = 10
 ABOVE = 0.9  # the confidence from which a verdict is counted as confident
 _DIGITS = 4
-Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
+Z = 1.959964  # standard deviations to either side that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True)

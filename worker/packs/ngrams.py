@@ -98,7 +98,7 @@ def read_ngrams(pack: Pack) -> NgramHead | None:
 
 
 def read_head(path: Path, vocabulary: int, labels: int) -> NgramHead:
-    """Return the head in a file, for models with so many tokens and labels. Raises PackError."""
+    """Return the head in a file. `vocabulary` and `labels` are the sizes of its model. Raises PackError."""
     if vocabulary > MAX_VOCABULARY:
         cause = f"needs a vocabulary of at most {MAX_VOCABULARY}, and the model has {vocabulary}"
         raise PackError(f"{NGRAMS_FILE}: {cause}")
