@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -19,6 +19,8 @@ from tasks.log_format import one_line
 ROOT = Path(__file__).resolve().parent.parent
 _TAIL_LINES = 20
 _POLL_S = 0.05
+_RESTART_DELAY_S = 1
+_MAX_RESTART_DELAY_S = 60
 
 
 class Group:
@@ -91,13 +93,16 @@ class Process:
 
     def check(self) -> None:
         """Raise ProcessDiedError if the process has ended."""
-        code = self._popen.poll()
-        if code is None:
+        if self.running:
             return
         self._reader.join(timeout=1)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         output = "\n".join(f"    {line}" for line in self._tail) or "    (nothing)"
-        raise ProcessDiedError(f"{self.name} {how}. Its last output:\n{output}")
+        raise ProcessDiedError(f"{self.name} {self.end()}. Its last output:\n{output}")
+
+    def end(self) -> str:
+        """Wait until the process ends and return how it ended."""
+        code = self._popen.wait()
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -106,6 +111,28 @@ class Process:
     def kill(self) -> None:
         """Send SIGKILL."""
         self._popen.kill()
+
+
+class Restarted:
+    """A process that the service does not need: whenever it ends, it is started again, each time later."""
+
+    def __init__(self, start: Callable[[], Process], log: Log) -> None:
+        """Start the process."""
+        self._start = start
+        self._log = log
+        self._delay_s = _RESTART_DELAY_S
+        self._due: float | None = None
+        self.process = start()
+
+    def attend(self) -> None:
+        """Start the process again if it has ended and its delay is over; return at once."""
+        if self._due is None and not self.process.running:
+            self._due = time.monotonic() + self._delay_s
+            self._log.line(self.process.name, f"{self.process.end()}; starts again in {self._delay_s} s")
+            self._delay_s = min(2 * self._delay_s, _MAX_RESTART_DELAY_S)
+        elif self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            self.process = self._start()
 
 
 def stop(processes: Iterable[Process], grace_s: float) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Never
 
 from local.client import Client
 from local.logs import Log
-from local.processes import Group, Process, stop
+from local.processes import Group, Process, Restarted, stop
 from local.redis_server import require_answer, start_redis
 from tasks.vocabulary.hosts import in_url, is_loopback, is_unspecified
 
@@ -57,6 +57,7 @@ class Stack:
 
     def __init__(self, plan: Plan, group: Group, log: Log) -> None:
         self.processes: list[Process] = []
+        self._flower: Restarted | None = None
         self._plan = plan
         self._group = group
         self._log = log
@@ -90,15 +91,21 @@ class Stack:
         for name, command in ROLES.items():
             # Flower shows one of two workers that share a name.
             unique = (f"--hostname={secrets.token_hex(4)}@%h",) if name == "worker" else ()
-            self._start(name, *command, *unique)
+            self.processes.append(self._start(name, *command, *unique))
 
     def start_flower(self, port: int) -> None:
-        """Start Flower and wait until it accepts connections."""
+        """Start Flower and wait until it accepts connections; `wait` starts it again if it ends later."""
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
-        self._start("flower", "celery", "-A", "deploy.flower.loopback", "flower", *options)
-        self._await("Flower", lambda: _listens(port))
+        command = ("celery", "-A", "deploy.flower.loopback", "flower", *options)
+        self._flower = Restarted(lambda: self._start("flower", *command), self._log)
+        self._await("Flower", lambda: self._flower_listens(port))
 
-    def _start(self, name: str, *command: str) -> None:
+    def _flower_listens(self, port: int) -> bool:
+        if self._flower:
+            self._flower.process.check()
+        return _listens(port)
+
+    def _start(self, name: str, *command: str) -> Process:
         env = os.environ | {
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",  # as the log reads them
@@ -109,10 +116,10 @@ class Stack:
             "PORT": str(self._plan.port),
         }
         popen = self._group.popen([sys.executable, "-m", *command], env)
-        self.processes.append(Process(name, popen, self._log))
+        return Process(name, popen, self._log)
 
     def check(self) -> None:
-        """Raise ProcessDiedError if any process has ended."""
+        """Raise ProcessDiedError if a process of the service has ended."""
         for process in self.processes:
             process.check()
 
@@ -144,9 +151,11 @@ class Stack:
         return client.results(job["id"])[0]
 
     def wait(self) -> Never:
-        """Wait until a process ends, then raise ProcessDiedError."""
+        """Wait until a process of the service ends, then raise ProcessDiedError."""
         while True:
             self.check()
+            if self._flower:
+                self._flower.attend()
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
@@ -154,6 +163,7 @@ class Stack:
         self._log.line("stop", "finishing work in progress; press Ctrl-C again to kill all processes")
         redis = [process for process in self.processes if process.name == "redis"]
         others = [process for process in self.processes if process.name != "redis"]
+        others += [self._flower.process] if self._flower else []
         has_redis = all(process.running for process in redis)
         stop(others, _STOP_TIMEOUT_S if has_redis else _STOP_WITHOUT_REDIS_S)
         stop(redis, _STOP_TIMEOUT_S)

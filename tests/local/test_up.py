@@ -94,8 +94,7 @@ def test_up_shows_a_verdict_and_a_curl_line_that_works_and_ctrl_c_leaves_nothing
 
 
 def assert_flower_answers_to_own_names_only(printed: str) -> None:
-    url = re.search(r"^  flower  (http://127\.0\.0\.1:\d+/)$", printed, re.MULTILINE)
-    assert url
+    url = flower_url(printed)
     for name, status in (
         ("localhost", 200),
         ("127.0.0.1:5555", 200),
@@ -103,7 +102,7 @@ def assert_flower_answers_to_own_names_only(printed: str) -> None:
         ("localhost.evil.example", 404),
     ):
         for path in ("", "tasks", "workers", "broker"):
-            answer = httpx2.get(url[1] + path, headers={"host": name}, trust_env=False)
+            answer = httpx2.get(url + path, headers={"host": name}, trust_env=False)
             assert answer.status_code == status, (name, path)
 
 
@@ -125,6 +124,33 @@ def test_all_stop_when_one_dies_and_the_last_message_names_it(tmp_path: Path) ->
         assert running.process.wait(timeout=30) == 1
         assert "api was killed by SIGKILL. Its last output:" in running.printed[-2500:]
         assert_gone(family)
+
+
+def test_the_service_outlives_flower_which_is_started_again(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        running.await_verdict()
+        flower = next(process for process in running.family() if "flower" in process.cmdline())
+        flower.kill()
+        await_true(lambda: flower_answers(running.printed))
+        assert "flower │ was killed by SIGKILL; starts again in 1 s" in running.printed
+        assert running.process.poll() is None
+        family = running.family()
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=30) == 0
+        assert_gone(family)
+
+
+def flower_answers(printed: str) -> bool:
+    try:
+        return "starts again" in printed and httpx2.get(flower_url(printed), trust_env=False).is_success
+    except httpx2.TransportError:
+        return False
+
+
+def flower_url(printed: str) -> str:
+    url = re.search(r"^  flower  (http://127\.0\.0\.1:\d+/)$", printed, re.MULTILINE)
+    assert url
+    return url[1]
 
 
 def test_a_pack_that_cannot_be_served_stops_the_start_with_the_reason_last(tmp_path: Path) -> None:
