@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from api.auth.api_keys import FRESH_S, ApiKey, ApiKeyNotFoundError, ApiKeys
+from api.auth.api_keys import FRESH_S, MAX_WEIGHT, MIN_WEIGHT, ApiKey, ApiKeyNotFoundError, ApiKeys
 from api.auth.scopes import Scope
 from tasks.console import replace_unencodable
 from tasks.errors import ConfigurationError, StoreUnavailableError
@@ -55,6 +55,9 @@ def _options() -> argparse.ArgumentParser:
         action="append",
         help="what the key may do; repeat it for more; submit, read and cancel if left out",
     )
+    create.add_argument(
+        "--weight", type=_weight, default=1.0, help="its share beside other keys (%(default)g)"
+    )
     commands.add_parser("list", help="show all keys, without secrets")
     commands.add_parser("audit", help="show who changed which key, and when")
     rotate = commands.add_parser(
@@ -63,9 +66,25 @@ def _options() -> argparse.ArgumentParser:
     revoke = commands.add_parser("revoke", help="delete a key")
     revoke.add_argument("--old", action="store_true", help="only the secret from before the last rotation")
     erase = commands.add_parser("purge", help="delete all jobs of a key, also of one that is revoked")
-    for command in (rotate, revoke, erase):
+    weigh = commands.add_parser("weigh", help="change a key's share of a full service beside other keys")
+    for command in (rotate, revoke, erase, weigh):
         command.add_argument("id", help="the key's id, as `list` shows it")
+    weigh.add_argument(
+        "weight", type=_weight, help=f"{MIN_WEIGHT:g} to {MAX_WEIGHT:g}; 3 gets three times what 1 gets"
+    )
     return parser
+
+
+def _weight(text: str) -> float:
+    """Read a weight. Raises ArgumentTypeError naming the limits."""
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0
+    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+        message = f"expected a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, not {text}"
+        raise argparse.ArgumentTypeError(message)
+    return weight
 
 
 def _run(options: argparse.Namespace, store: JobStore) -> str:
@@ -82,13 +101,16 @@ def _run(options: argparse.Namespace, store: JobStore) -> str:
 
 def _change(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     if options.command == "create":
-        key, token = api_keys.create(options.name, options.scope or _DEFAULT)
+        key, token = api_keys.create(options.name, options.scope or _DEFAULT, options.weight)
         return _shown_once(key, token)
     if options.command == "rotate":
         key, token = api_keys.rotate(options.id)
         shown = _shown_once(key, token)
         old = f"\nThe previous secret stays valid until `revoke --old {key.id}`."
         return shown + (old if len(key.hashes) > 1 else "")
+    if options.command == "weigh":
+        key = api_keys.weigh(options.id, options.weight)
+        return f"key {key.id} has the weight {key.weight:g}; leases follow it at once"
     if options.old:
         api_keys.retire(options.id)
         return f"key {options.id} has one valid secret; the other stops working within {FRESH_S:g} s"
@@ -100,6 +122,7 @@ def _shown_once(key: ApiKey, token: str) -> str:
     return f"""key     {key.id}
 name    {key.name}
 scopes  {_scopes(key)}
+weight  {key.weight:g}
 secret  {token}
 
 Only its hash is kept: this is the only time the secret is shown. Send it as
@@ -109,14 +132,13 @@ Only its hash is kept: this is the only time the secret is shown. Send it as
 def _table(keys: Sequence[ApiKey], kept: Mapping[str, int]) -> str:
     if not keys:
         return "no keys; `create NAME` makes one"
-    rows = [("id", "name", "created", "secrets", "scopes", "kept bytes")]
+    rows = [("id", "name", "created", "secrets", "scopes", "weight", "kept bytes")]
     for key in keys:
-        bytes_kept = str(kept.get(key.id, 0))
-        rows.append(
-            (key.id, key.name, _time(key.created_ms)[:16], str(len(key.hashes)), _scopes(key), bytes_kept)
-        )
+        created, secrets = _time(key.created_ms)[:16], str(len(key.hashes))
+        weight, bytes_kept = f"{key.weight:g}", str(kept.get(key.id, 0))
+        rows.append((key.id, key.name, created, secrets, _scopes(key), weight, bytes_kept))
     revoked = sorted(set(kept) - {key.id for key in keys} - {""})
-    rows += [(key_id, "(revoked)", "", "", "", str(kept[key_id])) for key_id in revoked]
+    rows += [(key_id, "(revoked)", "", "", "", "", str(kept[key_id])) for key_id in revoked]
     return _aligned(rows)
 
 

@@ -7,7 +7,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks.store import audit
 from tasks.store.audit import AuditEntry
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import API_KEYS, API_KEYS_VERSION
+from tasks.store.keys import API_KEYS, API_KEYS_VERSION, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ FRESH_S = 2.0
 _NEW_S = 0.2
 _BRAND = "sentiq"
 _SECRET_BYTES = 32  # too long to guess, so a fast hash is enough
+# What a key may weigh: between the extremes a caller still gets a turn every few thousand leases.
+MIN_WEIGHT, MAX_WEIGHT = 0.1, 100.0
 
 
 class ApiKeyNotFoundError(SentiqError):
@@ -40,18 +42,28 @@ class ApiKeyNotFoundError(SentiqError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is stored; `hashes` are the SHA-256 of its valid secrets, the older first."""
+    """A key as it is stored; `hashes` are the SHA-256 of its valid secrets, the older first.
+
+    `weight` is its share of a full service beside other keys: 3 gets three times what 1 gets.
+    """
 
     id: str
     name: str
     scopes: frozenset[Scope]
     hashes: tuple[str, ...]
     created_ms: int
+    weight: float = 1
 
     def encode(self) -> bytes:
         """Write everything but the id, which is the field of the hash."""
         scopes = sorted(self.scopes)
-        fields = {"name": self.name, "scopes": scopes, "hashes": self.hashes, "created_ms": self.created_ms}
+        fields = {
+            "name": self.name,
+            "scopes": scopes,
+            "hashes": self.hashes,
+            "created_ms": self.created_ms,
+            "weight": self.weight,
+        }
         return to_json(fields)
 
     @classmethod
@@ -59,7 +71,14 @@ class ApiKey:
         """Read what `encode` wrote."""
         read: dict[str, Any] = from_json(raw)
         scopes = frozenset(map(Scope, read["scopes"]))
-        return cls(key_id, read["name"], scopes, tuple(read["hashes"]), read["created_ms"])
+        return cls(
+            key_id,
+            read["name"],
+            scopes,
+            tuple(read["hashes"]),
+            read["created_ms"],
+            read.get("weight", 1),  # keys from before there were weights have none
+        )
 
     def accepts(self, secret: str) -> bool:
         """Return whether the secret is valid. Compares in constant time."""
@@ -96,43 +115,63 @@ class ApiKeys:
         keys = [ApiKey.decode(key_id.decode(), written) for key_id, written in raw.items()]
         return sorted(keys, key=lambda key: key.created_ms)
 
-    def create(self, name: str, scopes: Collection[Scope]) -> tuple[ApiKey, str]:
+    def create(self, name: str, scopes: Collection[Scope], weight: float = 1) -> tuple[ApiKey, str]:
         """Create a key; return it and its token, which is not stored."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
-        key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms())
+        key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms(), weight)
         detail = f"{name}: {' '.join(sorted(key.scopes))}"
-        self._write(lambda pipe: pipe.hset(API_KEYS, key_id, key.encode()), "create", key_id, detail)
+
+        def write(pipe: Any) -> None:
+            pipe.hset(API_KEYS, key_id, key.encode())
+            _write_weight(pipe, key)
+
+        self._write(write, "create", key_id, detail)
         return key, _token(key_id, secret)
 
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
         """Give a key a new secret; the previous one stays valid, older ones do not."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = self._change("rotate", key_id, lambda hashes: (*hashes, _hash(secret))[-MAX_SECRETS:])
+        key = self._change(
+            "rotate", key_id, lambda key: replace(key, hashes=(*key.hashes, _hash(secret))[-MAX_SECRETS:])
+        )
         return key, _token(key_id, secret)
 
     def retire(self, key_id: str) -> ApiKey:
         """Remove all secrets of a key but the newest."""
-        return self._change("revoke_old", key_id, lambda hashes: hashes[-1:])
+        return self._change("revoke_old", key_id, lambda key: replace(key, hashes=key.hashes[-1:]))
+
+    def weigh(self, key_id: str, weight: float) -> ApiKey:
+        """Give a key another weight, from `MIN_WEIGHT` to `MAX_WEIGHT`; leases follow it at once."""
+        detail = f"{weight:g}"
+        return self._change("weigh", key_id, lambda key: replace(key, weight=weight), detail)
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
         name = self._get(self._store.redis, key_id).name
-        self._write(lambda pipe: pipe.hdel(API_KEYS, key_id), "revoke", key_id, name)
+
+        def delete(pipe: Any) -> None:
+            pipe.hdel(API_KEYS, key_id)
+            pipe.hdel(WEIGHTS, key_id)
+
+        self._write(delete, "revoke", key_id, name)
 
     def audit(self) -> Iterator[AuditEntry]:
         """Yield the changes of all keys, the oldest first."""
         return audit.entries(self._store.redis)
 
-    def _change(self, action: str, key_id: str, change: Callable[[tuple[str, ...]], Iterable[str]]) -> ApiKey:
-        """Replace the secrets of a key; repeat it if somebody else changed the keys meanwhile."""
+    def _change(
+        self, action: str, key_id: str, change: Callable[[ApiKey], ApiKey], detail: str = ""
+    ) -> ApiKey:
+        """Replace the record of a key; repeat it if somebody else changed the keys meanwhile."""
 
         def write(pipe: Any) -> ApiKey:
             key = self._get(pipe, key_id)
-            changed = replace(key, hashes=tuple(change(key.hashes)))
+            changed = change(key)
             pipe.multi()
             pipe.hset(API_KEYS, key_id, changed.encode())
+            _write_weight(pipe, changed)
             pipe.incr(API_KEYS_VERSION)
-            audit.append(pipe, action, key_id, key.name)
+            audit.append(pipe, action, key_id, f"{key.name}: {detail}" if detail else key.name)
             return changed
 
         with store_errors():
@@ -169,6 +208,14 @@ class ApiKeys:
             if not self._loaded:
                 raise
             logger.warning("API keys cannot be read again; those known stay in use: %s", error)
+
+
+def _write_weight(pipe: Any, key: ApiKey) -> None:
+    """Write the weight where the scripts of the job store read it, which never see a key's record."""
+    if key.weight == 1:
+        pipe.hdel(WEIGHTS, key.id)
+    else:
+        pipe.hset(WEIGHTS, key.id, f"{key.weight:g}")
 
 
 def _hash(secret: str) -> str:

@@ -27,6 +27,7 @@ DATA_LOST = PREFIX + "data_lost"
 WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
+WEIGHTS = PREFIX + "weights"
 RATES = PREFIX + "rates"
 AUDIT = PREFIX + "audit"
 
@@ -68,6 +69,7 @@ FOR_SCRIPTS = {
     "retired": RETIRED,
     "fence": FENCE,
     "id_secret": ID_SECRET,
+    "weights": WEIGHTS,
     "job": _JOB,
     "pending": _PENDING,
     "waiting": _WAITING,

@@ -24,6 +24,7 @@ from local.processes import Group, Process
 from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
+from tasks.store.keys import WEIGHTS
 from tasks.vocabulary.hosts import in_url
 from tests.conftest import MODEL_NAME, eventually
 
@@ -232,6 +233,27 @@ def test_the_command_lists_keys_without_secrets_and_knows_unknown_ids(redis_url:
         assert done.returncode == 1
         assert "0000" in done.stderr
     assert keys("redis://127.0.0.1:1/0", "list").stderr.startswith("api.auth: Redis does not answer")
+
+
+def test_the_weight_of_a_key_is_set_and_changed_and_told_to_the_scripts(
+    redis_url: str, store: JobStore
+) -> None:
+    keys(redis_url, "create", "plain")
+    created = keys(redis_url, "create", "night", "--weight", "0.5")
+    key_id = token_in(created.stdout).split("_")[1]
+    assert store.redis.hgetall(WEIGHTS) == {key_id.encode(): b"0.5"}, "only what is not 1"
+    assert keys(redis_url, "weigh", key_id, "3").returncode == 0
+    assert store.redis.hgetall(WEIGHTS) == {key_id.encode(): b"3"}
+    assert re.search(rf"{key_id} .* 3 +0$", keys(redis_url, "list").stdout, re.MULTILINE)
+    for wrong in ("0", "101", "nan", "much"):
+        refused = keys(redis_url, "weigh", key_id, wrong)
+        assert (refused.returncode, "from 0.1 to 100" in refused.stderr) == (2, True)
+    assert keys(redis_url, "weigh", key_id, "1").returncode == 0
+    assert not store.redis.exists(WEIGHTS)
+    keys(redis_url, "weigh", key_id, "2")
+    keys(redis_url, "revoke", key_id)
+    assert not store.redis.exists(WEIGHTS)
+    assert re.findall("weigh .*night: ([0-9]+)", keys(redis_url, "audit").stdout) == ["3", "1", "2"]
 
 
 def test_secrets_are_neither_in_redis_nor_in_logs_or_answers(
