@@ -24,11 +24,15 @@ _POLL_S = 0.05
 
 
 class Cluster:
-    """The processes by name (`redis`, `api`, `webhooks`, `worker_1`, …), and the links of all but Redis."""
+    """The processes by name (`redis`, `api`, `webhooks`, `worker_1`, …), and the links of all but Redis.
+
+    `variables` are those of a process from its next start on, in addition to the settings of all.
+    """
 
     def __init__(self, group: Group, log: Log, data_dir: Path, settings: Mapping[str, str]) -> None:
         self.port, self.redis_port = free_port(), free_port()
         self.links: dict[str, Proxy] = {}
+        self.variables: dict[str, dict[str, str]] = {}
         self._group, self._log, self._data_dir, self._settings = group, log, data_dir, settings
         self._processes: dict[str, Process] = {}
         self._held_down: set[str] = set()
@@ -90,7 +94,7 @@ class Cluster:
             "PORT": str(self.port),
             "AUTH": "none",
         }
-        return os.environ | self._settings | own
+        return os.environ | self._settings | own | self.variables.get(name, {})
 
     def _supervise(self) -> None:
         """Start a process again some time after it has died, as an engine of containers does."""

@@ -7,32 +7,86 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 _BLOCK_BYTES = 65536
 _POLL_S = 0.01
+_TRICKLE_BYTES, _TRICKLE_S = 512, 0.005
 # A socket closed with this option sends a reset in place of what it still holds.
 _LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class _Pace:
+    """How fast blocks pass, and the answers that get lost."""
+
+    def __init__(self) -> None:
+        self.delay_s = 0.0
+        self.trickles = False
+        self.lost: list[str] = []
+        self._marks: dict[str, bytes] = {}
+        self._armed: dict[str, bytes] = {}
+
+    def arm(self, marks: Mapping[str, bytes]) -> None:
+        self._marks, self._armed, self.lost = dict(marks), dict(marks), []
+
+    def arm_nothing(self) -> None:
+        self._marks, self._armed = {}, {}
+
+    def loses(self, request: bytes) -> str:
+        """Return the name of an armed mark in a request, once each; empty if there is none."""
+        name = next((name for name, mark in self._armed.items() if mark in request), "")
+        self._armed.pop(name, None)
+        return name
+
+    def unused(self, name: str) -> None:
+        if name in self._marks:
+            self._armed[name] = self._marks[name]
+
+    async def write(self, block: bytes, sink: asyncio.StreamWriter) -> None:
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        size = _TRICKLE_BYTES if self.trickles else len(block)
+        for start in range(0, len(block), size):
+            sink.write(block[start : start + size])
+            await sink.drain()
+            if self.trickles:
+                await asyncio.sleep(_TRICKLE_S)
 
 
 class _Flow:
     """One connection through the proxy, with one socket on each side."""
 
-    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter, pace: _Pace) -> None:
         self.passes = asyncio.Event()
         self.passes.set()
         self._sides = (near, far)
+        self._pace = pace
+        self._loses = ""  # the name of a request whose answer gets lost
 
-    async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         """Copy one direction until it ends. Nothing gets through, the end neither, until the flow passes."""
         with suppress(OSError):
             while block := await source.read(_BLOCK_BYTES):
                 await self.passes.wait()
-                sink.write(block)
-                await sink.drain()
+                if self._is_lost(block, answers=answers):
+                    return
+                await self._pace.write(block, sink)
         await self.passes.wait()
         sink.close()
+
+    def _is_lost(self, block: bytes, *, answers: bool) -> bool:
+        """Reset the flow in place of an answer that is to get lost; an error is no answer."""
+        if not answers:
+            self._loses = self._pace.loses(block) or self._loses
+            return False
+        name, self._loses = self._loses, ""
+        if not name or block.startswith(b"-"):
+            self._pace.unused(name)
+            return False
+        self._pace.lost.append(name)
+        self.reset()
+        return True
 
     def reset(self) -> None:
         self.passes.set()
@@ -47,8 +101,10 @@ class Proxy:
     """Forwards connections to a server. Each method may be called by any thread, and has acted on return.
 
     `reset` ends what is open. `half_open` kills what is open without a word to either side; new connections
-    live. `blackhole` holds back what is open and what is new. `refuse` resets both. `mend` ends these two;
-    what `half_open` killed stays dead.
+    live. `blackhole` holds back what is open and what is new. `refuse` resets both. `slow` delays each block,
+    `trickle` cuts blocks into small ones. `lose_answers` resets a connection in place of the answer to the
+    first request that holds a mark, once for each mark; `lost` are the names of those that were met. `mend`
+    ends all but what `half_open` killed, which stays dead.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -57,7 +113,12 @@ class Proxy:
         self._flows: set[_Flow] = set()
         self._killed: set[_Flow] = set()
         self._holds = self._refuses = False
+        self._pace = _Pace()
         self._loop = asyncio.new_event_loop()
+
+    @property
+    def lost(self) -> list[str]:
+        return self._pace.lost
 
     def reset(self) -> None:
         self._call(self._reset)
@@ -70,6 +131,15 @@ class Proxy:
 
     def refuse(self) -> None:
         self._call(self._refuse)
+
+    def slow(self, delay_s: float = 0.1) -> None:
+        self._pace.delay_s = delay_s
+
+    def trickle(self) -> None:
+        self._pace.trickles = True
+
+    def lose_answers(self, marks: Mapping[str, bytes]) -> None:
+        self._call(lambda: self._pace.arm(marks))
 
     def mend(self) -> None:
         self._call(self._mend)
@@ -93,7 +163,9 @@ class Proxy:
         self._reset()
 
     def _mend(self) -> None:
-        self._holds = self._refuses = False
+        self._holds = self._refuses = self._pace.trickles = False
+        self._pace.delay_s = 0.0
+        self._pace.arm_nothing()
         for flow in self._flows - self._killed:
             flow.passes.set()
 
@@ -109,13 +181,16 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        flow = _Flow(writer, far_writer)
+        flow = _Flow(writer, far_writer, self._pace)
         self._flows.add(flow)
         if self._refuses:
             flow.reset()
         if self._holds:
             flow.passes.clear()
-        pumps = (flow.pump(reader, far_writer), flow.pump(far_reader, writer))
+        pumps = (
+            flow.pump(reader, far_writer, answers=False),
+            flow.pump(far_reader, writer, answers=True),
+        )
         await asyncio.gather(*pumps, return_exceptions=True)
         flow.reset()
         self._flows.discard(flow)

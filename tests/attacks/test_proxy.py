@@ -95,3 +95,38 @@ def test_a_refused_link_is_reset_until_it_is_mended(proxy: Proxy) -> None:
     proxy.mend()
     with connect(proxy) as connection:
         assert echoes(connection)
+
+
+def test_the_answer_to_a_marked_request_gets_lost_once(proxy: Proxy) -> None:
+    proxy.lose_answers({"greeting": b"ell", "other": b"never sent"})
+    with connect(proxy) as connection:
+        assert echoes(connection, b"good day")
+        with pytest.raises(ConnectionResetError):
+            echoes(connection)
+    with connect(proxy) as connection:
+        assert echoes(connection)
+    assert proxy.lost == ["greeting"]
+
+
+def test_an_error_is_no_answer_that_gets_lost(proxy: Proxy) -> None:
+    proxy.lose_answers({"greeting": b"hello"})
+    with connect(proxy) as connection:
+        assert echoes(connection, b"-hello")
+        assert proxy.lost == []
+        with pytest.raises(ConnectionResetError):
+            echoes(connection)
+
+
+@pytest.mark.parametrize("kind", ["slow", "trickle"])
+def test_a_slow_link_passes_everything_on_in_order(proxy: Proxy, kind: str) -> None:
+    getattr(proxy, kind)()
+    sent = bytes(range(256)) * 8
+    with connect(proxy) as connection:
+        connection.settimeout(10)
+        connection.sendall(sent)
+        received = b""
+        while len(received) < len(sent):
+            received += connection.recv(100)
+        assert received == sent
+        proxy.mend()
+        assert echoes(connection)
