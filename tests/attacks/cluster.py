@@ -33,7 +33,7 @@ class Cluster:
         self.port, self.redis_port = free_port(), free_port()
         self.links: dict[str, Proxy] = {}
         self.variables: dict[str, dict[str, str]] = {}
-        self._group, self._log, self._data_dir, self._settings = group, log, data_dir, settings
+        self._group, self._log, self.data_dir, self.settings = group, log, data_dir, settings
         self._processes: dict[str, Process] = {}
         self._held_down: set[str] = set()
         self._stopping = threading.Event()
@@ -80,7 +80,7 @@ class Cluster:
     def _start(self, name: str) -> None:
         if name == "redis":
             process, _ = start_redis(
-                self._group, data_dir=self._data_dir, log=self._log, port=self.redis_port
+                self._group, data_dir=self.data_dir, log=self._log, port=self.redis_port
             )
         else:
             command = [sys.executable, "-m", *ROLES[name.partition("_")[0]]]
@@ -94,7 +94,7 @@ class Cluster:
             "PORT": str(self.port),
             "AUTH": "none",
         }
-        return os.environ | self._settings | own | self.variables.get(name, {})
+        return os.environ | self.settings | own | self.variables.get(name, {})
 
     def _supervise(self) -> None:
         """Start a process again some time after it has died, as an engine of containers does."""

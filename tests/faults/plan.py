@@ -1,0 +1,60 @@
+"""Which faults come when: a plan follows from its seed and the number of its steps alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+from tests.faults.kinds import KINDS
+
+SHARE_OF_TWO = 0.2
+PAUSE_S = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One fault, or two at once: after `pause_s` of load, for `lasts_s`. `seed` decides all other chances."""
+
+    kinds: Sequence[str]
+    pause_s: float
+    lasts_s: float
+    seed: int
+
+    def __str__(self) -> str:
+        return " + ".join(self.kinds)
+
+    @property
+    def loses_data(self) -> bool:
+        return any(KINDS[kind].loses_data for kind in self.kinds)
+
+
+def plan(seed: int, faults: int) -> Sequence[Step]:
+    """Return the steps of a seed. Seeds share out shuffled decks, so that some seeds have every kind."""
+    rng = random.Random(f"{seed}/{faults}")
+    deck = islice(decks(), seed * faults, (seed + 1) * faults)
+    return [_step(kind, rng) for kind in deck]
+
+
+def only(kinds: Sequence[str], seed: int) -> Sequence[Step]:
+    """Return a plan of these kinds, one after the other."""
+    rng = random.Random(seed)
+    return [_alone([kind], rng) for kind in kinds]
+
+
+def decks() -> Iterator[str]:
+    """Yield the names of all kinds again and again, in another order each time."""
+    for number in count():
+        yield from random.Random(number).sample(sorted(KINDS), len(KINDS))
+
+
+def _step(kind: str, rng: random.Random) -> Step:
+    others = sorted(name for name, other in KINDS.items() if other.part != KINDS[kind].part)
+    second = rng.choice(others)
+    return _alone([kind, second] if rng.random() < SHARE_OF_TWO else [kind], rng)
+
+
+def _alone(kinds: Sequence[str], rng: random.Random) -> Step:
+    lasts_s = max(rng.uniform(*KINDS[kind].lasts_s) for kind in kinds)
+    return Step(kinds, round(rng.uniform(*PAUSE_S), 2), round(lasts_s, 2), rng.randrange(2**32))
