@@ -22,7 +22,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
-	audit card check-locks compose-test configuration contract openapi parity \
+	audit card check-locks compose-test configuration contract faults openapi parity \
 	test test-attacks test-browser test-k8s test-long test-models test-monitoring model sample tune lint format lock \
 	lock-images clean
 
@@ -82,6 +82,11 @@ test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)
+
+# The whole list of faults: docs/reliability.md.
+faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promise; SEEDS=1 FIRST=0 FAULTS=8 MINUTES= KINDS=
+	@exec $(PY) -m tests.faults --seeds $(or $(SEEDS),1) --first $(or $(FIRST),0) --faults $(or $(FAULTS),8) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(KINDS),--kinds $(KINDS))
 
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)

@@ -43,6 +43,11 @@ class Group:
             self._guard.stdin.close()
         self._guard.wait()
 
+    @property
+    def pid(self) -> int:
+        """Return the pid of the guard, which is the number of the process group."""
+        return self._guard.pid
+
     def popen(
         self,
         command: Sequence[str],

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -51,6 +51,15 @@ class Cluster:
     def process(self, name: str) -> psutil.Process:
         return psutil.Process(self._processes[name].pid)
 
+    def orphans(self) -> list[psutil.Process]:
+        """Return the processes of the stack that descend from none of those that are watched."""
+        family = {self._group.pid}
+        for process in self._processes.values():
+            with suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(process.pid)
+                family |= {process.pid, *(child.pid for child in parent.children(recursive=True))}
+        return [process for process in _members(self._group.pid) if process.pid not in family]
+
     def running(self, name: str) -> bool:
         return self._processes[name].running
 
@@ -79,9 +88,7 @@ class Cluster:
 
     def _start(self, name: str) -> None:
         if name == "redis":
-            process, _ = start_redis(
-                self._group, data_dir=self.data_dir, log=self._log, port=self.redis_port
-            )
+            process, _ = start_redis(self._group, data_dir=self.data_dir, log=self._log, port=self.redis_port)
         else:
             command = [sys.executable, "-m", *ROLES[name.partition("_")[0]]]
             process = Process(name, self._group.popen(command, self._environment(name)), self._log)
@@ -103,6 +110,16 @@ class Cluster:
             for name in set(dead) - self._held_down:
                 if not self._stopping.wait(RESTART_S):
                     self._start(name)
+
+
+def _members(group: int) -> list[psutil.Process]:
+    """Return the live processes of a process group."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @contextmanager

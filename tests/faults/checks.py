@@ -1,0 +1,185 @@
+"""What must hold when a fault is over: for each job, for all of them together, and for the stack."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import redis
+
+from tasks.store.keys import COUNTERS
+from tests.api.test_summary import recounted, told
+from tests.attacks.cluster import Cluster
+from tests.conftest import INT8_TOLERANCE, eventually
+from tests.faults.caller import Problems, UnexpectedAnswerError, code_of
+from tests.faults.load import Load, Sent
+from tests.webhooks.receiver import Receiver
+
+MAX_ATTEMPTS = 3
+ASKED = 8  # enough to meet both API processes
+SETTLED_S = 30.0
+OUR_KEYS = "sentiq*"
+# What lasts: rates, which a queue has from its first job on, and what Celery redelivers after three minutes.
+LASTING = ("sentiq:backlog:", "sentiq:unacked")
+
+Verdict = tuple[str, float]
+
+
+def verdict_of(item: Mapping[str, Any]) -> Verdict:
+    return (item["label"], item["confidence"])
+
+
+@dataclass
+class Checks:
+    """Compares what the service says of jobs with what its clients know."""
+
+    cluster: Cluster
+    problems: Problems
+    calm: Mapping[str, Verdict]
+    receiver: Receiver
+
+    def job(self, load: Load, sent: Sent) -> None:
+        """Check one job, if it is still there."""
+        try:
+            if sent.deleted:
+                self._gone(load, sent, {"job_deleted"})
+            elif not (load.lossy and self._is_lost(load, sent)):
+                self._whole(load, sent)
+        except (UnexpectedAnswerError, TimeoutError) as error:
+            self.problems.add(f"{sent.how} {sent.job_id}: {error}")
+
+    def _gone(self, load: Load, sent: Sent, codes: set[str]) -> None:
+        answer = load.caller.call("GET", f"/v1/jobs/{sent.job_id}", (200, 404, 410))
+        if code_of(answer) not in codes and not load.lossy:
+            self.problems.add(f"{sent.job_id}: {answer.status_code} {code_of(answer)}, not {codes}")
+
+    def _is_lost(self, load: Load, sent: Sent) -> bool:
+        """Return whether Redis lost a job; every API process must say so."""
+        path = f"/v1/jobs/{sent.job_id}"
+        answers = [load.caller.call("GET", path, (200, 404, 410)) for _ in range(ASKED)]
+        codes = {code_of(answer) for answer in answers}
+        if len(codes) > 1 or not codes <= {"", "job_lost"}:
+            self.problems.add(f"{sent.job_id}: API processes answer {codes}")
+        return codes != {""}
+
+    def _whole(self, load: Load, sent: Sent) -> None:
+        job, items = load.finished(sent.job_id), load.results(sent.job_id)
+        name = f"{sent.how} {sent.job_id}"
+        if [item["index"] for item in items] != list(range(len(sent.texts))):
+            self.problems.add(f"{name}: {len(items)} outcomes of {len(sent.texts)} items")
+            return
+        for text, item in zip(sent.texts, items, strict=True):
+            self._item(name, sent, text, item)
+        statuses = Counter(item["status"] for item in items)
+        counted = {status: count for status, count in job["counts"].items() if count and status != "total"}
+        if counted != statuses or job["counts"]["total"] != len(items):
+            self.problems.add(f"{name}: counts {job['counts']} of {dict(statuses)}")
+        summary = load.caller.call("GET", f"/v1/jobs/{sent.job_id}/summary", (200,)).json()
+        if told(summary) != recounted(items):
+            self.problems.add(f"{name}: its summary differs from its results")
+        if sent.webhook and not load.lossy:
+            self._delivered(name, sent)
+
+    def _item(self, name: str, sent: Sent, text: str, item: Mapping[str, Any]) -> None:
+        number = item["index"]
+        if sent.how != "retry" and item["id"] != f"{sent.key}-{number}":
+            self.problems.add(f"{name}: item {number} has the id {item['id']}")
+        if item["status"] == "succeeded":
+            label, confidence = self.calm[text]
+            if item["label"] != label or abs(item["confidence"] - confidence) > INT8_TOLERANCE:
+                self.problems.add(f"{name}: item {number} is {verdict_of(item)}, calm {self.calm[text]}")
+        elif not (
+            (item["status"] == "canceled" and sent.canceled) or (item["status"] == "timed_out" and sent.short)
+        ):
+            self.problems.add(f"{name}: item {number} ended with {item['error']['code']}")
+        if (item["attempts"] or 0) > MAX_ATTEMPTS:
+            self.problems.add(f"{name}: item {number} had {item['attempts']} attempts")
+
+    def _delivered(self, name: str, sent: Sent) -> None:
+        def ids() -> set[str]:
+            return {
+                hook.headers["webhook-id"]
+                for hook in self.receiver.received
+                if hook.json["data"]["id"] == sent.job_id
+            }
+
+        try:
+            found = eventually(ids, within_s=SETTLED_S)
+        except AssertionError:
+            self.problems.add(f"{name}: its webhook did not come")
+        else:
+            if len(found) != 1:
+                self.problems.add(f"{name}: its webhook came under {len(found)} ids")
+
+    def counters(self, before: Mapping[str, int], items: int, *, lossy: bool) -> None:
+        """Check that as many items were admitted and finished as jobs have, and that no job was lost."""
+
+        base = {} if lossy else before
+
+        def grown() -> tuple[int, int]:
+            now = self.read_counters()
+            admitted, finished = (total(now, kind) - total(base, kind) for kind in ("admitted", "items"))
+            return admitted, finished
+
+        try:
+            eventually(lambda: len(set(grown())) == 1, within_s=SETTLED_S)
+        except AssertionError:
+            self.problems.add("{} items admitted, {} finished".format(*grown()))
+            return
+        admitted, _ = grown()
+        if not lossy and admitted != items:
+            self.problems.add(f"{admitted} items counted, {items} in the jobs")
+        lost = self.read_counters().get("lost", 0) - before.get("lost", 0)
+        if not lossy and lost:
+            self.problems.add(f"sentiq_lost_total grew by {lost}")
+
+    def read_counters(self) -> dict[str, int]:
+        client: Any = redis.Redis.from_url(self.cluster.redis_url)
+        return {name.decode(): int(count) for name, count in client.hgetall(COUNTERS).items()}
+
+    def lasting_keys(self) -> set[str]:
+        """Return our keys that have no lifetime and need none."""
+        client: Any = redis.Redis.from_url(self.cluster.redis_url)
+        keys = {key.decode() for key in client.scan_iter(OUR_KEYS, count=1000) if client.ttl(key) == -1}
+        return {key for key in keys if not key.startswith(LASTING)}
+
+    def keys(self, baseline: set[str]) -> None:
+        """Check that nothing without a lifetime is left that was not there before."""
+        expected = {plain(key) for key in baseline}
+        try:
+            eventually(lambda: {plain(key) for key in self.lasting_keys()} <= expected, within_s=SETTLED_S)
+        except AssertionError:
+            left = {key for key in self.lasting_keys() if plain(key) not in expected}
+            self.problems.add(f"keys that are left: {sorted(left)[:10]}")
+
+    def orphans(self) -> None:
+        """Check that each process of the stack descends from one that is watched."""
+        try:
+            eventually(lambda: not self.cluster.orphans(), within_s=SETTLED_S)
+        except AssertionError:
+            names = [" ".join(process.cmdline())[:80] for process in self.cluster.orphans()]
+            self.problems.add(f"orphans: {names}")
+
+
+def plain(key: str) -> str:
+    """Return a key without what differs between workers."""
+    return re.sub(r"[0-9a-f]{8,}[^:]*", "…", key)
+
+
+def total(counters: Mapping[str, int], kind: str) -> int:
+    return sum(count for name, count in counters.items() if name.startswith(f"{kind}:"))
+
+
+def items_of(sent: Sequence[Sent]) -> int:
+    return sum(len(each.texts) for each in sent)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
