@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from api.intake.pacing import let_others_run
 from api.intake.rejections import InvalidJsonError, InvalidRequestError
 from tasks.vocabulary.options import MAX_ASPECTS
 
@@ -19,6 +20,7 @@ _OPENERS = (b"{", b"[", b",")
 # A string as a whole, even one without an end, or what structures a document outside of strings.
 _TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _LONGEST_NAME = 64
+_TOKENS_BETWEEN_PAUSES = 4096
 _MOST_PER_ITEM = 5 + MAX_ASPECTS  # an object, three commas, and an array of aspects
 # Half of a surrogate pair; `\\` must not stand in the text.
 _LONE_HALF = re.compile(
@@ -73,6 +75,8 @@ def refuse_too_many_values(body: bytes, max_items: int) -> None:
         return
     count, path, name = 0, list[tuple[bytes, bytes]](), b""
     for number, token in enumerate(_TOKEN.finditer(body)):
+        if number % _TOKENS_BETWEEN_PAUSES == 0:
+            let_others_run()
         mark = token[0][:1]
         if mark == b'"':
             name = token[1]
