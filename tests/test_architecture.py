@@ -22,6 +22,9 @@ HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers
 SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
 # Names that several rooms share, since each file is about the same thing there.
 SAME_THING = {
+    "api_keys",
+    "audit",
+    "usage",
     "aspects",
     "attachments",
     "comparisons",
@@ -144,7 +147,7 @@ BELOW = {
     "api.intake": {"api.schemas"},
     "api.output": {"api.schemas", "api.waiting"},
     "api.http": {"api.schemas", "api.intake", "api.waiting"},
-    "api.auth": {"api.http", "api.waiting"},
+    "api.auth": {"api.http", "api.schemas", "api.waiting"},
     "api.openapi": {"api.schemas", "api.auth", "api.http"},
     "tasks.vocabulary": set(),
     "tasks.store": {"tasks.vocabulary", "tasks.settings", "tasks.errors"},

@@ -8,26 +8,30 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from api.auth.api_keys import FRESH_S, MAX_WEIGHT, MIN_WEIGHT, ApiKey, ApiKeyNotFoundError, ApiKeys
-from api.auth.scopes import Scope
-from tasks.console import replace_unencodable
+from pydantic_core import to_json
+
+from api.auth.api_keys import FRESH_S, ApiKeyNotFoundError, ApiKeys
+from api.auth.key_bodies import KeyIn, KeyPatchIn, RotateIn
+from api.auth.key_options import OptionError, body_of, checked, parser
+from api.auth.key_record import ApiKey
+from api.auth.key_views import KeyViews
+from api.schemas import api_keys as bodies
+from tasks.console import aligned, replace_unencodable
 from tasks.errors import ConfigurationError, StoreUnavailableError
-from tasks.log_format import one_line
 from tasks.settings import Settings
 from tasks.store.audit import AuditEntry
 from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes, purge
 
-_DEFAULT = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     replace_unencodable()
-    options = _options().parse_args(arguments)
+    options = parser(__doc__).parse_args(arguments)
     try:
         store = JobStore.connect(Settings.read())
         require_one_redis(store.redis)
@@ -36,81 +40,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"api.auth: no key has the id {error}; `list` shows them", file=sys.stderr)
     except StoreUnavailableError as error:
         print(f"api.auth: Redis does not answer: {error}", file=sys.stderr)
-    except ConfigurationError as error:
+    except (ConfigurationError, OptionError) as error:
         print(f"api.auth: {error}", file=sys.stderr)
     else:
         return 0
     return 1
 
 
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m api.auth", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    create = commands.add_parser("create", help="make a key and show its secret, once")
-    create.add_argument("name", help="who uses it, for people to read")
-    create.add_argument(
-        "--scope",
-        type=Scope,
-        choices=list(Scope),
-        action="append",
-        help="what the key may do; repeat it for more; submit, read and cancel if left out",
-    )
-    create.add_argument(
-        "--weight", type=_weight, default=1.0, help="its share beside other keys (%(default)g)"
-    )
-    commands.add_parser("list", help="show all keys, without secrets")
-    commands.add_parser("audit", help="show who changed which key, and when")
-    rotate = commands.add_parser(
-        "rotate", help="add a secret and show it, once; the previous one stays valid"
-    )
-    revoke = commands.add_parser("revoke", help="delete a key")
-    revoke.add_argument("--old", action="store_true", help="only the secret from before the last rotation")
-    erase = commands.add_parser("purge", help="delete all jobs of a key, also of one that is revoked")
-    weigh = commands.add_parser("weigh", help="change a key's share of a full service beside other keys")
-    for command in (rotate, revoke, erase, weigh):
-        command.add_argument("id", help="the key's id, as `list` shows it")
-    weigh.add_argument(
-        "weight", type=_weight, help=f"{MIN_WEIGHT:g} to {MAX_WEIGHT:g}; 3 gets three times what 1 gets"
-    )
-    return parser
-
-
-def _weight(text: str) -> float:
-    """Read a weight. Raises ArgumentTypeError naming the limits."""
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = 0
-    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
-        message = f"expected a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, not {text}"
-        raise argparse.ArgumentTypeError(message)
-    return weight
-
-
 def _run(options: argparse.Namespace, store: JobStore) -> str:
     """Run a command; return what to print."""
     api_keys = ApiKeys(store)
     if options.command == "list":
-        return _table(api_keys.all(), kept_bytes(store))
+        return _list(options, store, api_keys)
     if options.command == "audit":
-        return _audit_table(api_keys.audit())
+        entries = api_keys.audit()
+        return _json([asdict(entry) for entry in entries]) if options.json else _audit_table(entries)
     if options.command == "purge":
         return f"{purge(store, options.id)} jobs of key {options.id} are deleted"
-    return _change(options, api_keys)
+    if options.command == "revoke":
+        return _revoke(options, api_keys)
+    return _change(options, store, api_keys)
 
 
-def _change(options: argparse.Namespace, api_keys: ApiKeys) -> str:
-    if options.command == "create":
-        key, token = api_keys.create(options.name, options.scope or _DEFAULT, options.weight)
-        return _shown_once(key, token)
-    if options.command == "rotate":
-        key, token = api_keys.rotate(options.id)
-        shown = _shown_once(key, token)
-        old = f"\nThe previous secret stays valid until `revoke --old {key.id}`."
-        return shown + (old if len(key.hashes) > 1 else "")
+def _list(options: argparse.Namespace, store: JobStore, api_keys: ApiKeys) -> str:
+    kept = kept_bytes(store)
+    views = KeyViews(api_keys, kept, store.now_ms())
+    listed = [views.view(key) for key in api_keys.all()]
+    return _json(listed) if options.json else _table(listed, kept)
+
+
+def _change(options: argparse.Namespace, store: JobStore, api_keys: ApiKeys) -> str:
+    if options.command in ("create", "rotate"):
+        key, token = _with_new_secret(options, api_keys)
+        if options.json:
+            return _json(KeyViews(api_keys, kept_bytes(store), store.now_ms()).with_secret(key, token))
+        return _shown_once(key, token) + (_old(key) if len(key.hashes) > 1 else "")
+    if options.command == "change":
+        key = api_keys.change(options.id, body_of(options, KeyPatchIn).applied)
+        if options.json:
+            return _json(KeyViews(api_keys, kept_bytes(store), store.now_ms()).view(key))
+        return f"key {key.id} is changed; processes know it within {FRESH_S:g} s"
     if options.command == "weigh":
         key = api_keys.weigh(options.id, options.weight)
         return f"key {key.id} has the weight {key.weight:g}; leases follow it at once"
+    disabled = options.command == "disable"
+    api_keys.change(options.id, lambda key: replace(key, disabled=disabled))
+    return f"key {options.id} is {options.command}d; processes know it within {FRESH_S:g} s"
+
+
+def _with_new_secret(options: argparse.Namespace, api_keys: ApiKeys) -> tuple[ApiKey, str]:
+    if options.command == "rotate":
+        return api_keys.rotate(options.id, checked(RotateIn, {"overlap_s": options.overlap}).overlap_s)
+    body = body_of(options, KeyIn)
+    return api_keys.create(body.name, body.scopes, **body.terms)
+
+
+def _revoke(options: argparse.Namespace, api_keys: ApiKeys) -> str:
     if options.old:
         api_keys.retire(options.id)
         return f"key {options.id} has one valid secret; the other stops working within {FRESH_S:g} s"
@@ -121,7 +106,7 @@ def _change(options: argparse.Namespace, api_keys: ApiKeys) -> str:
 def _shown_once(key: ApiKey, token: str) -> str:
     return f"""key     {key.id}
 name    {key.name}
-scopes  {_scopes(key)}
+scopes  {" ".join(sorted(key.scopes))}
 weight  {key.weight:g}
 secret  {token}
 
@@ -129,39 +114,70 @@ Only its hash is kept: this is the only time the secret is shown. Send it as
   Authorization: Bearer {token}"""
 
 
-def _table(keys: Sequence[ApiKey], kept: Mapping[str, int]) -> str:
-    if not keys:
+def _old(key: ApiKey) -> str:
+    until = f"`revoke --old {key.id}`" if key.old_until_ms is None else f"{_time(key.old_until_ms)} UTC"
+    return f"\nThe previous secret stays valid until {until}."
+
+
+def _table(listed: Sequence[bodies.Key], kept: Mapping[str, int]) -> str:
+    if not listed:
         return "no keys; `create NAME` makes one"
-    rows = [("id", "name", "created", "secrets", "scopes", "weight", "kept bytes")]
-    for key in keys:
-        created, secrets = _time(key.created_ms)[:16], str(len(key.hashes))
-        weight, bytes_kept = f"{key.weight:g}", str(kept.get(key.id, 0))
-        rows.append((key.id, key.name, created, secrets, _scopes(key), weight, bytes_kept))
-    revoked = sorted(set(kept) - {key.id for key in keys} - {""})
-    rows += [(key_id, "(revoked)", "", "", "", "", str(kept[key_id])) for key_id in revoked]
-    return _aligned(rows)
+    rows: list[tuple[str, ...]] = [
+        (
+            "id",
+            "name",
+            "created",
+            "secrets",
+            "scopes",
+            "weight",
+            "kept bytes",
+            "last used",
+            "expires",
+            "limits",
+        )
+    ]
+    rows += [_row(key) for key in listed]
+    revoked = sorted(set(kept) - {key["id"] for key in listed} - {""})
+    rows += [(key_id, "(revoked)", "", "", "", "", str(kept[key_id]), "", "", "") for key_id in revoked]
+    return aligned(rows)
+
+
+def _row(key: bodies.Key) -> tuple[str, ...]:
+    limits = {name: value for name, value in key["limits"].items() if value is not None}
+    return (
+        key["id"],
+        key["name"] + (" (disabled)" if key["disabled"] else ""),
+        _minute(key["created_at"]),
+        str(key["secrets"]),
+        " ".join(key["scopes"]),
+        f"{key['weight']:g}",
+        str(key["kept_bytes"]),
+        _minute(key["last_used_at"]),
+        _minute(key["expires_at"]),
+        " ".join(f"{name}={_words(value)}" for name, value in limits.items()),
+    )
 
 
 def _audit_table(entries: Iterable[AuditEntry]) -> str:
     rows = [("time (UTC)", "action", "key", "by", "detail")]
     rows += [(_time(each.at_ms), each.action, each.key_id, each.by, each.detail) for each in entries]
-    return _aligned(rows)
+    return aligned(rows)
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        one_line("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-        for row in rows
-    )
+def _minute(time: str | None) -> str:
+    return (time or "")[:16].replace("T", " ")
+
+
+def _words(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 
 def _time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _scopes(key: ApiKey) -> str:
-    return " ".join(scope for scope in Scope if scope in key.scopes)
+def _json(value: object) -> str:
+    return to_json(value, indent=1).decode()
 
 
 if __name__ == "__main__":

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
-from pydantic_core import from_json, to_json
-
+from api.auth.key_record import ApiKey, hash_of
 from api.auth.scopes import Scope
 from tasks.errors import SentiqError, StoreUnavailableError
 from tasks.store import audit
 from tasks.store.audit import AuditEntry
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import API_KEYS, API_KEYS_VERSION, WEIGHTS
+from tasks.store.keys import API_KEYS, API_KEYS_USED, API_KEYS_VERSION, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +25,10 @@ MAX_SECRETS = 2
 FRESH_S = 2.0
 # An unknown secret may belong to a new key, so the keys are read again, but no more often than that.
 _NEW_S = 0.2
+# A process notes that often that a key is used: what is shown is less than a minute old.
+_NOTED_S = 30.0
 _BRAND = "sentiq"
-_SECRET_BYTES = 32  # too long to guess, so a fast hash is enough
-# What a key may weigh: between the extremes a caller still gets a turn every few thousand leases.
-MIN_WEIGHT, MAX_WEIGHT = 0.1, 100.0
+_SECRET_BYTES = 32
 
 
 class ApiKeyNotFoundError(SentiqError):
@@ -40,118 +37,112 @@ class ApiKeyNotFoundError(SentiqError):
     code = "key_not_found"
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key as it is stored; `hashes` are the SHA-256 of its valid secrets, the older first.
-
-    `weight` is its share of a full service beside other keys: 3 gets three times what 1 gets.
-    """
-
-    id: str
-    name: str
-    scopes: frozenset[Scope]
-    hashes: tuple[str, ...]
-    created_ms: int
-    weight: float = 1
-
-    def encode(self) -> bytes:
-        """Write everything but the id, which is the field of the hash."""
-        scopes = sorted(self.scopes)
-        fields = {
-            "name": self.name,
-            "scopes": scopes,
-            "hashes": self.hashes,
-            "created_ms": self.created_ms,
-            "weight": self.weight,
-        }
-        return to_json(fields)
-
-    @classmethod
-    def decode(cls, key_id: str, raw: bytes) -> ApiKey:
-        """Read what `encode` wrote."""
-        read: dict[str, Any] = from_json(raw)
-        scopes = frozenset(map(Scope, read["scopes"]))
-        return cls(
-            key_id,
-            read["name"],
-            scopes,
-            tuple(read["hashes"]),
-            read["created_ms"],
-            read.get("weight", 1),  # keys from before there were weights have none
-        )
-
-    def accepts(self, secret: str) -> bool:
-        """Return whether the secret is valid. Compares in constant time."""
-        given = _hash(secret)
-        matches = [hmac.compare_digest(given, kept) for kept in self.hashes]
-        return any(matches)
-
-
 class ApiKeys:
     """All keys, cached: a process reads their version every `FRESH_S` seconds, and them if it changed."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._keys: dict[str, ApiKey] = {}
+        self._noted: dict[str, float] = {}
         self._version: bytes | None = None
         self._checked_at = -FRESH_S
+        self._clock_ms = 0.0  # what to add to the monotonic clock to get Redis's
         self._loaded = False
 
     def find(self, token: str) -> ApiKey | None:
-        """Return the key of a bearer token, or None. Once read, keys are known while Redis is away."""
+        """Return the key of a bearer token, or None. Once read, keys are known while Redis is away.
+
+        The key may be disabled or expired.
+        """
         brand, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
         for max_age_s in (FRESH_S, _NEW_S):
             self._refresh(max_age_s)
             key = self._keys.get(key_id)
-            if brand == _BRAND and key and key.accepts(secret):
+            if brand == _BRAND and key and key.accepts(secret, self.now_ms()):
                 return key
         return None
+
+    def now_ms(self) -> float:
+        """Return Redis's clock as of the last look at the keys, without asking again."""
+        return self._clock_ms + time.monotonic() * 1000
+
+    def note_use(self, key: ApiKey) -> None:
+        """Note that a key is used, so that `used_ms` is less than a minute old."""
+        now = time.monotonic()
+        if now - self._noted.get(key.id, -_NOTED_S) < _NOTED_S:
+            return
+        self._noted[key.id] = now
+        try:
+            with store_errors():
+                self._store.redis.hset(API_KEYS_USED, key.id, int(self.now_ms()))
+        except StoreUnavailableError:
+            self._noted.pop(key.id, None)  # the next request tries again
+
+    def used_ms(self) -> Mapping[str, int]:
+        """Return when each key was last used, as far as it was, in ms since the epoch."""
+        with store_errors():
+            raw: dict[bytes, bytes] = self._store.redis.hgetall(API_KEYS_USED)
+        return {key_id.decode(): int(at_ms) for key_id, at_ms in raw.items()}
 
     def all(self) -> list[ApiKey]:
         """Return every key, the oldest first."""
         with store_errors():
             raw: dict[bytes, bytes] = self._store.redis.hgetall(API_KEYS)
         keys = [ApiKey.decode(key_id.decode(), written) for key_id, written in raw.items()]
-        return sorted(keys, key=lambda key: key.created_ms)
+        return sorted(keys, key=lambda key: (key.created_ms, key.id))
 
-    def create(self, name: str, scopes: Collection[Scope], weight: float = 1) -> tuple[ApiKey, str]:
-        """Create a key; return it and its token, which is not stored."""
+    def get(self, key_id: str) -> ApiKey:
+        """Return a key. Raises ApiKeyNotFoundError."""
+        return self._get(self._store.redis, key_id)
+
+    def create(self, name: str, scopes: Collection[Scope], **terms: Any) -> tuple[ApiKey, str]:
+        """Create a key; return it and its token, which is not stored. `terms` are further fields of it."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(_SECRET_BYTES)
-        key = ApiKey(key_id, name, frozenset(scopes), (_hash(secret),), self._store.now_ms(), weight)
+        key = ApiKey(key_id, name, frozenset(scopes), (hash_of(secret),), self._store.now_ms(), **terms)
         detail = f"{name}: {' '.join(sorted(key.scopes))}"
 
         def write(pipe: Any) -> None:
-            pipe.hset(API_KEYS, key_id, key.encode())
-            _write_weight(pipe, key)
+            _write_record(pipe, key)
 
         self._write(write, "create", key_id, detail)
         return key, _token(key_id, secret)
 
-    def rotate(self, key_id: str) -> tuple[ApiKey, str]:
-        """Give a key a new secret; the previous one stays valid, older ones do not."""
-        secret = secrets.token_urlsafe(_SECRET_BYTES)
-        key = self._change(
-            "rotate", key_id, lambda key: replace(key, hashes=(*key.hashes, _hash(secret))[-MAX_SECRETS:])
-        )
-        return key, _token(key_id, secret)
-
-    def retire(self, key_id: str) -> ApiKey:
-        """Remove all secrets of a key but the newest."""
-        return self._change("revoke_old", key_id, lambda key: replace(key, hashes=key.hashes[-1:]))
+    def change(self, key_id: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+        """Change name, scopes, weight, description, expiry, limits or whether a key is disabled."""
+        return self._change("change", key_id, change)
 
     def weigh(self, key_id: str, weight: float) -> ApiKey:
         """Give a key another weight, from `MIN_WEIGHT` to `MAX_WEIGHT`; leases follow it at once."""
-        detail = f"{weight:g}"
-        return self._change("weigh", key_id, lambda key: replace(key, weight=weight), detail)
+        return self._change("weigh", key_id, lambda key: replace(key, weight=weight), f"{weight:g}")
+
+    def rotate(self, key_id: str, overlap_s: float | None = None) -> tuple[ApiKey, str]:
+        """Give a key a new secret; the previous one stays valid for `overlap_s`, older ones do not.
+
+        Without `overlap_s` the previous secret is valid until it is retired.
+        """
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        until_ms = None if overlap_s is None else self._store.now_ms() + int(overlap_s * 1000)
+
+        def rotated(key: ApiKey) -> ApiKey:
+            hashes = (*key.hashes, hash_of(secret))[-MAX_SECRETS:]
+            return replace(key, hashes=hashes, old_until_ms=until_ms)
+
+        return self._change("rotate", key_id, rotated), _token(key_id, secret)
+
+    def retire(self, key_id: str) -> ApiKey:
+        """Remove all secrets of a key but the newest."""
+        return self._change(
+            "revoke_old", key_id, lambda key: replace(key, hashes=key.hashes[-1:], old_until_ms=None)
+        )
 
     def revoke(self, key_id: str) -> None:
         """Delete a key with all its secrets."""
-        name = self._get(self._store.redis, key_id).name
+        name = self.get(key_id).name
 
         def delete(pipe: Any) -> None:
-            pipe.hdel(API_KEYS, key_id)
-            pipe.hdel(WEIGHTS, key_id)
+            for key in (API_KEYS, API_KEYS_USED, WEIGHTS):
+                pipe.hdel(key, key_id)
 
         self._write(delete, "revoke", key_id, name)
 
@@ -168,10 +159,10 @@ class ApiKeys:
             key = self._get(pipe, key_id)
             changed = change(key)
             pipe.multi()
-            pipe.hset(API_KEYS, key_id, changed.encode())
-            _write_weight(pipe, changed)
+            _write_record(pipe, changed)
             pipe.incr(API_KEYS_VERSION)
-            audit.append(pipe, action, key_id, f"{key.name}: {detail}" if detail else key.name)
+            told = " ".join(_differing(key, changed)) if action == "change" else detail
+            audit.append(pipe, action, key_id, f"{key.name}: {told}" if told else key.name)
             return changed
 
         with store_errors():
@@ -199,8 +190,7 @@ class ApiKeys:
             return
         self._checked_at = now
         try:
-            with store_errors():
-                version = self._store.redis.get(API_KEYS_VERSION)
+            version = self._read_version()
             if not self._loaded or version != self._version:
                 self._keys = {key.id: key for key in self.all()}
                 self._version, self._loaded = version, True
@@ -209,17 +199,29 @@ class ApiKeys:
                 raise
             logger.warning("API keys cannot be read again; those known stay in use: %s", error)
 
+    def _read_version(self) -> bytes | None:
+        """Read the version of the keys, and Redis's clock."""
+        with store_errors():
+            pipe = self._store.redis.pipeline(transaction=False)
+            version, (seconds, micros) = pipe.get(API_KEYS_VERSION).time().execute()
+        self._clock_ms = seconds * 1000 + micros / 1000 - time.monotonic() * 1000
+        return None if version is None else bytes(version)
 
-def _write_weight(pipe: Any, key: ApiKey) -> None:
-    """Write the weight where the scripts of the job store read it, which never see a key's record."""
+
+def _differing(before: ApiKey, after: ApiKey) -> list[str]:
+    """Return the names of the fields in which two records differ."""
+    return [
+        field.name for field in fields(ApiKey) if getattr(before, field.name) != getattr(after, field.name)
+    ]
+
+
+def _write_record(pipe: Any, key: ApiKey) -> None:
+    """Write a key, and its weight where the scripts of the job store read it: they see no records."""
+    pipe.hset(API_KEYS, key.id, key.encode())
     if key.weight == 1:
         pipe.hdel(WEIGHTS, key.id)
     else:
         pipe.hset(WEIGHTS, key.id, f"{key.weight:g}")
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _token(key_id: str, secret: str) -> str:

@@ -7,14 +7,17 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 
 from api.auth.api_keys import ApiKeys
+from api.auth.caller import Caller
+from api.auth.key_record import ApiKey
 from api.auth.open_requests import OpenRequests
 from api.auth.rate_limit import RateLimiter
-from api.auth.scopes import Caller, Scope
+from api.auth.scopes import Scope
 from api.http.capacity import open_requests
 from api.http.problems import Problem
+from api.schemas.times import rfc3339
 from tasks.errors import ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
 
@@ -60,6 +63,7 @@ class Guard:
     def register(self, app: Flask) -> None:
         """Check the requests of this app."""
         app.before_request(self._check)
+        app.after_request(self._warn)
 
     def require_keys(self) -> None:
         """Raise ConfigurationError if no key exists: better at the start than as a 401 for every call."""
@@ -91,7 +95,7 @@ class Guard:
         scope = scope_of(current_app.view_functions[str(request.endpoint)], method)
         if scope is None:
             return
-        caller = self._identify()
+        caller = self._identify(scope)
         g.owner, g.caller = caller.owner, caller
         self._open_requests.count(caller)
         self._limiter.count(caller)
@@ -101,20 +105,42 @@ class Guard:
                 403, "scope_missing", detail, f'error="insufficient_scope", scope="{scope}"'
             )
 
-    def _identify(self) -> Caller:
-        """Return the caller, or raise the 401 that says what to send."""
+    def _warn(self, response: Response) -> Response:
+        """Name the end of a key that expires within a week."""
+        key: ApiKey | None = g.caller.key if "caller" in g else None
+        if key and key.expires_ms is not None and key.expires_soon(self._api_keys.now_ms()):
+            response.headers["X-Key-Expires-At"] = rfc3339(key.expires_ms)
+        return response
+
+    def _identify(self, scope: Scope) -> Caller:
+        """Return the caller, or raise the 401 that says what to send.
+
+        Operators need a key even where others do not: who reaches a port must not be able to make keys.
+        """
         address = request.remote_addr or ""
-        if self._settings.auth == "none":
-            return Caller("", frozenset(Scope), address)
+        if self._settings.auth == "none" and scope is not Scope.OPERATOR:
+            return Caller("", frozenset(Scope) - {Scope.OPERATOR}, address)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             self._count_stranger(address)
             raise _with_challenge(401, "key_missing", "Send an API key as `Authorization: Bearer …`.", "")
         key = self._api_keys.find(token.strip())
-        if key is None:
+        if fault := self._fault(key):
             self._count_stranger(address)
-            raise _with_challenge(401, "key_unknown", "This API key is not known.", 'error="invalid_token"')
-        return Caller(key.id, key.scopes, address)
+            raise _with_challenge(401, *fault, 'error="invalid_token"')
+        assert key is not None  # noqa: S101  else it has a fault
+        self._api_keys.note_use(key)
+        return Caller(key.id, key.scopes, address, key)
+
+    def _fault(self, key: ApiKey | None) -> tuple[str, str] | None:
+        """Return the code and the detail of the 401 for a key that may not be used; None for one that may."""
+        if key is None:
+            return "key_unknown", "This API key is not known."
+        if key.disabled:
+            return "key_disabled", f"The API key {key.id} is disabled."
+        if key.expires_ms is not None and key.expired(self._api_keys.now_ms()):
+            return "key_expired", f"The API key {key.id} expired at {rfc3339(key.expires_ms)}."
+        return None
 
     def _count_stranger(self, address: str) -> None:
         """Count a request without a valid key. Raises the 429 if its address sent too many of them."""

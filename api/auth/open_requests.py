@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Response, after_this_request, g
 
-from api.auth.scopes import Caller
+from api.auth.caller import Caller
 from api.http.problems import Problem
 from api.waiting.turns import turns
 

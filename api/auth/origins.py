@@ -27,10 +27,10 @@ _SENT = (
 )
 EXPOSED = (
     *("Content-Disposition", "Idempotent-Replayed", "Location", "Preference-Applied", "Retry-After"),
-    *("WWW-Authenticate", "X-Complete", "X-Next-Cursor", "X-Request-Id"),
+    *("WWW-Authenticate", "X-Complete", "X-Key-Expires-At", "X-Next-Cursor", "X-Request-Id"),
 )
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
     "Access-Control-Allow-Headers": ", ".join(_SENT),
     "Access-Control-Max-Age": "600",
 }

@@ -10,7 +10,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from api.auth.scopes import Caller
+from api.auth.caller import Caller
 from api.http.problems import Problem
 from tasks.errors import WritesRefusedError
 from tasks.settings import Settings

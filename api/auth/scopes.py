@@ -1,8 +1,7 @@
-"""Scopes, and the caller of a request who has some."""
+"""Scopes: what a key may do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -12,22 +11,9 @@ class Scope(StrEnum):
     SUBMIT = "submit"  # create jobs, and read the responses to these calls
     READ = "read"  # read jobs, results, limits and the backlog
     CANCEL = "cancel"  # cancel and delete jobs
-    ADMIN = "admin"  # all of these
+    ADMIN = "admin"  # all of these, for the jobs of the key itself
+    OPERATOR = "operator"  # `/v1/admin/*`: keys, usage and work of all owners, never their texts
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """`owner` is the id of the key, or "" where keys are not used; `address` is the client's IP address."""
-
-    owner: str
-    scopes: frozenset[Scope]
-    address: str
-
-    def may(self, scope: Scope) -> bool:
-        """Return whether the caller has the scope; `admin` includes all."""
-        return bool(self.scopes & {scope, Scope.ADMIN})
-
-    @property
-    def identity(self) -> str:
-        """Whose requests are counted together: those of a key, or of an address where keys are not used."""
-        return f"key:{self.owner}" if self.owner else f"address:{self.address}"
+# What `admin` includes: it is about the key's own jobs, and opens nothing of others.
+OF_ADMIN = frozenset({Scope.SUBMIT, Scope.READ, Scope.CANCEL, Scope.ADMIN})

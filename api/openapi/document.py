@@ -35,6 +35,10 @@ _HEADERS = {
     ),
     "X-Next-Cursor": ("Of lines and rows: the `cursor` of the rest.", {"type": "string"}),
     "Content-Disposition": ("Of rows: a file name.", {"type": "string"}),
+    "X-Key-Expires-At": (
+        "When the key ends, if within a week.",
+        {"type": "string", "format": "date-time"},
+    ),
     "X-Request-Id": ("The request's own X-Request-Id, or a new one.", {"type": "string"}),
 }
 _PROBLEM_HEADERS = {
@@ -208,7 +212,7 @@ def _headers(*names: str) -> dict[str, Any]:
     return {
         name: {"description": description, "schema": schema}
         for name, (description, schema) in _HEADERS.items()
-        if name in (*names, "X-Request-Id")
+        if name in (*names, "X-Key-Expires-At", "X-Request-Id")
     }
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import overload
 
 from flask import request
 from pydantic_core import to_json
 
 from api.output.rounding import rounded
 from api.schemas import deliveries, items, jobs, status
+from api.schemas.times import rfc3339
 from api.waiting.backlog_cache import QueuePosition
 from tasks.store.backlog import Backlog
 from tasks.store.deliveries import Attempt, DeliveryLog
@@ -282,16 +281,3 @@ def _attempt_view(attempt: Attempt) -> deliveries.Attempt:
         "error": attempt.error,
         "duration_ms": attempt.duration_ms,
     }
-
-
-@overload
-def rfc3339(ms: int) -> str: ...
-@overload
-def rfc3339(ms: None) -> None: ...
-@overload
-def rfc3339(ms: int | None) -> str | None: ...
-def rfc3339(ms: int | None) -> str | None:
-    """Return a time of the job store, in ms since the epoch, as RFC 3339 in UTC."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -50,9 +50,9 @@ def _digits(raw: str) -> str:
     return raw
 
 
-def _time(raw: str) -> datetime:
+def _time(raw: object) -> datetime:
     try:
-        time = datetime.fromisoformat(raw)
+        time = datetime.fromisoformat(raw) if isinstance(raw, str) else None
     except ValueError:
         time = None
     if time is None or time.tzinfo is None or not 1970 <= time.year < 9999:  # noqa: PLR2004  a sane calendar

@@ -50,9 +50,9 @@ class _Body(BaseModel):
 
 
 # JSON knows no integers: 60.0 is 60.
-_WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
-DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), _WHOLE]
-ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), _WHOLE]
+WHOLE = BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)
+DeadlineS = Annotated[int, Field(ge=1, le=MAX_DEADLINE_S), WHOLE]
+ResultTtlS = Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), WHOLE]
 Sentences = Annotated[bool, Field(description="Add a verdict on each sentence.")]
 KeepTexts = Annotated[bool, Field(description="Keep the texts as long as the results, which then hold them.")]
 CompareShare = Annotated[float, Field(gt=0, le=1)]

@@ -28,6 +28,7 @@ WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
 WEIGHTS = PREFIX + "weights"
+API_KEYS_USED = PREFIX + "api_keys:used"
 RATES = PREFIX + "rates"
 AUDIT = PREFIX + "audit"
 
