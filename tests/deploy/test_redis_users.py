@@ -28,9 +28,9 @@ JOB = keys.job_key("job_" + 34 * "A")
 class RoleStack(Stack):
     """A stack whose processes connect as the users of their roles."""
 
-    def _start(self, name: str, *command: str) -> None:
+    def _start(self, name: str, *command: str) -> Process:
         self._redis_url = as_role(name, urls_port(self._plan))
-        super()._start(name, *command)
+        return super()._start(name, *command)
 
 
 def urls_port(plan: Plan) -> int:
