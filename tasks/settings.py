@@ -291,6 +291,13 @@ class Settings(BaseSettings):
         30, description="Seconds until an unrenewed lease ends and its chunks return to the queue."
     )
     lease_work_s: PositiveFloat = Field(0.5, description="Seconds of work that a child leases at once.")
+    bulk_floor: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Part of a model's capacity that bulk jobs keep while interactive jobs wait all the "
+        "time; 0: they wait until no interactive job does.",
+    )
     max_attempts: PositiveInt = Field(
         3, description="Times an item may be started. If its last lease is lost too, it fails."
     )

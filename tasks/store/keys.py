@@ -35,6 +35,8 @@ AUDIT = PREFIX + "audit"
 _JOB = PREFIX + "job:"
 _PENDING = PREFIX + "pending:"
 _WAITING = PREFIX + "waiting:"
+_TURNS = PREFIX + "turns:"
+_TAGS = PREFIX + "tags:"
 _LEASED = PREFIX + "leased:"
 _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
@@ -74,6 +76,8 @@ FOR_SCRIPTS = {
     "job": _JOB,
     "pending": _PENDING,
     "waiting": _WAITING,
+    "turns": _TURNS,
+    "tags": _TAGS,
     "leased": _LEASED,
     "leases": _LEASES,
     "backlog": _BACKLOG,
@@ -108,6 +112,16 @@ def pending_key(queue: Queue, owner: str = "") -> str:
 def waiting_key(queue: Queue) -> str:
     """Return the key of the owners that have refs in a queue that no child has leased."""
     return f"{_WAITING}{queue}"
+
+
+def turns_key(queue: Queue) -> str:
+    """Return the key of the owners that wait in a queue, by the virtual time of their turn."""
+    return f"{_TURNS}{queue}"
+
+
+def tags_key(queue: Queue) -> str:
+    """Return the key of the owners with nothing waiting whose last lease is ahead of the queue's time."""
+    return f"{_TAGS}{queue}"
 
 
 def leased_key(queue: Queue) -> str:

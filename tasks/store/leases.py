@@ -82,9 +82,10 @@ class Lease:
 
 
 def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] = READABLE) -> Lease | None:
-    """Lease the oldest pending chunks of the holder's model, up to `budget` code points; None without any.
+    """Lease pending chunks of the holder's model, up to `budget` code points; None without any.
 
-    All are of one class: interactive while such chunks are pending. Chunks of jobs in other formats than
+    All are of one class: interactive while such chunks are pending, but for the floor of bulk. Owners have
+    turns by cost and weight, and of each the oldest chunks go first. Chunks of jobs in other formats than
     these are left for other children.
     """
     args = {
@@ -96,6 +97,7 @@ def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] =
         "min_budget": min(budget, store.settings.chunk_chars),
         "siblings": holder.siblings,
         "formats": formats,
+        "bulk_floor": store.settings.bulk_floor,
     }
     answer = store.run("lease_chunks", args)
     if not answer:

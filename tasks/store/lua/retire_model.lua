@@ -21,7 +21,8 @@ if items + uploads == 0 then
     for _, owner in ipairs(redis.call('ZRANGE', keys.waiting .. queue, 0, -1)) do
       redis.call('UNLINK', pending.key(queue, owner))
     end
-    redis.call('UNLINK', keys.backlog .. queue, keys.shares .. queue, keys.waiting .. queue, keys.leased .. queue)
+    redis.call('UNLINK', keys.backlog .. queue, keys.shares .. queue, keys.waiting .. queue, keys.leased .. queue,
+      keys.turns .. queue, keys.tags .. queue)
   end
   redis.call('UNLINK', keys.wakeups .. args.model)
 end

@@ -1,7 +1,7 @@
 -- Makes a leased chunk pending again that its child does not score: whole, or as the chunks that it was split into.
--- include: clock attachments counters kept pending
--- args: job_id, queue, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job),
---       parts (start and ref of each; payloads follow if it was split)
+-- include: clock attachments counters kept pending ref turns
+-- args: job_id, queue, worker, start, ref, token, reason (counted), ahead (before what arrived later than its job, and
+--       its owner is refunded), parts (start and ref of each; payloads follow if it was split)
 -- Returns 1 when its parts are pending, 0 when the chunk was no longer the caller's.
 local job = keys.job .. args.job_id
 local owner = redis.call('HGET', job, 'owner') or ''
@@ -27,4 +27,7 @@ for i, part in ipairs(args.parts) do
   end
 end
 pending.add(args.queue, owner, since, args.parts)
+if args.ahead then
+  turns.refund(args.queue, owner, turns.price(ref.parse(args.ref).cost))
+end
 return 1

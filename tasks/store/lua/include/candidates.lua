@@ -1,8 +1,8 @@
 -- The chunks of a queue that a child may lease next.
--- include: clock pending ref
+-- include: clock pending ref turns
 -- args: formats (that the child reads)
 local candidates = {}
-local WINDOW, MAX_LOOKS = 128, 8192
+local WINDOW, OWNERS, MAX_LOOKS, MAX_RETURNS = 128, 16, 8192, 2
 local readable, records, changed, looks = {}, {}, {}, 0
 for _, format in ipairs(args.formats) do
   readable[tostring(format)] = true
@@ -18,56 +18,74 @@ function candidates.record_of(job)
   return records[job]
 end
 
--- Takes a chunk from the queue.
-function candidates.take(queue, owner, chunk)
+-- Takes a chunk from the queue, at a price that its owner is charged.
+function candidates.take(queue, owner, chunk, price)
   local key = pending.key(queue, owner)
   redis.call('ZREM', key, chunk.text)
-  changed[key] = {queue, owner}
+  changed[key] = changed[key] or {queue = queue, owner = owner, price = 0}
+  changed[key].price = changed[key].price + price
 end
 
--- Returns up to `limit` of an owner's oldest chunks that are to be scored. Drops chunks that are done, and those of
--- jobs that are overdue, canceled or deleted.
-local function oldest_of(queue, owner, limit)
-  local key, open, skipped = pending.key(queue, owner), {}, 0
+-- Adds an owner's oldest chunks that are to be scored to `found`: {chunks, cost, plain (cost of those that need not
+-- run alone)}, until that is more than `enough`. Drops chunks that are done, and those of jobs that are overdue,
+-- canceled or deleted.
+local function add_oldest_of(queue, owner, found, enough)
+  local key, limit, before, skipped = pending.key(queue, owner), WINDOW - #found.chunks, #found.chunks, 0
   local read
   repeat
     read = redis.call('ZRANGE', key, skipped, skipped + limit - 1, 'WITHSCORES')
     for i = 1, #read, 2 do
       local chunk = ref.parse(read[i])
       local record = candidates.record_of(chunk.job)
+      looks = looks + 1
       if not record.due or redis.call('HEXISTS', chunk.job .. ':chunks', chunk.start) == 0 then
-        candidates.take(queue, owner, chunk)
+        candidates.take(queue, owner, chunk, 0)
       elseif record.readable then
-        chunk.owner, chunk.since, open[#open + 1] = owner, read[i + 1], chunk
+        -- A chunk that was started before runs alone, so that a text that kills its child cannot take others along.
+        -- So does one that several sick children returned: it may be what made them sick.
+        chunk.alone = chunk.attempts > 0 or chunk.returns >= MAX_RETURNS
+        chunk.owner, chunk.since, found.chunks[#found.chunks + 1] = owner, read[i + 1], chunk
+        found.cost, found.plain = found.cost + chunk.cost, found.plain + (chunk.alone and 0 or chunk.cost)
       else
         skipped = skipped + 1
       end
+      if found.plain > enough then
+        return
+      end
     end
-    looks = looks + #read / 2
-  until #open > 0 or #read < 2 * limit or looks >= MAX_LOOKS
-  return open
+    if #read == 0 and skipped == 0 then
+      changed[key] = changed[key] or {queue = queue, owner = owner, price = 0}
+    end
+  until #found.chunks > before or #read < 2 * limit or looks >= MAX_LOOKS
 end
 
--- Returns the oldest chunks of a queue that are to be scored, and their cost.
-function candidates.oldest(queue)
-  local open, cost, from = {}, 0, 0
+-- Returns the chunks of a queue that are to be scored, by the turns of their owners and oldest first, and their cost.
+-- It looks no further when those that need not run alone cost more than `enough`.
+function candidates.first(queue, enough)
+  turns.repair(queue)
+  local found, from = {chunks = {}, cost = 0, plain = 0}, 0
   local owners
+  local function done()
+    return #found.chunks >= WINDOW or found.plain > enough or looks >= MAX_LOOKS
+  end
   repeat
-    owners = redis.call('ZRANGE', keys.waiting .. queue, from, from + WINDOW - 1)
+    owners = redis.call('ZRANGE', keys.turns .. queue, from, from + OWNERS - 1)
     for _, owner in ipairs(owners) do
-      local room = WINDOW - #open
-      for _, chunk in ipairs(room > 0 and looks < MAX_LOOKS and oldest_of(queue, owner, room) or {}) do
-        open[#open + 1], cost = chunk, cost + chunk.cost
+      if not done() then
+        add_oldest_of(queue, owner, found, enough)
       end
     end
     from = from + #owners
-  until #open > 0 or #owners < WINDOW or looks >= MAX_LOOKS
-  return open, cost
+  until done() or #owners < OWNERS
+  return found.chunks, found.cost
 end
 
--- Orders the owners anew of whom chunks were taken.
+-- Charges the owners of whom chunks were taken, and orders them anew.
 function candidates.reorder_owners()
   for _, each in pairs(changed) do
-    pending.reorder(each[1], each[2])
+    if each.price > 0 then
+      turns.charge(each.queue, each.owner, each.price)
+    end
+    pending.reorder(each.queue, each.owner)
   end
 end

@@ -3,6 +3,8 @@
 --   pending:{queue}:{owner}   refs by time of arrival
 --   waiting:{queue}           owners that have any, by the arrival of their oldest
 --
+-- In which order owners have their turn: turns.lua.
+-- include: turns
 local pending = {}
 
 function pending.key(queue, owner)
@@ -17,6 +19,7 @@ function pending.add(queue, owner, since, chunks)
     redis.call('ZADD', key, string.format('%.3f', since + i / 1000), chunk[2])
   end
   redis.call('ZADD', keys.waiting .. queue, 'LT', string.format('%.3f', since + 0.001), owner)
+  turns.join(queue, owner)
 end
 
 -- Returns 1 when the last of these chunks is pending, else 0.
@@ -31,5 +34,6 @@ function pending.reorder(queue, owner)
     redis.call('ZADD', keys.waiting .. queue, oldest, owner)
   else
     redis.call('ZREM', keys.waiting .. queue, owner)
+    turns.leave(queue, owner)
   end
 end
