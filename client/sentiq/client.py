@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from types import TracebackType
 from typing import Any, overload
 
+import httpx2
 from typing_extensions import Self, Unpack
 
+from sentiq.blocking import iterate, run
+from sentiq.bodies import Chunks, Lines
+from sentiq.connecting import base_url, options
 from sentiq.job import Job
 from sentiq.models import Item, ModelInfo, Terms, Verdict
+from sentiq.scoring import discarded
+from sentiq.service import Service, habits_of, upload_query
 
 
 class Sentiq:
@@ -31,7 +39,13 @@ class Sentiq:
         `key` is the API key, else SENTIQ_API_KEY; a service with AUTH=none needs none.
         A request fails after `timeout` seconds without a byte; it is repeated for `retry_for` seconds.
         """
-        raise NotImplementedError
+        self.url = base_url(url)
+        self._service = Service(habits_of(timeout, retry_for))
+        self._http = httpx2.Client(**options(self.url, key, timeout, verify=verify))
+
+    def __repr__(self) -> str:
+        """Return the address, and never the key."""
+        return f"Sentiq({self.url!r})"
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -48,7 +62,7 @@ class Sentiq:
 
     def close(self) -> None:
         """Close the connections."""
-        raise NotImplementedError
+        self._http.close()
 
     @overload
     def score(self, texts: str, **terms: Unpack[Terms]) -> Verdict: ...  # type: ignore[overload-overlap]
@@ -62,13 +76,29 @@ class Sentiq:
         Many are read as they are needed and uploaded in batches, so memory stays flat.
         Raises NoVerdictError if a single text cannot be scored; of many, such a verdict has an `error`.
         """
-        raise NotImplementedError
+        if isinstance(texts, str):
+            return run(self._http, self._service.one(texts, terms))
+        return self._score_many(iter(texts), terms)
+
+    def _score_many(self, texts: Iterator[str | Item], terms: Terms) -> Iterator[Verdict]:
+        in_flight: deque[str] = deque()
+        try:
+            yield from iterate(self._http, self._service.many(terms, in_flight), texts)
+        finally:
+            for job_id in in_flight:  # of a caller that stopped early
+                run(self._http, discarded(job_id, 0))
 
     def submit(
         self, texts: str | Iterable[str | Item], *, idempotency_key: str | None = None, **terms: Unpack[Terms]
     ) -> Job:
         """Submit one text or many as one job."""
-        raise NotImplementedError
+        if isinstance(texts, str):
+            return self._job(run(self._http, self._service.submitted(texts, idempotency_key, terms)))
+        with closing(Lines(texts)) as lines:
+            return self._job(run(self._http, self._service.submitted_lines(lines, idempotency_key, terms)))
+
+    def _job(self, raw: dict[str, Any]) -> Job:
+        return Job(raw, self._service.habits, self._http)
 
     def upload(  # noqa: PLR0913  the query of the call
         self,
@@ -86,7 +116,9 @@ class Sentiq:
         An iterable that begins anew each time is sent again after a fault. An iterator cannot be:
         then the error is an UploadError, and `recorded` says where to resume.
         """
-        raise NotImplementedError
+        query = upload_query(terms, text_column=text_column, strict=strict, from_index=from_index)
+        steps = self._service.uploaded(Chunks(chunks), content_type, idempotency_key, query)
+        return self._job(run(self._http, steps))
 
     def recorded(
         self,
@@ -98,11 +130,12 @@ class Sentiq:
         **terms: Unpack[Terms],
     ) -> int:
         """Return how many items of an open upload are recorded; the terms are those of the upload."""
-        raise NotImplementedError
+        query = upload_query(terms, text_column=text_column, strict=strict)
+        return run(self._http, self._service.recorded(content_type, idempotency_key, query))
 
     def job(self, job_id: str) -> Job:
         """Return a job by its id."""
-        raise NotImplementedError
+        return self._job(run(self._http, self._service.job(job_id)))
 
     def jobs(
         self,
@@ -113,33 +146,21 @@ class Sentiq:
         metadata: dict[str, str] | None = None,
     ) -> Iterator[Job]:
         """Yield your jobs, newest first, with one page in memory."""
-        raise NotImplementedError
+        flow = self._service.jobs(status, created_after, created_before, metadata)
+        return map(self._job, iterate(self._http, flow))
 
     def models(self) -> list[ModelInfo]:
         """Return the models, the default one first, and those that are retiring last."""
-        raise NotImplementedError
+        return run(self._http, self._service.models())
 
     def info(self) -> dict[str, Any]:
         """Return the models, limits and options of the service."""
-        raise NotImplementedError
+        return run(self._http, self._service.read("/v1/info"))
 
     def queue(self) -> dict[str, Any]:
         """Return the backlog and the number of workers."""
-        raise NotImplementedError
+        return run(self._http, self._service.read("/v1/queue"))
 
     def ready(self) -> bool:
         """Return whether the service answers and takes jobs."""
-        raise NotImplementedError
-
-    def score_frame(
-        self,
-        frame: Any,
-        column: str,
-        *,
-        label: str = "label",
-        confidence: str = "confidence",
-        score: str = "score",
-        **terms: Unpack[Terms],
-    ) -> Any:
-        """Return a copy of a pandas DataFrame with the verdicts on the texts in `column`."""
-        raise NotImplementedError
+        return run(self._http, self._service.ready())

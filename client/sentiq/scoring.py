@@ -1,0 +1,81 @@
+"""Scores texts: one as a job that is waited for, many as batches in flight."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sentiq import calls
+from sentiq.bodies import Lines
+from sentiq.downloads import Download, items
+from sentiq.effects import Call, Flow, Pull, Steps, mapped
+from sentiq.errors import NoVerdictError, SentiqError, ServiceError
+from sentiq.models import Item, Verdict
+from sentiq.reading import field, json_of, verdict_of
+from sentiq.retries import answered
+from sentiq.uploads import new_key, one_body, submitted, uploaded_lines
+from sentiq.waiting import is_finished, waited
+
+# The first batches are small, so that the first verdicts come soon.
+_FIRST_BATCH = 64
+_MAX_BATCH = 2048
+_IN_FLIGHT = 4
+# The result of a single text is read at once, or within the retries.
+_ONE_TTL_S = 3600
+
+
+def scored_one(
+    text: str | Item, terms: Mapping[str, Any], retry_for: float, longest_s: float
+) -> Steps[Verdict]:
+    """Return the verdict on one text. Raises NoVerdictError if it has none."""
+    body = one_body(text, {"result_ttl_s": _ONE_TTL_S, **terms})
+    job = yield from submitted(body, new_key(), retry_for, longest_s)
+    if not is_finished(job):
+        job = yield from waited(field(job, "id"), retry_for, longest_s)
+    if "results" not in job:
+        call = calls.get_job(field(job, "id"), results=True)
+        job = json_of((yield from answered(call, retry_for)))
+    if not job["results"]:
+        raise ServiceError(f"Job {job['id']} has no result.")
+    verdict = verdict_of(job["results"][0])
+    if verdict.error:
+        raise NoVerdictError(verdict.error.message, code=verdict.error.code)
+    return verdict
+
+
+def scored_many(
+    terms: Mapping[str, Any], retry_for: float, longest_s: float, in_flight: deque[str]
+) -> Flow[Verdict]:
+    """Yield the verdicts in the order of the texts; `in_flight` holds the jobs that are not read yet."""
+    size, offset, ended = _FIRST_BATCH, 0, False
+    sizes: deque[int] = deque()
+    while True:
+        while not ended and len(in_flight) < _IN_FLIGHT:
+            batch = yield Pull(size)
+            ended = len(batch) < size
+            if batch:
+                job = yield from uploaded_lines(Lines(batch), new_key(), terms, retry_for)
+                in_flight.append(field(job, "id"))
+                sizes.append(len(batch))
+            size = min(2 * size, _MAX_BATCH)
+        if not in_flight:
+            return
+        job_id = in_flight[0]
+        yield from waited(job_id, retry_for, longest_s)
+        yield from mapped(items(Download(job_id), retry_for), partial(_at, offset))
+        offset += sizes.popleft()
+        in_flight.popleft()
+        yield from discarded(job_id, retry_for)
+
+
+def _at(offset: int, item: Mapping[str, Any]) -> Verdict:
+    return verdict_of(item, offset + int(field(item, "index")))
+
+
+def discarded(job_id: str, retry_for: float) -> Steps[None]:
+    """Delete a job that only this client knows. A key that may not delete leaves it to expire."""
+    with contextlib.suppress(SentiqError):
+        yield from answered(Call("DELETE", calls.job_path(job_id)), retry_for)
