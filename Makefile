@@ -23,7 +23,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit card check-locks compose-test configuration contract faults openapi parity \
-	test test-attacks test-browser test-k8s test-long test-models test-monitoring model sample tune lint format lock \
+	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -91,7 +91,7 @@ faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promi
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)
 
-test-browser: $(VENV)/.browser ## test the page in a real browser
+e2e: $(VENV)/.browser ## test the page in a real Chromium, against the real service; ARGS= for pytest
 	@exec $(PY) -m pytest tests/browser $(ARGS)
 
 test-k8s: $(VENV)/.dev $(KEDA)/.made ## check the rendered deploy/k8s against schemas; needs kubectl and node

@@ -16,6 +16,9 @@ _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+# A web worker is held to the policy of its own script; it reads results and imports modules.
+_SCRIPT_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
+_POLICIES = {"text/html": _PAGE_POLICY, "text/javascript": _SCRIPT_POLICY}
 
 
 def json_response(
@@ -34,8 +37,7 @@ def register(app: Flask) -> None:
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
     response.headers.update(SECURITY)
-    policy = _PAGE_POLICY if response.mimetype == "text/html" else DATA_POLICY
-    response.headers["Content-Security-Policy"] = policy
+    response.headers["Content-Security-Policy"] = _POLICIES.get(response.mimetype or "", DATA_POLICY)
     response.headers.setdefault("Cache-Control", CACHING)
     if response.status_code == HTTPStatus.NO_CONTENT:
         del response.headers["Content-Type"]

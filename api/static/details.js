@@ -2,37 +2,36 @@
 
 import { el, percent } from "./dom.js";
 import { paint } from "./labels.js";
+import { t } from "./words.js";
 
 const TOLD = 0.05; // a smaller share of the pull is marked, but its number is left to the title
 
-const badge = (zh, en) => el("span", "badge", `${zh} `, Object.assign(el("span", "", en), { lang: "en" }));
+const badge = (word) => el("span", "badge", t(word));
 
 /** Returns what is to be doubted about a verdict, as badges. */
 export const badges = ({ uncertain, unfamiliar }) =>
-  [uncertain ? badge("把握不大", "Uncertain") : null, unfamiliar ? badge("用词陌生", "Unfamiliar") : null];
+  [uncertain ? badge("verdict.uncertain") : null, unfamiliar ? badge("verdict.unfamiliar") : null];
 
 /** Says in a sentence which part of a text was not read; null when all of it was. */
-export function unread({ truncated, tokens, text_tokens: all }) {
-  return truncated ? `只读了前 ${tokens} / ${all} 个词元。Truncated: read ${tokens} of ${all} tokens.` : null;
-}
+export const unread = ({ truncated, tokens, text_tokens: all }) => (truncated ? t("verdict.truncated", { tokens, all }) : null);
 
 const AWAY = { kind: "away", hue: null };
 
 /** Returns where a clause pulls: good or bad where the model knows that, else to the label of the text or away from it. */
 function direction(weight, item, labels) {
   if (labels.scored) {
-    return weight < 0 ? { zh: "拉向负面", en: "pulls to negative", colour: { kind: "negative", hue: null } }
-      : { zh: "拉向正面", en: "pulls to positive", colour: { kind: "positive", hue: null } };
+    const kind = weight < 0 ? "negative" : "positive";
+    return { said: t(`verdict.to_${kind}`), colour: { kind, hue: null } };
   }
   const label = labels.of(item);
-  return weight < 0 ? { zh: `拉离${label.zh}`, en: `pulls away from ${label.en}`, colour: AWAY }
-    : { zh: `拉向${label.zh}`, en: `pulls to ${label.en}`, colour: label };
+  return weight < 0 ? { said: t("verdict.from", { label: label.name }), colour: AWAY }
+    : { said: t("verdict.to", { label: label.name }), colour: label };
 }
 
 function mark(text, weight, item, labels) {
   const share = Math.round(Math.abs(weight) * 100);
   const sign = weight < 0 ? "−" : "+";
-  const { zh, en, colour } = direction(weight, item, labels);
+  const { said, colour } = direction(weight, item, labels);
   const node = paint(el("mark", "", text), colour);
   // Stroke and sign show the side, a number the strength: colour only repeats them.
   if (Math.abs(weight) >= TOLD) {
@@ -40,8 +39,8 @@ function mark(text, weight, item, labels) {
     count.setAttribute("aria-hidden", "true");
     node.append(count);
   }
-  node.append(el("span", "sr", `（${zh} ${share}%）`));
-  node.title = `${zh} ${en}: ${sign}${Math.abs(weight).toFixed(3)}`;
+  node.append(el("span", "sr", `（${said} ${share}%）`));
+  node.title = `${said}: ${sign}${Math.abs(weight).toFixed(3)}`;
   node.style.setProperty("--pull", Math.abs(weight).toFixed(3));
   return node;
 }
@@ -63,7 +62,7 @@ function marked(points, start, end, item, labels) {
 function sentence(points, item, one, labels) {
   const label = labels.of(one);
   return paint(el("li", "", el("span", "said", ...marked(points, one.start, one.end, item, labels)),
-    el("span", "own", el("span", "emoji", label.emoji), ` ${label.zh} ${percent(one.confidence)}`,
+    el("span", "own", el("span", "emoji", label.emoji), ` ${label.name} ${percent(one.confidence)}`,
       ...badges(one), one.truncated ? el("small", "", unread(one)) : null)), label);
 }
 
@@ -74,13 +73,14 @@ export function details(item, text, labels) {
   const shown = item.sentences
     ? el("ol", "sentences", ...item.sentences.map((one) => sentence(points, item, one, labels)))
     : el("p", "explained", ...marked(points, 0, points.length, item, labels));
+  shown.lang = "zh-CN";
   return el("div", "details", shown);
 }
 
 /** Renders the legend of the marks. */
 export function legend(labels) {
-  const [up, down] = labels.scored ? ["拉向正面", "拉向负面"] : ["拉向判断", "拉离判断"];
+  const [up, down] = labels.scored ? ["verdict.to_positive", "verdict.to_negative"] : ["verdict.to_label", "verdict.from_label"];
   const [to, from] = labels.scored ? ["positive", "negative"] : ["neutral", "away"];
-  return el("p", "legend", el("mark", to, "实线 +"), ` ${up}，`, el("mark", from, "虚线 −"),
-    ` ${down}，数字是占全部影响的百分比。`, Object.assign(el("span", "", "Each clause’s share of the pull."), { lang: "en" }));
+  return el("p", "legend", el("mark", to, t("verdict.solid")), ` ${t(up)} · `, el("mark", from, t("verdict.dashed")),
+    ` ${t(down)} · `, t("verdict.share"));
 }

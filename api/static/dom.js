@@ -2,11 +2,31 @@
 
 import { paint } from "./labels.js";
 
+export const $ = (id) => document.getElementById(id);
+
 export function el(tag, className, ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   node.append(...children.filter((child) => child !== null));
   return node;
+}
+
+/** Makes a node with attributes; `on` has listeners by the names of their events. */
+export function make(tag, { on = {}, className, ...attributes } = {}, ...children) {
+  const node = el(tag, className, ...children);
+  Object.entries(attributes).forEach(([name, value]) => {
+    if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  });
+  Object.entries(on).forEach(([name, listener]) => node.addEventListener(name, listener));
+  return node;
+}
+
+export const button = (className, text, onClick, more = {}) =>
+  make("button", { type: "button", className, on: { click: onClick }, ...more }, text);
+
+/** Sets a live region's text once per change, so that a screen reader says it once. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 // Never 0 % or 100 %: only rounding could give these.
@@ -15,7 +35,7 @@ export const percent = (p) => `${Math.min(99.9, Math.max(0.1, p * 100)).toFixed(
 /** A share of items that were counted, which may be none or all. */
 export const shareOf = (part, whole) => `${(100 * part / whole).toFixed(1)}%`;
 
-export const number = (n) => n.toLocaleString("zh-CN");
+export const number = (n) => n.toLocaleString(document.documentElement.lang);
 
 /** A bar of a label's colour that is filled by a share. */
 export function bar(share, label, name) {
@@ -24,4 +44,23 @@ export function bar(share, label, name) {
     "aria-valuenow": (share * 100).toFixed(1) }).forEach(([attribute, value]) => node.setAttribute(attribute, value));
   requestAnimationFrame(() => requestAnimationFrame(() => node.style.setProperty("--share", share)));
   return node;
+}
+
+/** Asks before what cannot be undone. Returns whether the answer was yes. */
+export function confirmed(title, text, yes) {
+  const dialog = $("confirm-dialog");
+  $("confirm-title").textContent = title;
+  $("confirm-text").textContent = text;
+  $("confirm-yes").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((done) => { dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }); });
+}
+
+/** Shows a message in a region of a view: what happened, and what to do. Without a title it hides the region. */
+export function showMessage(region, { title, details = [], requestId = null, actions = [] }) {
+  region.replaceChildren(...(title ? [el("strong", "", title)] : []), ...details.filter(Boolean).map((text) => el("span", "", text)),
+    ...(requestId ? [el("small", "", `request id ${requestId}`)] : []), ...(actions.length ? [el("div", "row", ...actions)] : []));
+  region.hidden = !title;
+  if (title) region.scrollIntoView({ block: "nearest" });
 }

@@ -1,5 +1,7 @@
 // The labels of a model: their names, faces and colours. Colours follow the polarity; a label without one gets a hue.
 
+import { either } from "./words.js";
+
 const POLES = { "-1": "negative", 0: "neutral", 1: "positive" };
 // What a verdict may name before any worker has reported its model.
 const USUAL = {
@@ -11,7 +13,7 @@ function described(id, given, number, count) {
   const usual = USUAL[id] ?? {};
   const { label_zh: zh, label_en: en, polarity = null, emoji } = { ...usual, ...given };
   const kind = POLES[polarity] ?? "hued";
-  return { id, zh: zh ?? id, en: en ?? id, polarity, emoji: emoji ?? usual.emoji ?? "😐", kind,
+  return { id, name: either(zh ?? id, en ?? id), polarity, emoji: emoji ?? usual.emoji ?? "😐", kind,
     hue: kind === "hued" ? Math.round((360 * number) / count) : null };
 }
 

@@ -13,6 +13,8 @@ def test_the_page_is_served_and_takes_nothing_from_elsewhere(http: httpx2.Client
     assert page.status_code == 200
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert http.get("/static/page.js").status_code == http.get("/static/page.css").status_code == 200
+    worker = http.get("/static/table/worker.js").headers["content-security-policy"]
+    assert worker.startswith("default-src 'none'; script-src 'self'; connect-src 'self'")
 
 
 def test_probes(http: httpx2.Client) -> None:

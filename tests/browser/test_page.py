@@ -63,9 +63,7 @@ def refuse(status: int, extension: dict[str, Any]) -> Callable[[Route], None]:
     return handler
 
 
-@pytest.mark.parametrize(
-    ("text", "emoji", "verdict"), [(POSITIVE, "😊", "正面 Positive"), (NEGATIVE, "😠", "负面 Negative")]
-)
+@pytest.mark.parametrize(("text", "emoji", "verdict"), [(POSITIVE, "😊", "正面"), (NEGATIVE, "😠", "负面")])
 def test_one_text_gets_its_verdict(page: Page, text: str, emoji: str, verdict: str) -> None:
     submit(page, text)
     result = page.locator("#result")
@@ -164,7 +162,7 @@ def test_nothing_written_is_said_kindly(page: Page, text: str) -> None:
 
 
 def test_an_overlong_text_names_the_limit(page: Page) -> None:
-    limit = page.request.get(page.url + "v1/info").json()["limits"]["max_text_chars"]
+    limit = page.request.get(f"{page.evaluate('location.origin')}/v1/info").json()["limits"]["max_text_chars"]
     submit(page, "长" * (limit + 1))
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("文字太长")
@@ -246,10 +244,11 @@ def test_clauses_are_marked_by_their_pull_and_not_by_colour_alone(page: Page) ->
     (item,) = results(page)
     for mark, told in zip(marks.all(), item["highlights"], strict=True):
         kind, sign = ("negative", "\N{MINUS SIGN}") if told["weight"] < 0 else ("positive", "+")
+        pull = {"positive": "拉向正面", "negative": "拉向负面"}[kind]
         expect(mark).to_have_class(kind)
         expect(mark).to_contain_text("".join([*MIXED][told["start"] : told["end"]]))
         share = f"{sign}{abs(told['weight']):.3f}"
-        assert (mark.get_attribute("title") or "").endswith(f"pulls to {kind}: {share}")
+        assert (mark.get_attribute("title") or "").endswith(f"{pull}: {share}")
         stroke = mark.evaluate("node => getComputedStyle(node).borderBottomStyle")
         assert stroke == {"positive": "solid", "negative": "dashed"}[kind]
         if abs(told["weight"]) >= 0.05:
@@ -299,7 +298,7 @@ def test_a_long_text_says_how_much_of_it_was_read(page: Page) -> None:
     note = page.locator("#result .note")
     expect(note).to_be_visible(timeout=VERDICT_WITHIN_MS)
     (item,) = results(page)
-    expect(note).to_contain_text(f"read {item['tokens']} of {item['text_tokens']} tokens")
+    expect(note).to_contain_text(f"只读了前 {item['tokens']} / {item['text_tokens']} 个词元")
     assert item["tokens"] < item["text_tokens"]
     ask(page, on_long_text="window")
     submit(page, text)

@@ -1,0 +1,210 @@
+// The view of a file: choose it, choose its column, upload it, then follow its job.
+
+import { $, button, number, showMessage, say } from "./dom.js";
+import { JobPanel } from "./job_panel.js";
+import { showError } from "./messages.js";
+import { Preview } from "./preview.js";
+import { Progress } from "./progress.js";
+import { FileProblem, Reader } from "./reader.js";
+import { limits } from "./service.js";
+import { newKey, transfer, uploadPath } from "./transfer.js";
+import { dropUpload, keepUpload, uploadOf } from "./uploads.js";
+import { t } from "./words.js";
+
+const MAX_ROWS = 1_000_000;
+const CURRENT = "upload"; // in sessionStorage: the upload of this tab, which a reload resumes
+const EXAMPLE = `店名,评论,评分,日期
+南山店,房间干净，隔音也好，一觉睡到自然醒,5,2026-11-03
+南山店,"等了一个半小时才说卖完了，早干嘛去了？",1,2026-11-05
+福田店,"虽然送晚了，但骑手一路道歉，还多送了份小酥肉",4,2026-11-09
+福田店,汤洒了一半，盒子都泡烂了，太差了,1,2026-11-12
+宝安店,结尾有点仓促，但还是愿意给四星,4,2026-11-15
+宝安店,客服转了七个人，每次都要从头讲一遍,2,2026-11-20
+`;
+const state = { reader: null, preview: null, panel: null, stop: null, draw: null };
+
+const region = () => $("file-message");
+
+/** Shows one step of the way and ends the one before. */
+function step(node) {
+  $("file-choose").hidden = node !== null;
+  $("file-work").hidden = node === null;
+  $("file-work").replaceChildren(...(node ? [node] : []));
+}
+
+function reset() {
+  state.stop?.abort();
+  state.panel?.close();
+  state.reader?.stop();
+  Object.assign(state, { reader: null, preview: null, panel: null, stop: null });
+  sessionStorage.removeItem(CURRENT);
+  $("file-input").value = "";
+  step(null);
+}
+
+function startAgain() {
+  reset();
+  showMessage(region(), {});
+  if (location.hash === "#file") $("file-input").focus();
+  else location.hash = "#file";
+}
+
+// --- reading ---
+
+async function read(file, name) {
+  reset();
+  showMessage(region(), {});
+  state.reader = new Reader();
+  const { reader } = state;
+  const progress = new Progress($("file-announce"));
+  progress.buttons.append(button("quiet", t("file.stop"), startAgain));
+  progress.show(t("file.reading", { name }), null);
+  step(progress.root);
+  try {
+    const survey = await reader.ask("open", { file, name, maxRows: limits().max_upload_items ?? MAX_ROWS });
+    if (survey.text < 0) throw new FileProblem("no_column", {});
+    state.preview = new Preview(name, survey, { onStart: () => start(name), onOther: startAgain });
+    step(state.preview.root);
+    say($("file-announce"), t("file.facts", { kind: survey.kind, rows: number(survey.rows), columns: number(survey.header.length) }));
+    $("file-column").focus();
+  } catch (error) {
+    if (state.reader !== reader) return;
+    reset();
+    showError(region(), error);
+  }
+}
+
+// --- uploading ---
+
+/** Packs the chosen columns, keeps them, and sends them. */
+async function start(name) {
+  const { preview, reader } = state;
+  const { text, by, kept } = preview.chosen;
+  const options = preview.options.read();
+  if (options.aspects?.length === 0) return showMessage(region(), { title: t("text.no_aspects") });
+  showMessage(region(), {});
+  const progress = new Progress($("file-announce"));
+  const { signal } = state.stop = new AbortController();
+  progress.buttons.append(button("quiet", t("file.stop"), () => backTo(preview)));
+  step(progress.root);
+  const shown = (rows) => progress.show(t("file.packing", { n: number(rows) }), rows / preview.survey.rows);
+  shown(0);
+  const { header, rows } = preview.survey;
+  try {
+    const { blob, gzip, heavy } = await reader.ask("pack", { kept, text }, shown);
+    if (signal.aborted) return undefined;
+    const upload = { id: newKey(), name, rows, blob, gzip, path: uploadPath({ name, header, text, kept, by, options }), at: Date.now() };
+    return await (heavy ? warnHeavy(heavy, upload, preview) : send(upload));
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    step(preview.root);
+    return showError(region(), error);
+  }
+}
+
+function backTo(preview) {
+  state.stop?.abort();
+  step(preview.root);
+}
+
+function warnHeavy(heavy, upload, preview) {
+  step(preview.root);
+  showMessage(region(), { title: t("file.heavy", { n: number(heavy) }), actions: [button("quiet", t("file.start_anyway"), () => send(upload))] });
+}
+
+/** Sends a kept upload until the service has accepted it, then shows its job. */
+async function send(upload) {
+  showMessage(region(), {});
+  const progress = new Progress($("file-announce"));
+  state.stop = new AbortController();
+  const { signal } = state.stop;
+  progress.buttons.append(button("quiet", t("file.stop"), () => giveUp(upload)));
+  step(progress.root);
+  sessionStorage.setItem(CURRENT, upload.id);
+  const keptHere = await keepUpload(upload);
+  const hint = keptHere ? "" : t("file.not_kept");
+  try {
+    const job = await transfer(upload, signal, (news) => showTransfer(progress, upload, news, hint));
+    await dropUpload(upload.id);
+    sessionStorage.removeItem(CURRENT);
+    if ($("view-file").hidden) reset(); // the user is elsewhere, and finds it under Jobs
+    else location.hash = `#file/${job.id}`;
+  } catch (error) {
+    if (signal.aborted) return;
+    step(state.preview?.root ?? null);
+    showError(region(), error, [button("quiet", t("retry"), () => send(upload)), button("quiet", t("file.new"), () => giveUp(upload))]);
+  }
+}
+
+function showTransfer(progress, { name }, { sent, waiting, error }, hint) {
+  if (waiting !== undefined) return progress.warn(t(error.status === 0 ? "file.hurt" : "file.busy", { s: waiting }));
+  progress.warn("");
+  const text = sent < 1 ? t("file.uploading", { share: `${Math.round(sent * 100)}%` }) : t("file.recording");
+  return progress.show(`${name} · ${text}`, sent < 1 ? sent : null, hint);
+}
+
+async function giveUp(upload) {
+  state.stop?.abort();
+  await dropUpload(upload.id);
+  startAgain();
+}
+
+/** Goes on with an upload that a reload or a closed browser interrupted. */
+export async function resume(id) {
+  const upload = await uploadOf(id);
+  if (!upload) {
+    sessionStorage.removeItem(CURRENT);
+    return;
+  }
+  await send(upload);
+}
+
+// --- the view ---
+
+function openJob(id) {
+  if (state.panel?.id === id) return;
+  reset();
+  showMessage(region(), {});
+  state.panel = new JobPanel(id, { message: region(), announce: $("file-announce"), onNew: startAgain });
+  step(state.panel.root);
+}
+
+function open(job) {
+  if (job) return openJob(job);
+  if (state.panel) reset();
+  state.preview?.options.showKind();
+  const kept = sessionStorage.getItem(CURRENT);
+  if (kept && !state.stop) return resume(kept);
+  return undefined;
+}
+
+const pastedText = ({ clipboardData }) => clipboardData?.getData("text/plain") ?? "";
+
+function paste(event) {
+  if ($("view-file").hidden || $("file-choose").hidden) return;
+  const [file] = event.clipboardData?.files ?? [];
+  const text = pastedText(event);
+  if (!file && !text) return;
+  event.preventDefault();
+  if (file) read(file, file.name);
+  else read(new Blob([text]), t("file.pasted_name"));
+}
+
+function drop(event) {
+  event.preventDefault();
+  $("file-choose").classList.remove("over");
+  const [file] = event.dataTransfer.files;
+  if (file && !$("view-file").hidden && !$("file-choose").hidden) read(file, file.name);
+}
+
+export function startFileView() {
+  $("file-input").addEventListener("change", ({ target }) => { if (target.files[0]) read(target.files[0], target.files[0].name); });
+  $("file-example").addEventListener("click", () => read(new Blob([EXAMPLE]), t("file.example_name")));
+  document.addEventListener("paste", paste);
+  document.addEventListener("dragover", (event) => { event.preventDefault(); $("file-choose").classList.add("over"); });
+  document.addEventListener("dragleave", () => $("file-choose").classList.remove("over"));
+  document.addEventListener("drop", drop);
+  addEventListener("language", () => { state.preview?.draw(); state.panel?.draw?.(); });
+  addEventListener("service", () => { state.preview?.draw(); state.panel?.draw?.(); });
+  return { open, close: () => {} };
+}

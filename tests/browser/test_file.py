@@ -1,0 +1,146 @@
+"""A file in the page: read in the worker, sent, scored, and given back with the verdicts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="pip install playwright: the browser tests drive Chromium")
+
+from openpyxl import Workbook, load_workbook
+from playwright.sync_api import Page, expect
+
+from tests.browser.files import as_csv, choose, job_id, score, table
+
+ROWS = table(120)
+
+
+def downloaded(page: Page, name: str, folder: Path) -> Path:
+    """Press a button and return the file that comes."""
+    with page.expect_download() as coming:
+        page.get_by_role("button", name=name).click()
+    path = folder / coming.value.suggested_filename
+    coming.value.save_as(path)
+    return path
+
+
+def test_a_file_comes_back_with_its_columns_and_verdicts(page: Page, tmp_path: Path) -> None:
+    score(page, "店.csv", as_csv(ROWS).encode(), by="店名")
+    expect(page.locator(".job-head .state")).to_have_text("完成")
+    expect(page.locator(".by-column .name")).to_have_text(["南山店", "福田店", "宝安店"])
+    expect(page.locator(".by-column .number")).to_have_text(["40", "40", "40"])
+    expect(page.locator(".examples section")).to_have_count(2)
+    results = page.request.get(f"{page.evaluate('location.origin')}/v1/jobs/{job_id(page)}/results").json()[
+        "data"
+    ]
+
+    path = downloaded(page, "下载 CSV", tmp_path)
+    assert path.name == "店-sentiq.csv"
+    text = path.read_text("utf-8-sig")
+    assert path.read_bytes().startswith("\ufeff".encode())
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert header == ["店名", "评论", "备注", "label", "confidence", "score", "error"]
+    assert [row[1] for row in rows] == [row[1] for row in ROWS[1:]]
+    assert rows[7][2] == "'=1+7"  # no spreadsheet runs it
+    assert [row[3] for row in rows] == [item["label"] for item in results]
+    assert [float(row[4]) for row in rows] == [item["confidence"] for item in results]
+
+    sheet = load_workbook(downloaded(page, "下载 XLSX", tmp_path)).active
+    assert sheet is not None
+    cells = [list(row) for row in sheet.iter_rows(values_only=True)]
+    assert cells[0] == header
+    assert cells[8][:3] == [ROWS[8][0], ROWS[8][1], "=1+7"]
+    assert sheet.cell(9, 3).data_type in ("s", "inlineStr")  # a text, not a formula
+    assert [row[4] for row in cells[1:]] == [item["confidence"] for item in results]
+
+
+def rows_shown(first: int, last: int, of: int) -> str:
+    return f"第 {first}\N{EN DASH}{last} 行，共 {of} 行"
+
+
+def test_rows_are_filtered_searched_ordered_and_paged(page: Page) -> None:
+    score(page, "a.csv", as_csv(ROWS).encode())
+    where, rows = page.locator(".where"), page.locator(".grid tbody tr")
+    expect(where).to_have_text(rows_shown(1, 50, 120))
+    page.get_by_role("button", name="下一页").click()
+    expect(where).to_have_text(rows_shown(51, 100, 120))
+    expect(rows.first.locator(".index")).to_have_text("51")
+    page.get_by_role("button", name="下一页").click()
+    expect(page.get_by_role("button", name="下一页")).to_be_disabled()
+    expect(page.get_by_role("button", name="上一页")).to_be_focused()
+    page.get_by_label("查找文字").fill("隔音")
+    expect(where).to_have_text(rows_shown(1, 30, 30))
+    page.get_by_label("只看").select_option("negative")
+    expect(where).to_contain_text("没有这样的行")
+    page.get_by_label("查找文字").fill("")
+    expect(rows.first.locator(".label")).to_contain_text("负面")
+    page.get_by_label("只看").select_option("")
+    page.get_by_label("排序").select_option("unsure")
+    expect(where).to_have_text(rows_shown(1, 50, 120))
+    shares = [float(text.rstrip("%")) for text in rows.locator(".share").all_inner_texts()]
+    assert shares == sorted(shares)
+    expect(page.locator(".examples section").last.locator("tbody .share").first).to_have_text(f"{shares[0]}%")
+
+
+def spreadsheet(rows: Sequence[Sequence[object]]) -> bytes:
+    """Return rows as XLSX."""
+    book, content = Workbook(), io.BytesIO()
+    sheet = book.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(list(row))
+        for cell in sheet[sheet.max_row]:
+            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # else `=1` is a formula
+    book.save(content)
+    return content.getvalue()
+
+
+def every_format() -> Iterator[tuple[str, bytes]]:
+    plain = [[cell.replace("\n", " ") for cell in row] for row in ROWS[:9]]
+    yield "utf-8.csv", as_csv(plain).encode()
+    yield "mark.csv", as_csv(plain).encode("utf-8-sig")
+    yield "utf-16.csv", as_csv(plain).encode("utf-16")
+    yield "gb18030.csv", as_csv(plain).encode("gb18030")
+    yield "semicolon.csv", as_csv(plain, ";").encode()
+    yield "tab.tsv", as_csv(plain, "\t").encode()
+    yield "book.xlsx", spreadsheet(plain)
+    lines = [json.dumps(dict(zip(plain[0], row, strict=True)), ensure_ascii=False) for row in plain[1:]]
+    yield "lines.ndjson", "\n".join(lines).encode()
+
+
+FORMATS = dict(every_format())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_read_alike(page: Page, name: str) -> None:
+    choose(page, name, FORMATS[name])
+    expect(page.locator("#file-start")).to_be_visible()
+    expect(page.locator(".facts-line")).to_contain_text("8 行 · 3 列")
+    expect(page.locator(".sample th")).to_have_text(["店名", "评论", "备注"])
+    expect(page.locator("#file-column option:checked")).to_have_text("评论")
+    expect(page.locator(".sample tbody tr").first.locator("td")).to_have_text(["南山店", ROWS[1][1], "=1+0"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "文件是空的"),
+        ("blank.csv", b"\r\n\r\n", "文件是空的"),
+        ("header.csv", "评论\r\n".encode(), "文件只有列名"),
+        ("twice.csv", "评论,店名,评论\r\n好,a,b\r\n".encode(), "有重名的列：评论"),
+        ("quote.csv", '评论\r\n好\r\n"没有结束\r\n'.encode(), "第 3 行的引号没有结束"),
+        ("picture.csv", bytes(range(256)) * 9, "读不出文字"),
+        ("old.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "这是旧的 XLS"),
+        ("broken.xlsx", b"PK\x03\x04" + bytes(600), "读不出这个 XLSX"),
+        ("lines.ndjson", b'{"text":"a"}\n{"text"\n', "第 2 行不是 JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained(page: Page, name: str, content: bytes, said: str) -> None:
+    choose(page, name, content)
+    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text(said)
+    expect(page.locator("#file-choose")).to_be_visible()
