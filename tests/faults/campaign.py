@@ -95,7 +95,8 @@ class Campaign:
         load.stop()
         self._attempt("not whole", lambda: await_whole(self.cluster))
         self._check(load, before)
-        return Result(step, items_of(load.sent), recovered_s, time.monotonic() - ended, self.problems.take())
+        over_s, problems = time.monotonic() - ended, self.problems.take()
+        return Result(step, items_of(load.sent), recovered_s, over_s, problems, lost=self._lost())
 
     def finish(self) -> Sequence[str]:
         """Delete every job, and check that nothing is left."""

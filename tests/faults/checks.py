@@ -23,8 +23,8 @@ MAX_ATTEMPTS = 3
 ASKED = 8  # enough to meet both API processes
 SETTLED_S = 30.0
 OUR_KEYS = "sentiq*"
-# What lasts: rates, which a queue has from its first job on, and what Celery redelivers after three minutes.
-LASTING = ("sentiq:backlog:", "sentiq:unacked")
+# What lasts: rates and turns of a queue, and what Celery redelivers after minutes.
+LASTING = ("sentiq:backlog:", "sentiq:tags:", "sentiq:unacked")
 
 Verdict = tuple[str, float]
 
