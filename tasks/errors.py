@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 
 class SentiqError(Exception):
@@ -147,24 +149,60 @@ class ModelRequiredError(SentiqError):
         super().__init__(f"several models take jobs, name one of them: {', '.join(known)}.")
 
 
+class NotAllowedError(SentiqError):
+    """The key may not submit jobs of this kind; `limit` names those that it may."""
+
+    def __init__(self, about: str, limit: Limit) -> None:
+        super().__init__(about)
+        self.limit = limit
+
+
+class ModelNotAllowedError(NotAllowedError):
+    """The key may not name this model."""
+
+    code = "model_not_allowed"
+
+
+class ClassNotAllowedError(NotAllowedError):
+    """The key may not submit jobs of this class."""
+
+    code = "class_not_allowed"
+
+
 class NoModelError(SentiqError):
     """No worker has ever started, so there is no model yet."""
 
     code = "no_model"
 
 
-class RefusedError(SentiqError):
-    """There is no room for more now; in `retry_after_s` seconds there should be."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that a request met: its name, its value, and whether the key has it or the service."""
 
-    def __init__(self, about: str, retry_after_s: float) -> None:
+    name: str
+    value: float | Sequence[str]
+    of: Literal["key", "service"]
+
+
+class RefusedError(SentiqError):
+    """There is no room for more now; in `retry_after_s` seconds there should be. `limit` is in the way."""
+
+    def __init__(self, about: str, retry_after_s: float, limit: Limit | None = None) -> None:
         super().__init__(about)
         self.retry_after_s = retry_after_s
+        self.limit = limit
 
 
 class QuotaExceededError(RefusedError):
     """The owner has as many open items as the quota allows."""
 
     code = "quota_exceeded"
+
+
+class TooManyJobsError(RefusedError):
+    """The owner has as many unfinished jobs as its key may have."""
+
+    code = "too_many_jobs"
 
 
 class StorageQuotaExceededError(RefusedError):

@@ -1,4 +1,4 @@
-"""Limits the requests of a caller: `rate_per_s` in the long run, `rate_burst` at once."""
+"""Limits the requests of a caller: a rate in the long run, and a burst at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from api.auth.caller import Caller
-from api.http.problems import Problem
-from tasks.errors import WritesRefusedError
+from api.http.problems import Problem, limit_view, words
+from tasks.errors import Limit, WritesRefusedError
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.counters import increment
 from tasks.store.jobs import JobStore
 from tasks.store.keys import RATES
+from tasks.vocabulary.key_limits import KeyLimits
 
 
 class RateLimiter:
@@ -28,28 +29,34 @@ class RateLimiter:
         url = settings.redis_url.get_secret_value()
         storage = RedisStorage(url, connection_pool=pool, key_prefix=RATES)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        # `rate_burst` requests in any window of this length make `rate_per_s` on average.
-        window_s = max(1, round(settings.rate_burst / settings.rate_per_s))
-        self._limit = RateLimitItemPerSecond(settings.rate_burst, window_s)
         self._settings = settings
         self._store = store
 
     def count(self, caller: Caller) -> None:
-        """Count a request. Raises the 429 if the caller is over the limit."""
+        """Count a request. Raises the 429 if the caller is over its limit."""
+        rate, burst = rate_of(caller.limits, self._settings)
+        # `burst` requests in any window of this length make `rate` on average.
+        item = RateLimitItemPerSecond(burst, max(1, round(burst / rate)))
         try:
             with store_errors():
-                if self._limiter.hit(self._limit, caller.identity):
+                if self._limiter.hit(item, caller.identity):
                     return
-                window = self._limiter.get_window_stats(self._limit, caller.identity)
+                window = self._limiter.get_window_stats(item, caller.identity)
         except WritesRefusedError:
             return  # what is there may be read
         reset_s = window.reset_time - time.time()
         increment(self._store, "refused:rate_limited")
         whose = "This key" if caller.owner else "This address"
-        detail = (
-            f"{whose} may send {self._settings.rate_per_s} requests a second, "
-            f"and {self._settings.rate_burst} at once."
-        )
+        own = caller.limits.rate is not None or caller.limits.burst is not None
+        limit = Limit("rate", rate, "key" if own else "service")
+        detail = f"{whose} may send {rate:g} requests a second, and {burst} at once.{words(limit)}"
         # The random part keeps callers from coming back at the same moment.
         retry_after_s = math.ceil(max(0.0, reset_s) + random.uniform(0, 2))  # noqa: S311  no secret
-        raise Problem(429, "rate_limited", detail, retry_after_s=max(1, retry_after_s))
+        raise Problem(
+            429, "rate_limited", detail, limit=limit_view(limit), retry_after_s=max(1, retry_after_s)
+        )
+
+
+def rate_of(limits: KeyLimits, settings: Settings) -> tuple[float, int]:
+    """Return the requests a second, and those at once, that a caller with these limits may send."""
+    return limits.rate or settings.rate_per_s, limits.burst or settings.rate_burst

@@ -22,8 +22,9 @@ from api.intake.rejections import (
     UnclosedQuoteError,
     UnsupportedEncodingError,
 )
-from api.schemas.problems import FieldError, KnownProblem
+from api.schemas.problems import ExceededLimit, FieldError, KnownProblem
 from tasks.errors import (
+    ClassNotAllowedError,
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     JobDataTooLargeError,
@@ -32,7 +33,10 @@ from tasks.errors import (
     JobLostError,
     JobNotFinishedError,
     JobNotFoundError,
+    Limit,
+    ModelNotAllowedError,
     NoModelError,
+    NotAllowedError,
     NotComparedError,
     NothingToRetryError,
     QuotaExceededError,
@@ -43,6 +47,7 @@ from tasks.errors import (
     StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
+    TooManyJobsError,
     UnknownFormatError,
     UnknownModelError,
     UploadClosedError,
@@ -107,6 +112,9 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     UnknownModelError: (422, "{}"),
     NoModelError: (503, "No worker has started yet, so there is no model. Try again."),
     QuotaExceededError: (429, "At most {} items of a key may be unfinished at once; wait until some finish."),
+    TooManyJobsError: (429, "At most {} jobs of a key may be unfinished at once; wait until one finishes."),
+    ModelNotAllowedError: (403, "This key may not name the model {}."),
+    ClassNotAllowedError: (403, "This key may not submit {} jobs."),
     StorageQuotaExceededError: (
         429,
         "At most {} bytes of texts and results are kept for a key; delete jobs, or wait until some expire.",
@@ -197,11 +205,27 @@ def from_error(error: SentiqError) -> Problem:
     extensions: dict[str, Any] = {}
     if isinstance(error, (UploadIncompleteError, UploadOffsetError)):
         extensions |= {"recorded_items": error.recorded} | ({"job_id": error.job_id} if error.job_id else {})
+    if isinstance(error, (RefusedError, NotAllowedError)) and error.limit:
+        extensions["limit"] = limit_view(error.limit)
+        detail += words(error.limit)
     if isinstance(error, RefusedError):
         extensions["retry_after_s"] = _spread(error.retry_after_s)
     elif status >= 500 or isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):  # noqa: PLR2004  ours, not the caller's
         extensions["retry_after_s"] = 1
     return Problem(status, error.code, detail.format(error), **extensions)
+
+
+def limit_view(limit: Limit) -> ExceededLimit:
+    """Return a limit as a member of a problem document."""
+    value = limit.value if isinstance(limit.value, int | float) else list(limit.value)
+    return {"name": limit.name, "value": value, "of": limit.of}
+
+
+def words(limit: Limit) -> str:
+    """Return a sentence that names a limit, its value and whose it is, to stand behind another."""
+    value = f"{limit.value:g}" if isinstance(limit.value, float) else limit.value
+    shown = value if isinstance(value, int | str) else ", ".join(value)
+    return f" {limit.name} of this {limit.of} is {shown}."
 
 
 def known_problem(error: SentiqError) -> KnownProblem:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from celery import Celery
 
 from api.intake.accepted import Accepted, whose
+from api.intake.allowed import class_of, require_allowed_models
 from api.intake.aspects import fitted, require_aspects, require_fit
 from api.intake.grouping import Grouping
 from api.intake.rejections import InvalidRequestError
@@ -80,6 +81,7 @@ class Submission:
         """
         made_for = uploads.model_of(self._store, key) if key else None
         terms = replace(terms, model=made_for) if made_for else self._with_model(terms, "?")
+        terms = replace(terms, queue_class=class_of(terms, QueueClass.BULK))
         reads = self._models.reads(terms.model)
         require_fit(terms.options, reads, self._models.pair_models, "?aspects")
         if source.rows:
@@ -100,18 +102,18 @@ class Submission:
         groups: NewGroups,
     ) -> Job:
         """Record a job in the class that it asks for, or in the one that its size calls for."""
-        cost, queue_class = sum(chunk.cost for chunk in chunks), terms.queue_class
+        cost = sum(chunk.cost for chunk in chunks)
+        items = sum(len(chunk.items) for chunk in chunks)
+        small = items <= self._settings.interactive_items and cost <= self._settings.interactive_chars
+        queue_class = class_of(terms, QueueClass.INTERACTIVE if small else QueueClass.BULK)
         if queue_class is QueueClass.INTERACTIVE:
             self._refuse_too_costly(cost, "/priority")
-        elif queue_class is None:
-            items = sum(len(chunk.items) for chunk in chunks)
-            small = items <= self._settings.interactive_items and cost <= self._settings.interactive_chars
-            queue_class = QueueClass.INTERACTIVE if small else QueueClass.BULK
         try:
             chosen = replace(terms, queue_class=queue_class)
             return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
         except ShareExceededError as refusal:
-            if terms.queue_class or refusal.fits_later:
+            fixed = terms.queue_class or not terms.limits.allow_class(QueueClass.BULK)
+            if fixed or refusal.fits_later:
                 raise
             bulk = replace(terms, queue_class=QueueClass.BULK)
             return self._store.create(job_id, bulk, chunks, key=key, listed=listed, groups=groups)
@@ -133,6 +135,7 @@ class Submission:
             pointer = "" if terms.retry_of else f"{mark}model"
             raise InvalidRequestError.at(pointer, error.code, str(error)) from error
         require_comparable(terms, self._models, mark)
+        require_allowed_models(terms)
         return terms
 
     def _fitted(self, items: Sequence[Item], terms: Terms, *, strict: bool) -> list[Item]:

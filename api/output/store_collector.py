@@ -18,6 +18,7 @@ from tasks.errors import (
     StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
+    TooManyJobsError,
 )
 from tasks.store.backlog import Backlog, read_backlogs
 from tasks.store.connection import RedisInfo, redis_info
@@ -91,6 +92,7 @@ _SUMS = {
 # All label values are exported from the start: `increase` misses the first event of a new series.
 _REFUSALS = [
     QuotaExceededError.code,
+    TooManyJobsError.code,
     ShareExceededError.code,
     StorageQuotaExceededError.code,
     ServiceFullError.code,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from flask import Blueprint, Response, request, url_for
 from pydantic_core import to_json
 
+from api.auth.caller import caller
 from api.auth.guard import requires
 from api.auth.scopes import Scope
 from api.http.body import ROW_DELIMITERS, content_encoding, require_utf8, row_layout, upload_stream
@@ -102,7 +103,7 @@ def retry_job(job_id: str) -> Response:
     if not job.status.terminal:
         raise JobNotFinishedError(job_id)
     items = retryable_items(services().store, job)
-    terms = replace(retry_terms(job), request_id=request_id())
+    terms = replace(retry_terms(job), request_id=request_id(), limits=caller().limits)
     source = Source(items, digest(f"retry {job_id}".encode()))
     return _accepted_response(services().submission.submit_stream(source, terms, key))
 
@@ -130,6 +131,7 @@ def _accept_document() -> Accepted:
     strict, (body, data) = read_query(SubmitQuery).strict, read_job(services().settings)
     items = accept_job(body, data, services().settings, strict=strict)
     terms = accept_terms(body, owner(), request_id(), services().settings)
+    terms = replace(terms, limits=caller().limits)
     key = idempotency_key(lambda: _canonical(body, data, strict=strict))
     return services().submission.submit(items, terms, key, strict=strict)
 
@@ -151,7 +153,7 @@ def _accept_upload() -> Accepted:
         raise bad_query("from_index", "it resumes the upload of an Idempotency-Key, and none is given")
     terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
     upload = Upload(upload_stream(settings), content_encoding(), query, settings, layout)
-    terms = replace(terms, columns=upload.columns)
+    terms = replace(terms, columns=upload.columns, limits=caller().limits)
     return services().submission.submit_stream(upload.source(), terms, key)
 
 

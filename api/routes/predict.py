@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, url_for
 
+from api.auth.caller import caller
 from api.http.problems import Problem
 from api.http.request import owner, read_json, request_id
 from api.http.response import json_response
@@ -49,7 +50,7 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s, hub = services().settings.max_wait_s, services().wait_hub
     if hub.full:
         raise Problem(503, "service_full", "Too many requests wait here already.", retry_after_s=1)
-    terms = Terms(owner=owner(), request_id=request_id())
+    terms = Terms(owner=owner(), request_id=request_id(), limits=caller().limits)
     with hub.hold():
         accepted = services().submission.submit(texts, terms, listed=False)
         job = hub.wait_or_last_known(accepted.job, wait_s, held=True)

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, render_template
 
+from api.auth.caller import caller
 from api.auth.guard import public
+from api.auth.key_views import own_key_view
 from api.auth.origins import any_host
 from api.http.response import json_response
 from api.output.serializers import backlog_view
@@ -96,8 +98,8 @@ def get_queue() -> Response:
 
 @blueprint.get("/v1/info")
 def get_info() -> Response:
-    """Get the models in use, the limits of the service and the options of a job."""
-    settings = services().settings
+    """Get the models in use, the limits of the service and of the key, and the options of a job."""
+    settings, key = services().settings, caller().key
     models = cast("list[status.ServedModel]", live_models(services().store))
     return json_response(
         status.Info(
@@ -108,5 +110,6 @@ def get_info() -> Response:
             options={
                 name: {"values": values, "default": getattr(PLAIN, name)} for name, values in _VALUES.items()
             },
+            key=own_key_view(key, settings) if key else None,
         )
     )

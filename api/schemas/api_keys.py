@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.schemas.types import Count, Time, closed
+from api.schemas.types import Count, ScopeName, Time, closed
 from tasks.vocabulary.jobs import QueueClass
 
-ScopeName = Literal["submit", "read", "cancel", "admin", "operator"]
 KeyId = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{8}$"})]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -18,6 +18,15 @@ class FieldError(TypedDict):
     detail: str
 
 
+@closed
+class ExceededLimit(TypedDict):
+    """The limit that was met: of the key where it has its own, else of the service."""
+
+    name: str
+    value: float | list[str]
+    of: Literal["key", "service"]
+
+
 class Problem(TypedDict):
     """A problem document (RFC 9457): `code` is stable, `detail` is for people."""
 
@@ -31,6 +40,7 @@ class Problem(TypedDict):
     errors: NotRequired[list[FieldError]]
     retry_after_s: NotRequired[float]
     job_id: NotRequired[str]
+    limit: NotRequired[ExceededLimit]
     recorded_items: NotRequired[int]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from api.schemas.jobs import Model
-from api.schemas.types import Count, closed
+from api.schemas.types import Count, ScopeName, Time, closed
 from tasks.vocabulary.jobs import QueueClass
 
 
@@ -37,14 +37,41 @@ class OptionValues(TypedDict):
     default: str | bool | None
 
 
+@closed
+class EffectiveLimits(TypedDict):
+    """What applies to a key: its own limits, and those of the service where it has none.
+
+    Null: no limit, or all models and classes.
+    """
+
+    rate: float
+    burst: Count
+    max_pending_items: Count
+    max_concurrent_jobs: Count | None
+    models: list[str] | None
+    classes: list[QueueClass] | None
+
+
+@closed
+class OwnKey(TypedDict):
+    """The key of the caller."""
+
+    id: str
+    name: str
+    scopes: list[ScopeName]
+    expires_at: Time | None
+    limits: EffectiveLimits
+
+
 class Info(TypedDict):
-    """The models in use, the limits of the service and the options of a job."""
+    """The models in use, the limits of the service, the options of a job, and the key of the caller."""
 
     service: Literal["sentiq"]
     model: ServedModel | None
     models: list[ServedModel]
     limits: dict[str, float]
     options: dict[str, OptionValues]
+    key: OwnKey | None
 
 
 @closed

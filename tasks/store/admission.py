@@ -11,17 +11,20 @@ from typing import Any
 from redis import RedisError
 
 from tasks.errors import (
+    Limit,
     QuotaExceededError,
     RefusedError,
     ServiceFullError,
     ShareExceededError,
     StorageQuotaExceededError,
     StoreFullError,
+    TooManyJobsError,
 )
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
 from tasks.vocabulary.jobs import Queue, QueueClass
+from tasks.vocabulary.key_limits import SERVICE_LIMITS, KeyLimits
 
 # Room is reserved this far ahead at most, so that reservations cannot fill Redis.
 _MAX_RESERVATION_S = 3600
@@ -37,16 +40,19 @@ _CHECK_S = 1.0
 _STORE_FULL_RETRY_S = 10
 
 
-def admission_request(
+def admission_request(  # noqa: PLR0913  a request has each of them
     settings: Settings,
     queue: Queue,
     owner: str,
     payloads: Iterable[bytes],
     kept_limit: int | None = None,
+    *,
+    limits: KeyLimits = SERVICE_LIMITS,
 ) -> dict[str, Any]:
     """Return an owner's request for room in a queue; queue, owner and payloads make its fingerprint.
 
-    The owner may keep `kept_limit` bytes. The fields are those of `lua/include/admission.lua`.
+    The owner may keep `kept_limit` bytes; `limits` are those of its key. The fields are those of
+    `lua/include/admission.lua`.
     """
     queue_class = queue.queue_class
     fingerprint = hashlib.blake2b(f"{queue} {owner}".encode(), digest_size=12)
@@ -72,17 +78,29 @@ def admission_request(
         request["share"] = {"seconds": _SHARE_S, "least": least}
     if kept_limit:
         request["kept_limit"] = kept_limit
-    return request | {"quota": settings.quota_items}
+    if limits.max_concurrent_jobs:
+        request["max_jobs"] = limits.max_concurrent_jobs
+    return request | {"quota": limits.max_pending_items or settings.quota_items}
 
 
 def refusal_error(
-    reason: bytes, wait_ms: int, settings: Settings, kept_limit: int | None = None
+    reason: bytes,
+    wait_ms: int,
+    settings: Settings,
+    kept_limit: int | None = None,
+    limits: KeyLimits = SERVICE_LIMITS,
 ) -> RefusedError:
-    """Return the error for a refusal by `lua/include/admission.lua`."""
+    """Return the error for a refusal by `lua/include/admission.lua`, which names the limit."""
     if reason == b"kept":
-        return StorageQuotaExceededError(str(kept_limit), min(_KEPT_RETRY_S, wait_ms / 1000))
+        limit = Limit("kept_bytes", kept_limit or 0, "service")
+        return StorageQuotaExceededError(str(kept_limit), min(_KEPT_RETRY_S, wait_ms / 1000), limit)
     if reason == b"quota":
-        return QuotaExceededError(str(settings.quota_items), wait_ms / 1000)
+        own = limits.max_pending_items
+        limit = Limit("max_pending_items", own or settings.quota_items, "key" if own else "service")
+        return QuotaExceededError(str(limit.value), wait_ms / 1000, limit)
+    if reason == b"jobs":
+        limit = Limit("max_concurrent_jobs", limits.max_concurrent_jobs or 0, "key")
+        return TooManyJobsError(str(limit.value), wait_ms / 1000, limit)
     if reason in (b"share", b"large"):
         return ShareExceededError(f"{_SHARE_S:g} s", wait_ms / 1000, fits_later=reason == b"share")
     return ServiceFullError("", wait_ms / 1000)

@@ -129,7 +129,8 @@ class JobStore:
         if now == b"closed":
             raise UploadClosedError(terms.shadow_of)
         if isinstance(now, bytes):
-            raise refusal_error(now, ticket, self.settings, self.headroom.kept_limit(terms.owner))
+            kept_limit = self.headroom.kept_limit(terms.owner)
+            raise refusal_error(now, ticket, self.settings, kept_limit, terms.limits)
         job = Job.recorded(job_id, terms, args["total"], now)
         return replace(job, uploading=feed is not None, ticket=ticket)
 
@@ -255,6 +256,7 @@ class JobStore:
                 terms.owner,
                 payloads,
                 self.headroom.kept_limit(terms.owner),
+                limits=terms.limits,
             )
             | ({"shadow": True} if terms.shadow_of else {}),
             "chunks": [(ref.start, str(ref)) for ref in refs],

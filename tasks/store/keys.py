@@ -47,6 +47,7 @@ _KEPT_UNTIL = PREFIX + "kept_until:"
 _RESERVATION = PREFIX + "reservation:"
 _TOMBSTONE = PREFIX + "tombstone:"
 _JOBS = PREFIX + "jobs:"
+_OWNER_OPEN_JOBS = PREFIX + "open_jobs:"
 _IDEMPOTENCY = PREFIX + "idempotency:"
 _SENDER = PREFIX + "sender:"
 _DELIVERIES = PREFIX + "deliveries:"
@@ -88,6 +89,7 @@ FOR_SCRIPTS = {
     "reservation": _RESERVATION,
     "tombstone": _TOMBSTONE,
     "jobs": _JOBS,
+    "owner_open_jobs": _OWNER_OPEN_JOBS,
     "deliveries": _DELIVERIES,
     "answer": _ANSWER,
     "wakeups": WAKEUPS,

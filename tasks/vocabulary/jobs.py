@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic_core import from_json, to_json
 
+from tasks.vocabulary.key_limits import SERVICE_LIMITS, KeyLimits
 from tasks.vocabulary.options import PLAIN, Options
 from tasks.vocabulary.webhooks import Webhook
 
@@ -100,6 +101,7 @@ class Terms:
 
     `model` is the name of a model, empty for the default. `columns` are those of the caller, in order, where
     rows were uploaded: the fields of each item's `data`.
+    `limits` are those of the owner's key now, which no record keeps.
     With `keep_texts` results hold the texts too. `compare_with` is the name of a second model, which scores a
     `compare_share` of the items in another job; the terms of that job name this one as `shadow_of`.
     """
@@ -120,6 +122,7 @@ class Terms:
     compare_with: str = ""
     compare_share: float = DEFAULT_COMPARE_SHARE
     shadow_of: str | None = None
+    limits: KeyLimits = SERVICE_LIMITS
 
     @property
     def queue(self) -> Queue:

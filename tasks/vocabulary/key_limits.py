@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tasks.vocabulary.jobs import QueueClass
-
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
     """None stands for the limit of the service, or for all models and classes.
 
     `rate` is in requests a second, `burst` the requests at once; the others count items and jobs that are not
-    finished.
+    finished. `classes` are values of `QueueClass`.
     """
 
     rate: float | None = None
@@ -22,7 +20,7 @@ class KeyLimits:
     max_pending_items: int | None = None
     max_concurrent_jobs: int | None = None
     models: tuple[str, ...] | None = None
-    classes: tuple[QueueClass, ...] | None = None
+    classes: tuple[str, ...] | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return the limits that differ from those of the service, as JSON has them."""
@@ -33,17 +31,14 @@ class KeyLimits:
     def decode(cls, read: Mapping[str, Any]) -> KeyLimits:
         """Read what `encode` wrote; names of another version are left out."""
         known = {name: read[name] for name in LIMIT_NAMES if read.get(name) is not None}
-        if "models" in known:
-            known["models"] = tuple(known["models"])
-        if "classes" in known:
-            known["classes"] = tuple(map(QueueClass, known["classes"]))
-        return cls(**known)
+        lists: dict[str, Any] = {name: tuple(known[name]) for name in ("models", "classes") if name in known}
+        return cls(**(known | lists))
 
     def allow_model(self, model: str) -> bool:
         """Return whether jobs may name the model."""
         return self.models is None or model in self.models
 
-    def allow_class(self, queue_class: QueueClass) -> bool:
+    def allow_class(self, queue_class: str) -> bool:
         """Return whether jobs may be of the class."""
         return self.classes is None or queue_class in self.classes
 

@@ -1,5 +1,5 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock backlog admission kept once summary new_job
+-- include: clock backlog admission kept open_jobs once summary new_job
 -- args: job_id, queue, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
 --       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments
 --       (starts of chunks, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
@@ -51,6 +51,8 @@ if not args.unlisted then
 end
 if shadowed then
   redis.call('HSET', shadowed, 'shadow', args.job_id)
+else
+  open_jobs.add(args.owner, args.job_id)
 end
 kept.change(args.owner, args.job_id, bytes)
 kept.expires(args.owner, args.job_id, now + args.deadline_ms + args.ttl_ms)

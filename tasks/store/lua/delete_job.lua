@@ -1,5 +1,5 @@
 -- Erases a job with all its parts, its delivery and its shadow, and leaves tombstones that say so.
--- include: clock counters backlog kept deliveries feed
+-- include: clock counters backlog kept deliveries feed open_jobs
 -- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload)
 local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
 
@@ -26,6 +26,7 @@ local function erase(id)
   end
   deliveries.remove(args.owner, id)
   redis.call('ZREM', keys.open_jobs, id)
+  open_jobs.remove(args.owner, id)
   redis.call('ZREM', keys.uploads, id)
   redis.call('ZREM', keys.jobs .. args.owner, id)
   kept.free(args.owner, id)

@@ -11,11 +11,11 @@
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
--- them: quota, kept_limit (bytes that it may keep), share {seconds (of the drain rate), least {items, cost} (what it
--- may hold at any rate)}, shadow (a shadow job: it gets in up to the share of new arrivals, and nobody comes back for
--- it, so that no room is reserved).
+-- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), share {seconds (of the drain
+-- rate), least {items, cost} (what it may hold at any rate)}, shadow (a shadow job: it gets in up to the share of new
+-- arrivals, and nobody comes back for it, so that no room is reserved).
 --
--- include: clock counters backlog kept
+-- include: clock counters backlog kept open_jobs
 local admission = {}
 local WALK_IN_SHARE = 0.5 -- of the target wait, for arrivals without a reservation while one is open
 local RESERVED_SHARE = 0.7 -- of the target wait: a reservation is for the time at which the wait is down to this
@@ -48,6 +48,14 @@ local function over_quota(read, request, items)
     return nil
   end
   return {'quota', time_until_done(read, open, open + items - request.quota)}
+end
+
+local function over_jobs(read, request)
+  if not request.max_jobs or request.shadow or request.max_jobs > open_jobs.count(request.owner, request.max_jobs) then
+    return nil
+  end
+  local items = tonumber(redis.call('HGET', keys.owners, request.owner) or 0)
+  return {'jobs', time_until_done(read, items, items / request.max_jobs)}
 end
 
 -- Notes that an owner calls. Returns whether another one did lately.
@@ -107,12 +115,17 @@ local function count_refusal(request, reason)
 end
 
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
--- 'quota', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
+-- 'quota', 'jobs', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
 function admission.refusal(queue, request, items, cost, bytes)
   local read = backlog.read(queue)
   local refused = over_quota(read, request, items)
   if refused then
     count_refusal(request, 'quota_exceeded')
+    return refused
+  end
+  refused = over_jobs(read, request)
+  if refused then
+    count_refusal(request, 'too_many_jobs')
     return refused
   end
   local ms = kept.ms_until_room(request.owner, bytes, request.kept_limit)

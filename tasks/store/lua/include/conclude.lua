@@ -1,7 +1,7 @@
 -- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
 -- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
 -- changed.
--- include: clock counters deliveries kept
+-- include: clock counters deliveries kept open_jobs
 local WEBHOOK_TTL_MS = 604800000
 
 local function final_status(total, job)
@@ -53,6 +53,7 @@ local function conclude(id)
   local status, expires = final_status(job.total, job), now + job.ttl
   redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', keys.open_jobs, id)
+  open_jobs.remove(job.owner or '', id)
   counters.observe('job_s:' .. job.queue, now - job.created)
   for _, part in ipairs(keys.work_parts) do
     redis.call('UNLINK', key .. part)

@@ -1,0 +1,26 @@
+-- The jobs of each owner that are not finished, without shadows: the set `open_jobs:{owner}`.
+local open_jobs = {}
+local MAX_MS = 16 * 86400000 -- longer than any job can live
+
+function open_jobs.add(owner, id)
+  redis.call('SADD', keys.owner_open_jobs .. owner, id)
+  redis.call('PEXPIRE', keys.owner_open_jobs .. owner, MAX_MS)
+end
+
+function open_jobs.remove(owner, id)
+  redis.call('SREM', keys.owner_open_jobs .. owner, id)
+end
+
+-- Returns how many jobs of an owner are open; looks at each of them if these are `limit` or more.
+function open_jobs.count(owner, limit)
+  local key = keys.owner_open_jobs .. owner
+  if redis.call('SCARD', key) >= limit then
+    for _, id in ipairs(redis.call('SMEMBERS', key)) do
+      -- A record may be gone in silence.
+      if redis.call('EXISTS', keys.job .. id) == 0 then
+        redis.call('SREM', key, id)
+      end
+    end
+  end
+  return redis.call('SCARD', key)
+end
