@@ -50,6 +50,10 @@ class Job(JobState):
         """Yield the same as `results`, each as the service sent it."""
         return iterate(self._http, self._items(Download(self.id, follow, cursor, status)))
 
+    def page(self, *, cursor: str | None = None, limit: int = 1000) -> dict[str, Any]:
+        """Return a page of results as the service sent it: `data`, `complete` and `next_cursor`."""
+        return run(self._http, self._part("/results", cursor=cursor, limit=str(limit)))
+
     def results_csv(
         self,
         *,

@@ -62,9 +62,7 @@ def encoding_of(source: Source, given: str | None) -> Encoding:
     for bom, codec in _BOMS:
         if head.startswith(bom):
             return Encoding(codec, bom)
-    if b"\0" in head[:_BLOCK]:
-        return Encoding(_sixteen_bits(head, source.name))
-    return Encoding(_by_trial(source))
+    return Encoding(_sixteen_bits(head) or _by_trial(source, head))
 
 
 def has_undecodable(text: str) -> bool:
@@ -89,29 +87,32 @@ def _named(given: str, head: bytes) -> Encoding:
     return Encoding(codec, bom, detected=False)
 
 
-def _sixteen_bits(head: bytes, name: str) -> str:
-    """Return the UTF-16 of a head without a byte order mark: an ASCII letter has a zero byte."""
-    odd, even = head[1::2].count(0), head[::2].count(0)
-    codec = "utf-16-le" if odd > even else "utf-16-be"
-    try:
-        head[: len(head) // 2 * 2 - 2].decode(codec)
-    except UnicodeDecodeError:
-        odd = even = 0
-    if max(odd, even) <= 4 * min(odd, even):
-        raise TableError(
-            f"{name} has zero bytes and is no UTF-16: it is no text. "
-            "Save it as CSV in UTF-8, or give it the suffix .xlsx or .parquet if it is such a file."
-        )
-    return codec
+def _sixteen_bits(head: bytes) -> str:
+    """Return the UTF-16 of a head without a byte order mark, empty if it is none.
+
+    Most bytes of a line end are then beside a zero byte, always on the same side.
+    """
+    if b"\0" not in head:
+        return ""
+    pairs = list(zip(head[::2], head[1::2], strict=False))
+    for codec, end in (("utf-16-le", (0x0A, 0)), ("utf-16-be", (0, 0x0A))):
+        if pairs.count(end) * 2 > head.count(b"\n"):
+            return codec
+    return ""
 
 
-def _by_trial(source: Source) -> str:
+def _by_trial(source: Source, head: bytes) -> str:
     """Return the first codec that reads the whole file. Raises TableError with the line of the fault."""
     bad_line = _line_of_fault(source, "utf-8")
     if not bad_line:
         return "utf-8"
     if not _line_of_fault(source, "gb18030"):
         return "gb18030"
+    if b"\0" in head:
+        raise TableError(
+            f"{source.name} has zero bytes and is no UTF-16: it is no text. "
+            "Save it as CSV in UTF-8, or give it the suffix .xlsx or .parquet if it is such a file."
+        )
     raise TableError(
         f"{source.name} is neither UTF-8 nor GB18030: line {bad_line} is no UTF-8. Name its encoding, "
         "--encoding utf-8 for instance: rows that it cannot read then keep their bytes and are not scored."
