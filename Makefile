@@ -21,7 +21,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
+.PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit card check-locks compose-test configuration contract faults openapi parity \
 	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample tune lint format lock \
 	lock-images clean
@@ -138,13 +138,17 @@ lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luachec
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m bandit --quiet --severity-level medium --configfile pyproject.toml --recursive \
-		api bench deploy local parity samples tasks training webhooks worker
+		api bench client deploy local parity samples tasks training webhooks worker
 	@git ls-files -z | xargs -0 $(PY) -m detect_secrets.pre_commit_hook $(NO_SECRETS)
 	@$(PY) -m deploy.check_lua
 
 format: $(VENV)/.dev ## format and correct the code with ruff
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+client: $(VENV)/.dev ## build the wheel of the Python package sentiq in .run/client
+	@$(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir .run/client ./client
+	@ls .run/client/*.whl
 
 lock: ## make requirements/*.lock from pyproject.toml (needs uv)
 	@requirements/lock.sh
@@ -200,4 +204,6 @@ $(VENV)/.made:
 		exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -c 'import pathlib, sys, sysconfig; \
+		pathlib.Path(sysconfig.get_path("purelib"), "sentiq-client.pth").write_text(sys.argv[1] + "\n")' "$(CURDIR)/client"
 	@touch $@

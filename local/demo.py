@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from sentiq import Sentiq
 
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, ProcessDiedError
@@ -24,6 +24,8 @@ from samples.shipped import Review, read_plain, read_reviews
 from tasks.console import replace_unencodable
 
 _HARD_ROWS = 12
+_POLL_S = 0.2
+_RETRY_FOR_S = 10  # so that the end of a process shows soon
 _OTHER_COLUMNS = 30  # width of all columns but the text
 
 
@@ -51,7 +53,7 @@ def main() -> int:
 def _demo(stack: Stack, console: Console) -> int:
     """Score the reviews and print the tables; return how many have no verdict."""
     plain, hard = read_plain(), read_reviews()
-    with Client(stack.url) as client:
+    with Sentiq(stack.url, retry_for=_RETRY_FOR_S) as client:
         with console.status("starting Redis, API and worker"):
             stack.await_api(client)
             stack.score(client, plain[0].text)
@@ -73,17 +75,16 @@ def _demo(stack: Stack, console: Console) -> int:
     return failed
 
 
-def _score(stack: Stack, client: Client, texts: list[str], console: Console) -> list[dict[str, Any]]:
+def _score(stack: Stack, client: Sentiq, texts: list[str], console: Console) -> list[dict[str, Any]]:
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(texts))
         job = client.submit(texts)
-        while job["counts"]["pending"]:
+        while not job.finished:
             stack.check()
-            time.sleep(min(job["poll_after_ms"], 200) / 1000)
-            job = client.job(job["id"])
-            progress.update(bar, completed=len(texts) - job["counts"]["pending"])
-    return client.results(job["id"])
+            time.sleep(_POLL_S)
+            progress.update(bar, completed=job.refresh().counts.finished)
+    return list(job.raw_results())
 
 
 def _verdicts(reviews: list[Review], items: list[dict[str, Any]], width: int) -> Table:

@@ -13,12 +13,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
 
-from local.client import Client
+from sentiq import Item, ModelInfo, Sentiq, SentiqTimeoutError
+
 from local.logs import Log
 from local.processes import Group, Process, Restarted, stop
 from local.redis_server import require_answer, start_redis
@@ -123,7 +124,7 @@ class Stack:
         for process in self.processes:
             process.check()
 
-    def await_api(self, client: Client) -> None:
+    def await_api(self, client: Sentiq) -> None:
         """Wait until the API is up and reaches Redis. Raises StackError and ProcessDiedError."""
         self._await("the API", client.ready)
 
@@ -135,20 +136,21 @@ class Stack:
                 raise StackError(f"{what} is not ready after {_READY_TIMEOUT_S} s")
             time.sleep(_POLL_S)
 
-    def score(self, client: Client, text: str) -> dict[str, Any]:
+    def score(self, client: Sentiq, text: str) -> dict[str, Any]:
         """Score one text through the API and return its item. Raises ProcessDiedError.
 
         A model that reads pairs gives a verdict on one aspect of the text. Of several models, the default
         one scores, or else the first.
         """
-        self._await("a model", lambda: bool(client.models()))
-        model = client.models()[0]
-        aspects = {"aspects": [_ASPECT]} if model["input"] == "pair" else {}
-        job = client.submit([text], model=model["name"], **aspects)
-        while job["counts"]["pending"]:
+        self._await("a model", lambda: bool(serving(client)))
+        model = serving(client)[0]
+        aspects = [_ASPECT] if model["input"] == "pair" else None
+        job = client.submit([Item(text, aspects=aspects)], model=model["name"])
+        while not job.finished:
             self.check()
-            job = client.job(job["id"], wait_s=1)
-        return client.results(job["id"])[0]
+            with suppress(SentiqTimeoutError):
+                job.wait(timeout=1)
+        return next(job.raw_results())
 
     def wait(self) -> Never:
         """Wait until a process of the service ends, then raise ProcessDiedError."""
@@ -167,6 +169,11 @@ class Stack:
         has_redis = all(process.running for process in redis)
         stop(others, _STOP_TIMEOUT_S if has_redis else _STOP_WITHOUT_REDIS_S)
         stop(redis, _STOP_TIMEOUT_S)
+
+
+def serving(client: Sentiq) -> list[ModelInfo]:
+    """Return the models that take jobs, the default one first."""
+    return [model for model in client.models() if not model["retiring"]]
 
 
 @contextmanager

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import psutil
 import pytest
+from sentiq import Sentiq
 
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.redis_server import redis_server
@@ -44,6 +44,11 @@ def eventually(look: Callable[[], T], *, within_s: float = 30) -> T:
 
 def worker_of(stack: Stack) -> psutil.Process:
     return next(psutil.Process(process.pid) for process in stack.processes if process.name == "worker")
+
+
+def items_of(client: Sentiq, job_id: str) -> list[dict[str, Any]]:
+    """Return the results of a job as the service sends them."""
+    return list(client.job(job_id).raw_results())
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def started_stack(log_dir: Path, *, redis_url: str | None = None, **variables: s
         _forget_other_stacks(patch)
         for name, value in (defaults | variables).items():
             patch.setenv(name, value)
-        with running_stack(plan, Log(log)) as stack, Client(stack.url) as client:
+        with running_stack(plan, Log(log)) as stack, Sentiq(stack.url) as client:
             stack.await_api(client)
             stack.score(client, "等它醒来")
             yield stack

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = ("api", "tasks", "webhooks", "worker")
 # Rooms that run, measure and train the programs: no program imports them.
 TOOLS = ("bench", "deploy", "local", "parity", "samples", "training")
+# The package that callers install: it knows the HTTP API, and nothing of the service.
+CLIENT = ROOT / "client" / "sentiq"
 HEAVY = {"torch", "transformers", "modelscope", "openvino", "numpy", "tokenizers"}
 SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
 # Names that several rooms share, since each file is about the same thing there.
@@ -173,6 +175,24 @@ def test_importing_the_sender_of_webhooks_loads_neither_of_the_others() -> None:
     loaded = loaded_by("import webhooks.__main__")
     assert "httpcore2" in loaded
     assert not loaded & (HEAVY | {"flask", "gunicorn", "gevent", "api", "worker", "openvino"})
+
+
+def test_the_client_imports_nothing_of_the_service() -> None:
+    sources = {str(path.relative_to(CLIENT)): path.read_text("utf-8") for path in CLIENT.rglob("*.py")}
+    assert "client.py" in sources
+    found = {(name, module) for name, source in sources.items() for module in imports_of(source)}
+    assert {(name, module) for name, module in found if module.split(".")[0] in {*PROGRAMS, *TOOLS}} == set()
+
+
+def test_no_program_imports_the_client() -> None:
+    assert {name for name, source in SOURCES.items() if imports_of(source) & {"sentiq"}} == set()
+
+
+def test_importing_the_client_loads_nothing_but_its_own_dependencies() -> None:
+    loaded = loaded_by("import sys; sys.path.insert(0, 'client'); import sentiq")
+    optional = {"celery", "pandas", "pyarrow", "openpyxl"}
+    assert "httpx2" in loaded
+    assert not loaded & {*HEAVY, *PROGRAMS, *TOOLS, *optional, "pydantic", "redis"}
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES))

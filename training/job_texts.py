@@ -6,32 +6,30 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpx2
+from sentiq import Sentiq, SentiqConnectionError, SentiqError
 from tqdm import tqdm
 
-from local.client import Client
 from training.unlabelled import Guessed, SourceError, margin, own_names
 
 _ID = "id"
 
 
-def job_texts(client: Client, job_id: str) -> Iterator[Guessed]:
+def job_texts(client: Sentiq, job_id: str) -> Iterator[Guessed]:
     """Yield the texts of a finished job with `keep_texts`, each with its verdict. Raises SourceError.
 
     The own columns of a text are the `id` and the `data` of its item. Items without a verdict are left out.
     """
     try:
         job = client.job(job_id)
-        _require_texts(job)
-        items = client.items(job_id)
-        for item in tqdm(items, total=job["counts"]["total"], unit=" items", leave=False, disable=None):
+        _require_texts(job.raw)
+        items = job.raw_results()
+        for item in tqdm(items, total=job.counts.total, unit=" items", leave=False, disable=None):
             if item.get("label") and item.get("text"):
                 yield _guessed(item)
-    except httpx2.HTTPStatusError as error:
-        answer = f"{error.response.status_code} {error.response.text[:300]}"
-        raise SourceError(f"{job_id}: the service answers {answer}") from error
-    except httpx2.HTTPError as error:
+    except SentiqConnectionError as error:
         raise SourceError(f"{job_id}: the service does not answer: {error}") from error
+    except SentiqError as error:
+        raise SourceError(f"{job_id}: the service answers {error.status} {error}") from error
 
 
 def _require_texts(job: Mapping[str, Any]) -> None:

@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.client import Client
+from sentiq import Sentiq
+
 from tasks.cells import defused
 from tasks.console import replace_unencodable
 from tasks.errors import SentiqError
@@ -41,6 +42,7 @@ MAX_COUNT = 10_000
 CONSIDERED = 50_000
 COLUMNS = (TEXT, LABEL, "predicted", "confidence")
 _DIGITS = 4
+_RETRY_FOR_S = 5  # a person waits
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -93,7 +95,7 @@ def candidates(options: argparse.Namespace) -> list[Guessed]:
     """Return the texts to choose from, each with its verdict. Raises SentiqError."""
     known = {defused(text) for path in options.labelled for text in read_labelled(path).texts}
     if options.job:
-        with Client(options.url, options.key) as client:
+        with Sentiq(options.url, options.key, retry_for=_RETRY_FOR_S) as client:
             texts = (each for job_id in options.job for each in job_texts(client, job_id))
             return _reported(*draw(texts, CONSIDERED, options.seed, known))
     pack = load_pack(options.pack)

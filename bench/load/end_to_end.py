@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from sentiq import Sentiq
+
 from bench.program import BenchError
-from local.client import Client
 
 JOB_ITEMS = 1000
 
@@ -36,15 +37,13 @@ def run_jobs(url: str, texts: Sequence[str]) -> Run:
 
 def _run_job(url: str, texts: Sequence[str]) -> float:
     start = time.monotonic()
-    with Client(url) as client:
+    with Sentiq(url) as client:
         job = client.submit(texts)
-        while job["counts"]["pending"]:
-            job = client.job(job["id"], wait_s=30)
-        items = client.results(job["id"])
+        items = list(job.wait().raw_results())
     seconds = time.monotonic() - start
     if [item["index"] for item in items] != list(range(len(texts))):
-        raise BenchError(f"job {job['id']}: {len(items)} results for {len(texts)} texts, or out of order")
+        raise BenchError(f"job {job.id}: {len(items)} results for {len(texts)} texts, or out of order")
     if failed := [item for item in items if item["error"]]:
         code = failed[0]["error"]["code"]
-        raise BenchError(f"job {job['id']}: {len(failed)} texts failed, the first with {code}")
+        raise BenchError(f"job {job.id}: {len(failed)} texts failed, the first with {code}")
     return seconds

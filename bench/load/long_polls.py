@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from sentiq import Sentiq
+
 from bench.program import BenchError
-from local.client import Client
 from local.stack import Stack
 
 _HEADERS = "host: localhost\r\nconnection: close\r\n"
@@ -26,9 +27,9 @@ def measure_wake_up(stack: Stack, pollers: int, streams: int, finish: Callable[[
 
     Raise BenchError if a client is answered before that, or loses its connection.
     """
-    with Client(stack.url) as client:
+    with Sentiq(stack.url) as client:
         job = client.submit(["服务很贴心"])
-    return asyncio.run(_measure(stack.url, job["id"], pollers, streams, finish))
+    return asyncio.run(_measure(stack.url, job.id, pollers, streams, finish))
 
 
 async def _measure(

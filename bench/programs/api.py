@@ -7,13 +7,14 @@ import resource
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from sentiq import Sentiq
+
 from bench.load.long_polls import measure_wake_up
 from bench.load.open_loop import LOAD_TEST_SETTINGS
 from bench.load.upload import upload_and_read
 from bench.program import Program, Report, as_json
 from bench.report import machine
 from bench.usage import worker_processes
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import Group
@@ -41,7 +42,7 @@ def _run(options: Namespace, log: Log) -> Report:
     with Group() as group:
         _, url = start_redis(group)
         with running_stack(Plan(free_port(), redis_url=url), log) as stack:
-            with Client(stack.url) as client:
+            with Sentiq(stack.url) as client:
                 stack.await_api(client)
                 stack.score(client, texts[0])
             print("uploading", options.items, "lines", flush=True)

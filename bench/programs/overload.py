@@ -6,10 +6,11 @@ import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 
+from sentiq import Sentiq
+
 from bench.load.open_loop import LOAD_TEST_SETTINGS, Outcomes, measure_capacity, send_open_loop
 from bench.program import Program, Report
 from bench.report import environment, verdict
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.stack import Plan, running_stack
@@ -30,7 +31,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, log: Log) -> Report:
     os.environ.update(LOAD_TEST_SETTINGS)
     with running_stack(Plan(free_port()), log) as stack:
-        with Client(stack.url) as client:
+        with Sentiq(stack.url) as client:
             stack.await_api(client)
             stack.score(client, "等它醒来")
         capacity = asyncio.run(measure_capacity(stack.url, options.seed))

@@ -6,11 +6,12 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from sentiq import Sentiq
+
 from bench.load.open_loop import LOAD_TEST_SETTINGS
 from bench.load.rows import upload_and_join
 from bench.program import Program, Report, as_json
 from bench.report import machine
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import Group
@@ -36,7 +37,7 @@ def _run(options: Namespace, log: Log) -> Report:
     with Group() as group:
         _, url = start_redis(group)
         with running_stack(Plan(free_port(), redis_url=url), log) as stack:
-            with Client(stack.url) as client:
+            with Sentiq(stack.url) as client:
                 stack.await_api(client)
                 stack.score(client, texts[0])
             print("uploading", options.rows, "rows", flush=True)

@@ -9,12 +9,13 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from sentiq import Sentiq
+
 from bench.base_model import int8_pack
 from bench.load.end_to_end import run_jobs
 from bench.program import Program, Report
 from bench.report import machine, verdict
 from bench.usage import worker_processes
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.stack import Plan, running_stack
@@ -52,7 +53,7 @@ PSS of one child {one[0]:.0f} MiB, of two {two[0]:.0f} + {two[1]:.0f} MiB: \
 def _children_mib(count: int, log: Log) -> list[float]:
     """Return the PSS in MiB of each of `count` children after they have scored texts."""
     os.environ["SENTIMENT_CONCURRENCY"] = str(count)
-    with running_stack(Plan(free_port()), log) as stack, Client(stack.url) as client:
+    with running_stack(Plan(free_port()), log) as stack, Sentiq(stack.url) as client:
         stack.await_api(client)
         run_jobs(stack.url, composed_texts(_TEXTS_PER_CHILD * count, seed=count))
         *children, _ = worker_processes(stack)

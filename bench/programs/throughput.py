@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
+from sentiq import Sentiq
 
 from bench.load.end_to_end import JOB_ITEMS, Run, run_jobs
 from bench.load.offline import Offline
@@ -21,7 +22,6 @@ from bench.program import Program, Report
 from bench.report import environment, heading, spread
 from bench.texts import add_text_arguments, statistics_of, texts_name, texts_of_round
 from bench.usage import CpuMeter, parts_of, peak_mb
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.run_directory import RUN
@@ -62,7 +62,7 @@ def _run(options: Namespace, log: Log) -> Report:
 def _warm_up(stack: Stack, offline: Offline, count: int) -> None:
     """Load everything and meet every tensor shape before anything is measured."""
     texts = composed_texts(count, seed=0)
-    with Client(stack.url) as client:
+    with Sentiq(stack.url) as client:
         stack.await_api(client)
     offline.rate(texts)
     run_jobs(stack.url, texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any, TypeVar
 
 import anyio
@@ -17,17 +18,18 @@ T = TypeVar("T")
 _END = object()
 
 
-async def run(http: httpx2.AsyncClient, steps: Steps[T]) -> T:
-    """Run steps to their end; return what they return."""
-    async with _Performer(http) as performer:
-        try:
-            effect = next(steps)
-            while True:
-                outcome, fault = await performer.perform(effect)
-                effect = steps.throw(fault) if fault else steps.send(outcome)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+async def run(http: httpx2.AsyncClient, steps: Steps[T], source: AsyncIterator[Any] | None = None) -> T:
+    """Run steps to their end; return what they return. `source` has the texts that they pull."""
+    async with _Performer(http, source) as performer:
+        with closing(steps):
+            try:
+                effect = next(steps)
+                while True:
+                    outcome, fault = await performer.perform(effect)
+                    effect = steps.throw(fault) if fault else steps.send(outcome)
+            except StopIteration as end:
+                value: T = end.value
+                return value
 
 
 async def iterate(
@@ -35,17 +37,18 @@ async def iterate(
 ) -> AsyncIterator[T]:
     """Run a flow; yield what it emits. `source` has the texts that it pulls."""
     async with _Performer(http, source) as performer:
-        try:
-            effect = next(flow)
-            while True:
-                if isinstance(effect, Emit):
-                    yield effect.value
-                    effect = flow.send(None)
-                else:
-                    outcome, fault = await performer.perform(effect)
-                    effect = flow.throw(fault) if fault else flow.send(outcome)
-        except StopIteration:
-            return
+        with closing(flow):
+            try:
+                effect = next(flow)
+                while True:
+                    if isinstance(effect, Emit):
+                        yield effect.value
+                        effect = flow.send(None)
+                    else:
+                        outcome, fault = await performer.perform(effect)
+                        effect = flow.throw(fault) if fault else flow.send(outcome)
+            except StopIteration:
+                return
 
 
 class _Performer:
@@ -104,6 +107,8 @@ class _Performer:
         request = self._http.build_request(
             call.method, call.path, params=call.query or None, headers=call.headers, content=content
         )
+        if call.timeout:
+            request.extensions["timeout"] = httpx2.Timeout(call.timeout).as_dict()
         response = await self._http.send(request, stream=True)
         if call.stream and response.is_success:
             self._response, self._blocks = response, response.aiter_bytes()

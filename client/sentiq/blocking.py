@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,9 +17,9 @@ from sentiq.errors import SentiqError
 T = TypeVar("T")
 
 
-def run(http: httpx2.Client, steps: Steps[T]) -> T:
-    """Run steps to their end; return what they return."""
-    with _Performer(http) as performer:
+def run(http: httpx2.Client, steps: Steps[T], source: Iterator[Any] | None = None) -> T:
+    """Run steps to their end; return what they return. `source` has the texts that they pull."""
+    with closing(steps), _Performer(http, source) as performer:
         try:
             effect = next(steps)
             while True:
@@ -31,7 +32,7 @@ def run(http: httpx2.Client, steps: Steps[T]) -> T:
 
 def iterate(http: httpx2.Client, flow: Flow[T], source: Iterator[Any] | None = None) -> Iterator[T]:
     """Run a flow; yield what it emits. `source` has the texts that it pulls."""
-    with _Performer(http, source) as performer:
+    with closing(flow), _Performer(http, source) as performer:
         try:
             effect = next(flow)
             while True:
@@ -87,6 +88,8 @@ class _Performer:
         request = self._http.build_request(
             call.method, call.path, params=call.query or None, headers=call.headers, content=content
         )
+        if call.timeout:
+            request.extensions["timeout"] = httpx2.Timeout(call.timeout).as_dict()
         response = self._http.send(request, stream=True)
         if call.stream and response.is_success:
             self._response, self._blocks = response, response.iter_bytes()

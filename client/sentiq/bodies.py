@@ -6,7 +6,8 @@ import gzip
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from sentiq.models import Item
@@ -42,17 +43,15 @@ def packed(plain: bytes) -> bytes:
 
 def line_of(item: str | Item) -> bytes:
     """Return an item as a line of NDJSON. Raises TypeError if it is neither a text nor an Item."""
-    if isinstance(item, str):
-        return _json(item)
-    if not isinstance(item, Item):
-        raise TypeError(f"submit str or sentiq.Item, not {type(item).__name__}")
-    return _json(item_body(item))
+    return _json(item if isinstance(item, str) else item_body(item))
 
 
 def item_body(item: str | Item) -> dict[str, Any]:
-    """Return an item as a member of a request."""
+    """Return an item as a member of a request. Raises TypeError if it is neither a text nor an Item."""
     if isinstance(item, str):
         return {"text": item}
+    if not isinstance(item, Item):
+        raise TypeError(f"submit str or sentiq.Item, not {type(item).__name__}")
     body = {"text": item.text, "id": item.id, "data": item.data, "aspects": item.aspects}
     return {name: value for name, value in body.items() if value is not None}
 
@@ -89,12 +88,13 @@ class _Blocks:
 class Lines:
     """Items as lines. What was sent is kept in a file, compressed, so that it can be sent again."""
 
-    def __init__(self, source: Iterable[Any] | AsyncIterable[Any]) -> None:
-        """Read the source as it is sent, once."""
+    def __init__(self, source: Iterable[Any] | AsyncIterable[Any], first: Sequence[Any] = ()) -> None:
+        """Read the source as it is sent, once, behind the `first` items."""
         self.failure: BaseException | None = None
         self.read = 0  # items of the source so far
         self.exhausted = False
         self._source = source
+        self._first = deque(first)
         self._iterator: Iterator[Any] | None = None
         self._aiterator: AsyncIterator[Any] | None = None
         self._gathered = _Blocks()
@@ -114,6 +114,7 @@ class Lines:
         """Yield the body from `begin_at` on."""
         yield from self._kept_blocks()
         try:
+            yield from self._first_blocks()
             self._iterator = self._iterator or iter(self._source)  # type: ignore[arg-type]
             for item in self._iterator:
                 if self._gathered.add(self._line(item)):
@@ -130,6 +131,8 @@ class Lines:
         for block in self._kept_blocks():
             yield block
         try:
+            for block in self._first_blocks():
+                yield block
             self._aiterator = self._aiterator or aiter_of(self._source)
             async for item in self._aiterator:
                 if self._gathered.add(self._line(item)):
@@ -140,6 +143,11 @@ class Lines:
         self.exhausted = True
         if self._gathered.pieces:
             yield self._keep()
+
+    def _first_blocks(self) -> Iterator[bytes]:
+        while self._first:
+            if self._gathered.add(self._line(self._first.popleft())):
+                yield self._keep()
 
     def _line(self, item: Any) -> bytes:
         line = line_of(item)

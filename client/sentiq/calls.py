@@ -37,10 +37,11 @@ def submit(body: Mapping[str, Any], key: str, wait_s: float = 0) -> Call:
     headers = {"content-type": "application/json", "idempotency-key": key}
     if wait_s:
         headers["prefer"] = f"wait={wait_s:g}"
-    return Call("POST", "/v1/jobs", headers=headers, content=_encoded(body))
+    return Call("POST", "/v1/jobs", headers=headers, content=encoded(body))
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Return a JSON document as it is sent."""
     try:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half of a surrogate pair

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from datetime import datetime
 from types import TracebackType
 from typing import Any, overload
@@ -14,7 +13,7 @@ import httpx2
 from typing_extensions import Self, Unpack
 
 from sentiq.blocking import iterate, run
-from sentiq.bodies import Chunks, Lines
+from sentiq.bodies import Chunks
 from sentiq.connecting import base_url, options
 from sentiq.job import Job
 from sentiq.models import Item, ModelInfo, Terms, Verdict
@@ -94,8 +93,9 @@ class Sentiq:
         """Submit one text or many as one job."""
         if isinstance(texts, str):
             return self._job(run(self._http, self._service.submitted(texts, idempotency_key, terms)))
-        with closing(Lines(texts)) as lines:
-            return self._job(run(self._http, self._service.submitted_lines(lines, idempotency_key, terms)))
+        source = iter(texts)
+        steps = self._service.submitted_many(source, idempotency_key, terms)
+        return self._job(run(self._http, steps, source))
 
     def _job(self, raw: dict[str, Any]) -> Job:
         return Job(raw, self._service.habits, self._http)

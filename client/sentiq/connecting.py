@@ -37,7 +37,7 @@ def options(url: str, key: str | None, timeout: float, *, verify: bool | ssl.SSL
     It follows no redirect and reads neither proxies nor passwords from the environment, so the key goes to
     no one else.
     """
-    key = key or os.environ.get("SENTIQ_API_KEY")
+    key = key or _key_for(url)
     headers = {"user-agent": "sentiq-python", "accept-encoding": "gzip"}
     if key:
         if not (key.isascii() and key.isprintable()) or " " in key:
@@ -51,6 +51,19 @@ def options(url: str, key: str | None, timeout: float, *, verify: bool | ssl.SSL
         "follow_redirects": False,
         "verify": verify,
     }
+
+
+def _key_for(url: str) -> str | None:
+    """Return SENTIQ_API_KEY, unless SENTIQ_URL says that it is the key of another service."""
+    own = os.environ.get("SENTIQ_URL")
+    if own and _origin(own) != _origin(url):
+        return None
+    return os.environ.get("SENTIQ_API_KEY")
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
 
 def fault_of(error: httpx2.RequestError) -> SentiqConnectionError:

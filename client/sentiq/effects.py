@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call:
-    """A request. With `stream`, the answer is read by Read, block by block."""
+    """A request. With `stream`, the answer is read by Read, block by block; `timeout` is in seconds."""
 
     method: str
     path: str
@@ -27,6 +27,7 @@ class Call:
     content: bytes | None = None
     upload: UploadBody | None = None
     stream: bool = False
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)

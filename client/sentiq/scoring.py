@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,8 @@ def scored_many(
             batch = yield Pull(size)
             ended = len(batch) < size
             if batch:
-                job = yield from uploaded_lines(Lines(batch), new_key(), terms, retry_for)
+                with closing(Lines(batch)) as lines:
+                    job = yield from uploaded_lines(lines, new_key(), terms, retry_for)
                 in_flight.append(field(job, "id"))
                 sizes.append(len(batch))
             size = min(2 * size, _MAX_BATCH)
@@ -77,5 +78,5 @@ def _at(offset: int, item: Mapping[str, Any]) -> Verdict:
 
 def discarded(job_id: str, retry_for: float) -> Steps[None]:
     """Delete a job that only this client knows. A key that may not delete leaves it to expire."""
-    with contextlib.suppress(SentiqError):
+    with suppress(SentiqError):
         yield from answered(Call("DELETE", calls.job_path(job_id)), retry_for)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sentiq import calls
-from sentiq.bodies import Chunks, Lines
+from sentiq.bodies import Chunks
 from sentiq.effects import Call, Emit, Flow, Steps
 from sentiq.errors import SentiqError
 from sentiq.models import Item, ModelInfo, Terms, Verdict
@@ -16,9 +16,10 @@ from sentiq.reading import field, json_of
 from sentiq.retries import answered, sent
 from sentiq.scoring import scored_many, scored_one
 from sentiq.state import Habits
-from sentiq.uploads import new_key, one_body, recorded_items, submitted, uploaded_bytes, uploaded_lines
+from sentiq.uploads import new_key, one_body, recorded_items, submitted, submitted_many, uploaded_bytes
 
 _PAGE_JOBS = 100
+_READY_S = 3.0
 
 
 def habits_of(timeout: float, retry_for: float) -> Habits:
@@ -45,9 +46,11 @@ class Service:
         """Submit one text."""
         return submitted(one_body(text, terms), key or new_key(), self.habits.retry_for)
 
-    def submitted_lines(self, lines: Lines, key: str | None, terms: Terms) -> Steps[dict[str, Any]]:
-        """Submit many texts."""
-        return uploaded_lines(lines, key or new_key(), terms, self.habits.retry_for)
+    def submitted_many(
+        self, source: Iterable[Any] | AsyncIterable[Any], key: str | None, terms: Terms
+    ) -> Steps[dict[str, Any]]:
+        """Submit the texts of an iterator."""
+        return submitted_many(source, key or new_key(), terms, self.habits.retry_for)
 
     def uploaded(
         self, chunks: Chunks, content_type: str, key: str | None, query: calls.Query
@@ -99,7 +102,7 @@ class Service:
     def ready(self) -> Steps[bool]:
         """Return whether the service takes jobs, without another attempt."""
         try:
-            yield from sent(Call("GET", "/readyz"))
+            yield from sent(Call("GET", "/readyz", timeout=_READY_S))
         except SentiqError:
             return False
         return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterable, Generator, Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 from sentiq import calls
 from sentiq.bodies import Chunks, Lines, item_body
-from sentiq.effects import Reply, Steps
+from sentiq.effects import Pull, Reply, Steps
 from sentiq.errors import BadRequestError, SentiqConnectionError, SentiqError, UploadError
 from sentiq.models import Item
 from sentiq.reading import counts_of, json_of
@@ -17,6 +18,10 @@ from sentiq.retries import Patience, answered, passes, sent
 # These say that the request broke off, not that it is wrong.
 _CUT = {"upload_incomplete", "invalid_gzip", "body_timeout", "body_unreadable"}
 _RESUMABLE = {*_CUT, "upload_offset"}
+
+# As many texts as a job may have that is interactive by its size.
+_FEW = 32
+_MAX_DOCUMENT_BYTES = 1024 * 1024
 
 
 def new_key() -> str:
@@ -34,6 +39,22 @@ def submitted(
 def one_body(item: str | Item, terms: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of a job of one text."""
     return {**terms, "items": [item_body(item)]}
+
+
+def submitted_many(
+    source: Iterable[Any] | AsyncIterable[Any], key: str, terms: Mapping[str, Any], retry_for: float
+) -> Steps[dict[str, Any]]:
+    """Submit the items of an iterator, which Pull reads too; return the job.
+
+    A few are one document, so that the service may take them as interactive; many are an upload.
+    """
+    first = yield Pull(_FEW + 1)
+    if len(first) <= _FEW:
+        body = {**terms, "items": [item_body(item) for item in first]}
+        if len(calls.encoded(body)) <= _MAX_DOCUMENT_BYTES:
+            return (yield from submitted(body, key, retry_for))
+    with closing(Lines(source, first)) as lines:
+        return (yield from uploaded_lines(lines, key, terms, retry_for))
 
 
 def uploaded_lines(

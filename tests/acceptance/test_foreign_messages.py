@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from sentiq import Sentiq
 
-from local.client import Client
 from local.stack import Stack
 from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import publish_wakeups
@@ -60,7 +60,7 @@ def test_a_worker_drops_what_it_cannot_read(live: Stack, store: JobStore, settin
     publish_wakeups(build_publisher(settings), MODEL_NAME, 1)
     (wakeup,) = store.redis.lrange(wakeup_queue(MODEL_NAME), 0, -1)
     garbage = [*NO_MESSAGES, *variations(json.loads(wakeup))]
-    with redis.Redis.from_url(live.redis_url) as connection, Client(live.url) as client:
+    with redis.Redis.from_url(live.redis_url) as connection, Sentiq(live.url) as client:
         for channel in ("/0.sentiq.pidbox", "/0.celery.pidbox"):
             for message in NO_MESSAGES:
                 connection.publish(channel, message)

@@ -12,8 +12,8 @@ import httpx2
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sentiq import Sentiq
 
-from local.client import Client
 from local.ports import free_port
 from local.processes import Group
 from local.redis_server import start_redis
@@ -38,8 +38,8 @@ def outcomes(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name.startswith("sentiq_finished_items_total")}
 
 
-def pending(client: Client, jobs: list[str]) -> int:
-    return sum(client.job(job, wait_s=0)["counts"]["pending"] for job in jobs)
+def pending(client: Sentiq, jobs: list[str]) -> int:
+    return sum(client.job(job).counts.pending for job in jobs)
 
 
 def texts(reviews: list[dict[str, str]], seed: int) -> list[str]:
@@ -54,10 +54,10 @@ def others(worker: psutil.Process, killed: list[int]) -> list[psutil.Process]:
 
 @pytest.mark.timeout(300)
 def test_counts_are_exact_when_children_are_killed(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
-    with started_stack(tmp_path) as stack, Client(stack.url) as client:
+    with started_stack(tmp_path) as stack, Sentiq(stack.url) as client:
         before = read_metrics(stack.url)
         worker = worker_of(stack)
-        jobs = [client.submit(texts(reviews, seed))["id"] for seed in range(JOBS)]
+        jobs = [client.submit(texts(reviews, seed)).id for seed in range(JOBS)]
         killed: list[int] = []
         for share in (0.1, 0.4, 0.7):
             left = (1 - share) * JOBS * ITEMS
@@ -87,9 +87,9 @@ def test_counts_are_exact_when_children_are_killed(tmp_path: Path, reviews: list
 def test_buckets_are_cumulative_and_count_the_job_in_the_right_one(
     tmp_path: Path, reviews: list[dict[str, str]]
 ) -> None:
-    with started_stack(tmp_path) as stack, Client(stack.url) as client:
-        job = client.submit(texts(reviews, 1))["id"]
-        eventually(lambda: not client.job(job, wait_s=5)["counts"]["pending"])
+    with started_stack(tmp_path) as stack, Sentiq(stack.url) as client:
+        job = client.submit(texts(reviews, 1)).id
+        client.job(job).wait(timeout=30)
         metrics = read_metrics(stack.url)
         for name in ("sentiq_job_seconds", "sentiq_queue_seconds"):
             buckets = [
@@ -97,7 +97,7 @@ def test_buckets_are_cumulative_and_count_the_job_in_the_right_one(
             ]
             assert buckets == sorted(buckets)
             assert buckets[-1] == metrics[f"{name}_count{{class=bulk}}"] > 0
-        view = client.job(job)
+        view = client.job(job).raw
         seconds = metrics["sentiq_job_seconds_sum{class=bulk}"]
         counts_by_bound = {
             float(key.split("le=")[1].strip("}")): value
@@ -112,20 +112,20 @@ def test_buckets_are_cumulative_and_count_the_job_in_the_right_one(
 def test_items_of_deleted_and_canceled_jobs_are_counted_by_their_code(
     tmp_path: Path, reviews: list[dict[str, str]]
 ) -> None:
-    with started_stack(tmp_path) as stack, Client(stack.url) as client:
+    with started_stack(tmp_path) as stack, Sentiq(stack.url) as client:
         worker = worker_of(stack)
         eventually(lambda: not read_metrics(stack.url)["sentiq_pending_items{class=interactive}"])
         before = read_metrics(stack.url)
         processes = [worker, *worker.children()]
         for process in processes:
             process.suspend()
-        deleted, canceled = (client.submit(texts(reviews, seed))["id"] for seed in (1, 2))
+        deleted, canceled = (client.submit(texts(reviews, seed)).id for seed in (1, 2))
         eventually(lambda: read_metrics(stack.url)["sentiq_oldest_seconds{class=bulk}"] > 0)
         httpx2.delete(f"{stack.url}/v1/jobs/{deleted}")
         httpx2.post(f"{stack.url}/v1/jobs/{canceled}/cancel")
         for process in processes:
             process.resume()
-        eventually(lambda: client.job(canceled, wait_s=5)["status"] == "canceled")
+        assert client.job(canceled).wait(timeout=30).status == "canceled"
         after = eventually(
             lambda: (
                 metrics
@@ -137,8 +137,8 @@ def test_items_of_deleted_and_canceled_jobs_are_counted_by_their_code(
         grown.subtract(outcomes(before))
         assert sum(grown.values()) == 2 * ITEMS
         assert grown["sentiq_finished_items_total{code=deleted}"] == ITEMS
-        counts = client.job(canceled)["counts"]
-        assert counts["canceled"] == grown["sentiq_finished_items_total{code=canceled}"]
+        counts = client.job(canceled).counts
+        assert counts.canceled == grown["sentiq_finished_items_total{code=canceled}"]
 
 
 def test_without_redis_there_is_only_one_metric(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ import httpx2
 import psutil
 import pytest
 import redis
+from sentiq import Sentiq
 
-from local.client import Client
 from local.processes import Group
 from local.redis_server import redis_server, start_redis
 from local.stack import Stack
 from tests.api.test_summary import check, summary_of
-from tests.conftest import eventually, started_stack, worker_of
+from tests.conftest import eventually, items_of, started_stack, worker_of
 
 JOBS, ITEMS, SHOPS = 20, 1000, 7
 LARGE = 3
@@ -44,23 +44,18 @@ def many_texts(reviews: list[dict[str, str]], seed: int, longest: int = 6) -> li
     return ["，".join(rng.choices(parts, k=rng.randint(1, longest))) for _ in range(ITEMS)]
 
 
-def done(client: Client, job_ids: list[str]) -> list[dict[str, Any]]:
+def done(client: Sentiq, job_ids: list[str]) -> list[dict[str, Any]]:
     """Wait until all jobs have finished, and return them."""
-
-    def look() -> list[dict[str, Any]]:
-        jobs = [client.job(job_id, wait_s=5) for job_id in job_ids]
-        return jobs if not any(job["counts"]["pending"] for job in jobs) else []
-
-    return eventually(look, within_s=150)
+    return [dict(client.job(job_id).wait(timeout=150).raw) for job_id in job_ids]
 
 
-def succeeded(client: Client, job_ids: list[str]) -> int:
-    return sum(client.job(job_id, wait_s=0)["counts"]["succeeded"] for job_id in job_ids)
+def succeeded(client: Sentiq, job_ids: list[str]) -> int:
+    return sum(client.job(job_id).counts.succeeded for job_id in job_ids)
 
 
-def labels(client: Client, job_id: str) -> list[tuple[str, float]]:
+def labels(client: Sentiq, job_id: str) -> list[tuple[str, float]]:
     """Return the verdicts of a job; check that there is exactly one for each item, in order."""
-    items = client.results(job_id)
+    items = items_of(client, job_id)
     assert [item["index"] for item in items] == list(range(ITEMS))
     return [(item["label"], item["confidence"]) for item in items]
 
@@ -71,8 +66,8 @@ def test_twenty_thousand_reviews_survive_killed_children(stack: Stack, reviews: 
     """Each has its verdict, and the summaries of the jobs are those of the results."""
     texts = [many_texts(reviews, seed, longest=1) for seed in range(JOBS)]
     worker = worker_of(stack)
-    with Client(stack.url) as client, httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as http:
-        calm = client.submit(texts[0])["id"]
+    with Sentiq(stack.url) as client, httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as http:
+        calm = client.submit(texts[0]).id
         done(client, [calm])
         undisturbed = labels(client, calm)
         job_ids = [submit_by_shop(http, batch) for batch in texts]
@@ -85,7 +80,7 @@ def test_twenty_thousand_reviews_survive_killed_children(stack: Stack, reviews: 
         assert [job["counts"]["succeeded"] for job in jobs] == [ITEMS] * JOBS
         for job_id in job_ids:
             labels(client, job_id)
-            check(summary_of(http, job_id, "shop"), client.results(job_id), "shop")
+            check(summary_of(http, job_id, "shop"), items_of(client, job_id), "shop")
         assert labels(client, job_ids[0]) == undisturbed
 
 
@@ -96,9 +91,9 @@ def submit_by_shop(http: httpx2.Client, texts: list[str]) -> str:
 
 
 def test_small_jobs_do_not_wait_behind_large_ones(stack: Stack, reviews: list[dict[str, str]]) -> None:
-    with Client(stack.url) as client:
-        large = [client.submit(many_texts(reviews, seed))["id"] for seed in range(LARGE)]
-        small = [client.submit(["服务很贴心"])["id"] for _ in range(3)]
+    with Sentiq(stack.url) as client:
+        large = [client.submit(many_texts(reviews, seed)).id for seed in range(LARGE)]
+        small = [client.submit(["服务很贴心"]).id for _ in range(3)]
         done(client, small)
         assert succeeded(client, large) < 0.8 * LARGE * ITEMS, "the large jobs were submitted first"
 
@@ -107,16 +102,16 @@ def test_small_jobs_do_not_wait_behind_large_ones(stack: Stack, reviews: list[di
 def test_a_killed_worker_loses_nothing(tmp_path: Path, reviews: list[dict[str, str]]) -> None:
     with redis_server() as url:
         stack_that_dies = started_stack(tmp_path, redis_url=url, SENTIMENT_LEASE_S="600")
-        with stack_that_dies as stack, Client(stack.url) as client:
-            job_id = client.submit(many_texts(reviews, 1))["id"]
-            eventually(lambda: client.job(job_id, wait_s=0)["started_at"])
+        with stack_that_dies as stack, Sentiq(stack.url) as client:
+            job_id = client.submit(many_texts(reviews, 1)).id
+            eventually(lambda: client.job(job_id).raw["started_at"])
             worker = worker_of(stack)
             children = worker.children()
             worker.kill()
             psutil.wait_procs([worker, *children], timeout=10)
             assert not any(child.is_running() for child in children), "children end with their parent"
         # The next worker notices that its predecessor died, so it does not wait for the lease to end.
-        with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
+        with started_stack(tmp_path, redis_url=url) as stack, Sentiq(stack.url) as client:
             assert done(client, [job_id])[0]["status"] == "succeeded"
             labels(client, job_id)
 
@@ -126,9 +121,9 @@ def test_a_restarted_redis_has_every_job(tmp_path: Path, reviews: list[dict[str,
     data = tmp_path / "redis"
     with Group() as group:
         server, url = start_redis(group, data_dir=data)
-        with started_stack(tmp_path, redis_url=url) as stack, Client(stack.url) as client:
-            job_ids = [client.submit(many_texts(reviews, seed))["id"] for seed in range(2)]
-            eventually(lambda: client.job(job_ids[0], wait_s=0)["started_at"])
+        with started_stack(tmp_path, redis_url=url) as stack, Sentiq(stack.url) as client:
+            job_ids = [client.submit(many_texts(reviews, seed)).id for seed in range(2)]
+            eventually(lambda: client.job(job_ids[0]).raw["started_at"])
             os.kill(server.pid, signal.SIGKILL)
             eventually(lambda: httpx2.get(f"{stack.url}/readyz").status_code == 503)
             refused = httpx2.post(f"{stack.url}/v1/jobs", json={"text": "好"})
@@ -146,7 +141,7 @@ def test_a_restarted_redis_has_every_job(tmp_path: Path, reviews: list[dict[str,
 
 
 def test_a_call_that_takes_too_long_is_504_and_its_job_continues(tmp_path: Path) -> None:
-    with started_stack(tmp_path, SENTIMENT_MAX_WAIT_S="0.5") as stack, Client(stack.url) as client:
+    with started_stack(tmp_path, SENTIMENT_MAX_WAIT_S="0.5") as stack, Sentiq(stack.url) as client:
         worker = worker_of(stack)
         worker.suspend()
         for child in worker.children():
@@ -196,14 +191,14 @@ def test_a_pickled_message_is_refused_and_the_worker_continues(stack: Stack) -> 
         },
     }
     redis.Redis.from_url(url).lpush("sentiq.sentiq-zh-small", json.dumps(evil))
-    with Client(stack.url) as client:
+    with Sentiq(stack.url) as client:
         assert stack.score(client, "服务很贴心")["label"] == "positive"
     stack.check()
 
 
 def test_a_worker_child_and_an_api_process_stay_small(stack: Stack, reviews: list[dict[str, str]]) -> None:
-    with Client(stack.url) as client:
-        done(client, [client.submit(many_texts(reviews, 7))["id"]])
+    with Sentiq(stack.url) as client:
+        done(client, [client.submit(many_texts(reviews, 7)).id])
     api = next(psutil.Process(process.pid) for process in stack.processes if process.name == "api")
     megabyte = 1024 * 1024
     assert all(child.memory_info().rss <= 260 * megabyte for child in worker_of(stack).children())

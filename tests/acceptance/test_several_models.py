@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from sentiq import Sentiq
 
-from local.client import Client
 from local.processes import ProcessDiedError
 from local.stack import Stack
-from tests.conftest import eventually, started_stack, worker_of
+from tests.conftest import eventually, items_of, started_stack, worker_of
 from tests.several_models import (
     assert_right,
     finish_beside,
@@ -38,7 +38,7 @@ def packs(folder: Path) -> Mapping[str, Pack]:
 def stack(folder: Path, packs: Mapping[str, Pack]) -> Iterator[Stack]:
     """A stack that serves the three models."""
     given = ",".join(f"{name}={pack.directory}" for name, pack in packs.items())
-    with started_stack(folder, PACKS=given) as stack, Client(stack.url) as client:
+    with started_stack(folder, PACKS=given) as stack, Sentiq(stack.url) as client:
         eventually(lambda: {model["name"] for model in client.info()["models"]} == set(packs), within_s=120)
         yield stack
 
@@ -47,13 +47,11 @@ def stack(folder: Path, packs: Mapping[str, Pack]) -> Iterator[Stack]:
 def test_a_job_is_compared_with_a_second_model(stack: Stack, reviews: list[dict[str, str]]) -> None:
     """Two models of two and of three labels: the comparison is a recount of the results of both jobs."""
     texts = [review["text"] for review in reviews[:200]]
-    with Client(stack.url) as client:
-        job = finished(
-            client, client.submit(texts, model="two", compare_with="three", compare_share=0.5)["id"]
-        )
+    with Sentiq(stack.url) as client:
+        job = finished(client, client.submit(texts, model="two", compare_with="three", compare_share=0.5).id)
         finished(client, job["shadow"])
         found = httpx2.get(f"{stack.url}/v1/jobs/{job['id']}/comparison", trust_env=False).json()
-        ours, others = client.results(job["id"]), client.results(job["shadow"])
+        ours, others = items_of(client, job["id"]), items_of(client, job["shadow"])
     pairs = [(ours[other["source_index"]], other) for other in others]
     assert 60 < len(pairs) < 140
     assert (found["complete"], found["sampled"], found["compared"]) == (True, len(pairs), len(pairs))
@@ -70,7 +68,7 @@ def test_a_job_is_compared_with_a_second_model(stack: Stack, reviews: list[dict[
 def test_three_models_serve_at_once_and_survive_the_death_of_children(
     stack: Stack, packs: Mapping[str, Pack]
 ) -> None:
-    with Client(stack.url) as client:
+    with Sentiq(stack.url) as client:
         jobs = submit_texts(client, packs)
         parents = worker_of(stack).children()
         assert len(parents) == len(packs)
@@ -84,7 +82,7 @@ def test_a_model_that_stands_still_holds_up_no_other(stack: Stack, packs: Mappin
     (child,) = parent_of(stack, "seven").children()
     child.suspend()
     try:
-        with Client(stack.url) as client:
+        with Sentiq(stack.url) as client:
             waiting = finish_beside(client, packs, "seven")
             child.resume()
             assert_right(client, {"seven": waiting}, packs)

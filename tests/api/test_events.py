@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from sentiq import Sentiq
 
-from local.client import Client
 from tests.api.test_jobs import finished
 from tests.api.test_results import long_job
 from tests.conftest import eventually, started_stack, worker_of
@@ -78,7 +78,7 @@ def test_a_deleted_job_is_told_as_gone(http: httpx2.Client) -> None:
 
 
 def test_at_the_cap_of_held_requests_answers_come_at_once(tmp_path: Path) -> None:
-    with started_stack(tmp_path, SENTIMENT_MAX_HELD="1") as stack, Client(stack.url):
+    with started_stack(tmp_path, SENTIMENT_MAX_HELD="1") as stack, Sentiq(stack.url):
         worker = worker_of(stack)
         for process in (worker, *worker.children()):
             process.suspend()

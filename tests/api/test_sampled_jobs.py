@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from sentiq import Sentiq
 
-from local.client import Client
 from local.ports import free_port
+from tests.conftest import items_of
 from training.job_texts import job_texts
 from training.sample import main
 
@@ -40,9 +41,9 @@ def test_texts_of_jobs_are_chosen_with_their_verdicts_and_data(
     good = rows["味道不错"]
     assert (good["label"], good["id"], good["shop"], good["stars"]) == ("", "a", "南山店", "[1]")
     assert (good["own_label"], good["own_id"]) == ("x", "7")
-    with Client(live_url) as client:
+    with Sentiq(live_url) as client:
         assert [each.margin for each in job_texts(client, second)] == [None], "no probabilities were named"
-        for item in [*client.items(first), *client.items(second)]:
+        for item in [*items_of(client, first), *items_of(client, second)]:
             if item.get("label"):
                 row = rows[item["text"].replace("=", "'=")]
                 assert row["predicted"] == item["label"]

@@ -18,10 +18,10 @@ import httpx2
 import psutil
 import pytest
 import redis
+from sentiq import Sentiq
 
 from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT
@@ -86,7 +86,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         keys = ApiKeys(JobStore.connect(Settings.read()))
         hostile, honest = (keys.create(name, list(Scope))[1] for name in ("hostile", "honest"))
         plan = Plan(port=free_port(), redis_url=url)
-        with running_stack(plan, Log(log)) as stack, Client(stack.url, honest) as client:
+        with running_stack(plan, Log(log)) as stack, Sentiq(stack.url, honest) as client:
             eventually(client.ready, within_s=START_S)
             for number in range(20):
                 stack.score(client, f"第{number}次等它醒来")

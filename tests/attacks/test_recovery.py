@@ -15,13 +15,13 @@ import httpx2
 import psutil
 import pytest
 import redis
+from sentiq import Sentiq
 
-from local.client import Client
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 from tasks.store.workers import live_workers
 from tests.attacks.cluster import Cluster, running_cluster
-from tests.conftest import INT8_TOLERANCE, eventually
+from tests.conftest import INT8_TOLERANCE, eventually, items_of
 from tests.webhooks.receiver import Receiver, receiving
 
 # Seconds from the end of a fault to the verdict of a new text, on a quiet machine with two cores.
@@ -156,8 +156,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def undisturbed(cluster: Cluster) -> list[Verdict]:
     """Return the verdicts on `TEXTS` when nothing is broken."""
-    with Client(cluster.url) as client:
-        job_id = client.submit(TEXTS)["id"]
+    with Sentiq(cluster.url) as client:
+        job_id = client.submit(TEXTS).id
         await_over(client, [job_id])
         return verdicts(client, job_id)
 
@@ -166,9 +166,9 @@ def undisturbed(cluster: Cluster) -> list[Verdict]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_single_fault(cluster: Cluster, undisturbed: list[Verdict], name: str) -> None:
     fault = FAULTS[name]
-    with Client(cluster.url) as client:
+    with Sentiq(cluster.url) as client:
         accepted = submit(client)
-        eventually(lambda: client.job(accepted[0])["counts"]["succeeded"], within_s=60)
+        eventually(lambda: client.job(accepted[0]).counts.succeeded, within_s=60)
     mend = fault.breaks(cluster)
     time.sleep(fault.lasts_s)
     mend()
@@ -176,7 +176,7 @@ def test_a_single_fault(cluster: Cluster, undisturbed: list[Verdict], name: str)
     verdict_s = verdict_after(cluster, ended)
     webhook_s = webhook_after(cluster, ended)
     await_whole(cluster)
-    with Client(cluster.url) as client:
+    with Sentiq(cluster.url) as client:
         await_over(client, accepted)
         over_s = time.monotonic() - ended
         print(f"\n{name}: verdict {verdict_s:.2f} s, webhook {webhook_s:.2f} s, all over {over_s:.1f} s")
@@ -186,10 +186,10 @@ def test_a_single_fault(cluster: Cluster, undisturbed: list[Verdict], name: str)
     assert webhook_s < max(fault.within_s, AFTER_HALF_OPEN_S)
 
 
-def submit(client: Client) -> list[str]:
+def submit(client: Sentiq) -> list[str]:
     """Submit large jobs of all texts and small ones of one; return their ids."""
-    large = [client.submit(TEXTS)["id"] for _ in range(JOBS)]
-    return large + [client.submit([text])["id"] for text in TEXTS[:SINGLES]]
+    large = [client.submit(TEXTS).id for _ in range(JOBS)]
+    return large + [client.submit([text]).id for text in TEXTS[:SINGLES]]
 
 
 def verdict_after(cluster: Cluster, ended: float) -> float:
@@ -249,21 +249,21 @@ def await_whole(cluster: Cluster) -> None:
     eventually(look, within_s=90)
 
 
-def await_over(client: Client, job_ids: list[str]) -> None:
+def await_over(client: Sentiq, job_ids: list[str]) -> None:
     def pending() -> int:
-        return sum(client.job(job_id)["counts"]["pending"] for job_id in job_ids)
+        return sum(client.job(job_id).counts.pending for job_id in job_ids)
 
     eventually(lambda: not pending(), within_s=ALL_OVER_S)
 
 
-def verdicts(client: Client, job_id: str) -> list[Verdict]:
+def verdicts(client: Sentiq, job_id: str) -> list[Verdict]:
     """Return the verdicts of a job; check that there is one for each item, in order."""
-    items = client.results(job_id)
+    items = items_of(client, job_id)
     assert [item["index"] for item in items] == list(range(len(items)))
     return [(item["label"], item["confidence"]) for item in items]
 
 
-def check_verdicts(client: Client, job_ids: list[str], undisturbed: list[Verdict]) -> None:
+def check_verdicts(client: Sentiq, job_ids: list[str], undisturbed: list[Verdict]) -> None:
     for number, job_id in enumerate(job_ids):
         single = number - JOBS
         expected = undisturbed if single < 0 else undisturbed[single : single + 1]

@@ -20,10 +20,10 @@ from typing import Self
 import httpx2
 import pytest
 import trustme
+from sentiq import Sentiq
 
 from deploy.containers import Done, Project, docker, missing, run
 from deploy.images import digests, missing_image
-from local.client import Client
 from local.ports import free_port
 from samples.composed import composed_texts
 from tests.conftest import eventually
@@ -109,7 +109,7 @@ def start(project: Project) -> None:
     """Start the services that are down, and wait until the stack is ready."""
     project.compose("up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", *SERVICES)
     eventually(lambda: project.healthy("worker") == WORKERS, within_s=120)
-    with Client(url(project)) as client:
+    with Sentiq(url(project)) as client:
         eventually(client.ready, within_s=60)
 
 

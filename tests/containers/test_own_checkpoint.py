@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from sentiq import Sentiq
 
 from deploy.containers import Project, docker
-from local.client import Client
 from local.processes import ROOT
 from tests.conftest import eventually
 from tests.containers.conftest import TAG, ScoringCaller, running, url
@@ -40,7 +40,7 @@ def test_a_checkpoint_of_the_user_is_served_by_either_engine(
     network = f"{stack.name}_back"
     with running("worker", network, variables, "--cpus", "1", tag=tag), ScoringCaller(stack) as caller:
         eventually(lambda: any(model.startswith(f"{NAME}@") for model in caller.models), within_s=120)
-        with Client(url(stack)) as client:
+        with Sentiq(url(stack)) as client:
             served = {(model["id"], model["engine"]) for model in client.info()["models"]}
     assert (NAME, engine) in served
     assert caller.failed == []

@@ -7,9 +7,9 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
+from sentiq import Sentiq
 
 from deploy.containers import Project, docker
-from local.client import Client
 from tests.conftest import eventually
 from tests.containers.conftest import exit_code, log_of, probe, running, url
 from tests.several_models import assert_right, finish_beside, submit_texts, write_packs
@@ -75,7 +75,7 @@ def services(stack: Project, packs: Mapping[str, Pack], folder: Path) -> Iterato
 def test_a_container_with_several_packs_serves_each_and_stops_in_its_grace(
     stack: Project, container: str, packs: Mapping[str, Pack]
 ) -> None:
-    with Client(url(stack)) as client:
+    with Sentiq(url(stack)) as client:
         jobs = submit_texts(client, packs)
         assert send(container, SIGKILL, 2) == len(packs), "a child for each pack"
         assert_right(client, jobs, packs)
@@ -106,7 +106,7 @@ def test_a_container_is_unhealthy_without_one_of_its_packs_and_ends_when_that_is
 def test_a_service_for_each_model_gives_every_item_the_verdict_of_its_own(
     stack: Project, services: Mapping[str, Pack]
 ) -> None:
-    with Client(url(stack)) as client:
+    with Sentiq(url(stack)) as client:
         assert set(services) <= {model["name"] for model in client.info()["models"]}
         jobs = submit_texts(client, services)
         for service in ("worker", *SERVICES):

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sentiq import Sentiq
+
 from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT
@@ -40,7 +41,7 @@ def main() -> int:
         os.environ |= _ENVIRONMENT | {"REDIS_URL": redis_url}
         _, token = ApiKeys(JobStore.connect(Settings.read())).create("contract", list(Scope))
         plan = Plan(port=free_port(), redis_url=redis_url)
-        with running_stack(plan, Log(log)) as stack, Client(stack.url, token) as client:
+        with running_stack(plan, Log(log)) as stack, Sentiq(stack.url, token) as client:
             stack.await_api(client)
             stack.score(client, "等它醒来")
             status, cases = _run(stack.url, token)

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import redis
+from sentiq import Sentiq
 
-from local.client import Client
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, Group, Process, stop
@@ -82,7 +82,7 @@ def test_each_program_can_do_all_its_work(
             "flower", "celery", "-A", *FLOWER, f"--port={free_port()}", f"--db={tmp_path / 'flower'}"
         )
         try:
-            with Client(stack.url) as client:
+            with Sentiq(stack.url) as client:
                 stack.await_api(client)
                 stack.score(client, "服务很贴心")
                 use_everything(stack.url)

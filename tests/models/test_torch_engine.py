@@ -12,7 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from local.client import Client  # noqa: E402
+from sentiq import Sentiq  # noqa: E402
+
 from tasks.settings import Settings  # noqa: E402
 from tests.acceptance.test_refusals import run_worker  # noqa: E402
 from tests.conftest import started_stack  # noqa: E402
@@ -76,7 +77,7 @@ def test_a_gpu_gets_one_child_by_default(monkeypatch: pytest.MonkeyPatch, asked:
 @pytest.mark.timeout(200)
 def test_a_worker_serves_with_the_chosen_engine(pack: Pack, tmp_path: Path) -> None:
     variables = {"ENGINE": "torch", "SENTIMENT_PACK": str(pack.directory)}
-    with started_stack(tmp_path, **variables) as stack, Client(stack.url) as client:
+    with started_stack(tmp_path, **variables) as stack, Sentiq(stack.url) as client:
         assert client.info()["model"]["engine"] == "torch"
         served = stack.score(client, TEXTS[0])["positive_prob"]
     assert served == pytest.approx(probabilities(pack, "torch")[0], abs=1e-4)

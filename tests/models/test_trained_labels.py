@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from local.client import Client
+from sentiq import Sentiq
+
 from parity.exact import exact_pack, probabilities
 from tests.conftest import started_stack
 from tests.models.composed import ASPECT_NAMES, NAMES, opinions, sentences
@@ -46,10 +47,10 @@ def test_three_labels_are_learnt_packed_and_served(tmp_path: Path) -> None:
     assert pack.measured["dev_macro_f1"] >= MIN_CORRECT
 
     texts = [text for text, _ in held_out]
-    with started_stack(tmp_path, SENTIMENT_PACK=str(pack.directory)) as stack, Client(stack.url) as client:
-        job = client.submit(texts)
-        assert client.job(job["id"], wait_s=30)["status"] == "succeeded"
-        results = client.results(job["id"])
+    with started_stack(tmp_path, SENTIMENT_PACK=str(pack.directory)) as stack, Sentiq(stack.url) as client:
+        job = client.submit(texts).wait(timeout=30)
+        assert job.status == "succeeded"
+        results = list(job.raw_results())
     right = [item["label"] == IDS[number] for item, (_, number) in zip(results, held_out, strict=True)]
     assert sum(right) >= MIN_CORRECT * len(held_out)
     for item in results:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 import yaml
+from sentiq import Sentiq
 
-from local.client import Client
 from local.ports import free_port
 from local.processes import Group
 from local.stack import Stack
@@ -48,12 +48,11 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    with started_stack(folder) as stack, Client(stack.url) as client:
+    with started_stack(folder) as stack, Sentiq(stack.url) as client:
         many = [[f"{seed}，第{i}次都很好" for i in range(900)] for seed in range(3)]
-        jobs = [client.submit(texts)["id"] for texts in (["很好"], *many)]
-        eventually(
-            lambda: not any(client.job(job, wait_s=5)["counts"]["pending"] for job in jobs), within_s=100
-        )
+        jobs = [client.submit(texts) for texts in (["很好"], *many)]
+        for job in jobs:
+            job.wait(timeout=100)
         yield stack
 
 

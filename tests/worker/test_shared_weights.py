@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sentiq import Sentiq
 
-from local.client import Client
 from local.stack import Stack
 from tests.conftest import eventually, started_stack, worker_of
 from worker.engines.factory import build_engine
@@ -100,11 +100,8 @@ def test_verdicts_from_shared_weights_equal_those_from_private_weights(
     pack = load_pack(EMBEDDED)
     engine = build_engine(pack, "openvino", device="cpu", threads=1)
     private = Classifier(pack, engine, batch_tokens=engine.batch_tokens).classify(texts)
-    with Client(sharing.url) as client:
-        job = client.submit(texts)
-        while job["counts"]["pending"]:
-            job = client.job(job["id"], wait_s=10)
-        served = client.results(job["id"])
+    with Sentiq(sharing.url) as client:
+        served = list(client.submit(texts).wait().raw_results())
     assert [item["positive_prob"] for item in served] == pytest.approx(
         [verdict.kept[1] for verdict in private], abs=1e-6
     )

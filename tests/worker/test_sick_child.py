@@ -8,13 +8,13 @@ from typing import Any
 
 import psutil
 import pytest
+from sentiq import Sentiq
 
-from local.client import Client
 from tasks.settings import Settings
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
 from tasks.store.workers import live_workers
-from tests.conftest import eventually, started_stack, worker_of
+from tests.conftest import eventually, items_of, started_stack, worker_of
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
 from worker.scoring.classifier import Classifier
@@ -38,7 +38,7 @@ def test_a_starved_child_fails_no_text_and_is_replaced(
 ) -> None:
     engine = build_engine(PACK, "openvino", device="cpu", threads=1)
     verdicts = Classifier(PACK, engine, batch_tokens=1024).classify(TEXTS)
-    with started_stack(tmp_path, SENTIMENT_CONCURRENCY="2") as stack, Client(stack.url) as client:
+    with started_stack(tmp_path, SENTIMENT_CONCURRENCY="2") as stack, Sentiq(stack.url) as client:
         monkeypatch.setenv("REDIS_URL", stack.redis_url)
         store = JobStore.connect(Settings.read())
         eventually(lambda: [worker.ready for worker in live_workers(store)] == [2], within_s=120)
@@ -47,12 +47,12 @@ def test_a_starved_child_fails_no_text_and_is_replaced(
         counts: dict[str, int] = {}
         items: list[dict[str, Any]] = []
         while not counts.get("sick"):
-            job = client.submit(TEXTS)["id"]
-            eventually(lambda: not client.job(job, wait_s=5)["counts"]["pending"], within_s=120)  # noqa: B023
+            job = client.submit(TEXTS).id
+            client.job(job).wait(timeout=120)
             counts = dict(Counters.read(store).counts)
-            items += client.results(job)
+            items += items_of(client, job)
+        eventually(lambda: not children[0].is_running())
         eventually(lambda: len(worker_of(stack).children()) == 2)
-        assert not children[0].is_running()
         assert children[1].is_running()
     for item in items:
         assert item["status"] == "succeeded"
