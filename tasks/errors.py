@@ -211,21 +211,8 @@ class StorageQuotaExceededError(RefusedError):
     code = "storage_quota_exceeded"
 
 
-class ShareExceededError(RefusedError):
-    """The owner would hold more of a class than its share, and others call.
-
-    `fits_later`: the request fits when the owner's other work is done; else only when nobody else calls.
-    """
-
-    code = "share_exceeded"
-
-    def __init__(self, about: str, retry_after_s: float, *, fits_later: bool) -> None:
-        super().__init__(about, retry_after_s)
-        self.fits_later = fits_later
-
-
 class ServiceFullError(RefusedError):
-    """What waits already takes the target wait of its class."""
+    """What the owner has waiting already takes the target wait of its class."""
 
     code = "service_full"
 

@@ -43,7 +43,6 @@ from tasks.errors import (
     RefusedError,
     SentiqError,
     ServiceFullError,
-    ShareExceededError,
     StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
@@ -119,7 +118,6 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         429,
         "At most {} bytes of texts and results are kept for a key; delete jobs, or wait until some expire.",
     ),
-    ShareExceededError: (429, "While others call, a key may hold {} of interactive work; wait, or use bulk."),
     ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }

@@ -17,7 +17,7 @@ from api.intake.shadows import Shadow, require_comparable
 from api.intake.streams import Source, StreamSubmission
 from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import ModelRequiredError, ShareExceededError, UnknownModelError
+from tasks.errors import ModelRequiredError, UnknownModelError
 from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
@@ -108,15 +108,8 @@ class Submission:
         queue_class = class_of(terms, QueueClass.INTERACTIVE if small else QueueClass.BULK)
         if queue_class is QueueClass.INTERACTIVE:
             self._refuse_too_costly(cost, "/priority")
-        try:
-            chosen = replace(terms, queue_class=queue_class)
-            return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
-        except ShareExceededError as refusal:
-            fixed = terms.queue_class or not terms.limits.allow_class(QueueClass.BULK)
-            if fixed or refusal.fits_later:
-                raise
-            bulk = replace(terms, queue_class=QueueClass.BULK)
-            return self._store.create(job_id, bulk, chunks, key=key, listed=listed, groups=groups)
+        chosen = replace(terms, queue_class=queue_class)
+        return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
 
     def _refuse_too_costly(self, cost: int, pointer: str) -> None:
         limit = self._settings.interactive_chars

@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from tasks.errors import (
     QuotaExceededError,
     ServiceFullError,
-    ShareExceededError,
     StorageQuotaExceededError,
     StoreFullError,
     StoreUnavailableError,
@@ -93,7 +92,6 @@ _SUMS = {
 _REFUSALS = [
     QuotaExceededError.code,
     TooManyJobsError.code,
-    ShareExceededError.code,
     StorageQuotaExceededError.code,
     ServiceFullError.code,
     StoreFullError.code,

@@ -10,6 +10,7 @@ from api.auth.caller import caller
 from api.auth.guard import public
 from api.auth.key_views import own_key_view
 from api.auth.origins import any_host
+from api.http.request import owner
 from api.http.response import json_response
 from api.output.serializers import backlog_view
 from api.routes.context import services
@@ -86,7 +87,7 @@ def get_queue() -> Response:
     store = services().store
     workers = live_workers(store)
     children = sum(worker.children for worker in workers)
-    backlogs = read_backlogs(store, services().models.names)
+    backlogs = read_backlogs(store, services().models.names, owner())
     classes = {
         name: backlog_view(*(each for queue, each in backlogs.items() if queue.queue_class is name))
         for name in QueueClass

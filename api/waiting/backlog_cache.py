@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailableError
-from tasks.store.backlog import Backlog, read_backlogs
+from tasks.store.backlog import Backlog, Lines, read_backlogs, read_lines
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
 from tasks.store.workers import live_workers
@@ -26,9 +26,9 @@ _MIN_POLL_MS, _MAX_POLL_MS = 100, 5000
 class QueuePosition:
     """Where an unfinished job stands in its queue.
 
-    `workers` is the number of live workers of its model; `items_ahead` that of the items before its own;
-    `eta_s` the seconds until it should be finished, None while no drain rate is known; `poll_after_ms` when
-    the client should ask again.
+    `workers` is the number of live workers of its model; `items_ahead` that of the items before its own, by
+    the turns of owners; `eta_s` the seconds until it should be finished, None while no drain rate is known;
+    `poll_after_ms` when the client should ask again.
     """
 
     workers: int
@@ -44,6 +44,7 @@ class BacklogCache:
         self._store = store
         self._models = models
         self._backlogs: dict[Queue, Backlog] = {}
+        self._lines: dict[Queue, Lines] = {}
         self._workers: Counter[str] = Counter()
         self._read_at = -_FRESH_S
 
@@ -52,13 +53,15 @@ class BacklogCache:
         if job.status.terminal:
             return None
         backlog, default_ms = self._backlog(job.queue), _DEFAULT_POLL_MS[job.queue.queue_class]
-        workers = self._workers[job.queue.model]
-        if backlog is None or job.ticket is None:
+        workers, lines = self._workers[job.queue.model], self._lines.get(job.queue)
+        if backlog is None or lines is None or job.place is None:
             return QueuePosition(workers, 0, None, default_ms)
-        ahead = max(0, job.ticket - backlog.left)
+        owner = job.terms.owner
+        own = max(0, job.place - lines.left.get(owner, 0))
+        ahead = _with_others(own, owner, lines)
         if not backlog.items_per_s:
             return QueuePosition(workers, ahead, None, default_ms)
-        eta_s = round((ahead + job.counts.pending) / backlog.items_per_s, 1)
+        eta_s = round(_with_others(own + job.counts.pending, owner, lines) / backlog.items_per_s, 1)
         poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
         return QueuePosition(workers, ahead, eta_s, poll_after_ms)
 
@@ -68,8 +71,15 @@ class BacklogCache:
             self._read_at = now
             try:
                 self._backlogs = read_backlogs(self._store, self._models.names)
+                self._lines = read_lines(self._store, list(self._backlogs))
                 self._workers = Counter(worker.serves for worker in live_workers(self._store))
             except StoreUnavailableError as error:
                 # The job itself was read: answering matters more than the estimate.
                 logger.warning("the backlog cannot be read; estimates are stale: %s", error)
         return self._backlogs.get(queue)
+
+
+def _with_others(own: int, owner: str, lines: Lines) -> int:
+    """Return how many items are scored until so many of an owner are, since others have their turns too."""
+    share = lines.share(owner)
+    return own + min(lines.others(owner), math.floor(own * (1 - share) / share))

@@ -15,7 +15,6 @@ from tasks.errors import (
     QuotaExceededError,
     RefusedError,
     ServiceFullError,
-    ShareExceededError,
     StorageQuotaExceededError,
     StoreFullError,
     TooManyJobsError,
@@ -23,13 +22,11 @@ from tasks.errors import (
 from tasks.settings import Settings
 from tasks.store.connection import store_errors
 from tasks.store.keys import COUNTERS
-from tasks.vocabulary.jobs import Queue, QueueClass
+from tasks.vocabulary.jobs import Queue
 from tasks.vocabulary.key_limits import SERVICE_LIMITS, KeyLimits
 
 # Room is reserved this far ahead at most, so that reservations cannot fill Redis.
 _MAX_RESERVATION_S = 3600
-# Of the interactive drain rate, how much one owner may hold while others call.
-_SHARE_S = 0.5
 # Of Redis's memory; the rest is for the results of what was accepted.
 _FULL_SHARE = 0.9
 # Of Redis's memory, what one owner may fill: the rest is a reserve for all others.
@@ -73,9 +70,6 @@ def admission_request(  # noqa: PLR0913  a request has each of them
     if not owner:
         # Without keys all callers are one owner, and a quota would be everybody's.
         return request
-    if queue_class is QueueClass.INTERACTIVE:
-        least = {"items": settings.chunk_items, "cost": settings.chunk_chars}
-        request["share"] = {"seconds": _SHARE_S, "least": least}
     if kept_limit:
         request["kept_limit"] = kept_limit
     if limits.max_concurrent_jobs:
@@ -101,8 +95,6 @@ def refusal_error(
     if reason == b"jobs":
         limit = Limit("max_concurrent_jobs", limits.max_concurrent_jobs or 0, "key")
         return TooManyJobsError(str(limit.value), wait_ms / 1000, limit)
-    if reason in (b"share", b"large"):
-        return ShareExceededError(f"{_SHARE_S:g} s", wait_ms / 1000, fits_later=reason == b"share")
     return ServiceFullError("", wait_ms / 1000)
 
 

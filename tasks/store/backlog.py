@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tasks.store.admission import admission_request
+from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
+from tasks.store.keys import WEIGHTS, lines_key
 from tasks.vocabulary.jobs import Queue
 
 
@@ -16,7 +19,8 @@ class Backlog:
     """The backlog of a queue: `items` wait or are leased, `left` have left it since it began.
 
     `wait_s` until all are done and `items_per_s` are None while no rate is known. `accepting`: one more text
-    would be accepted now. `oldest_s`: how long the oldest chunk that nobody leased has waited.
+    of the owner who asks would be accepted now. `oldest_s`: how long the oldest chunk that nobody leased has
+    waited.
     """
 
     items: int
@@ -27,11 +31,57 @@ class Backlog:
     oldest_s: float
 
 
-def read_backlogs(store: JobStore, models: Iterable[str]) -> dict[Queue, Backlog]:
-    """Read the backlog of every queue of these models in one round trip."""
+@dataclass(frozen=True)
+class Lines:
+    """Owners in a queue: `items` that wait or are leased, and how many have `left` its line."""
+
+    items: Mapping[str, int]
+    left: Mapping[str, int]
+    weights: Mapping[str, float]
+
+    def share(self, owner: str) -> float:
+        """Return the part of the queue that an owner gets while all go on that have something there."""
+        own = self.weights.get(owner, 1.0)
+        return own / (self._all_weights + (0 if owner in self.items else own))
+
+    def others(self, owner: str) -> int:
+        """Return the items of all other owners."""
+        return self._all_items - self.items.get(owner, 0)
+
+    @cached_property
+    def _all_weights(self) -> float:
+        return sum(self.weights.get(owner, 1.0) for owner in self.items)
+
+    @cached_property
+    def _all_items(self) -> int:
+        return sum(self.items.values())
+
+
+def read_lines(store: JobStore, queues: Sequence[Queue]) -> dict[Queue, Lines]:
+    """Read the lines of all owners in these queues in one round trip."""
+    with store_errors():
+        pipe = store.redis.pipeline(transaction=False)
+        pipe.hgetall(WEIGHTS)
+        for queue in queues:
+            pipe.hgetall(lines_key(queue))
+        weights, *lines = pipe.execute()
+    weighed = {owner.decode(): float(weight) for owner, weight in weights.items()}
+    return {queue: _lines(fields, weighed) for queue, fields in zip(queues, lines, strict=True)}
+
+
+def _lines(fields: Mapping[bytes, bytes], weights: Mapping[str, float]) -> Lines:
+    read: dict[str, dict[str, int]] = {"items": {}, "left": {}}
+    for field, count in fields.items():
+        name, _, owner = field.decode().partition(":")
+        read[name][owner] = int(count)
+    return Lines(read["items"], read["left"], weights)
+
+
+def read_backlogs(store: JobStore, models: Iterable[str], owner: str = "") -> dict[Queue, Backlog]:
+    """Read the backlog of every queue of these models, as an owner sees it, in one round trip."""
     queues = [queue for model in models for queue in Queue.all_of(model)]
     asked = [
-        {"queue": str(queue), "admission": admission_request(store.settings, queue, "", ())}
+        {"queue": str(queue), "admission": admission_request(store.settings, queue, owner, ())}
         for queue in queues
     ]
     answer = store.run("read_backlog", {"queues": asked})

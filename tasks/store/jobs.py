@@ -123,16 +123,16 @@ class JobStore:
         answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
-        now, ticket = answer
+        now, place = answer
         if now == b"retired":
             raise UnknownModelError(terms.model)
         if now == b"closed":
             raise UploadClosedError(terms.shadow_of)
         if isinstance(now, bytes):
             kept_limit = self.headroom.kept_limit(terms.owner)
-            raise refusal_error(now, ticket, self.settings, kept_limit, terms.limits)
+            raise refusal_error(now, place, self.settings, kept_limit, terms.limits)
         job = Job.recorded(job_id, terms, args["total"], now)
-        return replace(job, uploading=feed is not None, ticket=ticket)
+        return replace(job, uploading=feed is not None, place=place)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.

@@ -41,7 +41,8 @@ _LEASED = PREFIX + "leased:"
 _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
 _SHARES = PREFIX + "shares:"
-_CALLERS = PREFIX + "callers:"
+_LINES = PREFIX + "lines:"
+_RESERVED = PREFIX + "reserved:"
 _KEPT_JOBS = PREFIX + "kept_jobs:"
 _KEPT_UNTIL = PREFIX + "kept_until:"
 _RESERVATION = PREFIX + "reservation:"
@@ -83,7 +84,8 @@ FOR_SCRIPTS = {
     "leases": _LEASES,
     "backlog": _BACKLOG,
     "shares": _SHARES,
-    "callers": _CALLERS,
+    "lines": _LINES,
+    "reserved": _RESERVED,
     "kept_jobs": _KEPT_JOBS,
     "kept_until": _KEPT_UNTIL,
     "reservation": _RESERVATION,
@@ -146,9 +148,14 @@ def shares_key(queue: Queue) -> str:
     return f"{_SHARES}{queue}"
 
 
-def callers_key(queue: Queue) -> str:
-    """Return the key of the owners that submitted to a queue lately."""
-    return f"{_CALLERS}{queue}"
+def lines_key(queue: Queue) -> str:
+    """Return the key of how many items of each owner are in a queue, and how many have left it."""
+    return f"{_LINES}{queue}"
+
+
+def reserved_key(queue: Queue) -> str:
+    """Return the key of the owners for whom room in a queue is reserved."""
+    return f"{_RESERVED}{queue}"
 
 
 def kept_until_key(owner: str) -> str:

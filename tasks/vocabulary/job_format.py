@@ -5,5 +5,8 @@ A record carries its number. What cannot be read is left in the queue for a prog
 
 from __future__ import annotations
 
-FORMAT = 2  # raise it with each change that older code would misread
-READABLE = (2,)
+FORMAT = 3  # raise it with each change that older code would misread
+READABLE = (
+    2,
+    3,
+)  # jobs of format 2 have a `ticket` in the line of all owners in place of a `place` in their own

@@ -187,7 +187,7 @@ class Job:
     expires_ms: int | None = None
     model: dict[str, str] | None = None
     uploading: bool = False
-    ticket: int | None = None  # the value of the backlog's `left` at which its first item has its turn
+    place: int | None = None  # how many items have left its owner's line when its first item has its turn
     error: JobError | None = None
     error_line: int | None = None  # the line of the upload that the error is about
     shadow: str | None = None  # the job in which the second model scores a sample
@@ -232,7 +232,7 @@ class Job:
             expires_ms=number("expires") or None,
             model=from_json(raw[b"model"]) if b"model" in raw else None,
             uploading=b"uploading" in raw,
-            ticket=int(raw[b"ticket"]) if b"ticket" in raw else None,
+            place=int(raw[b"place"]) if b"place" in raw else None,
             error=JobError(raw[b"error"].decode()) if b"error" in raw else None,
             error_line=number("error_line") or None,
             shadow=raw[b"shadow"].decode() if b"shadow" in raw else None,

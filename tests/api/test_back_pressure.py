@@ -10,10 +10,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from api.waiting.backlog_cache import BacklogCache
 from local.stack import Stack
 from tasks.store.jobs import JobStore
+from tasks.store.keys import WEIGHTS, backlog_key
+from tasks.store.models import Models
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item
+from tasks.vocabulary.jobs import Job, Queue, QueueClass, Terms
 from tests.api.test_access import bearer, keys, made, running_api
-from tests.conftest import eventually, started_stack, worker_of
+from tests.conftest import MODEL_NAME, eventually, started_stack, worker_of
 
 FIELDS = {"pending_items", "items_per_s", "wait_s", "accepting"}
 
@@ -64,6 +70,24 @@ def test_the_rate_and_what_waits_say_when_to_poll(tmp_path: Path, reviews: list[
         assert queue["items_per_s"] > 0
         assert queue["wait_s"] >= 0
         assert seen["poll_after_ms"] == pytest.approx(min(5000, max(100, 1000 * seen["eta_s"])), abs=1)
+
+
+def test_what_a_job_waits_for_is_counted_by_the_share_of_its_key(store: JobStore) -> None:
+    def submit(owner: str, items: int) -> Job:
+        job_id = store.ids.issue(owner)
+        chunks = [Chunk(job_id, i, [Item.accept("好", 9)]) for i in range(items)]
+        return store.create(job_id, Terms(queue_class=QueueClass.BULK, owner=owner), chunks)
+
+    large, small, last = submit("a", 300), submit("b", 20), submit("b", 10)
+    store.redis.hset(WEIGHTS, "b", 3)
+    queue = Queue(MODEL_NAME, QueueClass.BULK)
+    rate = {"drained_items": 100, "drained_cost": 100, "drained_s": 10}
+    store.redis.hset(backlog_key(queue), mapping=rate)
+    cache = BacklogCache(store, Models(store))
+    seen = [cache.position(job) for job in (large, small, last)]
+    assert [each.items_ahead for each in seen if each] == [0, 0, 20 + 6], "a third as many of the other key"
+    # The large job is the last of all: the others have no more than 30 items.
+    assert [each.eta_s for each in seen if each] == [33.0, 2.6, 4.0]
 
 
 def test_a_full_service_is_503_for_one_text_and_for_a_list(redis_url: str, tmp_path: Path) -> None:
@@ -134,25 +158,25 @@ def test_an_interactive_job_has_a_ceiling_of_cost_however_idle_the_service(
         assert api.post("/v1/jobs", json=one).status_code == 202, "any one text is within it"
 
 
-def test_a_key_that_holds_its_share_is_429_and_its_large_jobs_are_bulk(
-    redis_url: str, tmp_path: Path
-) -> None:
+def test_a_key_with_a_long_backlog_is_refused_and_holds_up_no_other(redis_url: str, tmp_path: Path) -> None:
     first, second = (bearer(made(redis_url)) for _ in range(2))
-    with running_api(redis_url, tmp_path / "api.log") as url, httpx2.Client(base_url=url) as api:
-        small = {"items": [{"text": "屏幕碎了，客服一直不回"}] * 32}
-        codes = [api.post("/v1/jobs", json=small, headers=first).status_code for _ in range(9)]
-        assert codes == [202] * 9, "nobody else calls"
-        assert api.post("/predict_batch", json={"texts": []}, headers=second).status_code == 422
-        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
+    limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "10"}
+    with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:
+        small = {"items": [{"text": "屏幕碎了"}] * 32}
+        codes = [api.post("/v1/jobs", json=small, headers=first).status_code for _ in range(5)]
+        assert codes == [202] * 3 + [503] * 2, "a hundred items are ten seconds"
         refused = api.post("/v1/jobs", json=small, headers=first)
-        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
-        assert 1 <= int(refused.headers["retry-after"]) <= 20
-        assert "0.5 s" in refused.json()["detail"]
-        assert api.post("/v1/jobs", json={"text": "好"}, headers=second).status_code == 202
-        large = {"items": [{"text": "屏幕碎了，客服一直不回" * 30}] * 32}
-        assert api.post("/v1/jobs", json=large, headers=second).json()["priority"] == "bulk"
-        refused = api.post("/v1/jobs", json=large | {"priority": "interactive"}, headers=second)
-        assert (refused.status_code, refused.json()["code"]) == (429, "share_exceeded")
+        assert refused.json()["code"] == "service_full"
+        job = api.post("/v1/jobs", json=small, headers=second)
+        assert job.status_code == 202
+        assert job.json()["queue"]["items_ahead"] == 0, "keys take turns"
+        later = api.post("/v1/jobs", json={"text": "好"}, headers=second).json()
+        assert later["queue"]["items_ahead"] == 32 + 32
+        accepting = [
+            api.get("/v1/queue", headers=key).json()["classes"]["interactive"]["accepting"]
+            for key in (first, second)
+        ]
+        assert accepting == [False, True]
 
 
 def test_what_a_key_keeps_has_a_quota_and_an_operator_can_purge_it(redis_url: str, tmp_path: Path) -> None:
@@ -175,7 +199,7 @@ def test_what_a_key_keeps_has_a_quota_and_an_operator_can_purge_it(redis_url: st
         (left,) = api.get("/v1/jobs", headers=hoarder).json()["data"]
         assert left["id"] == job["id"], "nothing is left of the upload"
         assert api.post("/v1/jobs", json=body, headers=other).status_code == 202
-        assert re.search(rf"{key_id} .* 1\d{{6}}$", keys(redis_url, "list").stdout, re.MULTILINE)
+        assert re.search(rf"{key_id} .* 1\d{{6}} ", keys(redis_url, "list").stdout, re.MULTILINE)
         assert "1 jobs" in keys(redis_url, "purge", key_id).stdout
         assert api.get(job["links"]["self"], headers=hoarder).json()["code"] == "job_deleted"
         assert api.post("/v1/jobs", json=body, headers=hoarder).status_code == 202

@@ -11,14 +11,22 @@ from tasks.errors import (
     QuotaExceededError,
     RefusedError,
     ServiceFullError,
-    ShareExceededError,
     StoreFullError,
 )
 from tasks.store import leases
-from tasks.store.backlog import Backlog, read_backlogs
+from tasks.store.backlog import Backlog, read_backlogs, read_lines
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, OWNERS, backlog_key, callers_key, shares_key, waiting_key
+from tasks.store.keys import (
+    OPEN_JOBS,
+    OWNERS,
+    WEIGHTS,
+    backlog_key,
+    lines_key,
+    reserved_key,
+    shares_key,
+    waiting_key,
+)
 from tasks.store.reconciler import Reconciler
 from tasks.store.uploads import append_chunks
 from tasks.vocabulary.chunks import Chunk, ChunkResult
@@ -124,7 +132,7 @@ def test_a_job_counts_as_it_grows(store: JobStore) -> None:
     append_chunks(store, second, feed)
     assert waiting(store).items == 4
     assert store.redis.hget(OWNERS, "a") == b"4"
-    assert store.job(job_id, "a").ticket == 0
+    assert store.job(job_id, "a").place == 0
 
 
 def test_texts_that_cost_nothing_are_counted_too(store: JobStore) -> None:
@@ -215,7 +223,7 @@ def test_a_class_accepts_what_it_drains_in_its_target_wait(store_with: Callable[
     assert waiting(store).accepting is False
     with pytest.raises(ServiceFullError):
         submit(store)
-    store.redis.hdel(backlog_key(QUEUE), "reserved_until")
+    store.redis.delete(reserved_key(QUEUE))
     drains(store, items_per_s=20, items=40)
     assert waiting(store).accepting is True
     submit(store)
@@ -292,82 +300,108 @@ def test_a_quota_is_of_open_items_and_of_one_owner(store_with: Callable[..., Job
     submit(store, 2, owner="a")
 
 
-def test_a_key_holds_half_a_second_of_interactive_work_while_others_call(
-    store_with: Callable[..., JobStore],
-) -> None:
-    store = store_with(chunk_items=1, chunk_chars=CHARS)
-    drains(store, items_per_s=100, items=1)
-    submit(store, 200, owner="a")
-    submit(store, 1, owner="b")
-    with pytest.raises(ShareExceededError) as refusal:
+def holds(store: JobStore, owner: str, items: int) -> None:
+    """Set what an owner has in the queue, beside what others have."""
+    store.redis.hset(shares_key(QUEUE), owner, items * (16 + CHARS))
+    store.redis.hset(lines_key(QUEUE), f"items:{owner}", items)
+
+
+def test_an_owner_is_admitted_by_his_own_backlog_and_share(store_with: Callable[..., JobStore]) -> None:
+    store = store_with(target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=1100)
+    holds(store, "a", 1000)
+    holds(store, "b", 90)
+    holds(store, "c", 10)
+    with pytest.raises(ServiceFullError):
         submit(store, 1, owner="a")
-    assert refusal.value.fits_later
-    assert 1 <= refusal.value.retry_after_s <= 2.1, "when its own jobs are down to the share"
-    submit(store, 49, owner="b")
-    with pytest.raises(ShareExceededError):
+    with pytest.raises(ServiceFullError):
         submit(store, 1, owner="b")
-    drains(store, items_per_s=100, items=0)
-    store.redis.delete(shares_key(QUEUE))
+    submit(store, 50, owner="c")
+    with pytest.raises(ServiceFullError):
+        submit(store, 10, owner="c", text="十个字的文本十个字，他")
+    submit(store, 40, owner="d")
+    assert read_backlogs(store, [MODEL_NAME], "e")[QUEUE].accepting
+    assert not read_backlogs(store, [MODEL_NAME], "a")[QUEUE].accepting
+
+
+def test_a_weight_is_a_larger_share_of_admission(store_with: Callable[..., JobStore]) -> None:
+    store = store_with(target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=1100)
+    holds(store, "a", 1000)
+    holds(store, "b", 100)
+    with pytest.raises(ServiceFullError):
+        submit(store, 30, owner="b")
+    store.redis.hset(WEIGHTS, "b", 3)
+    store.redis.delete(reserved_key(QUEUE))
+    submit(store, 30, owner="b", text="十个字的文本十个字，我")
+    store.redis.hset(WEIGHTS, "unknown", 99)
+    submit(store, 1, owner="b")
+    store.redis.hset(WEIGHTS, "a", 99)
+    with pytest.raises(ServiceFullError):
+        submit(store, 1, owner="b")
+
+
+def test_little_work_of_others_takes_no_half_of_the_queue(store_with: Callable[..., JobStore]) -> None:
+    store = store_with(target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=131)
+    holds(store, "a", 130)
+    holds(store, "b", 1)
     submit(store, 50, owner="a")
-    with pytest.raises(ShareExceededError):
-        submit(store, 1, owner="a")
+    with pytest.raises(ServiceFullError):
+        submit(store, 20, owner="a")
 
 
-def test_a_job_beyond_the_share_has_to_wait_until_nobody_else_calls(
+def test_without_a_rate_each_owner_has_a_share_of_what_is_assumed(
     store_with: Callable[..., JobStore],
 ) -> None:
-    store = store_with(chunk_items=1, chunk_chars=CHARS)
-    submit(store, 1, owner="b")
-    drains(store, items_per_s=100, items=1)
-    with pytest.raises(ShareExceededError) as refusal:
-        submit(store, 51, owner="a")
-    assert (refusal.value.fits_later, refusal.value.retry_after_s) == (False, 10)
-    store.redis.zadd(callers_key(QUEUE), {"b": store.now_ms() - 10_001})
-    submit(store, 51, owner="a")
+    store = store_with(assumed_items_per_s=2, target_wait_interactive_s=10)
+    submit(store, 20, owner="a")
+    with pytest.raises(ServiceFullError):
+        submit(store, 1, owner="a")
+    submit(store, 10, owner="b")
+    with pytest.raises(ServiceFullError):
+        submit(store, 1, owner="b")
+
+
+def test_room_that_is_reserved_for_one_owner_is_not_taken_from_another(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(target_wait_interactive_s=2, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=180)
+    holds(store, "a", 180)
+    for number in range(30):
+        with pytest.raises(ServiceFullError) as refusal:
+            submit(store, 20, owner="a", text=f"第{number:09}")
+    assert refusal.value.retry_after_s > 5, "its own requests come one after the other"
+    assert store.redis.zscore(reserved_key(QUEUE), "a") > store.now_ms() + 5000
+    submit(store, 80, owner="b")
+    with pytest.raises(ServiceFullError) as refusal:
+        submit(store, 30, owner="b")
+    assert refusal.value.retry_after_s < 2
+    assert 0 < store.redis.pttl(reserved_key(QUEUE)) < 60_000, "reservations end by themselves"
 
 
 @pytest.mark.parametrize("end", ["scored", "canceled", "deleted"])
-def test_what_a_key_holds_is_free_again_however_it_ends(
-    store_with: Callable[..., JobStore], end: str
-) -> None:
-    store = store_with(chunk_items=1, chunk_chars=CHARS)
-    submit(store, 1, owner="b")
-    drains(store, items_per_s=100, items=1)
+def test_what_an_owner_has_in_a_queue_is_counted_until_it_is_done(store: JobStore, end: str) -> None:
     job_id = submit(store, 50, owner="a")
+    later = submit(store, 5, owner="a")
+    submit(store, 7, owner="b")
+    lines = read_lines(store, [QUEUE])[QUEUE]
+    assert (lines.items, lines.left) == ({"a": 55, "b": 7}, {})
+    assert [store.job(each, "a").place for each in (job_id, later)] == [0, 50]
     if end == "scored":
-        while store.redis.exists(waiting_key(QUEUE)):
-            score(store, 99)
+        while store.redis.hget(lines_key(QUEUE), "items:a") != b"5":
+            score(store, 1)
     elif end == "canceled":
         assert cancel_job(store, job_id)
     else:
         delete_job(store, job_id, "a")
-    assert not store.redis.hexists(shares_key(QUEUE), "a")
-    submit(store, 50, owner="a")
-
-
-def test_bulk_work_and_callers_without_keys_have_no_shares(store: JobStore) -> None:
-    drains(store, items_per_s=100, items=1)
-    submit(store, 1, owner="b")
-    for _ in range(2):
-        submit(store, 300)
-    job_id = store.ids.issue("a")
-    chunks = [Chunk(job_id, 0, [Item.accept("好", 9)] * 9000)]
-    store.create(job_id, Terms(queue_class=QueueClass.BULK, owner="a"), chunks)
-
-
-def test_reservations_of_a_key_beyond_its_share_are_void_while_others_call(
-    store_with: Callable[..., JobStore],
-) -> None:
-    store = store_with(chunk_items=1, chunk_chars=CHARS, target_wait_interactive_s=2, lease_work_s=0.1)
-    drains(store, items_per_s=100, items=1)
-    submit(store, 180, owner="a")
-    for number in range(30):
-        with pytest.raises(ServiceFullError) as refusal:
-            submit(store, 20, owner="a", text=f"第{number:09}")
-    assert refusal.value.retry_after_s > 5, "nobody else called, so it may reserve"
-    with pytest.raises(ServiceFullError) as refusal:
-        submit(store, 20, owner="b")
-    assert refusal.value.retry_after_s < 2, "no room is kept for what may not come back"
+    lines = read_lines(store, [QUEUE])[QUEUE]
+    assert (lines.items["a"], lines.left["a"]) == (5, 50)
+    assert sum(lines.items.values()) == waiting(store).items
+    while store.redis.exists(waiting_key(QUEUE)):
+        score(store, 99)
+    assert not store.redis.exists(shares_key(QUEUE), lines_key(QUEUE))
 
 
 def test_without_a_rate_what_is_accepted_is_limited_by_cost_too(store_with: Callable[..., JobStore]) -> None:

@@ -13,14 +13,17 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from tasks.store import leases
+from tasks.store.backlog import read_backlogs, read_lines
 from tasks.store.cancel import cancel_job
 from tasks.store.jobs import JobStore
 from tasks.store.keys import (
+    OWNERS,
     WEIGHTS,
     backlog_key,
     job_key,
     leases_key,
     pending_key,
+    shares_key,
     tags_key,
     turns_key,
     waiting_key,
@@ -310,6 +313,19 @@ def require_index(store: JobStore, queue: Queue) -> None:
     assert not idle.keys() & oldest.keys()
 
 
+def require_sums(store: JobStore, queues: list[Queue]) -> None:
+    """Check that the lines of all owners add up to the backlogs, which metrics and `GET /v1/queue` show."""
+    backlogs, lines = read_backlogs(store, LABELS), read_lines(store, queues)
+    for queue in queues:
+        assert sum(lines[queue].items.values()) == backlogs[queue].items
+        cost = int(store.redis.hget(backlog_key(queue), "cost") or 0)
+        load = sum(map(int, store.redis.hvals(shares_key(queue))))
+        assert load == 16 * backlogs[queue].items + cost
+        assert lines[queue].items.keys() >= lines[queue].left.keys()
+    open_items = sum(map(int, store.redis.hvals(OWNERS)))
+    assert open_items == sum(backlog.items for backlog in backlogs.values())
+
+
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))]
 )
@@ -322,9 +338,11 @@ def test_the_index_is_exact_whatever_happens(store_with: Callable[..., JobStore]
         world.act()
         for queue in queues:
             require_index(store, queue)
+        require_sums(store, queues)
     world.end()
     for queue in queues:
         require_index(store, queue)
+    require_sums(store, queues)
 
 
 class Model:

@@ -25,7 +25,7 @@ from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemStatus
-from tasks.vocabulary.job_format import FORMAT
+from tasks.vocabulary.job_format import FORMAT, READABLE
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.options import PLAIN, OnLongText, Options
 from tests.conftest import MODEL_NAME, eventually
@@ -168,7 +168,7 @@ def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: 
     assert store.redis.zscore(OPEN_JOBS, newer[0])
 
 
-@pytest.mark.parametrize("version", [FORMAT - 1, FORMAT + 1])
+@pytest.mark.parametrize("version", [READABLE[0] - 1, FORMAT + 1])
 @pytest.mark.parametrize("due", [OPEN_JOBS, UPLOADS])
 def test_a_job_that_another_version_wrote_is_left_alone_until_it_expires(
     store: JobStore, version: int, due: str

@@ -56,7 +56,7 @@ def record(store: JobStore, job_id: str = JOB, chunks: int = 2, **terms: Any) ->
 
 def begin_upload(store: JobStore) -> int | None:
     terms = Terms(queue_class=BULK, owner="anna")
-    return store.create(JOB, terms, [chunk(JOB, 0)], key=KEY, feed=FEED).ticket
+    return store.create(JOB, terms, [chunk(JOB, 0)], key=KEY, feed=FEED).place
 
 
 def leave_upload(store: JobStore) -> Any:
@@ -159,7 +159,7 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
             "dead",
         ),
     ),
-    ("create_job", lambda _: None, lambda s, _: record(s, metadata={"a": "b"}).ticket),
+    ("create_job", lambda _: None, lambda s, _: record(s, metadata={"a": "b"}).place),
     ("create_job", lambda _: None, lambda s, _: begin_upload(s)),
     (
         "create_job",  # refused, and its room is reserved for at once
@@ -180,7 +180,7 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
     (
         "create_job",  # a shadow
         record,
-        lambda s, _: record(s, OTHER, shadow_of=JOB).ticket,
+        lambda s, _: record(s, OTHER, shadow_of=JOB).place,
     ),
     ("delete_job", record, lambda s, _: cancel.delete_job(s, JOB, "anna")),
     (

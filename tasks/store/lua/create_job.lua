@@ -6,15 +6,15 @@
 --       the summary, each {group, JSON}), unlisted (not in the list of its owner), upload {writer, seed, digest (see
 --       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
 --       (SHA-1 of the secret that signed the id, if Redis holds it)
--- Returns {created, ticket}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
+-- Returns {created, place}; 'another secret' when Redis does not hold that one; what the idempotency key holds when
 -- another job has it; {reason, ms} when refused, of which 'retired' says that the model takes no new jobs, and 'closed'
 -- that the job whose shadow it would be is gone or canceled.
 local job, key = keys.job .. args.job_id, args.key
 local shadowed = args.fields.shadow_of and keys.job .. args.fields.shadow_of
 
-local known = redis.call('HMGET', job, 'created', 'ticket')
+local known = redis.call('HMGET', job, 'created', 'place')
 if known[1] then
-  return {tonumber(known[1]), tonumber(known[2])}
+  return {tonumber(known[1]), tonumber(known[2] or 0)}
 end
 if args.secret_hash and redis.sha1hex(redis.call('GET', keys.id_secret) or '') ~= args.secret_hash then
   return 'another secret'

@@ -22,7 +22,7 @@ if items + uploads == 0 then
       redis.call('UNLINK', pending.key(queue, owner))
     end
     redis.call('UNLINK', keys.backlog .. queue, keys.shares .. queue, keys.waiting .. queue, keys.leased .. queue,
-      keys.turns .. queue, keys.tags .. queue)
+      keys.turns .. queue, keys.tags .. queue, keys.lines .. queue)
   end
   redis.call('UNLINK', keys.wakeups .. args.model)
 end

@@ -1,19 +1,20 @@
 -- Admission control with reservations.
 --
--- A queue accepts what it should finish within its target wait: what waits, divided by the measured drain rate.
+-- A queue accepts what it should finish within its target wait: what the owner has waiting, divided by its share of
+-- the measured drain rate. What others have waiting does not matter, because owners take turns (turns.lua).
+--
 -- Under lasting overload that alone would be unfair: a caller who obeys `Retry-After` competes with all who just
 -- arrive, and loses. So a refusal reserves room: the fingerprint of the refused request may come back at a set time
--- and then gets in up to the whole target, while new arrivals get in only up to a share of it as long as any
--- reservation is open. Reservations are handed out one behind the other, a little slower than the queue drains.
+-- and then gets in up to the whole target, while new arrivals of the same owner get in only up to a part of it as long
+-- as any of its reservations is open. They are handed out one behind the other, a little slower than the line drains.
 --
--- Whoever comes first could fill the whole target, and others would wait for all of it. So an owner may hold only a
--- share of a queue while others call; reservations of an owner that holds more are void then.
+--   reservation:{fingerprint}   ms: when the refused request may come back
+--   reserved:{queue}            owners, by the ms until which room is reserved for them
 --
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
--- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), share {seconds (of the drain
--- rate), least {items, cost} (what it may hold at any rate)}, shadow (a shadow job: it gets in up to the share of new
--- arrivals, and nobody comes back for it, so that no room is reserved).
+-- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), shadow (a shadow job: it gets in
+-- up to the part of new arrivals, and nobody comes back for it, so that no room is reserved).
 --
 -- include: clock counters backlog kept open_jobs
 local admission = {}
@@ -22,16 +23,23 @@ local RESERVED_SHARE = 0.7 -- of the target wait: a reservation is for the time 
 local PACE = 0.8 -- of the drain rate, at which reservations follow one another
 local GRACE_MS = 30000 -- how long a reservation outlives its time
 local UNKNOWN_S = 5 -- the wait in refusals while no rate is known
-local CALLING_MS = 10000 -- how long an owner counts as one that calls
+
+local function is_little(request, items, cost, share)
+  return items <= request.unmeasured_items * share and cost <= request.unmeasured_cost * share
+end
+
+local function reserved_until(queue, owner)
+  return tonumber(redis.call('ZSCORE', keys.reserved .. queue, owner) or 0)
+end
 
 -- Returns whether items of this cost fit, and how long they would wait where that is known.
-function admission.fits(read, request, items, cost, reserved)
+function admission.fits(queue, read, line, request, items, cost, reserved)
   if not read.measured then
-    local few = read.items + items <= request.unmeasured_items and read.cost + cost <= request.unmeasured_cost
-    return read.items == 0 or few
+    return read.items == 0 or is_little(request, read.items + items, read.cost + cost, 1)
+      or (line.share < 1 and is_little(request, line.items + items, line.cost + cost, line.share))
   end
-  local wait_s = request.lag_s + backlog.drain_seconds(read, read.items + items, read.cost + cost)
-  local walk_in = request.shadow or (read.reserved_until > now and not reserved)
+  local wait_s = request.lag_s + backlog.wait_seconds(read, line, items, cost)
+  local walk_in = request.shadow or (not reserved and reserved_until(queue, request.owner) > now)
   return read.items == 0 or wait_s <= request.target_s * (walk_in and WALK_IN_SHARE or 1), wait_s
 end
 
@@ -58,54 +66,17 @@ local function over_jobs(read, request)
   return {'jobs', time_until_done(read, items, items / request.max_jobs)}
 end
 
--- Notes that an owner calls. Returns whether another one did lately.
-local function others_call(queue, owner)
-  local callers = keys.callers .. queue
-  redis.call('ZADD', callers, now, owner)
-  redis.call('ZREMRANGEBYSCORE', callers, 0, now - CALLING_MS)
-  redis.call('PEXPIRE', callers, CALLING_MS)
-  return redis.call('ZCARD', callers) > 1
-end
-
-local function share_of(read, request)
-  local share = request.share
-  local a_second = backlog.weight(request.unmeasured_items, request.unmeasured_cost) / request.target_s
-  if read.measured then
-    a_second = backlog.weight(read.drained_items, read.drained_cost) / read.drained_s
-  end
-  return math.max(share.seconds * a_second, backlog.weight(share.least.items, share.least.cost))
-end
-
-local function held_by(queue, owner)
-  return tonumber(redis.call('HGET', keys.shares .. queue, owner) or 0)
-end
-
-local function over_share(read, request, queue, items, cost)
-  if not request.share or not others_call(queue, request.owner) then
-    return nil
-  end
-  local share, wanted, held = share_of(read, request), backlog.weight(items, cost), held_by(queue, request.owner)
-  if wanted > share then
-    return {'large', CALLING_MS}
-  elseif held + wanted > share then
-    return {'share', time_until_done(read, held, held + wanted - share)}
-  end
-  local last = read.reserved_until > now and redis.call('HGET', keys.backlog .. queue, 'reserved_by')
-  if last and held_by(queue, last) > share then
-    redis.call('HDEL', keys.backlog .. queue, 'reserved_until')
-    read.reserved_until = 0
-  end
-  return nil
-end
-
-local function reserve(read, request, queue, items, cost, wait_s)
+local function reserve(queue, read, line, request, items, cost, wait_s)
   local starts = now + math.ceil(1000 * math.max(0, wait_s - RESERVED_SHARE * request.target_s))
-  starts = math.max(read.reserved_until, starts)
+  starts = math.max(reserved_until(queue, request.owner), starts)
   if starts - now > request.max_reservation_s * 1000 then
     return request.max_reservation_s * 1000
   end
-  local lasts = math.ceil(1000 * backlog.drain_seconds(read, items, cost) / PACE)
-  redis.call('HSET', keys.backlog .. queue, 'reserved_until', starts + lasts, 'reserved_by', request.owner)
+  local lasts = math.ceil(1000 * backlog.drain_seconds(read, items, cost) / line.share / PACE)
+  local key = keys.reserved .. queue
+  redis.call('ZADD', key, starts + lasts, request.owner)
+  redis.call('ZREMRANGEBYSCORE', key, 0, now)
+  redis.call('PEXPIREAT', key, math.max(starts + lasts, redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or 0))
   redis.call('SET', keys.reservation .. request.fingerprint, starts, 'PX', starts - now + GRACE_MS)
   return starts - now
 end
@@ -115,7 +86,7 @@ local function count_refusal(request, reason)
 end
 
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
--- 'quota', 'jobs', 'kept', 'share', 'large' (beyond the share by itself), 'full'.
+-- 'quota', 'jobs', 'kept', 'full'.
 function admission.refusal(queue, request, items, cost, bytes)
   local read = backlog.read(queue)
   local refused = over_quota(read, request, items)
@@ -133,14 +104,11 @@ function admission.refusal(queue, request, items, cost, bytes)
     count_refusal(request, 'storage_quota_exceeded')
     return {'kept', ms}
   end
-  refused = over_share(read, request, queue, items, cost)
-  if refused then
-    count_refusal(request, 'share_exceeded')
-    return refused
-  end
   local key = keys.reservation .. request.fingerprint
   local reserved = tonumber(redis.call('GET', key) or 0)
-  local fits, wait_s = admission.fits(read, request, items, cost, reserved > 0 and reserved <= now)
+  local line = backlog.line(queue, request.owner)
+  local come_back = reserved > 0 and reserved <= now
+  local fits, wait_s = admission.fits(queue, read, line, request, items, cost, come_back)
   if fits then
     redis.call('DEL', key)
     return nil
@@ -151,5 +119,5 @@ function admission.refusal(queue, request, items, cost, bytes)
   elseif reserved > now then
     return {'full', reserved - now}
   end
-  return {'full', reserve(read, request, queue, items, cost, wait_s)}
+  return {'full', reserve(queue, read, line, request, items, cost, wait_s)}
 end

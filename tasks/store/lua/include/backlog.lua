@@ -1,15 +1,19 @@
 -- What waits in a queue, `model:class`, and how fast it drains, in the hash `sentiq:backlog:{queue}`:
 --
 --   items, cost       items that wait or are leased, and the code points that the model reads of them at most
---   left              items that have left the backlog since it began; tickets are compared with it
+--   left              items that have left the backlog since it began
 --   finished_at       ms: when a child last finished items
 --   learned_at        ms: up to when the drain rate is learned
 --   drained_items, drained_cost, drained_s
 --                     items that were computed, code points that the model read, and seconds of the moments in
 --                     which chunks waited that no child had leased, fading exponentially: their ratios are the
 --                     drain rate
---   reserved_until    ms: until when room is reserved for refused callers, see admission.lua
---   reserved_by       owner of the last of them
+--
+-- What each owner has of it, its line:
+--
+--   shares:{queue}    owner -> what it has waiting or leased, items and cost as one number
+--   lines:{queue}     `items:{owner}` -> its items there; `left:{owner}` -> those that have left its line since that
+--                     began; the field `place` of a job is compared with it
 --
 -- include: clock counters
 local backlog = {}
@@ -17,7 +21,6 @@ local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
 local ITEM_WEIGHT = 16 -- what an item costs beside its code points, in code points
 local FIELDS = {
   'items', 'cost', 'left', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
-  'reserved_until',
 }
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
@@ -41,18 +44,51 @@ function backlog.drain_seconds(read, items, cost)
   return math.max(by_items, cost * read.drained_s / read.drained_cost)
 end
 
--- Returns items and their cost as one number, of which owners have shares.
-function backlog.weight(items, cost)
-  return ITEM_WEIGHT * items + cost
+-- Returns the part of a queue that an owner gets while all go on that have something there.
+local function share_of(queue, owner)
+  local shares = keys.shares .. queue
+  local all, weights, own = redis.call('HLEN', shares), redis.call('HGETALL', keys.weights), 1
+  for i = 1, #weights, 2 do
+    if weights[i] == owner then
+      own = tonumber(weights[i + 1])
+    elseif redis.call('HEXISTS', shares, weights[i]) == 1 then
+      all = all + weights[i + 1] - 1
+    end
+  end
+  return own / (all + own - redis.call('HEXISTS', shares, owner))
 end
 
-local function hold(queue, owner, weight)
-  if owner ~= '' and redis.call('HINCRBY', keys.shares .. queue, owner, weight) <= 0 then
+-- Returns an owner's line: items, cost, and its share of the queue.
+function backlog.line(queue, owner)
+  local items = math.max(0, tonumber(redis.call('HGET', keys.lines .. queue, 'items:' .. owner) or 0))
+  local held = tonumber(redis.call('HGET', keys.shares .. queue, owner) or 0)
+  return {items = items, cost = math.max(0, held - ITEM_WEIGHT * items), share = share_of(queue, owner)}
+end
+
+-- Returns the seconds in which an owner's line is done with this much more: by its share, or with all that waits if
+-- that is sooner.
+function backlog.wait_seconds(read, line, items, cost)
+  local all = backlog.drain_seconds(read, read.items + items, read.cost + cost)
+  -- A single owner has all that waits, even what was counted before there were lines.
+  if line.share == 1 then
+    return all
+  end
+  return math.min(all, backlog.drain_seconds(read, line.items + items, line.cost + cost) / line.share)
+end
+
+local function change_line(queue, owner, items, cost)
+  local load, lines = ITEM_WEIGHT * items + cost, keys.lines .. queue
+  if redis.call('HINCRBY', keys.shares .. queue, owner, load) <= 0 then
     redis.call('HDEL', keys.shares .. queue, owner)
+  end
+  if redis.call('HINCRBY', lines, 'items:' .. owner, items) <= 0 then
+    redis.call('HDEL', lines, 'items:' .. owner, 'left:' .. owner)
+  elseif items < 0 then
+    redis.call('HINCRBY', lines, 'left:' .. owner, 0 - items)
   end
 end
 
--- Counts items in. Returns the job's ticket: the value of `left` at which its first item's turn has come.
+-- Counts items in. Returns the job's place: the value of its line's `left` at which its first item's turn has come.
 function backlog.join(job, queue, owner, items, cost)
   local key = keys.backlog .. queue
   local waiting = redis.call('HINCRBY', key, 'items', items)
@@ -62,11 +98,12 @@ function backlog.join(job, queue, owner, items, cost)
     redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
   redis.call('HINCRBY', keys.owners, owner, items)
-  hold(queue, owner, backlog.weight(items, cost))
+  local line = redis.call('HMGET', keys.lines .. queue, 'items:' .. owner, 'left:' .. owner)
+  local place = (line[1] or 0) + (line[2] or 0)
+  change_line(queue, owner, items, cost)
   redis.call('HINCRBY', job, 'cost', cost)
-  local ticket = tonumber(redis.call('HGET', key, 'left') or 0) + waiting - items
-  redis.call('HSETNX', job, 'ticket', ticket)
-  return ticket
+  redis.call('HSETNX', job, 'place', string.format('%.0f', place))
+  return place
 end
 
 -- Learns the drain rate from what was computed while others waited that no child had leased: at any other time it
@@ -95,9 +132,10 @@ end
 -- Counts items out; `computed` {items, cost}: what a child computed for them, if one finished them. (`0 - n`,
 -- because Lua writes a negated zero as -0, no integer.)
 function backlog.leave(job, items, cost, computed)
-  local record = redis.call('HMGET', job, 'queue', 'owner', 'ticket')
+  local record = redis.call('HMGET', job, 'queue', 'owner', 'place', 'ticket')
   local queue, owner = record[1], record[2] or ''
-  if not record[3] or (items == 0 and tonumber(cost) == 0) then
+  -- An earlier version of the program wrote `ticket`.
+  if not (record[3] or record[4]) or (items == 0 and tonumber(cost) == 0) then
     return
   end
   if computed then
@@ -110,5 +148,5 @@ function backlog.leave(job, items, cost, computed)
   if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
     redis.call('HDEL', keys.owners, owner)
   end
-  hold(queue, owner, 0 - backlog.weight(items, cost))
+  change_line(queue, owner, 0 - items, 0 - cost)
 end
