@@ -30,6 +30,7 @@ function step(node) {
   $("file-choose").hidden = node !== null;
   $("file-work").hidden = node === null;
   $("file-work").replaceChildren(...(node ? [node] : []));
+  if (node?.tabIndex === -1) node.focus(); // what had the focus may be gone
 }
 
 function reset() {
@@ -93,7 +94,7 @@ async function start(name) {
   try {
     const { blob, gzip, heavy } = await reader.ask("pack", { kept, text }, shown);
     if (signal.aborted) return undefined;
-    const upload = { id: newKey(), name, rows, blob, gzip, path: uploadPath({ name, header, text, kept, by, options }), at: Date.now() };
+    const upload = { id: newKey(), name, rows, blob, gzip, place: { kept, text }, path: uploadPath({ name, header, text, kept, by, options }) };
     return await (heavy ? warnHeavy(heavy, upload, preview) : send(upload));
   } catch (error) {
     if (signal.aborted) return undefined;
@@ -127,12 +128,13 @@ async function send(upload) {
     const job = await transfer(upload, signal, (news) => showTransfer(progress, upload, news, hint));
     await dropUpload(upload.id);
     sessionStorage.removeItem(CURRENT);
-    if ($("view-file").hidden) reset(); // the user is elsewhere, and finds it under Jobs
-    else location.hash = `#file/${job.id}`;
+    if ($("view-file").hidden) return reset(); // the user is elsewhere, and finds it under Jobs
+    location.hash = `#file/${job.id}`;
+    return openJob(job.id, upload);
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted) return undefined;
     step(state.preview?.root ?? null);
-    showError(region(), error, [button("quiet", t("retry"), () => send(upload)), button("quiet", t("file.new"), () => giveUp(upload))]);
+    return showError(region(), error, [button("quiet", t("retry"), () => send(upload)), button("quiet", t("file.new"), () => giveUp(upload))]);
   }
 }
 
@@ -151,22 +153,29 @@ async function giveUp(upload) {
 
 /** Goes on with an upload that a reload or a closed browser interrupted. */
 export async function resume(id) {
+  if (state.stop && !state.stop.signal.aborted) return undefined; // it is on its way
   const upload = await uploadOf(id);
-  if (!upload) {
-    sessionStorage.removeItem(CURRENT);
-    return;
-  }
-  await send(upload);
+  if (upload) return send(upload);
+  sessionStorage.removeItem(CURRENT);
+  return showMessage(region(), { title: t("file.lost") });
 }
 
 // --- the view ---
 
-function openJob(id) {
+/** Shows a job. Where its file was just uploaded, the worker still has the rows, also those that cannot be scored. */
+function openJob(id, upload = null) {
   if (state.panel?.id === id) return;
+  const reader = upload && state.preview ? state.reader : null;
+  if (reader) state.reader = null; // the panel ends it
   reset();
   showMessage(region(), {});
-  state.panel = new JobPanel(id, { message: region(), announce: $("file-announce"), onNew: startAgain });
+  state.panel = new JobPanel(id, { message: region(), announce: $("file-announce"), onNew: startAgain, reader, place: reader && upload.place });
   step(state.panel.root);
+}
+
+/** Drops what is shown of a job that was deleted. */
+export function forget(id) {
+  if (state.panel?.id === id) reset();
 }
 
 function open(job) {

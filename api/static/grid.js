@@ -2,8 +2,7 @@
 
 import { $, button, el, make, number, say } from "./dom.js";
 import { legend } from "./details.js";
-import { rows } from "./results.js";
-import { scrolling } from "./results.js";
+import { rows, scrolling } from "./results.js";
 import { t } from "./words.js";
 
 const PAGE = 50;

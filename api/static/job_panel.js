@@ -1,7 +1,7 @@
 // A job of a file: its progress while it runs, then its summary, its rows and the files to download.
 
 import { byAspect, byColumn, chart, inWords, split } from "./chart.js";
-import { call, apiKey, follow, isOver, jobPath, summaryOf } from "./client.js";
+import { apiKey, call, follow, isOver, jobPath, sleep, summaryOf } from "./client.js";
 import { button, confirmed, el, number, showMessage } from "./dom.js";
 import { Grid, download, examples } from "./grid.js";
 import { showError } from "./messages.js";
@@ -11,21 +11,22 @@ import { labelsOf } from "./service.js";
 import { t } from "./words.js";
 
 const SUMMARY_EVERY_MS = 2000;
+const TRIES = 8; // of reading the results of a job, which is over
 const PATIENT = { patience: Infinity, url: (job) => jobPath(job, "") };
 
 /** Returns what a job is called: its file, else its id. */
 export const nameOf = (job) => job.metadata?.file ?? job.id;
 
 export class JobPanel {
-  constructor(id, { message, announce, onNew }) {
-    Object.assign(this, { id, message, announce, onNew, stop: new AbortController(), reader: null, rate: new Rate(), summarizedAt: 0 });
+  constructor(id, { message, announce, onNew, reader, place }) {
+    Object.assign(this, { id, message, announce, onNew, place, reader: reader ?? new Reader(), stop: new AbortController(), rate: new Rate(), summarizedAt: 0 });
     this.root = el("div", "job");
     this.run();
   }
 
   close() {
     this.stop.abort();
-    this.reader?.stop();
+    this.reader.stop();
   }
 
   get closed() { return this.stop.signal.aborted; }
@@ -109,12 +110,19 @@ export class JobPanel {
   /** Has the worker read all results. */
   async load() {
     const { job } = this;
-    this.reader?.stop();
-    this.reader = new Reader();
     const shown = (n) => this.progress.show(t("table.loading", { n: number(n) }), n / Math.max(1, job.counts.total));
     shown(0);
     this.cancelButton.hidden = true;
-    await this.reader.ask("load", { path: jobPath(job, "/results"), key: apiKey() }, shown);
+    for (let misses = 0; ; misses += 1) {
+      try {
+        return await this.reader.ask("load", { path: jobPath(job, "/results"), key: apiKey(), place: this.place }, shown);
+      } catch (error) {
+        if (!error.transient || misses === TRIES) throw error;
+        const wait = Math.min(error.retryAfter ?? 2 ** misses, 10);
+        this.progress.warn(t("file.hurt", { s: Math.ceil(wait) }));
+        await sleep(wait * 1000, this.stop.signal);
+      }
+    }
   }
 
   show(summary, ends) {
@@ -132,7 +140,8 @@ export class JobPanel {
   }
 
   notes(job) {
-    const notes = [job.status === "canceled" ? t("file.canceled") : null, job.error?.code === "upload_incomplete" ? t("file.truncated") : null];
+    const notes = [job.status === "canceled" ? t("file.canceled") : null, job.error?.code === "upload_incomplete" ? t("file.truncated") : null,
+      job.keep_texts ? null : t("file.no_texts")];
     return notes.filter(Boolean).map((text) => el("p", "note", text));
   }
 
@@ -142,11 +151,11 @@ export class JobPanel {
   }
 
   async save(format, pressed) {
-    const { metadata } = this.job;
+    const { metadata, keep_texts: hasTexts } = this.job;
     pressed.disabled = true;
     this.announce.textContent = t("table.writing");
     try {
-      const blob = await this.reader.ask("file", { format, textName: metadata.text_column ?? "text", textAt: Number(metadata.text_index ?? 0) });
+      const blob = await this.reader.ask("file", { format, textName: hasTexts ? metadata.text_column ?? "text" : null, textAt: Number(metadata.text_index ?? 0) });
       download(blob, `${nameOf(this.job).replace(/\.\w+$/, "")}-sentiq.${format}`);
     } catch (error) {
       showError(this.message, error);

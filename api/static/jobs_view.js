@@ -2,7 +2,7 @@
 
 import { call, isOver, jobPath } from "./client.js";
 import { $, button, confirmed, el, make, number, say, showMessage } from "./dom.js";
-import { resume } from "./file_view.js";
+import { forget, resume } from "./file_view.js";
 import { nameOf } from "./job_panel.js";
 import { showError } from "./messages.js";
 import { allUploads, dropUpload } from "./uploads.js";
@@ -36,6 +36,7 @@ async function remove(job) {
   const name = titleOf(job);
   if (!await confirmed(t("jobs.delete_title"), t("jobs.delete_text", { name }), t("jobs.delete"))) return;
   await act(() => call("DELETE", jobPath(job, "")));
+  forget(job.id);
   say($("jobs-announce"), t("jobs.deleted", { name }));
   $("main").focus();
 }

@@ -19,9 +19,11 @@ function ask(why) {
 }
 
 /** Asks after a 401. Returns the key, or null if none was given. */
-export function askForKey({ code }) {
+export async function askForKey({ code }) {
   asking ??= ask(t(code === "key_unknown" ? "key.unknown" : "key.why"));
-  return asking;
+  const key = await asking;
+  if (key) setTimeout(() => dispatchEvent(new Event("key"))); // when it is kept
+  return key;
 }
 
 /** Lets the user give another key, or forget the one that is kept. */
@@ -30,6 +32,7 @@ async function change() {
   const key = await asking;
   if (key === null) return;
   setKey(key);
+  dispatchEvent(new Event("key"));
   dispatchEvent(new Event("hashchange")); // the view shows what this key may see
 }
 

@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { startFileView } from "./file_view.js";
 import { startJobsView } from "./jobs_view.js";
 import { askForKey, startKeys } from "./key.js";
-import { readService, showModel } from "./service.js";
+import { readIfMissing, readService, showModel } from "./service.js";
 import { startTextView } from "./text_view.js";
 import { startLanguage, switchLanguage, t } from "./words.js";
 
@@ -41,6 +41,7 @@ $("language").addEventListener("click", switchLanguage);
 addEventListener("language", () => { nameLanguage(); showModel(); });
 // The link would else name a view.
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("main").focus(); });
+addEventListener("key", readIfMissing);
 addEventListener("hashchange", route);
 route();
 readService();

@@ -41,7 +41,7 @@ export class Progress {
     this.chart = el("div", "live-chart");
     this.hint = el("p", "hint");
     this.buttons = el("div", "row end");
-    this.root = el("section", "card progress", this.text, this.bar, this.trouble, this.chart, this.hint, this.buttons);
+    this.root = make("section", { className: "card progress", tabindex: -1 }, this.text, this.bar, this.trouble, this.chart, this.hint, this.buttons);
   }
 
   /** Shows a share from 0 to 1, null if it is not known. */

@@ -21,13 +21,17 @@ export const labelsOf = (job) => new Labels(modelOf(job.model_name)?.labels);
 /** Reads about the service, then shows the model and tells the views with the event `service`. */
 export async function readService() {
   try {
-    const [{ limits: given }, { data: models }] = await Promise.all([call("GET", "/v1/info"), call("GET", "/v1/models")]);
+    const { limits: given } = await call("GET", "/v1/info"); // one after the other, so that a key is asked for once
+    const { data: models } = await call("GET", "/v1/models");
     Object.assign(service, { models, limits: given ?? {}, state: "read" });
   } catch {
     service.state = "missing";
   }
   dispatchEvent(new Event("service"));
 }
+
+/** Reads again if it failed before, for want of a key. */
+export const readIfMissing = () => { if (service.state === "missing") readService(); };
 
 const shortly = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : String(value));
 

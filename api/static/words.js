@@ -165,6 +165,8 @@ export const WORDS = {
   "file.done": ["完成：{n} 行", "Done: {n} rows"],
   "file.new": ["新的文件", "New file"],
   "file.not_kept": ["浏览器没有地方保存这次上传：上传完成前请不要关掉这一页。", "The browser has no room to keep this upload: leave the page open until it is uploaded."],
+  "file.lost": ["上次的上传中断了，浏览器没有留下文件。请再选一次文件；服务没有收下任何东西，或在“任务”里有收下的部分。", "The last upload was interrupted, and the browser did not keep the file. Choose it again; what the service may have accepted of it is under “Jobs”."],
+  "file.no_texts": ["这个任务没有保留文字，只有判断。", "This job did not keep its texts; there are only verdicts."],
   "file.truncated": ["上传没有完成，任务只有一部分行。请重新上传文件。", "The upload was not completed, and the job has only some of the rows. Upload the file again."],
 
   "time.s": ["{n} 秒", "{n} s"],

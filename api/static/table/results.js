@@ -32,6 +32,21 @@ export class Results {
     this.rows.push(kept(item));
   }
 
+  /** Completes items that the service could not score, and of which it keeps no text, from the rows of their file. */
+  fill(table, { kept, text }) {
+    const lacking = this.rows.filter((row) => row.status !== "succeeded" && !row.text);
+    if (!lacking.length) return;
+    const wanted = new Map(lacking.map((row) => [row.index, row]));
+    let index = 0;
+    for (const cells of table.rows()) {
+      const row = wanted.get(index);
+      index += 1;
+      if (!row) continue;
+      row.text = cells[text];
+      row.data ??= Object.fromEntries(kept.filter((at) => at !== text).map((at) => [table.header[at], cells[at]]));
+    }
+  }
+
   matching({ label, query, order }) {
     const asked = JSON.stringify([label, query, order]);
     if (this.shown.asked === asked) return this.shown.rows;
@@ -69,7 +84,7 @@ export class Results {
   /** Returns the names of the columns of a file: the caller's own, then those of the verdicts. */
   header({ textName, textAt }) {
     const own = [...this.columns];
-    own.splice(Math.min(textAt, own.length), 0, own.includes(textName) ? freeName(textName, own) : textName);
+    if (textName !== null) own.splice(Math.min(textAt, own.length), 0, freeName(textName, own));
     const aspects = [...new Set(this.rows.flatMap((row) => row.aspects ?? []).map((each) => each.aspect))];
     const added = aspects.length ? aspects.flatMap((aspect) => [`${aspect} label`, `${aspect} confidence`, `${aspect} score`])
       : ["label", "confidence", "score"];
@@ -79,7 +94,7 @@ export class Results {
   *table(where) {
     const { own, aspects, names } = this.header(where);
     yield names;
-    const text = Math.min(where.textAt, own.length - 1);
+    const text = where.textName === null ? -1 : Math.min(where.textAt, own.length - 1);
     for (const row of this.rows) {
       const cells = own.map((name, at) => (at === text ? row.text : asCell(row.data?.[name])));
       yield [...cells, ...verdicts(row, aspects), row.error?.code ?? ""];

@@ -18,6 +18,7 @@ const CALLS = {
   pack: (chosen, tell) => packTable(table, chosen, tell),
   async load(where, tell) {
     results = await loadResults(where, tell);
+    if (table && where.place) results.fill(table, where.place);
     return { rows: results.rows.length };
   },
   page: (asked) => results.page(asked),
