@@ -23,7 +23,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit card check-locks compose-test configuration contract faults openapi parity \
-	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample tune lint format lock \
+	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample score tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -32,6 +32,11 @@ help: ## list the targets
 up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=8000 FLOWER_PORT=5555 REDIS_SERVER=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
+
+score: $(VENV)/.local ## score a column of a table and stop: FILE=reviews.csv COLUMN= OUT= MODEL=, ARGS= for sentiq score
+	$(if $(FILE),,$(error make score needs FILE=reviews.csv, a table))
+	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
+	@exec $(PY) -m local.score "$(FILE)" $(if $(COLUMN),--column "$(COLUMN)") $(if $(OUT),--output "$(OUT)") $(ARGS)
 
 demo: $(VENV)/.local ## score the shipped reviews over HTTP and show the verdicts, plain reviews before hard ones
 	@exec $(PY) -m local.demo

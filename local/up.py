@@ -39,7 +39,7 @@ def main() -> int:
     try:
         Settings.read()
         port, flower_port = _ports()
-        _prepare_models()
+        prepare_models()
         log = Log(sys.stdout)
         with running_stack(_plan(port), log) as stack:
             _greet(stack, log, flower_port)
@@ -69,7 +69,7 @@ def _ports() -> tuple[int, int]:
     return port, flower_port
 
 
-def _prepare_models() -> None:
+def prepare_models() -> None:
     """Have the worker serve the packs of the models that MODEL names; make those that do not exist."""
     models = Model.all_from_env(os.environ)
     for model in models:

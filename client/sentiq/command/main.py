@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _replace_unencodable()
     interrupt_on_signals()
     try:
-        return _run(parser().parse_args(given), given)
+        code = _run(parser().parse_args(given), given)
+        sys.stdout.flush()
+        return code
     except (CommandError, TableError, SentiqError) as error:
         message, code = _told(error)
         print(f"sentiq: {message}", file=sys.stderr)

@@ -110,14 +110,14 @@ def _places(task: Task, identity: dict[str, Any]) -> Places:
 
 def _begin(options: Namespace, task: Task, identity: dict[str, Any], run: Run, client: Sentiq) -> None:
     """Go on with the run that is there, or begin one. Raises CommandError if neither is right."""
-    if run.begun and options.restart:
+    if run.begun and not options.restart:
+        run.state.check(identity, task.settings)
+        return
+    if run.begun:
         for segment in run.state.segments:
             cancel(client, segment)
         run.begun = False
-    if run.begun:
-        run.state.check(identity, task.settings)
-        return
-    if task.path and task.path.exists() and not (options.overwrite or options.restart):
+    elif task.path and task.path.exists() and not options.overwrite:
         raise UsageError(
             f"{task.path} exists already. Name another file with -o, or replace it with --overwrite."
         )
