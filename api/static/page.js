@@ -41,6 +41,7 @@ $("language").addEventListener("click", switchLanguage);
 addEventListener("language", () => { nameLanguage(); showModel(); });
 // The link would else name a view.
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("main").focus(); });
+addEventListener("service", () => showModel());
 addEventListener("key", readIfMissing);
 addEventListener("hashchange", route);
 route();
