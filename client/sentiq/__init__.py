@@ -1,5 +1,7 @@
 """Scores the sentiment of Chinese text with a Sentiq service."""
 
+from sentiq.async_client import AsyncSentiq
+from sentiq.async_job import AsyncJob
 from sentiq.client import Sentiq
 from sentiq.errors import (
     AuthenticationError,
@@ -22,6 +24,8 @@ from sentiq.job import Job
 from sentiq.models import Counts, Item, ItemError, JobEvent, ModelInfo, Terms, Verdict
 
 __all__ = [
+    "AsyncJob",
+    "AsyncSentiq",
     "AuthenticationError",
     "BadRequestError",
     "BusyError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ async def run(http: httpx2.AsyncClient, steps: Steps[T], source: AsyncIterator[A
 
 async def iterate(
     http: httpx2.AsyncClient, flow: Flow[T], source: AsyncIterator[Any] | None = None
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """Run a flow; yield what it emits. `source` has the texts that it pulls."""
     async with _Performer(http, source) as performer:
         with closing(flow):

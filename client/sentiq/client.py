@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, overload
@@ -143,7 +143,7 @@ class Sentiq:
         status: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
-        metadata: dict[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Iterator[Job]:
         """Yield your jobs, newest first, with one page in memory."""
         flow = self._service.jobs(status, created_after, created_before, metadata)
