@@ -14,14 +14,14 @@ from sentiq.models import Counts
 from sentiq.reading import counts_of, field, json_of
 from sentiq.retries import answered
 
-_RUNNING = {"queued", "running", "canceling"}
+RUNNING = {"queued", "running", "canceling"}
 _WATCHED_WAIT_S = 1.0
 _MIN_POLL_S = 0.2
 
 
 def is_finished(body: Mapping[str, Any]) -> bool:
     """Return whether a job has ended."""
-    return field(body, "status") not in _RUNNING
+    return field(body, "status") not in RUNNING
 
 
 def waited(
