@@ -9,8 +9,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from rich.console import Console
+from sentiq import Sentiq
 
-from local.client import Client
 from local.logs import Log
 from local.model import ModelError
 from local.ports import free_port
@@ -55,7 +55,7 @@ def main() -> int:
 
 def _await(stack: Stack) -> None:
     """Wait for the first verdict, so that the command finds a service with its model."""
-    with Client(stack.url) as client, Console(stderr=True).status("starting Redis, API and worker"):
+    with Sentiq(stack.url) as client, Console(stderr=True).status("starting Redis, API and worker"):
         stack.await_api(client)
         stack.score(client, _FIRST_TEXT)
 
