@@ -217,6 +217,16 @@ class ServiceFullError(RefusedError):
     code = "service_full"
 
 
+class DeadlineTooShortError(RefusedError):
+    """The job could not be finished within the deadline that its caller chose, but within `feasible_s`."""
+
+    code = "deadline_too_short"
+
+    def __init__(self, deadline_s: float, feasible_s: int) -> None:
+        super().__init__(f"{feasible_s} s, not in {deadline_s:g} s", feasible_s - deadline_s)
+        self.feasible_s = feasible_s
+
+
 class StoreFullError(RefusedError):
     """Redis has little memory left, and results of accepted jobs need it."""
 

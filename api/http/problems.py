@@ -25,6 +25,7 @@ from api.intake.rejections import (
 from api.schemas.problems import ExceededLimit, FieldError, KnownProblem
 from tasks.errors import (
     ClassNotAllowedError,
+    DeadlineTooShortError,
     IdempotencyKeyInFlightError,
     IdempotencyKeyReusedError,
     JobDataTooLargeError,
@@ -118,6 +119,10 @@ _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
         429,
         "At most {} bytes of texts and results are kept for a key; delete jobs, or wait until some expire.",
     ),
+    DeadlineTooShortError: (
+        503,
+        "This should be finished in {}: send it later, or with a `deadline_s` of `feasible_deadline_s`.",
+    ),
     ServiceFullError: (503, "The backlog is too long to finish this in time. Send the same request later."),
     StoreFullError: (503, "The job store is nearly full."),
 }
@@ -206,6 +211,8 @@ def from_error(error: SentiqError) -> Problem:
     if isinstance(error, (RefusedError, NotAllowedError)) and error.limit:
         extensions["limit"] = limit_view(error.limit)
         detail += words(error.limit)
+    if isinstance(error, DeadlineTooShortError):
+        extensions["feasible_deadline_s"] = error.feasible_s
     if isinstance(error, RefusedError):
         extensions["retry_after_s"] = _spread(error.retry_after_s)
     elif status >= 500 or isinstance(error, (IdempotencyKeyInFlightError, JobNotFinishedError)):  # noqa: PLR2004  ours, not the caller's

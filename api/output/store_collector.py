@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tasks.errors import (
+    DeadlineTooShortError,
     QuotaExceededError,
     ServiceFullError,
     StorageQuotaExceededError,
@@ -94,6 +95,7 @@ _REFUSALS = [
     TooManyJobsError.code,
     StorageQuotaExceededError.code,
     ServiceFullError.code,
+    DeadlineTooShortError.code,
     StoreFullError.code,
 ]
 _WORKER_METRICS: dict[str, tuple[str, Callable[[WorkerStatus], int]]] = {

@@ -42,6 +42,7 @@ class Problem(TypedDict):
     job_id: NotRequired[str]
     limit: NotRequired[ExceededLimit]
     recorded_items: NotRequired[int]
+    feasible_deadline_s: NotRequired[int]
 
 
 class KnownProblem(TypedDict):

@@ -7,6 +7,7 @@ do, `cancel` ends jobs early, and `reconciler` recovers what a crash interrupted
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import redis
 
 from tasks.errors import (
+    DeadlineTooShortError,
     JobDeletedError,
     JobExpiredError,
     JobLostError,
@@ -111,9 +113,11 @@ class JobStore:
         it, UploadClosedError when it is to be the shadow of a job that was canceled or deleted.
         """
         self.headroom.check()
-        terms = self._with_defaults(terms)
+        chosen_s, terms = terms.deadline_s, self._with_defaults(terms)
         payloads = [encode_chunk(chunk) for chunk in chunks]
         args = self._creation(job_id, terms, chunks, payloads)
+        if chosen_s and feed is None:
+            args["admission"]["deadline_ms"] = 1000 * chosen_s
         args["attachments"], attached = attachments_of(chunks, keep_texts=terms.keep_texts)
         if key:
             ttl_ms = feed.idle_timeout_ms if feed else REMEMBERED_MS
@@ -128,6 +132,8 @@ class JobStore:
             raise UnknownModelError(terms.model)
         if now == b"closed":
             raise UploadClosedError(terms.shadow_of)
+        if now == b"deadline":
+            raise DeadlineTooShortError(chosen_s or 0, math.ceil(place / 1000))
         if isinstance(now, bytes):
             kept_limit = self.headroom.kept_limit(terms.owner)
             raise refusal_error(now, place, self.settings, kept_limit, terms.limits)

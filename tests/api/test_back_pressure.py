@@ -103,6 +103,30 @@ def test_a_full_service_is_503_for_one_text_and_for_a_list(redis_url: str, tmp_p
         assert api.get("/v1/queue").json()["classes"]["interactive"]["accepting"] is False
 
 
+def test_a_deadline_that_cannot_be_met_is_503_with_one_that_can(
+    redis_url: str, store: JobStore, tmp_path: Path
+) -> None:
+    rate = {
+        "drained_items": 100,
+        "drained_cost": 100,
+        "drained_s": 10,
+        "finished_at": store.now_ms() + 60_000,
+    }
+    queue = backlog_key(Queue(MODEL_NAME, QueueClass.BULK))
+    store.redis.hset(queue, mapping=rate | {"items": 290, "cost": 290})
+    body = {"items": [{"text": "好"}] * 10, "priority": "bulk"}
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url, httpx2.Client(base_url=url) as api:
+        refused = api.post("/v1/jobs", json=body | {"deadline_s": 20})
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (503, "deadline_too_short")
+        assert problem["feasible_deadline_s"] == 31
+        assert "in 31 s, not in 20 s" in problem["detail"]
+        assert 11 <= int(refused.headers["retry-after"]) <= 15
+        assert api.post("/v1/jobs", json=body | {"deadline_s": 31}).status_code == 202
+        metrics = api.get("/metrics").text
+        assert 'sentiq_refused_requests_total{reason="deadline_too_short"} 1.0' in metrics
+
+
 def test_retry_after_differs_from_caller_to_caller(redis_url: str, tmp_path: Path) -> None:
     limits = {"SENTIMENT_ASSUMED_ITEMS_PER_S": "0.1", "AUTH": "none"}
     with running_api(redis_url, tmp_path / "api.log", **limits) as url, httpx2.Client(base_url=url) as api:

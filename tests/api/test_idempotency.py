@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.api.test_jobs import finished
+from tests.api.test_lifecycle import uploaded
 from tests.conftest import eventually
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -95,8 +96,8 @@ def test_an_upload_is_in_flight_until_it_is_whole_and_replayed_after(http: httpx
 
 
 def test_a_retry_is_replayed_too(http: httpx2.Client) -> None:
-    texts = [{"text": f"质量很好，非常满意，非常失望！第{i}次" * 20} for i in range(400)]
-    job = http.post("/v1/jobs", json={"items": texts, "explain": True, "deadline_s": 1}).json()
+    texts = [{"text": f"质量很好，非常满意，非常失望！第{i}次" * 20} for i in range(40)]
+    job = uploaded(http, texts, {"explain": "true", "deadline_s": "1"})
     finished(http, job["id"])
     headers = key()
     one, two = (http.post(f"/v1/jobs/{job['id']}/retry", headers=headers) for _ in range(2))

@@ -121,15 +121,17 @@ class Load:
         self.submit(self._some(rng), key, **terms)
 
     def _upload(self, rng: random.Random, key: str) -> None:
-        texts = self._some(rng, UPLOAD)
+        self._send_lines(self._some(rng, UPLOAD), key, "/v1/jobs?summarize_by=shop")
+
+    def _send_lines(self, texts: Sequence[str], key: str, path: str) -> Sent:
         lines = [
             json.dumps({"text": text, "id": f"{key}-{number}", "data": {"shop": number % SHOPS}})
             for number, text in enumerate(texts)
         ]
         headers = {"content-type": "application/x-ndjson"}
         body = "\n".join(lines).encode()
-        answer = self._accepted("/v1/jobs?summarize_by=shop", key, content=body, headers=headers)
-        self._remember(Sent(key, texts, answer["id"], "upload"))
+        answer = self._accepted(path, key, content=body, headers=headers)
+        return self._remember(Sent(key, texts, answer["id"], "upload"))
 
     def _canceled(self, rng: random.Random, key: str) -> None:
         sent = self.submit(self._some(rng, UPLOAD), key, webhook=True)
@@ -154,8 +156,12 @@ class Load:
             self.problems.add(f"a follower got {len(indexes)} of {len(sent.texts)} items: {sent.job_id}")
 
     def _retried(self, rng: random.Random, key: str) -> None:
-        """Submit more than can be scored in a second, and retry what was not."""
-        sent = self.submit(self._some(rng, UPLOAD), key, deadline_s=1)
+        """Upload more than can be scored in a second, and retry what was not.
+
+        A document that cannot meet its deadline would be refused.
+        """
+        texts = self._some(rng, UPLOAD)
+        sent = self._send_lines(texts, key, "/v1/jobs?summarize_by=shop&deadline_s=1")
         sent.short = True
         job = self.finished(sent.job_id)
         if not job["counts"]["timed_out"]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tasks.errors import (
+    DeadlineTooShortError,
     QuotaExceededError,
     RefusedError,
     ServiceFullError,
@@ -18,6 +19,7 @@ from tasks.store.backlog import Backlog, read_backlogs, read_lines
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
 from tasks.store.keys import (
+    COUNTERS,
     OPEN_JOBS,
     OWNERS,
     WEIGHTS,
@@ -402,6 +404,45 @@ def test_what_an_owner_has_in_a_queue_is_counted_until_it_is_done(store: JobStor
     while store.redis.exists(waiting_key(QUEUE)):
         score(store, 99)
     assert not store.redis.exists(shares_key(QUEUE), lines_key(QUEUE))
+
+
+def timed(store: JobStore, deadline_s: int | None, *, owner: str = "", items: int = 100) -> None:
+    job_id = store.ids.issue(owner)
+    chunks = [Chunk(job_id, i, [Item.accept("十个字的文本十个字哦", 99)]) for i in range(items)]
+    store.create(job_id, Terms(queue_class=CLASS, owner=owner, deadline_s=deadline_s), chunks)
+
+
+def test_a_deadline_that_a_share_cannot_meet_is_refused_with_one_that_it_can(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(target_wait_interactive_s=60, lease_work_s=0.1)
+    drains(store, items_per_s=100, items=1000)
+    holds(store, "a", 1000)
+    holds(store, "b", 0)
+    with pytest.raises(DeadlineTooShortError) as refusal:
+        timed(store, 10, owner="a")
+    assert refusal.value.feasible_s == 12, "eleven seconds and the lag of a lease"
+    assert refusal.value.retry_after_s == 2
+    with pytest.raises(DeadlineTooShortError) as refusal:
+        timed(store, 2, owner="b")
+    assert refusal.value.feasible_s == 3, "half of the rate"
+    timed(store, 3, owner="b")
+    timed(store, None, owner="b")
+    assert store.redis.hget(COUNTERS, "refused:deadline_too_short") == b"2"
+
+
+def test_a_deadline_is_not_judged_while_no_rate_is_known_nor_for_an_upload(
+    store_with: Callable[..., JobStore],
+) -> None:
+    store = store_with(target_wait_interactive_s=60)
+    timed(store, 1)
+    drains(store, items_per_s=1, items=10)
+    with pytest.raises(DeadlineTooShortError):
+        timed(store, 1, items=1)
+    job_id = store.ids.issue()
+    chunks = [Chunk(job_id, 0, [Item.accept("好", 9)])]
+    feed = Feed.begin("5eed", resumable=False)
+    store.create(job_id, Terms(queue_class=CLASS, deadline_s=1), chunks, feed=feed)
 
 
 def test_without_a_rate_what_is_accepted_is_limited_by_cost_too(store_with: Callable[..., JobStore]) -> None:

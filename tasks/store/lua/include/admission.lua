@@ -14,7 +14,8 @@
 -- A request: owner, fingerprint, target_s, lag_s (how long a text may wait for its neighbours in a lease),
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
 -- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), shadow (a shadow job: it gets in
--- up to the part of new arrivals, and nobody comes back for it, so that no room is reserved).
+-- up to the part of new arrivals, and nobody comes back for it, so that no room is reserved), deadline_ms (that the
+-- caller chose for a job whose size is known).
 --
 -- include: clock counters backlog kept open_jobs
 local admission = {}
@@ -86,7 +87,7 @@ local function count_refusal(request, reason)
 end
 
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
--- 'quota', 'jobs', 'kept', 'full'.
+-- 'quota', 'jobs', 'kept', 'full'; and 'deadline' with the ms in which the items could be done.
 function admission.refusal(queue, request, items, cost, bytes)
   local read = backlog.read(queue)
   local refused = over_quota(read, request, items)
@@ -109,6 +110,10 @@ function admission.refusal(queue, request, items, cost, bytes)
   local line = backlog.line(queue, request.owner)
   local come_back = reserved > 0 and reserved <= now
   local fits, wait_s = admission.fits(queue, read, line, request, items, cost, come_back)
+  if wait_s and request.deadline_ms and wait_s * 1000 > request.deadline_ms then
+    count_refusal(request, 'deadline_too_short')
+    return {'deadline', math.ceil(wait_s * 1000)}
+  end
   if fits then
     redis.call('DEL', key)
     return nil
