@@ -306,20 +306,20 @@ def test_on_a_terminal_ctrl_c_asks(
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A service whose jobs have at most 500 items."""
+    """A service whose jobs have at most 2,000 items."""
     folder = tmp_path_factory.mktemp("small")
-    with started_stack(folder, SENTIMENT_MAX_UPLOAD_ITEMS="500", SENTIMENT_CACHE_ROWS="1000") as stack:
+    with started_stack(folder, SENTIMENT_MAX_UPLOAD_ITEMS="2000", SENTIMENT_CACHE_ROWS="1000") as stack:
         yield stack
 
 
-@pytest.mark.parametrize("texts", [499, 500, 501, 1000, 1234])
+@pytest.mark.parametrize("texts", [1999, 2000, 2001, 4000])
 def test_more_texts_than_a_job_may_have_become_several(texts: int, small: Stack, tmp_path: Path) -> None:
     rows = [[str(n), "好" if n % 7 else "差", ""] for n in range(texts)]
     write_rows(tmp_path / "in.csv", rows)
     done = sentiq(tmp_path, small.url, "score", "in.csv", "-c", "评论", "-o", "out.csv", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["scored"], len(summary["jobs"])) == (texts, -(-texts // 500))
+    assert (summary["scored"], len(summary["jobs"])) == (texts, -(-texts // 2000))
     after = read_rows((tmp_path / "out.csv").read_bytes())[1:]
     assert [row[:3] for row in after] == rows
     assert len({(row[1], row[3], row[4]) for row in after}) == 2

@@ -48,9 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _replace_unencodable()
     interrupt_on_signals()
     try:
-        code = _run(parser().parse_args(given), given)
-        sys.stdout.flush()
-        return code
+        return _flushed(_run(parser().parse_args(given), given))
     except (CommandError, TableError, SentiqError) as error:
         message, code = _told(error)
         print(f"sentiq: {message}", file=sys.stderr)
@@ -73,6 +71,12 @@ def _run(options: Namespace, argv: Sequence[str]) -> int:
         client.info()
     with Sentiq(place.url, place.key, retry_for=_LATER_S) as client:
         return score(options, client, argv, Console(stderr=True, highlight=False))
+
+
+def _flushed(code: int) -> int:
+    """Write what is buffered, while a reader that has left is still no fault."""
+    sys.stdout.flush()
+    return code
 
 
 def _console() -> Console:
