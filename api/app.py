@@ -27,6 +27,7 @@ from api.routes import (
     results,
     status,
     summaries,
+    usage,
 )
 from api.routes.context import EXTENSION, Services
 from api.waiting.backlog_cache import BacklogCache
@@ -52,7 +53,8 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     store = JobStore.connect(settings)
     registry = Models(store)
-    guard = Guard(ApiKeys(store), RateLimiter(store, settings), settings)
+    api_keys = ApiKeys(store)
+    guard = Guard(api_keys, RateLimiter(store, settings), settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         store=store,
@@ -63,6 +65,7 @@ def create_app(settings: Settings) -> Flask:
         readiness=SharedReading(store.check),
         metrics=SharedReading(lambda: exposition(store, registry)),
         guard=guard,
+        api_keys=api_keys,
     )
     error_handlers.register(app)
     Origins(settings).register(app)
@@ -71,7 +74,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(predict, docs),
+        *(usage, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     return app

@@ -137,6 +137,12 @@ class Settings(BaseSettings):
         "Deployments that share it accept each other's ids.",
     )
 
+    metrics_by_key: bool = Field(
+        default=False,
+        description="Whether `/metrics` counts what each API key used, for up to 50 keys; it needs no key "
+        "and would show their ids.",
+    )
+
     rate_per_s: PositiveInt = Field(
         200,
         description="Requests per second that one API key (with `AUTH=none`, one address) may send; "

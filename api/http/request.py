@@ -75,7 +75,8 @@ def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQu
     try:
         return model.model_validate(parts | given, strict=False, context=settings)
     except ValidationError as error:
-        known = [f"{name}.NAME" if name in model.nested else name for name in model.model_fields]
+        named = [field.alias or name for name, field in model.model_fields.items()]
+        known = [f"{name}.NAME" if name in model.nested else name for name in named]
         raise from_query_validation(error, known) from None
 
 

@@ -175,9 +175,10 @@ def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
 
 
 def _query_parameters(query: type[Query], schemas: _SchemaRegistry) -> Iterator[dict[str, Any]]:
+    fields = {field.alias or name: field for name, field in query.model_fields.items()}
     for name, schema in schemas.properties_of(query).items():
         if name not in query.nested:
-            description = query.model_fields[name].description
+            description = fields[name].description
             yield {"name": name, "in": "query", "description": description, "schema": schema}
 
 

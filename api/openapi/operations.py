@@ -9,9 +9,19 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import comparisons, deliveries, items, jobs, models, status, summaries
+from api.schemas import comparisons, deliveries, items, jobs, models, status, summaries, usage
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
-from api.schemas.queries import JobQuery, JobsQuery, NoQuery, Query, ResultsQuery, SummaryQuery, UploadQuery
+from api.schemas.queries import (
+    AllUsageQuery,
+    JobQuery,
+    JobsQuery,
+    NoQuery,
+    Query,
+    ResultsQuery,
+    SummaryQuery,
+    UploadQuery,
+    UsageQuery,
+)
 from api.schemas.request_bodies import JobIn, LookupIn, PredictBatchIn, PredictIn
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -150,6 +160,22 @@ models have scored by now.""",
     ),
     "list_jobs": Operation(
         query=JobsQuery, responses={200: ResponseSpec("A page", {JSON: jobs.JobsPage})}, problems=(422,)
+    ),
+    "get_usage": Operation(
+        query=UsageQuery,
+        responses={
+            200: ResponseSpec("The usage", {JSON: usage.OwnUsage, CSV: str}, headers=("Content-Disposition",))
+        },
+        problems=(422,),
+        description="""Counted in the step that writes outcomes. Kept by day for at least 62 days, then by
+month, for 400 days; a month is there as a whole if it has any of the days.""",
+    ),
+    "get_all_usage": Operation(
+        query=AllUsageQuery,
+        responses={
+            200: ResponseSpec("The usage", {JSON: usage.AllUsage, CSV: str}, headers=("Content-Disposition",))
+        },
+        problems=(422,),
     ),
     "lookup_jobs": Operation(
         body={JSON: LookupIn},

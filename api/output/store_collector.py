@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from api.output.key_collector import key_metrics, read_usage_by_key
 from tasks.errors import (
     DeadlineTooShortError,
     QuotaExceededError,
@@ -168,6 +169,7 @@ class StoreCollector(Collector):
         self._redis = redis_info(store.redis)
         self._kept = kept_bytes(store).values()
         self._data_lost = data_lost(store.redis)
+        self._by_key = read_usage_by_key(store) if store.settings.metrics_by_key else {}
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics."""
@@ -183,6 +185,8 @@ class StoreCollector(Collector):
         yield from self._workers_by_model()
         yield from self._sums()
         yield from self._histograms()
+        if self._by_key:
+            yield from key_metrics(self._by_key)
 
     def _workers_by_model(self) -> Iterator[Metric]:
         for name, (help_text, count) in _WORKER_METRICS.items():

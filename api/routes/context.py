@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.auth.api_keys import ApiKeys
 from api.auth.guard import Guard
 from api.intake.submission import Submission
 from api.waiting.backlog_cache import BacklogCache
@@ -32,6 +33,7 @@ class Services:
     readiness: SharedReading[None]
     metrics: SharedReading[bytes]
     guard: Guard
+    api_keys: ApiKeys
 
 
 def services() -> Services:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+import re
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -88,6 +89,21 @@ _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "maxLeng
 AwareTime = Annotated[datetime, BeforeValidator(_time), _TIME_SCHEMA]
 
 
+def _day(raw: object) -> date:
+    if not isinstance(raw, str) or not _DAY.fullmatch(raw):
+        raise ValueError("Input should be a day like 2026-01-31")
+    try:
+        return date.fromisoformat(raw)
+    except ValueError:
+        raise ValueError("Input should be a day of the calendar, like 2026-01-31") from None
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+# The id of a key, or empty for callers without keys.
+Owner = Annotated[str, Field(max_length=MAX_ID_CHARS, pattern=r"^[0-9a-z]*$")]
+
+
 class Query(BaseModel):
     """Base of all queries: unknown parameters are rejected, so a typo is never ignored.
 
@@ -165,6 +181,24 @@ class ResultsStreamQuery(ResultsQuery):
     """Parameters of the same call for a stream, which may be as long as an upload."""
 
     limit: Annotated[int, Field(ge=1), _FROM_DIGITS, AfterValidator(_within_upload)] | None = None
+
+
+class UsageQuery(Query):
+    """Parameters of GET /v1/usage."""
+
+    first: Day | None = Field(
+        None, alias="from", description="The first day, UTC; 29 days before the last one if left out."
+    )
+    to: Day | None = Field(None, description="The last day, UTC; today if left out.")
+    by: Literal["day", "model"] | None = Field(
+        None, description="Rows by day or by model; by both if left out."
+    )
+
+
+class AllUsageQuery(UsageQuery):
+    """Parameters of GET /v1/admin/usage."""
+
+    owner: Owner | None = Field(None, description="Only this key; empty for callers without keys.")
 
 
 class SummaryQuery(Query):

@@ -15,6 +15,7 @@ from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.tallies import count
+from tasks.vocabulary.usage import Usage
 
 # Children learn within half a second that their work was canceled; what they finish by then still counts.
 CANCEL_GRACE_MS = 700
@@ -83,5 +84,6 @@ def _given_up(
         "counters": result.counters,
         "model": "",
         "tallies": count(chunk.items, result.outcomes),
+        "usage": Usage.of(result).counts,
     }
     return args, (encode_results(result), encode_chunk(retryable) if retryable else b"")

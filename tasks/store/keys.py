@@ -28,6 +28,7 @@ WRITABLE = PREFIX + "writable"
 UNACKED = PREFIX + "unacked"
 API_KEYS, API_KEYS_VERSION = PREFIX + "api_keys", PREFIX + "api_keys:version"
 WEIGHTS = PREFIX + "weights"
+USAGE_OWNERS = PREFIX + "usage_owners"
 API_KEYS_USED = PREFIX + "api_keys:used"
 RATES = PREFIX + "rates"
 AUDIT = PREFIX + "audit"
@@ -53,6 +54,7 @@ _IDEMPOTENCY = PREFIX + "idempotency:"
 _SENDER = PREFIX + "sender:"
 _DELIVERIES = PREFIX + "deliveries:"
 _ANSWER = PREFIX + "answer:"
+_USAGE = PREFIX + "usage:"
 
 # The parts of a job beside its record: what goes when it finishes, and what stays as long as its results.
 WORK_PARTS = ("chunks", "tokens")
@@ -75,6 +77,8 @@ FOR_SCRIPTS = {
     "fence": FENCE,
     "id_secret": ID_SECRET,
     "weights": WEIGHTS,
+    "usage": _USAGE,
+    "usage_owners": USAGE_OWNERS,
     "job": _JOB,
     "pending": _PENDING,
     "waiting": _WAITING,
@@ -186,6 +190,11 @@ def idempotency_key(digest: str) -> str:
 def sender_key(host: str) -> str:
     """Return the key of the heartbeat of a host's sender of webhooks."""
     return _SENDER + host
+
+
+def usage_key(owner: str) -> str:
+    """Return the key of what an owner's jobs used."""
+    return _USAGE + owner
 
 
 def deliveries_key(owner: str) -> str:

@@ -22,6 +22,7 @@ from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.job_format import READABLE
 from tasks.vocabulary.jobs import Queue, QueueClass
 from tasks.vocabulary.tallies import count, count_aspects
+from tasks.vocabulary.usage import Usage, shares_of_time
 
 # Why a caller may complete a chunk: it holds the lease, the lease has ended, or the child that held it has
 # died.
@@ -161,10 +162,10 @@ def _write(
 ) -> int:
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
-        for leased, result in zip(held.chunks, results, strict=True):
-            complete_chunk(
-                store, held, leased.ref, result, "token", model=model, counters=counters, pipe=pipe
-            )
+        times = shares_of_time(results, counters.get("forward_s:sum", 0))
+        for leased, result, model_ms in zip(held.chunks, results, times, strict=True):
+            given: dict[str, Any] = {"model": model, "counters": counters, "model_ms": model_ms}
+            complete_chunk(store, held, leased.ref, result, "token", **given, pipe=pipe)
             counters = _NO_COUNTERS
         return sum(pipe.execute())
 
@@ -210,9 +211,13 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     *,
     model: dict[str, str] | None = None,
     counters: Mapping[str, int] = _NO_COUNTERS,
+    model_ms: int = 0,
     pipe: redis.Redis | None = None,
 ) -> Any:
-    """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late."""
+    """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late.
+
+    `model_ms` is the time that the model took for it.
+    """
     counts, retryable = result.counts, result.retryable
     computed = {"items": result.computed, "cost": code_points_read(counters)}
     args = {
@@ -230,6 +235,7 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
             "model": result.model or "",
             "tallies": count(result.chunk.items, result.outcomes),
             "aspects": count_aspects(result),
+            "usage": Usage.of(result, model_ms).counts,
         },
         "counts": {
             "succeeded": counts.succeeded,

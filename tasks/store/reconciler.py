@@ -15,6 +15,7 @@ from tasks.store.leases import Guard, Lease, complete_chunk
 from tasks.store.lost_wakeups import LostWakeups, Publish
 from tasks.store.unserved import UnservedModels
 from tasks.store.uploads import close_idle
+from tasks.store.usage import UsageFolder
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk
 from tasks.vocabulary.items import ItemError
@@ -40,6 +41,7 @@ class Reconciler:
         self._model = model
         self._lost_wakeups = LostWakeups(store, publish)
         self._unserved = UnservedModels(store, worker, self._lost_wakeups)
+        self._usage = UsageFolder(store)
         self._ticked_ms: int | None = None
         self._away_ms = (0, 0)  # when Redis was away last, with the grace behind it
 
@@ -56,6 +58,7 @@ class Reconciler:
                 self._expire_overdue()
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
                 workers.forget_silent(self._store, now)
+                self._usage.fold(now)
         # A round of much work may take that long: only the time between rounds says that Redis was away.
         self._ticked_ms = self._store.now_ms()
 

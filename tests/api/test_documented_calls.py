@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +13,18 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from api.auth.api_keys import ApiKeys
+from api.auth.scopes import Scope
 from local.processes import ROOT
+from local.stack import Stack
+from tasks.settings import Settings
+from tasks.store.jobs import JobStore
 from tests.conftest import INT8_TOLERANCE
 
 DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")
 CALL = re.compile(r"```sh\n(curl .*?)\n```\n```\w* ?(\d+)\n(.*?)```", re.DOTALL)
 ANYTHING = "…"
+MAKES = {"/v1/jobs": "JOB", "/v1/admin/keys": "KEY"}
 ROW = re.compile(r"index,|\d+,")  # of CSV
 
 
@@ -31,17 +38,21 @@ class Curl:
     body: str | None
 
 
-def parse(command: str, job: str) -> Curl:
-    words = iter(shlex.split(command.replace("$JOB", job).replace("\\\n", " "))[1:])
-    call = Curl("GET", "", {}, None)
+def parse(command: str, variables: Mapping[str, str]) -> Curl:
+    """Read a command line; `-H @operator.txt` sends the key of an operator."""
+    for name, value in variables.items():
+        command = command.replace(f"${name}", value)
+    words = iter(shlex.split(command.replace("\\\n", " "))[1:])
+    call, method = Curl("GET", "", {}, None), ""
     for word in words:
         if word == "-X":
-            call.method = next(words)
+            method = call.method = next(words)
         elif word == "-H":
-            name, value = next(words).split(": ")
+            given = next(words).replace("@operator.txt", f"authorization: Bearer {variables['OPERATOR']}")
+            name, value = given.split(": ")
             call.headers[name] = value
         elif word in ("-d", "--data-binary"):
-            call.body, call.method = next(words), "POST"
+            call.body, call.method = next(words), method or "POST"
         elif word not in ("-s", "-sN"):
             assert not word.startswith("-"), f"{word}: the test does not know it"
             call.url = word.removeprefix("localhost:8000")
@@ -80,22 +91,27 @@ def read(text: str) -> Any:
         return [read(cell) for cell in text.split(",")] if ROW.match(text) else text.strip()
 
 
-def test_answers_are_those_that_are_printed(http: httpx2.Client) -> None:
-    job, wrong = "", []
+def test_answers_are_those_that_are_printed(http: httpx2.Client, live: Stack) -> None:
+    api_keys = ApiKeys(JobStore.connect(Settings(redis_url=live.redis_url)))
+    _, operator = api_keys.create("operator", [Scope.OPERATOR])
+    variables, wrong = {"JOB": "", "KEY": "", "OPERATOR": operator}, []
     for command, status, printed in CALL.findall(DOCUMENT):
-        call = parse(command, job)
+        call = parse(command, variables)
         answer = http.request(call.method, call.url, headers=call.headers, content=call.body)
         if (answer.status_code, alike(read(printed), read(answer.text))) != (int(status), True):
             wrong.append(f"{command}\n{answer.status_code}\n{answer.text}\n\nprinted: {status}\n{printed}")
-        if call.method == "POST" and urlsplit(call.url).path == "/v1/jobs":
-            job = answer.json().get("id", job)
+        if call.method == "POST" and urlsplit(call.url).path in MAKES:
+            name = MAKES[urlsplit(call.url).path]
+            variables[name] = answer.json().get("id", variables[name])
     assert not wrong, "\n\n".join(wrong)
 
 
 def test_every_path_has_its_call() -> None:
-    calls = [parse(command, "job_1") for command, _, _ in CALL.findall(DOCUMENT)]
+    variables = {"JOB": "job_1", "KEY": "key_1", "OPERATOR": "operator"}
+    calls = [parse(command, variables) for command, _, _ in CALL.findall(DOCUMENT)]
     made = {(call.method.lower(), urlsplit(call.url).path) for call in calls}
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
     for path, methods in paths.items():
         for method in methods:
-            assert (method, path.replace("{job_id}", "job_1")) in made, f"{method.upper()} {path}"
+            named = path.replace("{job_id}", "job_1").replace("{key_id}", "key_1")
+            assert (method, named) in made, f"{method.upper()} {path}"

@@ -48,7 +48,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    with started_stack(folder) as stack, Sentiq(stack.url) as client:
+    with started_stack(folder, SENTIMENT_METRICS_BY_KEY="true") as stack, Sentiq(stack.url) as client:
         many = [[f"{seed}，第{i}次都很好" for i in range(900)] for seed in range(3)]
         jobs = [client.submit(texts) for texts in (["很好"], *many)]
         for job in jobs:
@@ -123,6 +123,18 @@ def test_every_metric_that_is_named_is_exposed_and_the_other_way_round(stack: St
     page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     assert bare == set(re.findall(r"`(sentiq_\w+)`", page))
     assert bare == {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in named}
+
+
+def test_metrics_by_key_are_there_only_with_their_setting_and_named_as_such(
+    live: Stack, stack: Stack
+) -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    table = page.partition("| metric with this setting |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(sentiq_\w+)`", table))
+    assert named
+    exposed = set(re.findall(r"^(sentiq_key_\w+)", httpx2.get(f"{stack.url}/metrics").text, re.MULTILINE))
+    assert exposed == named
+    assert "sentiq_key_" not in httpx2.get(f"{live.url}/metrics").text
 
 
 def test_prometheus_accepts_every_expression_and_no_alert_fires_on_a_healthy_stack(

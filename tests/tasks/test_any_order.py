@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS, OPEN_JOBS, RECONCILER, job_key, leased_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.summaries import read_summary
+from tasks.store.usage import total_usage, usage_owners
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError, Outcome
@@ -212,9 +214,13 @@ def test_each_item_is_counted_once_and_nothing_stays(store_with: Callable[..., J
     counts = {name.decode(): int(count) for name, count in store.redis.hgetall(COUNTERS).items()}
     ended = sum(count for name, count in counts.items() if name.startswith("items:"))
     assert ended == sum(count for name, count in counts.items() if name.startswith("admitted:"))
+    deleted = sum(count for name, count in counts.items() if re.fullmatch("items:.*:deleted", name))
+    used = total_usage(store, usage_owners(store)).values()
+    assert sum(usage.items for usage in used) == ended - deleted
     for name in LABELS:
         assert models.retire(store, name) == (0, 0)
     for job_id, owner in world.owners.items():
         cancel.delete_job(store, job_id, owner)
     kept = {key.decode() for key in store.redis.scan_iter() if store.redis.ttl(key) < 0}
+    kept = {key for key in kept if not key.startswith("sentiq:usage")}  # it outlives jobs
     assert kept == {f"sentiq:{name}" for name in ("counters", "fence", "id_secret", "labels", "retired")}

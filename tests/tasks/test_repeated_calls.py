@@ -23,7 +23,7 @@ from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key
+from tasks.store.keys import OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key, usage_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
@@ -86,6 +86,14 @@ def finish_with_webhook(store: JobStore) -> int:
 
 def due_deliveries(store: JobStore) -> list[deliveries.Delivery]:
     return deliveries.lease_due(store, deliveries.Room(9, 256, 16, {}))
+
+
+FOLDS = [("1 test items", "1970-01 test items"), ("2 test items", "1970-01 test items")]
+
+
+def old_usage(store: JobStore) -> None:
+    for day, _ in FOLDS:
+        store.redis.hset(usage_key("anna"), day, 3)
 
 
 def expired(store: JobStore) -> None:
@@ -213,6 +221,11 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         "lease_deliveries",
         lambda s: (finish_with_webhook(s), s.redis.hset(job_key(JOB, "delivery"), "attempts", 99)),
         lambda s, _: due_deliveries(s),
+    ),
+    (
+        "fold_usage",
+        old_usage,
+        lambda s, _: s.run("fold_usage", {"owner": "anna", "folds": FOLDS, "drops": []}),
     ),
     ("free_expired", expired, lambda s, _: s.run("free_expired", {"limit": 9})),
     ("read_backlog", record, lambda s, _: read_backlogs(s, [MODEL_NAME])[QUEUE].items),

@@ -1,6 +1,6 @@
 -- Writes the outcome of one chunk: its results, its place in the order of completion, the texts worth a retry, and
--- its part of the summary. `results` begin with the number of items.
--- include: counters kept summary
+-- its part of the summary; and counts it, also as the owner's usage. `results` begin with the number of items.
+-- include: counters kept summary usage
 local function write_outcome(job, chunk, results, retryable)
   local left = redis.call('PTTL', job)
   local function put(part, command, ...)
@@ -22,4 +22,5 @@ local function write_outcome(job, chunk, results, retryable)
     put(':retryable', 'HSET', chunk.start, retryable)
   end
   counters.add(chunk.counters, record[4])
+  usage.add(record[3] or '', record[4], chunk.usage)
 end
