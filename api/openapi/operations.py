@@ -133,7 +133,8 @@ text, and the others become `data`. The terms are query parameters, nested ones 
         },
         problems=_JOB_PROBLEMS,
         description="""`Accept` selects the format. The last line of an NDJSON stream has `"object": "end"`,
-says whether the stream is complete and gives the cursor of the rest.""",
+says whether the stream is complete and gives the cursor of the rest. With `Accept-Encoding: gzip` the
+response is compressed.""",
     ),
     "get_summary": Operation(
         query=SummaryQuery,

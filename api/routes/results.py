@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.datastructures import MIMEAccept
 
+from api.http.compression import accepts_gzip, compress_body, gzipped
 from api.http.problems import bad_query
 from api.http.request import owner, read_query
 from api.http.response import json_response
@@ -50,7 +51,7 @@ def _page(job: Job, query: ResultsQuery) -> Response:
     limit = query.limit or MAX_PAGE_ITEMS
     # Where most items do not match, a batch is not limited to those asked for.
     walk = Walk(services().store, job, *query.position, MAX_PAGE_ITEMS if query.status else limit)
-    return json_response(json_page(walk, limit, query.status))
+    return compress_body(json_response(json_page(walk, limit, query.status)))
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
@@ -58,13 +59,19 @@ def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
     columns = _columns(job, query)
     items, headers = _reader(job, query)
     if media_type == _NDJSON:
-        lines = ndjson_lines(items, query.limit, query.status)
+        lines: Iterator[bytes] = ndjson_lines(items, query.limit, query.status)
     else:
         rows = csv_rows(items, query.limit, query.status, columns, safe=query.safe)
         lines = chain([_BOM] if query.bom else [], rows)
         headers["Content-Disposition"] = f'attachment; filename="{job.id}.csv"'
+    if accepts_gzip():
+        # A follower waits for each item, so none may wait for the next.
+        lines = gzipped(lines, at_once=query.follow)
+        headers["Content-Encoding"] = "gzip"
     content_type = f"{media_type}; charset=utf-8"
-    return Response(stream_with_context(lines), headers=headers, content_type=content_type)
+    response = Response(stream_with_context(lines), headers=headers, content_type=content_type)
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def _columns(job: Job, query: ResultsQuery) -> Mapping[str, Cell]:

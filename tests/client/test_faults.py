@@ -132,6 +132,19 @@ def test_a_download_that_is_cut_goes_on_where_it_was(
         assert len(proxy.received) > len(cuts)
 
 
+def test_what_is_sent_and_received_is_compressed(live_url: str) -> None:
+    given = texts(2000)
+    with proxied(live_url) as proxy, Sentiq(proxy.url) as client:
+        job = client.submit(given)
+        sent = len(proxy.received[0])
+        assert b"content-encoding: gzip" in bytes(proxy.received[0]).lower()
+        assert sent < len("".join(given).encode()) / 3
+        job.wait(timeout=60)
+        before = len(proxy.sent[0])
+        plain = sum(len(json.dumps(item, ensure_ascii=False).encode()) for item in job.raw_results())
+        assert len(proxy.sent[0]) - before < plain / 4
+
+
 def test_events_go_on_behind_the_last_one(live_url: str) -> None:
     with proxied(live_url, Plan(), Plan(cut_down=2_000)) as proxy, Sentiq(proxy.url) as client:
         job = client.submit(texts(2000))

@@ -34,16 +34,16 @@ def test_fields_that_are_new_are_passed_over(live_url: str) -> None:
 @pytest.mark.parametrize("missing", ["id", "status", "counts"])
 def test_a_field_that_is_missing_names_the_version(live_url: str, missing: str) -> None:
     body = {name: value for name, value in job().items() if name != missing}
-    with proxied(live_url, answered(body)) as proxy, Sentiq(proxy.url) as client:
-        with pytest.raises(IncompatibleServiceError, match=f"A job has no `{missing}`: .* 0.1.0 or later"):
-            repr(client.job("job_1"))
+    told = pytest.raises(IncompatibleServiceError, match=f"A job has no `{missing}`: .* 0.1.0 or later")
+    with proxied(live_url, answered(body)) as proxy, Sentiq(proxy.url) as client, told:
+        repr(client.job("job_1"))
 
 
 def test_a_call_that_is_missing_names_the_version(live_url: str) -> None:
     gone = answered({"code": "not_found", "detail": "no such URL"}, "404 Not Found")
-    with proxied(live_url, answered(job()), gone) as proxy, Sentiq(proxy.url) as client:
-        with pytest.raises(IncompatibleServiceError, match=r"no GET /v1/jobs/job_1/comparison: it needs"):
-            client.job("job_1").comparison()
+    told = pytest.raises(IncompatibleServiceError, match=r"no GET /v1/jobs/job_1/comparison: it needs")
+    with proxied(live_url, answered(job()), gone) as proxy, Sentiq(proxy.url) as client, told:
+        client.job("job_1").comparison()
 
 
 def test_a_term_that_is_unknown_may_be_newer_than_the_service(client: Sentiq) -> None:
