@@ -22,7 +22,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
-	audit card check-locks compose-test configuration contract faults openapi parity \
+	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample score tune lint format lock \
 	lock-images clean
 
@@ -92,6 +92,9 @@ test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and br
 faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promise; SEEDS=1 FIRST=0 FAULTS=8 MINUTES= KINDS=
 	@exec $(PY) -m tests.faults --seeds $(or $(SEEDS),1) --first $(or $(FIRST),0) --faults $(or $(FAULTS),8) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(KINDS),--kinds $(KINDS))
+
+faults-see: $(VENV)/.dev ## plant defects into a stack, and check that `make faults` would find each; DEFECTS= some of them
+	@exec $(PY) -m tests.faults.see $(DEFECTS)
 
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)

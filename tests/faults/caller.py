@@ -18,7 +18,6 @@ REPEATABLE = {
     (400, "upload_incomplete"),
     (408, "body_timeout"),
     (409, "idempotency_key_in_flight"),
-    (409, "job_closed"),
     (429, "rate_limited"),
 }
 
@@ -56,6 +55,7 @@ class Caller:
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
         self._problems = problems
+        self.closed = 0  # uploads whose job had ended when they came: the next call made another job
 
     def call(
         self,
@@ -66,7 +66,7 @@ class Caller:
         patience_s: float = PATIENCE_S,
         **options: Any,
     ) -> httpx2.Response:
-        """Repeat a call until its answer is expected.
+        """Repeat a call until its answer is expected; `content` may be a function that begins a body anew.
 
         Raises UnexpectedAnswerError for another answer, TimeoutError when there is none for so long.
         """
@@ -74,7 +74,7 @@ class Caller:
         last = ""
         while time.monotonic() < end:
             try:
-                answer = self._http.request(method, path, **options)
+                answer = self._http.request(method, path, **_begun(options))
             except httpx2.ReadTimeout:
                 self._problems.add(f"no answer for {HANGS_S:.0f} s: {method} {path}")
                 last = "no answer"
@@ -103,9 +103,16 @@ class Caller:
         if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
             if "retry-after" not in answer.headers:
                 self._problems.add(f"503 without Retry-After: {method} {path} {code}")
+        elif code == "job_closed":
+            self.closed += 1
         elif (answer.status_code, code) not in REPEATABLE:
             raise UnexpectedAnswerError(f"{answer.status_code} {code}: {method} {path}")
         return f"{answer.status_code} {code}"
+
+
+def _begun(options: dict[str, Any]) -> dict[str, Any]:
+    content = options.get("content")
+    return options | {"content": content()} if callable(content) else options
 
 
 def code_of(answer: httpx2.Response) -> str:

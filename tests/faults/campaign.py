@@ -129,7 +129,8 @@ class Campaign:
     def _check(self, load: Load, before: Mapping[str, int]) -> None:
         with ThreadPoolExecutor(PROBES) as callers:
             list(callers.map(partial(self._checks.job, load), load.sent))
-        self._checks.counters(before, items_of(load.sent), lossy=load.lossy)
+        closed, self._caller.closed = self._caller.closed, 0
+        self._checks.counters(before, None if closed else items_of(load.sent), lossy=load.lossy)
         self._checks.orphans()
         self._accepted += [sent.job_id for sent in load.sent]
 

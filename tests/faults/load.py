@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -18,7 +20,16 @@ PAUSE_S = (0.2, 0.9)
 BATCH, UPLOAD = (5, 40), (40, 120)
 SHOPS = 4
 SHARE_WITH_WEBHOOK = 0.3
+SHARE_OF_SLOW_UPLOADS, PARTS, PART_S = 0.6, 4, 0.5
 JOIN_S = 150
+
+
+def slowly(lines: Sequence[str]) -> Iterator[bytes]:
+    """Yield lines in a few parts, so that the first ones are recorded while others still come."""
+    size = len(lines) // PARTS + 1
+    for start in range(0, len(lines), size):
+        time.sleep(PART_S)
+        yield "".join(f"{line}\n" for line in lines[start : start + size]).encode()
 
 
 @dataclass
@@ -121,16 +132,17 @@ class Load:
         self.submit(self._some(rng), key, **terms)
 
     def _upload(self, rng: random.Random, key: str) -> None:
-        self._send_lines(self._some(rng, UPLOAD), key, "/v1/jobs?summarize_by=shop")
+        slow = rng.random() < SHARE_OF_SLOW_UPLOADS
+        self._send_lines(self._some(rng, UPLOAD), key, "/v1/jobs?summarize_by=shop", slow=slow)
 
-    def _send_lines(self, texts: Sequence[str], key: str, path: str) -> Sent:
+    def _send_lines(self, texts: Sequence[str], key: str, path: str, *, slow: bool = False) -> Sent:
         lines = [
             json.dumps({"text": text, "id": f"{key}-{number}", "data": {"shop": number % SHOPS}})
             for number, text in enumerate(texts)
         ]
         headers = {"content-type": "application/x-ndjson"}
-        body = "\n".join(lines).encode()
-        answer = self._accepted(path, key, content=body, headers=headers)
+        content = partial(slowly, lines) if slow else "\n".join(lines).encode()
+        answer = self._accepted(path, key, content=content, headers=headers)
         return self._remember(Sent(key, texts, answer["id"], "upload"))
 
     def _canceled(self, rng: random.Random, key: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +14,7 @@ from local.processes import ROOT
 from tasks.store.scripts import LUA
 from tests.faults.kinds import KINDS, links
 from tests.faults.plan import SHARE_OF_TWO, plan
+from tests.faults.planted.defects import DEFECTS, environment
 
 DOCUMENT = (ROOT / "docs" / "reliability.md").read_text("utf-8")
 SEEDS, FAULTS = 20, 8
@@ -41,6 +45,24 @@ def test_twenty_seeds_have_every_kind_and_a_fifth_of_the_steps_has_two() -> None
 
 def test_every_kind_has_its_row_and_every_row_its_kind() -> None:
     assert section("The faults") == [[f"`{kind.name}`", kind.what] for kind in KINDS.values()]
+
+
+def test_every_planted_defect_has_its_row_and_faults_that_bring_it_to_light() -> None:
+    assert section("The planted defects") == [[f"`{name}`", defect.what] for name, defect in DEFECTS.items()]
+    assert len(DEFECTS) >= 10
+    assert {kind for defect in DEFECTS.values() for kind in defect.kinds} <= set(KINDS)
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_planted_when_its_module_is_imported(name: str) -> None:
+    """What it replaces is there, and the changed scripts load."""
+    code = (
+        f"import {DEFECTS[name].module} as changed, tasks.store.scripts as s, sys; "
+        "scripts = [s.source(path) for path in s.LUA.glob('*.lua')]"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment(name), check=True, timeout=60
+    )
 
 
 def test_every_script_may_lose_its_answer() -> None:

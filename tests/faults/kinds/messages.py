@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from redis import RedisError
 
 from tasks.store.keys import UNACKED
 from tasks.vocabulary.model_names import WAKEUPS
@@ -13,6 +17,7 @@ from tests.faults.kinds.kind import Kind, Mend, nothing_to_mend
 from tests.faults.kinds.redis_server import client
 
 COPIES = 3
+LOOK_S = 0.005
 UNACKED_KEYS = (UNACKED, f"{UNACKED}_index", f"{UNACKED}_mutex")
 
 
@@ -21,17 +26,32 @@ def queues(redis: Any) -> list[bytes]:
     return [key for key in redis.scan_iter(f"{WAKEUPS}*") if redis.type(key) == b"list"]
 
 
+def lost(cluster: Cluster, _: random.Random) -> Mend:
+    """Delete every wake-up that is published until the fault ends."""
+    redis, ended = client(cluster), threading.Event()
+
+    def delete() -> None:
+        while not ended.wait(LOOK_S):
+            with suppress(RedisError):
+                for queue in queues(redis):
+                    redis.delete(queue)
+
+    thread = threading.Thread(target=delete, daemon=True)
+    thread.start()
+
+    def mend() -> None:
+        ended.set()
+        thread.join()
+
+    return mend
+
+
 def once(act: Callable[[Any, random.Random], None]) -> Callable[[Cluster, random.Random], Mend]:
     def breaks(cluster: Cluster, rng: random.Random) -> Mend:
         act(client(cluster), rng)
         return nothing_to_mend
 
     return breaks
-
-
-def lost(redis: Any, _: random.Random) -> None:
-    for queue in queues(redis):
-        redis.delete(queue)
 
 
 def unacknowledged_lost(redis: Any, _: random.Random) -> None:
@@ -60,7 +80,7 @@ def mangled(redis: Any, rng: random.Random) -> None:
 
 
 KINDS = [
-    Kind("messages_lost", "the lists of wake-ups are deleted", "messages", once(lost)),
+    Kind("messages_lost", "the lists of wake-ups are deleted again and again", "messages", lost),
     Kind(
         "messages_unacknowledged_lost",
         "what Celery keeps of unacknowledged messages is deleted",

@@ -135,6 +135,13 @@ KINDS = [
         stopped(a_child),
         LONGER_THAN_A_LEASE,
     ),
+    Kind(
+        "children_stopped_past_their_leases",
+        "SIGSTOP of all children until their work is pending again; they write late",
+        "worker",
+        stopped(all_children),
+        LONGER_THAN_A_LEASE,
+    ),
     Kind("parent_killed", "`kill -9` of a worker's parent", "worker", signalled(a_parent, KILL), ONCE),
     Kind("parents_killed", "`kill -9` of all parents", "worker", signalled(all_parents, KILL), ONCE),
     Kind("parent_stopped", "SIGSTOP of a parent, not of its children", "worker", stopped(a_parent)),

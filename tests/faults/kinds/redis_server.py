@@ -116,6 +116,19 @@ def wiped_and_restarted(cluster: Cluster, rng: random.Random) -> Mend:
     return lambda: cluster.let_up("redis")
 
 
+def evicting(cluster: Cluster, rng: random.Random) -> Mend:
+    """Let Redis drop keys at random, and then all: a job that lost a part can be in no known state."""
+    used = client(cluster).info("memory")["used_memory"]
+    settings = {"maxmemory_policy": "allkeys-random", "maxmemory": str(used * 2 // 3)}
+    restore = configured(**settings)(cluster, rng)
+
+    def mend() -> None:
+        restore()
+        persistently(client(cluster).flushall)
+
+    return mend
+
+
 def log_cut_off(cluster: Cluster, rng: random.Random) -> Mend:
     """Cut off the end of the append-only log, as a power failure does."""
     cluster.hold_down("redis")
@@ -146,6 +159,13 @@ KINDS = [
         "Redis comes back without its data, while an API process is replaced",
         "redis",
         wiped_and_restarted,
+        loses_data=True,
+    ),
+    Kind(
+        "redis_evicting",
+        "Redis evicts keys of all kinds, and is emptied then; every process outlives that",
+        "redis",
+        evicting,
         loses_data=True,
     ),
     Kind(
