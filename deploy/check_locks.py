@@ -114,6 +114,7 @@ _IMAGES = {
     "pack.lock": "Dockerfile.worker",
     "webhooks.lock": "Dockerfile.webhooks",
     "flower.lock": "Dockerfile.flower",
+    "tracing.lock": "Dockerfile.api",
 }
 # (distribution, Python, platform) without a wheel, and why that is accepted.
 _KNOWN = {

@@ -40,6 +40,7 @@ _MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"
 _PACK = re.compile(r"[^:=]+(:[0-9]*\.?[0-9]*[1-9][0-9]*)?=.+")
 _ORIGIN = re.compile(r"https?://[^/\s*A-Z]+")
+_HTTP_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 # Marks a setting that docker-compose.yml or an image sets service by service; all others reach every service.
 PER_SERVICE = "per service"
 # A secret in the wrong variable: a URL with a password, a signing secret, an API key.
@@ -97,6 +98,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
+    )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="URL of an OpenTelemetry collector that takes OTLP over HTTP: `http://collector:4318`. "
+        "It turns tracing on, and the other standard `OTEL_` variables apply then: docs/tracing.md.",
     )
 
     host: PerService[str] = Field("127.0.0.1", description="Address the API listens on.")
@@ -346,6 +353,13 @@ class Settings(BaseSettings):
                 message = "expected whsec_ and base64 of 24 to 64 bytes"
                 raise ValueError(message)
         return secret
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if url and not _HTTP_URL.fullmatch(url):
+            raise ValueError("expected http:// or https:// and a host")
+        return url
 
     @field_validator("packs")
     @classmethod

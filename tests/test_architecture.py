@@ -50,9 +50,14 @@ Graph = Mapping[str, set[str]]
 
 def loaded_by(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter; return the top-level modules it loaded."""
+    return {name.split(".")[0] for name in loaded_modules(statement)}
+
+
+def loaded_modules(statement: str) -> set[str]:
+    """Run a statement in a fresh interpreter; return all modules it loaded."""
     code = f"{statement}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in json.loads(done.stdout)}
+    return set(json.loads(done.stdout))
 
 
 def modules(*folders: str) -> dict[str, str]:
@@ -225,6 +230,17 @@ def test_no_two_tools_import_one_another() -> None:
 def test_a_room_imports_only_those_below_it(room: str) -> None:
     program = room.split(".", maxsplit=1)[0]
     assert {name for name in rooms_of(GRAPH)[room] if name.startswith(f"{program}.")} <= BELOW[room]
+
+
+def test_only_the_tracer_imports_opentelemetry_and_only_the_switch_imports_the_tracer() -> None:
+    users = {
+        module for module, source in SOURCES.items() if outside(module, {module: source}, {"opentelemetry"})
+    }
+    assert users == {"tasks.tracing.otel"}
+    assert {module for module, names in GRAPH.items() if "tasks.tracing.otel" in names} == {
+        "tasks.tracing.trace"
+    }
+    assert "tasks.tracing.otel" not in loaded_modules("import api.wsgi, worker.main, webhooks.__main__")
 
 
 def test_only_routes_and_the_app_know_the_services() -> None:

@@ -25,7 +25,10 @@ HEARTBEAT_S = 5  # between two heartbeats of a sender; one counts three times as
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One leased attempt at a delivery. `attempt` counts from 1 and shuts out outcomes of earlier ones."""
+    """One leased attempt at a delivery. `attempt` counts from 1 and shuts out outcomes of earlier ones.
+
+    `trace` is the W3C traceparent of the admission of its job, where that was traced.
+    """
 
     job_id: str
     attempt: int
@@ -36,6 +39,7 @@ class Delivery:
     status: str
     counts: Counts
     ended_ms: int
+    trace: str = ""
 
     @property
     def message_id(self) -> str:
@@ -197,4 +201,5 @@ def _read(job_id: str, raw: Mapping[bytes, bytes]) -> Delivery:
         raw[b"event"].decode().removeprefix("job."),
         Counts(*map(number, counted)),
         number("ended"),
+        raw.get(b"trace", b"").decode(),
     )

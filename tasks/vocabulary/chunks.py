@@ -18,6 +18,7 @@ class Chunk:
     """Neighbouring items of one job. `start` is the index of the first and names the chunk.
 
     `max_tokens` is what the pack reads at once, as it was known when the chunk was priced.
+    `trace` is what it keeps of a request that is traced, as `tasks.tracing.trace.stamp` writes it.
     """
 
     job_id: str
@@ -25,6 +26,7 @@ class Chunk:
     items: Sequence[Item]
     options: Options = PLAIN
     max_tokens: int = DEFAULT_MAX_TOKENS
+    trace: str = ""
 
     @property
     def cost(self) -> int:
@@ -109,7 +111,7 @@ class ChunkResult:
         Items by code and by number of attempts, verdicts by label, and those that are uncertain.
         """
         verdicts = list(self.verdicts)
-        counts = Counter(f"items:{_code(outcome)}" for outcome in self.outcomes)
+        counts = Counter(f"items:{code_of(outcome)}" for outcome in self.outcomes)
         counts[f"attempts:{self.attempts}"] = len(self.outcomes)
         counts.update(f"verdicts:{verdict.label}" for verdict in verdicts)
         if uncertain := sum(verdict.uncertain for verdict in verdicts):
@@ -132,7 +134,8 @@ class ChunkResult:
         return cls(chunk, [item.error or error for item in chunk.items], attempts)
 
 
-def _code(outcome: Outcome) -> str:
+def code_of(outcome: Outcome) -> str:
+    """Return `succeeded`, or the code of the error."""
     if isinstance(outcome, Scored):
         return ItemStatus.SUCCEEDED
     return ItemError.TEXT_TOO_LONG if isinstance(outcome, TooManyTokens) else outcome

@@ -21,7 +21,7 @@ _UNCERTAIN, _CACHED, _SHOWS_NONE, _UNFAMILIAR = 1, 2, 4, 8  # bits of one number
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Write the texts of a chunk; ids, errors, lines, groups, options and the pack's limit if not usual."""
+    """Write the texts of a chunk; ids, errors, lines, groups, trace, options and the pack's limit if any."""
     options = chunk.options.encode()
     payload: dict[str, Any] = {
         "texts": [item.text for item in chunk.items],
@@ -38,6 +38,8 @@ def encode_chunk(chunk: Chunk) -> bytes:
         payload["aspects"] = aspects
     if chunk.max_tokens != DEFAULT_MAX_TOKENS:
         payload["max_tokens"] = chunk.max_tokens
+    if chunk.trace:
+        payload["trace"] = chunk.trace
     return to_json(payload | ({"options": options} if options else {}))
 
 
@@ -56,7 +58,8 @@ def decode_chunk(job_id: str, start: int, payload: bytes) -> Chunk:
     if groups := raw.get("groups"):
         items = [item._replace(group=group) for item, group in zip(items, groups, strict=True)]
     max_tokens = raw.get("max_tokens", DEFAULT_MAX_TOKENS)
-    return Chunk(job_id, start, items, Options.decode(raw.get("options", {})), max_tokens)
+    options = Options.decode(raw.get("options", {}))
+    return Chunk(job_id, start, items, options, max_tokens, raw.get("trace", ""))
 
 
 def encode_results(result: ChunkResult) -> bytes:

@@ -104,6 +104,7 @@ class Terms:
     `limits` are those of the owner's key now, which no record keeps.
     With `keep_texts` results hold the texts too. `compare_with` is the name of a second model, which scores a
     `compare_share` of the items in another job; the terms of that job name this one as `shadow_of`.
+    `trace` is the W3C traceparent of the request's admission, where that is traced.
     """
 
     options: Options = PLAIN
@@ -123,6 +124,7 @@ class Terms:
     compare_share: float = DEFAULT_COMPARE_SHARE
     shadow_of: str | None = None
     limits: KeyLimits = SERVICE_LIMITS
+    trace: str = ""
 
     @property
     def queue(self) -> Queue:
@@ -144,6 +146,7 @@ class Terms:
             "compare_with": self.compare_with.encode(),
             "compare_share": to_json(self.compare_share) if self.compare_with else b"",
             "shadow_of": (self.shadow_of or "").encode(),
+            "trace": self.trace.encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -168,6 +171,7 @@ class Terms:
             compare_with=raw.get(b"compare_with", b"").decode(),
             compare_share=float(raw.get(b"compare_share", DEFAULT_COMPARE_SHARE)),
             shadow_of=raw[b"shadow_of"].decode() if b"shadow_of" in raw else None,
+            trace=raw.get(b"trace", b"").decode(),
         )
 
 

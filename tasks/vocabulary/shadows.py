@@ -29,6 +29,7 @@ def shadow_terms(job_id: str, terms: Terms) -> Terms:
         request_id=terms.request_id,
         model=terms.compare_with,
         shadow_of=job_id,
+        trace=terms.trace,
     )
 
 

@@ -120,3 +120,16 @@ def test_without_an_index_the_check_is_skipped() -> None:
     assert done.returncode == 3, done.stderr
     assert done.stdout.startswith("skipped: make check-locks, the package index does not answer: http://127")
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("other", ["api", "webhooks", "worker", "dev"])
+def test_what_is_installed_for_traces_changes_no_version(other: str) -> None:
+    folder = ROOT / "requirements"
+    traces, beside = (
+        {pin.name: str(pin.requirement.specifier) for pin in pins(folder / f"{name}.lock")}
+        for name in ("tracing", other)
+    )
+    assert "opentelemetry-sdk" in traces
+    assert {name: traces[name] for name in traces.keys() & beside} == {
+        name: beside[name] for name in traces.keys() & beside
+    }

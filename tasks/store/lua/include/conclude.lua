@@ -24,6 +24,9 @@ local function record_delivery(id, job, status)
       redis.call('HSET', key, 'owner', owner, 'url', webhook.url, 'host', webhook.host, 'event', event,
         'state', 'pending', 'attempts', 0, 'ended', now, 'total', job.total, 'succeeded', job.succeeded,
         'failed', job.failed, 'timed_out', job.timed_out, 'canceled', job.canceled)
+      if job.trace then
+        redis.call('HSET', key, 'trace', job.trace)
+      end
       redis.call('PEXPIRE', key, WEBHOOK_TTL_MS)
       deliveries.schedule(owner, id, now)
     end
@@ -31,7 +34,7 @@ local function record_delivery(id, job, status)
 end
 
 local function read_job(key)
-  local job, fields = {}, {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner'}
+  local job, fields = {}, {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner', 'trace'}
   local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
   for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
     job[fields[i]] = value

@@ -1,0 +1,1 @@
+"""Traces of requests, which OpenTelemetry collects: off by default."""
