@@ -10,7 +10,7 @@ from api.auth.api_keys import ApiKeys
 from api.auth.guard import Guard
 from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
-from api.http import error_handlers, response
+from api.http import error_handlers, response, traced_requests
 from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
@@ -37,6 +37,7 @@ from tasks.broker.celery_app import build_publisher
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
+from tasks.tracing import trace
 
 
 class _JobId(BaseConverter):
@@ -77,4 +78,6 @@ def create_app(settings: Settings) -> Flask:
         *(usage, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
+    if trace.enabled():
+        traced_requests.register(app)
     return app

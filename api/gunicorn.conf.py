@@ -14,6 +14,7 @@ from api.http.capacity import held_requests, max_connections, raise_file_limit
 from tasks.errors import ConfigurationError
 from tasks.log_format import LineFormatter
 from tasks.settings import Settings
+from tasks.tracing import trace
 from tasks.vocabulary.hosts import in_url
 
 try:
@@ -78,6 +79,11 @@ def post_worker_init(worker: Any) -> None:
         worker.close_unused_connections()
 
     threading.Thread(target=watch, name="stop-watch", daemon=True).start()
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Export the last spans of a worker that ends."""
+    trace.stop()
 
 
 def when_ready(server: Any) -> None:

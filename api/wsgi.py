@@ -10,14 +10,17 @@ from tasks.log_format import start_logging
 from tasks.settings import Settings
 from tasks.store.connection import require_one_redis
 from tasks.store.risks import warn_of_risks
+from tasks.tracing import trace
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
 _APP_LOAD_ERROR = 4
 
 settings = Settings.read()
 start_logging(settings.log_level)
-app = create_app(settings)
 try:
+    # In the process that serves, behind gunicorn's fork and gevent's patches: its thread is a greenlet.
+    trace.start("api", settings)
+    app = create_app(settings)
     require_one_redis(app.extensions["sentiq"].store.redis)
     app.extensions["sentiq"].guard.require_keys()
 except ConfigurationError as error:

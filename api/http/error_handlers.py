@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from api.http.problems import TITLES, Problem, from_error, from_validation
 from api.http.request import request_id
 from api.waiting.turns import turns
 from tasks.errors import RefusedError, SentiqError, StoreUnavailableError
+from tasks.tracing import trace
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,10 @@ def _render(problem: Problem) -> Response:
         "request_id": request_id(),
         **problem.extensions,
     }
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        trace.current().fail(problem.code)
+    else:
+        trace.current().set(error=problem.code)
     logger.info(
         "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
     )

@@ -1,10 +1,11 @@
-"""What a submission returns, and how logs name the caller."""
+"""What a submission returns, and how logs and traces name it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tasks.vocabulary.jobs import Job
+from tasks.tracing.span import Span
+from tasks.vocabulary.jobs import Job, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,17 @@ class Accepted:
 
     job: Job
     replayed: bool = False
+
+    def describe(self, span: Span) -> None:
+        """Say of an admission which job it was."""
+        job = self.job
+        span.set(job_id=job.id, model=job.queue.model, queue_class=str(job.queue.queue_class))
+        span.set(items=job.counts.total, replayed=self.replayed)
+
+
+def traced(terms: Terms, admission: Span) -> Terms:
+    """Return the terms of a job with the place of its admission in a trace, if that is recorded."""
+    return replace(terms, trace=admission.traceparent) if admission.traceparent else terms
 
 
 def whose(owner: str) -> str:

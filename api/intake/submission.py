@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from celery import Celery
 
-from api.intake.accepted import Accepted, whose
+from api.intake.accepted import Accepted, traced, whose
 from api.intake.allowed import class_of, require_allowed_models
 from api.intake.aspects import fitted, require_aspects, require_fit
 from api.intake.grouping import Grouping
@@ -23,6 +23,7 @@ from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
+from tasks.tracing import trace
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import Job, QueueClass, Terms
@@ -57,6 +58,20 @@ class Submission:
 
         `strict`: an item whose aspects do not fit refuses all.
         """
+        with trace.span("admission") as span:
+            accepted = self._submit(items, traced(terms, span), key, listed=listed, strict=strict)
+            accepted.describe(span)
+        return accepted
+
+    def _submit(
+        self,
+        items: Sequence[Item],
+        terms: Terms,
+        key: IdempotencyKey | None,
+        *,
+        listed: bool,
+        strict: bool,
+    ) -> Accepted:
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
         terms = self._with_model(terms, "/")
@@ -79,6 +94,12 @@ class Submission:
 
         The job of a key keeps its models, whichever there are by now.
         """
+        with trace.span("admission") as span:
+            accepted = self._submit_stream(source, traced(terms, span), key)
+            accepted.describe(span)
+        return accepted
+
+    def _submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
         made_for = uploads.model_of(self._store, key) if key else None
         terms = replace(terms, model=made_for) if made_for else self._with_model(terms, "?")
         terms = replace(terms, queue_class=class_of(terms, QueueClass.BULK))
@@ -151,7 +172,10 @@ class Submission:
     def _cut(self, job_id: str, items: Iterable[Item], terms: Terms, start: int = 0) -> Iterator[Chunk]:
         max_items, max_cost = self._settings.chunk_items, self._settings.chunk_chars
         max_tokens = self._models.max_tokens(terms.model)
-        return cut(job_id, items, max_items, max_cost, terms.options, max_tokens=max_tokens, start=start)
+        limits = (max_items, max_cost)
+        return cut(
+            job_id, items, *limits, terms.options, max_tokens=max_tokens, start=start, traceparent=terms.trace
+        )
 
     def _publish(self, model: str, chunks: Sequence[Chunk]) -> None:
         try:
@@ -173,19 +197,21 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
     *,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     start: int = 0,
+    traceparent: str = "",
 ) -> Iterator[Chunk]:
     """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.
 
-    The pack reads `max_tokens` at once. `start` is the index of the first item.
+    The pack reads `max_tokens` at once. `start` is the index of the first item. `traceparent` is that of the
+    admission, if it is traced.
     """
     part: list[Item] = []
     cost = 0
     for item in items:
         item_cost = options.with_aspects(item.aspects).cost(item.text, max_tokens)
         if part and (len(part) == max_items or cost + item_cost > max_cost):
-            yield Chunk(job_id, start, part, options, max_tokens)
+            yield Chunk(job_id, start, part, options, max_tokens, trace.stamp(traceparent))
             start, part, cost = start + len(part), [], 0
         part.append(item)
         cost += item_cost
     if part:
-        yield Chunk(job_id, start, part, options, max_tokens)
+        yield Chunk(job_id, start, part, options, max_tokens, trace.stamp(traceparent))
