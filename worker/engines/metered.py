@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.store.counters import LocalCounters
+from tasks.tracing import trace
 from worker.engines.engine import Engine, Tokens
 
 
@@ -20,9 +21,12 @@ class MeteredEngine:
 
     def logits(self, ids: Tokens, mask: Tokens, segments: Tokens | None = None) -> NDArray[np.float32]:
         """Return the engine's logits (n, labels). Rows that only pad the batch are not counted."""
-        started = time.perf_counter()
-        logits = self._engine.logits(ids, mask, segments)
-        self._counters.observe("forward_s", time.perf_counter() - started)
-        self._counters.observe("batch_rows", int(mask[:, 0].sum()))
-        self._counters.observe("batch_tokens", int(mask.sum()))
+        rows, tokens = int(mask[:, 0].sum()), int(mask.sum())
+        with trace.span("forward") as span:
+            span.set(rows=rows, tokens=tokens)
+            started = time.perf_counter()
+            logits = self._engine.logits(ids, mask, segments)
+            self._counters.observe("forward_s", time.perf_counter() - started)
+        self._counters.observe("batch_rows", rows)
+        self._counters.observe("batch_tokens", tokens)
         return logits

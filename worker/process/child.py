@@ -20,6 +20,7 @@ from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import AspectVerdicts, Verdict
 from worker.engines.failure import EngineFailedError
 from worker.process.fork_state import KnownLogits
+from worker.process.lease_spans import LeaseSpans
 from worker.scoring.question import Question
 
 if TYPE_CHECKING:
@@ -79,21 +80,32 @@ class Child:
         if time.monotonic() >= self._probe_at:
             self._probe()
         budget = int(self._cost_per_s * self._settings.lease_work_s)
+        begun_ns = time.time_ns()
         held = lease(self._store, self._holder, budget)
         if held is None:
             return
+        with LeaseSpans(held, begun_ns) as spans:
+            self._use(held, spans)
+
+    def _use(self, held: Lease, spans: LeaseSpans) -> None:
+        """Score a lease. Raises an error of SICK, with the lease returned."""
         try:
-            self._answer(held)
-        except LeaseCanceledError:
-            finish(self._store, held, _canceled(held), self._model)
+            self._answer(held, spans)
+        except LeaseCanceledError as error:
+            canceled = _canceled(held)
+            finish(self._store, held, canceled, self._model)
+            spans.fail(error.code)
+            spans.written(dict(zip(held.refs, canceled, strict=True)))
             logger.info("dropped %d chunks that were canceled", len(held.chunks))
-        except LeaseLostError:
+        except LeaseLostError as error:
+            spans.fail(error.code)
             logger.warning("%d chunks are no longer ours", len(held.chunks))
         except SICK:
+            spans.fail(ReturnReason.SICK)
             self._return(held, held.chunks, ReturnReason.SICK)
             raise
 
-    def _answer(self, held: Lease) -> None:
+    def _answer(self, held: Lease, spans: LeaseSpans) -> None:
         """Write the outcomes of a lease; return what is not scored when its time has ended."""
         started = time.perf_counter()
         results = self._score(held)
@@ -104,7 +116,10 @@ class Child:
         self._learn(counters)
         if results:
             _log(done, seconds)
-        if written < len(results):
+        if written == len(results):
+            spans.written(results)
+        else:
+            spans.fail(LeaseLostError.code)
             logger.warning(
                 "%d chunks were no longer ours: their outcomes are dropped", len(results) - written
             )

@@ -20,6 +20,7 @@ from tasks.settings import Settings
 from tasks.store.counters import LocalCounters, increment
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder
+from tasks.tracing import trace
 from worker.packs.pack import load_pack
 from worker.process.child import SICK, Child
 from worker.process.cpu import CpuBudget, pin
@@ -72,6 +73,7 @@ class ChildStarter:
         self._ready.begin(slot)
         started = time.monotonic()
         try:
+            trace.start("worker", self._settings)
             self._child = self._load(slot)
         except Exception as error:
             known = isinstance(error, SentiqError)
@@ -95,6 +97,8 @@ class ChildStarter:
         logger.critical("this child is sick and leaves: %s", str(error) or type(error).__name__)
         with suppress(StoreUnavailableError, MemoryError):
             increment(self._store, "sick")
+        with suppress(MemoryError, RuntimeError):  # a thread cannot start without memory
+            trace.stop()
         # Not sys.exit(): what runs at exit may need memory that the child cannot get.
         os._exit(os.EX_SOFTWARE)
 

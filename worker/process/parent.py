@@ -20,6 +20,7 @@ from tasks.store import models, workers
 from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
 from tasks.store.reconciler import TICK_S, Reconciler
+from tasks.tracing import trace
 from tasks.vocabulary.model_names import name_of
 from worker.packs.pack import Pack, load_pack
 from worker.process.fork_state import LoadFailures, ReadyChildren, host_id
@@ -52,6 +53,8 @@ class Parent:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             require_one_redis(self._store.redis)
+            # Children load it from here, and share its memory. Its thread starts behind their forks.
+            trace.require(self._settings)
             pack = load_pack(self._settings.pack)
             _preload(self._settings)
         except ConfigurationError as error:

@@ -12,6 +12,7 @@ from celery.signals import (
     after_setup_task_logger,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_shutting_down,
 )
 
@@ -19,6 +20,7 @@ from tasks import score
 from tasks.broker.celery_app import build_celery, consume
 from tasks.log_format import LineFormatter
 from tasks.settings import Settings
+from tasks.tracing import trace
 from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
 from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
@@ -70,6 +72,9 @@ def _connect_signals(settings: Settings, app: Celery, parent: Parent, starter: C
     def start_child(**_: Any) -> None:
         starter.start()
 
+    def end_child(**_: Any) -> None:
+        trace.stop()
+
     def set_format(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:
             handler.setFormatter(LineFormatter(_LOG_FORMAT))
@@ -82,6 +87,7 @@ def _connect_signals(settings: Settings, app: Celery, parent: Parent, starter: C
 
     worker_init.connect(start_parent, weak=False)
     worker_process_init.connect(start_child, weak=False)
+    worker_process_shutdown.connect(end_child, weak=False)
     after_setup_logger.connect(set_format, weak=False)
     after_setup_task_logger.connect(set_format, weak=False)
     after_setup_logger.connect(set_log_levels, weak=False)
