@@ -18,6 +18,7 @@ from tasks.settings import Settings
 from tasks.store.connection import connect, require_one_redis
 from tasks.store.deliveries import is_alive
 from tasks.store.jobs import JobStore
+from tasks.tracing import trace
 from webhooks.secret import signing_secrets
 from webhooks.sender import Sender
 
@@ -66,7 +67,9 @@ def main() -> int:
 def _send(store: JobStore) -> NoReturn:
     """Send until SIGTERM, then end this process: a thread that waits for Redis cannot be interrupted."""
     require_one_redis(connect(store.settings))
+    trace.start("webhooks", store.settings)
     asyncio.new_event_loop().run_until_complete(Sender(store).run())
+    trace.stop()
     logging.shutdown()
     os._exit(os.EX_OK)
 

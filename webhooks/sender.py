@@ -16,6 +16,7 @@ from tasks.errors import StoreUnavailableError
 from tasks.store import deliveries
 from tasks.store.deliveries import AttemptOutcome, Delivery, Room
 from tasks.store.jobs import JobStore
+from tasks.tracing import trace
 from tasks.vocabulary.destinations import AddressRules
 from tasks.vocabulary.webhooks import DeliveryStatus
 from webhooks import message
@@ -104,7 +105,7 @@ class Sender:
             signing = await asyncio.to_thread(signing_secrets, self._store, delivery.owner)
             content = message.body(delivery)
             headers = message.headers(delivery, content, signing)
-            outcome = await self._poster.post(delivery.url, headers, content)
+            outcome = await self._post(delivery, headers, content)
             await asyncio.to_thread(self._record, delivery, outcome)
         except StoreUnavailableError as error:
             logger.warning("webhook of %s will be sent again: %s", delivery.job_id, error)
@@ -116,6 +117,18 @@ class Sender:
             )
         finally:
             self._release(delivery)
+
+    async def _post(self, delivery: Delivery, headers: dict[str, str], content: bytes) -> AttemptOutcome:
+        """Post once, in a span of the trace of the job if it is traced, which the receiver can continue."""
+        with trace.delivery(delivery.trace) as span:
+            span.set(job_id=delivery.job_id, attempts=delivery.attempt)
+            traced = {"traceparent": span.traceparent} if span.traceparent else {}
+            outcome = await self._poster.post(delivery.url, headers | traced, content)
+            if outcome.status_code:
+                span.set(status_code=outcome.status_code)
+            if not _succeeded(outcome):
+                span.fail(outcome.error or str(outcome.status_code))
+        return outcome
 
     def _release(self, delivery: Delivery) -> None:
         hosts = self._held[delivery.owner]
@@ -135,12 +148,15 @@ class Sender:
 
     def _next_status(self, delivery: Delivery, outcome: AttemptOutcome) -> tuple[DeliveryStatus, float]:
         """Return the status of the delivery after an attempt, and the seconds until the next attempt."""
-        code = outcome.status_code or 0
-        if 200 <= code < 300:  # noqa: PLR2004  HTTP's successes
+        if _succeeded(outcome):
             return DeliveryStatus.DELIVERED, 0
-        if code == 410:  # noqa: PLR2004  Standard Webhooks: the receiver wants no more
+        if outcome.status_code == 410:  # noqa: PLR2004  Standard Webhooks: the receiver wants no more
             return DeliveryStatus.GONE, 0
         if delivery.attempt > len(self._retries_s):
             return DeliveryStatus.EXHAUSTED, 0
         delay_s = self._retries_s[delivery.attempt - 1]
         return DeliveryStatus.PENDING, delay_s * random.uniform(1, 1 + _JITTER)  # noqa: S311  no secret
+
+
+def _succeeded(outcome: AttemptOutcome) -> bool:
+    return 200 <= (outcome.status_code or 0) < 300  # noqa: PLR2004  HTTP's successes
