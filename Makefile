@@ -23,7 +23,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-k8s test-long test-models test-monitoring model sample score tune lint format lock \
+	e2e test test-attacks test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -107,6 +107,9 @@ test-k8s: $(VENV)/.dev $(KEDA)/.made ## check the rendered deploy/k8s against sc
 
 test-monitoring: $(VENV)/.dev ## test rules, dashboard and runbook with a real Prometheus; needs Debian's prometheus, redis-tools, jq
 	@exec $(PY) -m pytest tests/monitoring $(ARGS)
+
+test-tracing: $(VENV)/.dev $(VENV)/.tracing ## test traces with a real collector; installs OpenTelemetry's SDK
+	@exec $(PY) -m pytest tests/tracing $(ARGS)
 
 test-models: $(VENV)/.models ## run the tests that need torch
 	@exec $(PY) -m pytest tests/models $(ARGS)
