@@ -56,11 +56,8 @@ def _json_document(settings: Settings) -> Iterator[bytes]:
         yield body
 
 
-def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQuery:
-    """Read the query parameters; raise the 422 that names those that are wrong.
-
-    `settings` are for models with limits that depend on them.
-    """
+def read_query(model: type[AnyQuery]) -> AnyQuery:
+    """Read the query parameters; raise the 422 that names those that are wrong."""
     given: dict[str, Any] = {}
     parts: dict[str, dict[str, str]] = {}
     for name, values in request.args.lists():
@@ -73,7 +70,7 @@ def read_query(model: type[AnyQuery], settings: Settings | None = None) -> AnyQu
         else:
             given[name] = value
     try:
-        return model.model_validate(parts | given, strict=False, context=settings)
+        return model.model_validate(parts | given, strict=False)
     except ValidationError as error:
         named = [field.alias or name for name, field in model.model_fields.items()]
         known = [f"{name}.NAME" if name in model.nested else name for name in named]

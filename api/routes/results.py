@@ -30,7 +30,7 @@ _OF_CSV = ("bom", "safe", "columns")
 def get_results(job_id: str) -> Response:
     """Get results in input order up to the first unfinished item, or with `follow` as they finish."""
     media_type = _accepted_type()
-    query = read_query(ResultsQuery if media_type == _JSON else ResultsStreamQuery, services().settings)
+    query = read_query(ResultsQuery if media_type == _JSON else ResultsStreamQuery)
     if query.follow and media_type == _JSON:
         raise bad_query("follow", f"only a stream can follow: ask for {_NDJSON} or {_CSV}")
     if media_type != _CSV and (given := next((name for name in _OF_CSV if getattr(query, name)), None)):

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -27,7 +26,6 @@ from api.schemas.request_bodies import (
     Sentences,
     TermsIn,
 )
-from tasks.settings import Settings
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
 from tasks.vocabulary.options import MAX_ASPECTS, PLAIN
@@ -36,6 +34,7 @@ from tasks.vocabulary.webhooks import Event
 MAX_PAGE_ITEMS = 1000
 MAX_COLUMNS_CHARS = 4096
 _MAX_PAGE_JOBS = 100
+_MAX_STREAM_ITEMS = 1_000_000
 MAX_COLUMN_CHARS = 1024
 
 
@@ -71,14 +70,6 @@ def _row(columns: str) -> str:
     if len(set(rows[0])) < len(rows[0]):
         raise ValueError("Input should name a column once")
     return columns
-
-
-def _within_upload(limit: int, info: ValidationInfo[Settings]) -> int:
-    """Return a limit that is not above that of uploads. The settings are the context of the validation."""
-    highest = info.context.max_upload_items
-    if limit > highest:
-        raise ValueError(f"Input should be less than or equal to {highest}")
-    return limit
 
 
 _FROM_WORD = BeforeValidator(_flag)
@@ -180,7 +171,7 @@ class ResultsQuery(Query):
 class ResultsStreamQuery(ResultsQuery):
     """Parameters of the same call for a stream, which may be as long as an upload."""
 
-    limit: Annotated[int, Field(ge=1), _FROM_DIGITS, AfterValidator(_within_upload)] | None = None
+    limit: Annotated[int, Field(ge=1, le=_MAX_STREAM_ITEMS), _FROM_DIGITS] | None = None
 
 
 class UsageQuery(Query):

@@ -151,8 +151,14 @@ def test_new_columns_have_the_names_that_are_asked_for(live_url: str, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert read_rows((tmp_path / "out.csv").read_bytes())[0][3:] == ["情感", "confidence", "分", "error"]
     again = sentiq(tmp_path, live_url, "score", "out.csv", "-c", "评论", "-o", "again.csv")
-    assert again.returncode == 2
-    assert "--confidence-name confidence_2" in again.stderr.decode()
+    assert again.returncode == 0, again.stderr
+    added = ["label", "sentiq_confidence", "score", "sentiq_error"]
+    assert read_rows((tmp_path / "again.csv").read_bytes())[0][7:] == added
+    taken = sentiq(
+        tmp_path, live_url, "score", "out.csv", "-c", "评论", "-o", "taken.csv", "--label-name", "情感"
+    )
+    assert taken.returncode == 2
+    assert "--label-name 情感_2" in taken.stderr.decode()
 
 
 REFUSED = {

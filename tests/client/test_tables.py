@@ -7,6 +7,7 @@ import io
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,14 @@ def test_a_name_that_is_taken_is_refused_with_what_to_do(columns: Sequence[str],
     with pytest.raises(NameClashError, match=f"--{name}-name {name}_2"):
         Names().check(columns)
     Names(**{name: f"{name}_2"}).check(columns)
+
+
+@pytest.mark.parametrize(("columns", "name"), [(["id", "label"], "label"), (["id", "error"], "error")])
+def test_a_default_name_that_is_taken_gets_a_prefix(columns: Sequence[str], name: str) -> None:
+    names = Names.beside(columns, {"score": "分"})
+    assert names == replace(Names(score="分"), **{name: f"sentiq_{name}"})
+    with pytest.raises(NameClashError, match=f"--{name}-name sentiq_{name}_2"):
+        Names.beside([*columns, f"sentiq_{name}"], {})
 
 
 def test_a_field_of_a_line_that_is_taken_is_refused(tmp_path: Path) -> None:

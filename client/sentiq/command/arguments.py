@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
 
 from sentiq.tables.formats import FORMATS
+from sentiq.tables.table import ADDED
 
 _CODES = """\
 exit codes:
@@ -92,5 +93,7 @@ def _add_score(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         help="write what spreadsheets open and run safely: formulas become texts",
     )
     names = score.add_argument_group("the columns that are added")
-    for name in ("label", "confidence", "score", "error"):
-        names.add_argument(f"--{name}-name", default=name, metavar="NAME", help="(%(default)s)")
+    for name in ADDED:
+        names.add_argument(
+            f"--{name}-name", metavar="NAME", help=f"({name}, or sentiq_{name} if there is a column {name})"
+        )

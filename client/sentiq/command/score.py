@@ -23,7 +23,7 @@ from sentiq.command.state import Places, Run, State
 from sentiq.command.summary import Summary
 from sentiq.tables.formats import Output, format_of, open_table
 from sentiq.tables.source import Source
-from sentiq.tables.table import Names, Table, Target, Wanted, shown
+from sentiq.tables.table import ADDED, Names, Table, Target, Wanted, shown
 
 _STDIO = "-"
 
@@ -74,8 +74,7 @@ def _task(options: Namespace, client: Sentiq) -> Task:
     source = Source.of(options.file, sys.stdin.buffer)
     wanted = Wanted(options.column, options.by, options.encoding, options.delimiter, options.sheet)
     table = open_table(source, kind, wanted)
-    names = Names(options.label_name, options.confidence_name, options.score_name, options.error_name)
-    names.check(table.columns)
+    names = Names.beside(table.columns, {name: vars(options)[f"{name}_name"] for name in ADDED})
     settings = {
         "service": client.url,
         "model": options.model,

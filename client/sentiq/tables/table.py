@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from typing_extensions import Self
+
+ADDED = ("label", "confidence", "score", "error")  # to each row
 _SHOWN_COLUMNS = 40
 _SHOWN_CHARS = 60
 
@@ -63,10 +66,21 @@ class Names:
         """Yield the names in the order of `Verdict.values`."""
         yield from (self.label, self.confidence, self.score, self.error)
 
+    @classmethod
+    def beside(cls, columns: Sequence[str], chosen: Mapping[str, str | None]) -> Self:
+        """Return the chosen names, and for the others default ones, with `sentiq_` in front if they are taken.
+
+        Raises NameClashError if one is taken all the same.
+        """
+        defaults = {name: f"sentiq_{name}" if name in columns else name for name in ADDED}
+        names = cls(**defaults | {name: given for name, given in chosen.items() if given is not None})
+        names.check(columns)
+        return names
+
     def check(self, columns: Sequence[str]) -> None:
         """Raise NameClashError if one of these columns, or one of the names themselves, is taken."""
         names = list(self)
-        for option, name in zip(("label", "confidence", "score", "error"), names, strict=True):
+        for option, name in zip(ADDED, names, strict=True):
             if not name:
                 raise NameClashError(f"--{option}-name is empty. Give the column a name.")
             if name in columns or names.count(name) > 1:
