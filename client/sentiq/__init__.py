@@ -20,6 +20,7 @@ from sentiq.errors import (
     ServiceError,
     UploadError,
 )
+from sentiq.frame import score_frame
 from sentiq.job import Job
 from sentiq.models import Counts, Item, ItemError, JobEvent, ModelInfo, Terms, Verdict
 
@@ -50,4 +51,5 @@ __all__ = [
     "Terms",
     "UploadError",
     "Verdict",
+    "score_frame",
 ]

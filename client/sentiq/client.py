@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import httpx2
 from typing_extensions import Self, Unpack
@@ -15,10 +15,14 @@ from typing_extensions import Self, Unpack
 from sentiq.blocking import iterate, run
 from sentiq.bodies import Chunks
 from sentiq.connecting import base_url, options
+from sentiq.frame import score_frame
 from sentiq.job import Job
 from sentiq.models import Item, ModelInfo, Terms, Verdict
 from sentiq.scoring import discarded
 from sentiq.service import Service, habits_of, upload_query
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Sentiq:
@@ -164,3 +168,16 @@ class Sentiq:
     def ready(self) -> bool:
         """Return whether the service answers and takes jobs."""
         return run(self._http, self._service.ready())
+
+    def score_frame(
+        self,
+        frame: pd.DataFrame,
+        column: str,
+        *,
+        label: str = "label",
+        confidence: str = "confidence",
+        score: str = "score",
+        **terms: Unpack[Terms],
+    ) -> pd.DataFrame:
+        """Return a copy of a pandas DataFrame with the verdicts on the texts in `column`; see `frame.py`."""
+        return score_frame(self, frame, column, label=label, confidence=confidence, score=score, **terms)
