@@ -11,6 +11,7 @@ PY := $(VENV)/bin/python
 STOCK := .run/parity
 WHEEL := .run/start
 KEDA := .run/k8s
+AXE := .run/axe
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal, show the package that is being installed in one line; elsewhere, nothing.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
@@ -99,8 +100,8 @@ faults-see: $(VENV)/.dev ## plant defects into a stack, and check that `make fau
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)
 
-e2e: $(VENV)/.browser ## test the page in a real Chromium, against the real service; ARGS= for pytest
-	@exec $(PY) -m pytest tests/browser $(ARGS)
+e2e: $(VENV)/.browser $(AXE)/.made ## test the page in Chromium with the real service, and photograph it; SCREENS=.run/screens ARGS=
+	@SCREENS="$(SCREENS)" exec $(PY) -m pytest tests/browser $(ARGS)
 
 test-k8s: $(VENV)/.dev $(KEDA)/.made ## check the rendered deploy/k8s against schemas; needs kubectl and node
 	@exec $(PY) -m pytest tests/k8s $(ARGS)
@@ -193,6 +194,11 @@ $(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
 $(WHEEL)/.made: requirements/start.txt $(VENV)/.made
 	@$(PY) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all: \
 		--platform manylinux2014_x86_64 --dest $(WHEEL) --requirement $<
+	@touch $@
+
+# What finds faults of accessibility; the page itself has no library.
+$(AXE)/.made:
+	@npm install --silent --no-fund --no-audit --ignore-scripts --prefix $(AXE) axe-core@4.14.1
 	@touch $@
 
 # KEDA's schemas, used by the test only.

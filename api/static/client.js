@@ -42,14 +42,15 @@ export const authorization = () => (apiKey() ? { authorization: `Bearer ${apiKey
 export const failure = (status, problem, retryAfterHeader) =>
   new ApiError(status, problem ?? {}, problem?.retry_after_s ?? (Number.parseInt(retryAfterHeader, 10) || null));
 
-/** Asks for a key after a 401. Returns whether there is a new one to try. */
-async function keyGiven(problem) {
-  const key = await askForKey(problem ?? {});
+/** Asks for a key after a 401 of a call that began at a time. Returns whether there is a new one to try. */
+async function keyGiven(problem, began) {
+  const key = await askForKey(problem ?? {}, began);
   if (key) setKey(key);
   return Boolean(key);
 }
 
 export async function call(method, path, { body, headers = {} } = {}) {
+  const began = performance.now();
   const options = { method, headers: { accept: "application/json", ...headers, ...authorization() }, signal: AbortSignal.timeout(30_000) };
   if (body) {
     options.headers["content-type"] = "application/json";
@@ -59,7 +60,7 @@ export async function call(method, path, { body, headers = {} } = {}) {
   if (response.status === 204) return null;
   const data = await response.json().catch(() => null);
   if (response.ok && data) return data;
-  if (response.status === 401 && await keyGiven(data)) return call(method, path, { body, headers });
+  if (response.status === 401 && await keyGiven(data, began)) return call(method, path, { body, headers });
   throw failure(response.ok ? 502 : response.status, data, response.headers.get("retry-after"));
 }
 
@@ -81,10 +82,11 @@ function send(path, blob, headers, signal, onProgress) {
 
 /** Uploads rows as one body, and returns their job. Asks for a key as `call` does. */
 export async function upload(path, blob, headers, signal, onProgress) {
+  const began = performance.now();
   try {
     return await send(path, blob, headers, signal, onProgress);
   } catch (error) {
-    if (error.status === 401 && await keyGiven(error.problem)) return upload(path, blob, headers, signal, onProgress);
+    if (error.status === 401 && await keyGiven(error.problem, began)) return upload(path, blob, headers, signal, onProgress);
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { t } from "./words.js";
 
 const REFRESH_MS = 3000;
 const PAGE = 20;
-const state = { jobs: [], cursor: null, uploads: [], timer: null, open: false, asked: 0 };
+const state = { jobs: [], cursor: null, uploads: [], timer: null, open: false, read: false, trouble: false, asked: 0 };
 
 const region = () => $("jobs-message");
 
@@ -76,7 +76,7 @@ function interrupted() {
 function draw() {
   const focused = document.activeElement?.id;
   const none = el("p", "empty", t("jobs.none"), " ", make("a", { href: "#file" }, t("jobs.first")));
-  $("jobs-list").replaceChildren(...[interrupted(), state.jobs.length ? el("section", "card result", table()) : none,
+  $("jobs-list").replaceChildren(...[interrupted(), state.jobs.length ? el("section", "card result", table()) : state.read ? none : null,
     el("div", "row", button("quiet", t("jobs.refresh"), refresh, { id: "jobs-refresh" }),
       state.cursor ? button("quiet", t("jobs.more"), more, { id: "jobs-more" }) : null)].filter(Boolean));
   if (focused) document.getElementById(focused)?.focus(); // what had the focus is made anew
@@ -89,16 +89,18 @@ async function refresh() {
   clearTimeout(state.timer);
   const asked = ++state.asked;
   try {
-    const [page, uploads] = await Promise.all([listed(), allUploads()]);
+    state.uploads = await allUploads();
+    const page = await listed();
     if (!state.open || asked !== state.asked) return;
     const later = state.jobs.length > PAGE ? state.jobs.filter(({ id }) => id < (page.data.at(-1)?.id ?? "")) : [];
-    Object.assign(state, { jobs: [...page.data, ...later], uploads, cursor: later.length ? state.cursor : page.next_cursor });
+    Object.assign(state, { jobs: [...page.data, ...later], read: true, cursor: later.length ? state.cursor : page.next_cursor });
     draw();
     if (state.trouble) showMessage(region(), {});
     state.trouble = false;
   } catch (error) {
     if (!state.open) return;
     state.trouble = true;
+    draw(); // an upload that was interrupted is here, whatever the service does
     showError(region(), error, [button("quiet", t("retry"), refresh)]);
     if (!error.transient) return;
   }

@@ -5,6 +5,7 @@ import { $ } from "./dom.js";
 import { t } from "./words.js";
 
 let asking = null; // several calls may be refused at once
+let canceledAt = -1;
 
 function ask(why) {
   const dialog = $("key-dialog");
@@ -18,10 +19,12 @@ function ask(why) {
   }).finally(() => { $("key-input").value = ""; asking = null; });
 }
 
-/** Asks after a 401. Returns the key, or null if none was given. */
-export async function askForKey({ code }) {
+/** Asks after a 401. Returns the key; null if none was given, also before the end of a call that began earlier. */
+export async function askForKey({ code }, began) {
+  if (began < canceledAt) return null;
   asking ??= ask(t(code === "key_unknown" ? "key.unknown" : "key.why"));
   const key = await asking;
+  if (key === null) canceledAt = performance.now();
   if (key) setTimeout(() => dispatchEvent(new Event("key"))); // when it is kept
   return key;
 }

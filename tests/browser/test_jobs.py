@@ -215,6 +215,7 @@ def test_a_key_is_asked_for_and_stays_in_the_tab(live: Stack, chromium: Browser,
 
 
 def test_without_a_key_the_page_says_where_to_give_it(live: Stack, chromium: Browser, tmp_path: Path) -> None:
+    made(live.redis_url)
     with OwnApi(live.redis_url, tmp_path / "api.log", auth="keys") as api, opened(chromium, api.url) as page:
         page.get_by_role("dialog").get_by_role("button", name="取消").click()
         page.get_by_label("要判断的文字").fill("很好")
