@@ -24,7 +24,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
+	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -85,6 +85,9 @@ test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis an
 
 test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each, as tens of thousands of texts do; ARGS= for pytest
 	@exec $(PY) -m pytest --durations 0 --durations-min 1 -m long $(ARGS)
+
+test-formats: $(VENV)/.formats ## test any table in and out, XLSX and Parquet too; ARGS= for pytest
+	@exec $(PY) -m pytest tests/formats $(ARGS)
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)

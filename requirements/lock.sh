@@ -29,4 +29,5 @@ lock dev --extra api --extra webhooks --extra worker --extra local --extra dev -
 python3 -c 'import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["tracing"], sep="\n")' |
     compile tracing - --constraint requirements/dev.lock
+lock formats --extra api --extra webhooks --extra worker --extra local --extra dev --extra formats
 compile parity requirements/parity.in

@@ -68,7 +68,7 @@ def _add_jobs(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 def _add_score(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     score = _service(subparsers, "score", "score a column of a table, and write the table with the verdicts")
-    score.add_argument("file", metavar="FILE", help="CSV, TSV or JSONL; - is standard input")
+    score.add_argument("file", metavar="FILE", help="CSV, TSV, JSONL, XLSX or Parquet; - is standard input")
     score.add_argument("-c", "--column", help="the column of the text (text, or the only column)")
     score.add_argument("-o", "--output", metavar="FILE", help="(FILE-scored.csv); - is standard output")
     score.add_argument("--model", help="a model of the service, see sentiq models")

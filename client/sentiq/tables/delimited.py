@@ -21,6 +21,7 @@ from sentiq.tables.table import (
     is_empty,
     shown,
 )
+from sentiq.tables.values import as_text
 
 _SAMPLE_CHARS = 256 * 1024
 _MAX_CELL_CHARS = 1024 * 1024
@@ -151,15 +152,6 @@ class DelimitedWriter:
         if self._special.search(text):
             return '"' + text.replace('"', '""') + '"'
         return text
-
-
-def as_text(value: Any) -> str:
-    """Return a value of any format as the text of a cell; None is empty."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _ended(lines: IO[str]) -> Iterator[str]:

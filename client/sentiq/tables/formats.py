@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
 from sentiq.tables.delimited import DelimitedTable, DelimitedWriter
 from sentiq.tables.dialect import Dialect
@@ -21,6 +22,8 @@ _SUFFIXES = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".xlsx": "xlsx",
+    ".parquet": "parquet",
 }
 FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 _BOM = b"\xef\xbb\xbf"
@@ -40,8 +43,17 @@ def format_of(name: str, given: str | None, option: str) -> str:
 
 
 def open_table(source: Source, kind: str, wanted: Wanted) -> Table:
-    """Return the table of a source. Raises TableError."""
+    """Return the table of a source. Raises TableError, also if a package for the format is missing."""
+    if kind == "xlsx":
+        return _module("workbook").WorkbookTable(source, wanted)  # type: ignore[no-any-return]
+    if kind == "parquet":
+        return _module("parquet").ParquetTable(source, wanted)  # type: ignore[no-any-return]
     return JsonlTable(source, wanted) if kind == "jsonl" else DelimitedTable(source, kind, wanted)
+
+
+def _module(name: str) -> Any:
+    """Return a module of a format that needs a package of its own, which takes a while to load."""
+    return importlib.import_module(f"sentiq.tables.{name}")
 
 
 @dataclass(frozen=True)
@@ -59,19 +71,40 @@ class Output:
 
     def writer(self, file: IO[bytes], table: Table, columns: Sequence[str]) -> Writer:
         """Return the writer. Raises TableError if the format cannot hold the columns."""
+        if self.kind in ("xlsx", "parquet"):
+            writer: Writer = getattr(self, f"_{self.kind}")(file, table, columns)
+            return writer
         if self.kind == "jsonl":
             return JsonlWriter(file, columns, self._encoding(table, ("jsonl",)), self.target)
         encoding = self._encoding(table, ("csv", "tsv"))
         return DelimitedWriter(file, columns, encoding, self._dialect(table), self.target)
 
     def rows(self, table: Table, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the rows of the table as the writer takes them."""
-        if not isinstance(table, JsonlTable) or self.kind == "jsonl":
+        """Yield the rows of the table as the writer takes them; only one of the same format has `origin`."""
+        if self.kind == table.format:
             yield from table.rows()
-            return
-        for row in table.rows():
-            line, value = row.origin
-            yield Row(cells_of(value, line, columns), row.text, row.problem, row.group)
+        elif isinstance(table, JsonlTable):
+            for row in table.rows():
+                line, value = row.origin
+                yield Row(cells_of(value, line, columns), row.text, row.problem, row.group)
+        elif table.format == "parquet":
+            yield from table.rows_with_cells()  # type: ignore[attr-defined]
+        else:
+            for row in table.rows():
+                row.origin = None
+                yield row
+
+    def _xlsx(self, file: IO[bytes], table: Any, columns: Sequence[str]) -> Any:
+        writers, book = _module("workbook_writers"), table if table.format == "xlsx" else None
+        if book and book.height < writers.MAX_FORMATTED_ROWS:
+            return writers.FormattedWriter(file, book, self.target.names)
+        return writers.StreamedWriter(file, book, columns, self.target)
+
+    def _parquet(self, file: IO[bytes], table: Any, columns: Sequence[str]) -> Any:
+        module = _module("parquet")
+        if table.format == "parquet":
+            return module.ParquetWriter(file, table, self.target)
+        return module.TextParquetWriter(file, columns, self.target)
 
     def _encoding(self, table: Table, kinds: Sequence[str]) -> Encoding:
         encoding = Encoding("utf-8")

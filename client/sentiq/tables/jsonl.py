@@ -22,6 +22,7 @@ from sentiq.tables.table import (
     is_empty,
     shown,
 )
+from sentiq.tables.values import as_text
 
 # The fields of the first lines are those that a message lists.
 _SAMPLE_LINES = 1000
@@ -126,7 +127,7 @@ class JsonlWriter:
             value = dict(zip(self._columns, row.cells, strict=False))
             if len(row.cells) > len(self._columns):
                 value[EXTRA] = list(row.cells[len(self._columns) :])
-            line = json.dumps(value, ensure_ascii=False, default=str)
+            line = json.dumps(value, ensure_ascii=False, default=as_text)
         elif value is None:
             value = {LINE: line}
             line = json.dumps(value, ensure_ascii=False)

@@ -68,7 +68,7 @@ class Names:
 
     @classmethod
     def beside(cls, columns: Sequence[str], chosen: Mapping[str, str | None]) -> Self:
-        """Return the chosen names, and for the others default ones, with `sentiq_` in front if they are taken.
+        """Return the chosen names, and default ones for the others, after `sentiq_` if they are taken.
 
         Raises NameClashError if one is taken all the same.
         """
