@@ -24,10 +24,10 @@ lock plot --extra worker --extra plot
 lock browser --extra api --extra webhooks --extra worker --extra local --extra dev --extra browser
 lock models --extra api --extra webhooks --extra worker --extra local --extra dev --extra models
 lock contract --extra api --extra webhooks --extra worker --extra local --extra dev --extra contract
+lock formats --extra api --extra webhooks --extra worker --extra local --extra dev --extra formats
 lock dev --extra api --extra webhooks --extra worker --extra local --extra dev --extra plot
 # Installed beside one of the above, so it has the packages of the extra alone, and what they need.
 python3 -c 'import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["tracing"], sep="\n")' |
     compile tracing - --constraint requirements/dev.lock
-lock formats --extra api --extra webhooks --extra worker --extra local --extra dev --extra formats
 compile parity requirements/parity.in

@@ -26,34 +26,43 @@ def score_frame(  # noqa: PLR0913  one name for each column
 ) -> pd.DataFrame:
     """Return a copy of a frame with the label, the confidence and the score of the texts in `column`.
 
-    The index is kept. Where a text is missing or cannot be scored, the three cells are empty.
-    Raises KeyError without the column, ValueError if a name is taken or the model reads pairs, TypeError if
-    a cell is neither a text nor missing.
+    The index is kept. Where a text is missing or cannot be scored, the three cells are empty. A name that the
+    frame has already gets the prefix `sentiq_`, as in the service's CSV.
+    Raises KeyError without the column, ValueError if that name is taken too or the model reads pairs, and
+    TypeError if a cell is neither a text nor missing.
     """
     import pandas as pd  # noqa: PLC0415  optional
 
-    names = {"label": label, "confidence": confidence, "score": score}
-    texts = _texts(frame, column, tuple(names.values()))
+    fields = {"label": label, "confidence": confidence, "score": score}
+    names = {field: _free(frame, name) for field, name in fields.items()}
+    texts = _texts(frame, column)
     present = texts.notna()
     verdicts = list(client.score(iter(texts[present]), **terms))
     if any(verdict.aspects for verdict in verdicts):
         raise ValueError("the model reads pairs, which have a label for each aspect: use score or submit")
-    scored = frame.copy()
+    scored, places = frame.copy(), present.to_numpy().nonzero()[0]
     for field, name in names.items():
-        empty = pd.Series(pd.NA if field == "label" else float("nan"), index=frame.index)
-        cells = empty.astype("string" if field == "label" else "float64")
-        cells[present.to_numpy()] = [getattr(verdict, field) for verdict in verdicts]
-        scored[name] = cells
+        cells: list[Any] = [None] * len(frame)
+        for place, verdict in zip(places, verdicts, strict=True):
+            cells[place] = getattr(verdict, field)
+        dtype = "string" if field == "label" else "float64"
+        scored[name] = pd.Series(cells, index=frame.index, dtype=dtype).array
     return scored
 
 
-def _texts(frame: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.Series[Any]:
-    """Return the column; check that the frame has it once, and none of the names."""
+def _texts(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """Return the column, which the frame must have once."""
     if column not in frame.columns:
         raise KeyError(f"the frame has no column {column!r}")
-    if taken := [name for name in names if name in frame.columns]:
-        raise ValueError(f"the frame has a column {taken[0]!r}: name another, as in label='verdict'")
     texts = frame[column]
     if texts.ndim != 1:
         raise ValueError(f"the frame has several columns {column!r}")
     return texts
+
+
+def _free(frame: pd.DataFrame, name: str) -> str:
+    """Return the name, with a prefix if the frame has it."""
+    free = f"sentiq_{name}" if name in frame.columns else name
+    if free in frame.columns:
+        raise ValueError(f"the frame has columns {name!r} and {free!r}: name another, as in label='verdict'")
+    return free
