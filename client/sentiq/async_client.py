@@ -163,6 +163,15 @@ class AsyncSentiq:
         """Return the backlog and the number of workers."""
         return await run(self._http, self._service.read("/v1/queue"))
 
+    async def usage(
+        self, *, since: str | None = None, until: str | None = None, by: str | None = None
+    ) -> dict[str, Any]:
+        """Return what your jobs used from one day to another, such as `2026-11-27`, `by` day or model.
+
+        Raises IncompatibleServiceError if the service does not count that.
+        """
+        return await run(self._http, self._service.usage(since, until, by))
+
     async def ready(self) -> bool:
         """Return whether the service answers and takes jobs."""
         return await run(self._http, self._service.ready())

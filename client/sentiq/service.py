@@ -94,6 +94,11 @@ class Service:
                 return
             filters["cursor"] = page["next_cursor"]
 
+    def usage(self, since: str | None, until: str | None, by: str | None) -> Steps[dict[str, Any]]:
+        """Return what the key used."""
+        query = calls.terms_query({"from": since, "to": until, "by": by})
+        return json_of((yield from answered(calls.get("/v1/usage", query), self.habits.retry_for)))
+
     def models(self) -> Steps[list[ModelInfo]]:
         """Return the models, the default one first, those that are retiring last."""
         models: list[ModelInfo] = field((yield from self.read("/v1/models")), "data")

@@ -11,7 +11,9 @@ import httpx2
 import pytest
 
 from local.ports import free_port
+from tests.api.test_access import made, running_api
 from tests.client.command import sentiq, started
+from tests.client.proxy import Plan, proxied, response
 
 
 @pytest.fixture
@@ -70,6 +72,38 @@ def test_the_service_is_shown(
     body = json.loads(sentiq(tmp_path, live_url, command, "--json").stdout)
     wanted = http.get(f"/v1/{command}").json()
     assert (body if command != "models" else {"object": "list", "data": body}).keys() == wanted.keys()
+
+
+def test_usage_is_shown_by_day_and_by_model(live_url: str, http: httpx2.Client, tmp_path: Path) -> None:
+    http.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"prefer": "wait=30"})
+    by_model = json.loads(sentiq(tmp_path, live_url, "usage", "--by", "model", "--json").stdout)
+    assert [each["model"] for each in by_model["data"]] == ["sentiq-zh-small"]
+    told = sentiq(tmp_path, live_url, "usage").stdout.decode().splitlines()
+    assert told[0].split() == ["day", "texts", "errors", "characters", "tokens", "model", "seconds"]
+    assert told[-3].startswith(by_model["last"])
+    assert int(told[-2].split()[1].replace(",", "")) >= by_model["total"]["items"] > 0
+    wrong = sentiq(tmp_path, live_url, "usage", "--from", "yesterday")
+    assert (wrong.returncode, b"from" in wrong.stderr) == (4, True), wrong.stderr
+
+
+def test_usage_of_a_service_that_does_not_count_it_says_so(live_url: str, tmp_path: Path) -> None:
+    gone = b'{"code": "not_found", "status": 404, "detail": "no such path"}'
+    with proxied(live_url, Plan(answer=response("404 Not Found", gone))) as proxy:
+        done = sentiq(tmp_path, proxy.url, "usage")
+    assert (done.returncode, b"The service has no GET /v1/usage" in done.stderr) == (4, True), done.stderr
+
+
+def test_a_wrong_key_is_told_with_what_to_do(redis_url: str, tmp_path: Path) -> None:
+    with running_api(redis_url, tmp_path / "api.log") as url:
+        key = made(redis_url, "read")
+        (tmp_path / "in.csv").write_text("text\n好\n", encoding="utf-8")
+        for arguments in (["queue"], ["score", "in.csv"]):
+            done = sentiq(tmp_path, url, *arguments, SENTIQ_API_KEY=f"{key}x")
+            assert (done.returncode, b"Set SENTIQ_API_KEY" in done.stderr) == (4, True), done.stderr
+        assert sentiq(tmp_path, url, "queue", SENTIQ_API_KEY=key).returncode == 0
+        done = sentiq(tmp_path, url, "score", "in.csv", SENTIQ_API_KEY=key)
+        assert (done.returncode, b"scopes submit, read and cancel" in done.stderr) == (4, True), done.stderr
+        assert key.encode() not in done.stderr
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(live_url: str, tmp_path: Path) -> None:

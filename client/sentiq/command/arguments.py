@@ -61,8 +61,10 @@ def _add_jobs(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     for name, what in (("show", "show a job and how far it is"), ("cancel", "stop scoring a job")):
         _service(subparsers, name, what).add_argument("id", metavar="ID", help="the job, job_…")
     usage = _service(subparsers, "usage", "show how many texts you had scored")
-    usage.add_argument("--from", dest="since", metavar="DATE", help="the first day, such as 2026-11-01")
-    usage.add_argument("--to", dest="until", metavar="DATE", help="the last day")
+    usage.add_argument(
+        "--from", dest="since", metavar="DATE", help="the first day in UTC, such as 2026-11-01 (30 days ago)"
+    )
+    usage.add_argument("--to", dest="until", metavar="DATE", help="the last day (today)")
     usage.add_argument("--by", choices=["day", "model"], default="day", help="(%(default)s)")
 
 

@@ -1,4 +1,4 @@
-"""What the service says, as tables or JSON: `sentiq jobs`, `show`, `cancel`, `models`, `info`, `queue`."""
+"""What the service says, as tables or JSON: every subcommand but `score` and `completion`."""
 
 from __future__ import annotations
 
@@ -109,6 +109,20 @@ def _queue(options: Namespace, client: Sentiq, console: Console) -> None:
     console.print(f"{queue['workers']['alive']} workers with {queue['workers']['children']} children")
 
 
+def _usage(options: Namespace, client: Sentiq, console: Console) -> None:
+    usage = client.usage(since=options.since, until=options.until, by=options.by)
+    if options.json:
+        _print_json(usage)
+        return
+    names = ("items", "errors", "characters", "tokens", "model_seconds")
+    rows = [
+        (each["period"] or each["model"], *(f"{each[name]:,}" for name in names)) for each in usage["data"]
+    ]
+    rows.append(("all", *(f"{usage['total'][name]:,}" for name in names)))
+    console.print(_table((options.by, "texts", "errors", "characters", "tokens", "model seconds"), rows))
+    console.print(f"{usage['first']} to {usage['last']}, UTC")
+
+
 def _print_job(job: Mapping[str, Any], console: Console) -> None:
     rows = [
         (name, str(job[name]))
@@ -150,4 +164,5 @@ _VIEWS: Mapping[str, View] = {
     "models": _models,
     "info": _info,
     "queue": _queue,
+    "usage": _usage,
 }
