@@ -94,8 +94,8 @@ def test_usage_of_a_service_that_does_not_count_it_says_so(live_url: str, tmp_pa
 
 
 def test_a_wrong_key_is_told_with_what_to_do(redis_url: str, tmp_path: Path) -> None:
+    key = made(redis_url, "read")
     with running_api(redis_url, tmp_path / "api.log") as url:
-        key = made(redis_url, "read")
         (tmp_path / "in.csv").write_text("text\n好\n", encoding="utf-8")
         for arguments in (["queue"], ["score", "in.csv"]):
             done = sentiq(tmp_path, url, *arguments, SENTIQ_API_KEY=f"{key}x")
