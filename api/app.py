@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from api.auth.api_keys import ApiKeys
+from api.auth.audit_log import AuditLog, request_author
 from api.auth.guard import Guard
 from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
@@ -15,12 +16,14 @@ from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
 from api.routes import (
+    audit,
     comparisons,
     deliveries,
     docs,
     events,
     job_list,
     jobs,
+    keys,
     metrics,
     models,
     predict,
@@ -54,7 +57,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     store = JobStore.connect(settings)
     registry = Models(store)
-    api_keys = ApiKeys(store)
+    api_keys = ApiKeys(store, request_author)
     guard = Guard(api_keys, RateLimiter(store, settings), settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
@@ -72,10 +75,11 @@ def create_app(settings: Settings) -> Flask:
     Origins(settings).register(app)
     guard.register(app)
     response.register(app)
+    AuditLog(store).register(app)
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, predict, docs),
+        *(usage, audit, keys, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

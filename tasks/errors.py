@@ -41,6 +41,12 @@ class LabelsChangedError(ConfigurationError):
     """The pack has other labels than one of the same id and revision that gave results before."""
 
 
+class ApiKeyNotFoundError(SentiqError):
+    """No API key has that id."""
+
+    code = "key_not_found"
+
+
 class JobNotFoundError(SentiqError):
     """This service never issued that id."""
 

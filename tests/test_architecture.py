@@ -26,6 +26,7 @@ SCRIPTS = sorted((ROOT / "tasks" / "store" / "lua").rglob("*.lua"))
 SAME_THING = {
     "api_keys",
     "audit",
+    "keys",
     "usage",
     "aspects",
     "attachments",

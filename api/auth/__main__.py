@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
-from api.auth.api_keys import FRESH_S, ApiKeyNotFoundError, ApiKeys
+from api.auth.api_keys import FRESH_S, ApiKeys
 from api.auth.key_bodies import KeyIn, KeyPatchIn, RotateIn
 from api.auth.key_options import OptionError, body_of, checked, parser
 from api.auth.key_record import ApiKey
 from api.auth.key_views import KeyViews
 from api.schemas import api_keys as bodies
 from tasks.console import aligned, replace_unencodable
-from tasks.errors import ConfigurationError, StoreUnavailableError
+from tasks.errors import ApiKeyNotFoundError, ConfigurationError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store.audit import AuditEntry
 from tasks.store.connection import require_one_redis
@@ -159,9 +159,16 @@ def _row(key: bodies.Key) -> tuple[str, ...]:
 
 
 def _audit_table(entries: Iterable[AuditEntry]) -> str:
-    rows = [("time (UTC)", "action", "key", "by", "detail")]
-    rows += [(_time(each.at_ms), each.action, each.key_id, each.by, each.detail) for each in entries]
+    rows: list[tuple[str, ...]] = [
+        ("time (UTC)", "action", "key", "by", "detail", "job", "address", "outcome")
+    ]
+    rows += [_audit_row(each) for each in entries]
     return aligned(rows)
+
+
+def _audit_row(entry: AuditEntry) -> tuple[str, ...]:
+    told = (entry.action, entry.key_id, entry.by, entry.detail, entry.job_id, entry.address, entry.outcome)
+    return (_time(entry.at_ms), *told)
 
 
 def _minute(time: str | None) -> str:

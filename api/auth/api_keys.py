@@ -11,9 +11,9 @@ from typing import Any
 
 from api.auth.key_record import ApiKey, hash_of
 from api.auth.scopes import Scope
-from tasks.errors import SentiqError, StoreUnavailableError
+from tasks.errors import ApiKeyNotFoundError, StoreUnavailableError
 from tasks.store import audit
-from tasks.store.audit import AuditEntry
+from tasks.store.audit import AuditEntry, Author, this_user
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
 from tasks.store.keys import API_KEYS, API_KEYS_USED, API_KEYS_VERSION, WEIGHTS
@@ -31,17 +31,13 @@ _BRAND = "sentiq"
 _SECRET_BYTES = 32
 
 
-class ApiKeyNotFoundError(SentiqError):
-    """No key has that id."""
-
-    code = "key_not_found"
-
-
 class ApiKeys:
     """All keys, cached: a process reads their version every `FRESH_S` seconds, and them if it changed."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, author: Callable[[], Author] = this_user) -> None:
+        """`author` returns who changes keys, for the audit log."""
         self._store = store
+        self._author = author
         self._keys: dict[str, ApiKey] = {}
         self._noted: dict[str, float] = {}
         self._version: bytes | None = None
@@ -162,7 +158,8 @@ class ApiKeys:
             _write_record(pipe, changed)
             pipe.incr(API_KEYS_VERSION)
             told = " ".join(_differing(key, changed)) if action == "change" else detail
-            audit.append(pipe, action, key_id, f"{key.name}: {told}" if told else key.name)
+            told = f"{key.name}: {told}" if told else key.name
+            audit.append(pipe, action, key_id, told, author=self._author())
             return changed
 
         with store_errors():
@@ -181,7 +178,7 @@ class ApiKeys:
             pipe = self._store.redis.pipeline(transaction=True)
             write(pipe)
             pipe.incr(API_KEYS_VERSION)
-            audit.append(pipe, action, key_id, detail)
+            audit.append(pipe, action, key_id, detail, author=self._author())
             pipe.execute()
 
     def _refresh(self, max_age_s: float) -> None:

@@ -104,6 +104,7 @@ class Guard:
             raise _with_challenge(
                 403, "scope_missing", detail, f'error="insufficient_scope", scope="{scope}"'
             )
+        g.admitted = True
 
     def _warn(self, response: Response) -> Response:
         """Name the end of a key that expires within a week."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -47,6 +47,7 @@ def _render(problem: Problem) -> Response:
     logger.info(
         "%s %s: %d %s (request %s)", request.method, request.path, problem.status, problem.code, request_id()
     )
+    g.problem_code = problem.code
     response = Response(
         to_json(body), problem.status, problem.headers, content_type="application/problem+json"
     )

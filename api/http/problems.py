@@ -24,6 +24,7 @@ from api.intake.rejections import (
 )
 from api.schemas.problems import ExceededLimit, FieldError, KnownProblem
 from tasks.errors import (
+    ApiKeyNotFoundError,
     ClassNotAllowedError,
     DeadlineTooShortError,
     IdempotencyKeyInFlightError,
@@ -78,6 +79,7 @@ TITLES = {
 _DETAILS = {"bool_type": "Input should be true or false"}
 _UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
+    ApiKeyNotFoundError: (404, "No API key has the id {}."),
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} finished and its results have expired."),
     JobDeletedError: (410, "Job {} was deleted."),

@@ -24,7 +24,7 @@ _REF = "#/components/schemas/{model}"
 _ONE = "one"
 _PROBLEM = "application/problem+json"
 _HEADERS = {
-    "Location": ("Path of the job.", {"type": "string"}),
+    "Location": ("Path of the job or of the key.", {"type": "string"}),
     "Retry-After": ("Seconds to wait before the next request.", {"type": "integer", "minimum": 0}),
     "Preference-Applied": ("The wait that was applied.", {"type": "string"}),
     "Idempotent-Replayed": ("An earlier request with this key made the job.", {"const": "true"}),

@@ -9,10 +9,23 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from api.schemas import comparisons, deliveries, items, jobs, models, status, summaries, usage
+from api.auth.key_bodies import KeyIn, KeyPatchIn, RotateIn
+from api.schemas import (
+    api_keys,
+    audit,
+    comparisons,
+    deliveries,
+    items,
+    jobs,
+    models,
+    status,
+    summaries,
+    usage,
+)
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import (
     AllUsageQuery,
+    AuditQuery,
     JobQuery,
     JobsQuery,
     NoQuery,
@@ -80,6 +93,8 @@ LAST_EVENT_ID = Header(
 _JOB_PROBLEMS = (404, 410, 422)
 _BODY_PROBLEMS = (400, 408, 413, 415, 422)
 _JOB = {JSON: jobs.Job}
+_KEY = {JSON: api_keys.Key}
+_KEY_PROBLEMS = (404, 422)
 _ACCEPTED = {
     200: ResponseSpec(
         "Finished within the wait",
@@ -177,6 +192,29 @@ month, for 400 days; a month is there as a whole if it has any of the days.""",
             200: ResponseSpec("The usage", {JSON: usage.AllUsage, CSV: str}, headers=("Content-Disposition",))
         },
         problems=(422,),
+    ),
+    "list_audit_entries": Operation(
+        query=AuditQuery,
+        responses={200: ResponseSpec("The entries", {JSON: audit.AuditPage})},
+        problems=(422,),
+    ),
+    "list_keys": Operation(responses={200: ResponseSpec("The keys", {JSON: api_keys.Keys})}, problems=(422,)),
+    "create_key": Operation(
+        body={JSON: KeyIn},
+        responses={201: ResponseSpec("The key with its secret", {JSON: api_keys.NewSecret}, ("Location",))},
+        problems=_BODY_PROBLEMS,
+    ),
+    "get_key": Operation(responses={200: ResponseSpec("The key", _KEY)}, problems=_KEY_PROBLEMS),
+    "change_key": Operation(
+        body={JSON: KeyPatchIn},
+        responses={200: ResponseSpec("The key as it is now", _KEY)},
+        problems=(*_BODY_PROBLEMS, 404),
+    ),
+    "revoke_key": Operation(responses={204: ResponseSpec("Revoked", {})}, problems=_KEY_PROBLEMS),
+    "rotate_key": Operation(
+        body={JSON: RotateIn},
+        responses={200: ResponseSpec("The key with its new secret", {JSON: api_keys.NewSecret})},
+        problems=(*_BODY_PROBLEMS, 404),
     ),
     "lookup_jobs": Operation(
         body={JSON: LookupIn},

@@ -35,6 +35,7 @@ MAX_PAGE_ITEMS = 1000
 MAX_COLUMNS_CHARS = 4096
 _MAX_PAGE_JOBS = 100
 _MAX_STREAM_ITEMS = 1_000_000
+_MAX_PAGE_ENTRIES = 500
 MAX_COLUMN_CHARS = 1024
 
 
@@ -190,6 +191,32 @@ class AllUsageQuery(UsageQuery):
     """Parameters of GET /v1/admin/usage."""
 
     owner: Owner | None = Field(None, description="Only this key; empty for callers without keys.")
+
+
+class AuditQuery(Query):
+    """Parameters of GET /v1/admin/audit."""
+
+    action: Annotated[str, Field(max_length=32, pattern=r"^[a-z_]+$")] | None = Field(
+        None, description="Only this action, such as `create_job`."
+    )
+    by: Annotated[str, Field(max_length=MAX_ID_CHARS)] | None = Field(
+        None, description="Only what this key did, or this user and host; empty for callers without keys."
+    )
+    key: Owner | None = Field(None, description="Only what was done to this key.")
+    job: Annotated[str, Field(max_length=MAX_ID_CHARS)] | None = Field(
+        None, description="Only what was done to this job."
+    )
+    outcome: Annotated[str, Field(max_length=64, pattern=r"^[a-z_]+$")] | None = Field(
+        None, description="Only what ended so: `done`, or the code of a problem."
+    )
+    after: AwareTime | None = Field(None, description="Only what was done after this time.")
+    before: AwareTime | None = Field(None, description="Only what was done before this time.")
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_ENTRIES), _FROM_DIGITS] = Field(
+        50, description="Most entries in a page; 50 if left out."
+    )
+    cursor: Annotated[str, Field(max_length=26, pattern=r"^[0-9]{1,15}-[0-9]{1,10}$")] | None = Field(
+        None, description="`next_cursor` of the previous page."
+    )
 
 
 class SummaryQuery(Query):

@@ -9,8 +9,9 @@ import socket
 import pytest
 import redis
 
-from api.auth.api_keys import ApiKeyNotFoundError, ApiKeys
+from api.auth.api_keys import ApiKeys
 from api.auth.scopes import Scope
+from tasks.errors import ApiKeyNotFoundError
 from tasks.store.audit import append
 from tasks.store.jobs import JobStore
 from tests.api.test_access import everything_in, keys

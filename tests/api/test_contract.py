@@ -49,6 +49,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "lookup_jobs": {"ids": ["job_nonsense"]},
     "predict_one": {"text": "服务很贴心"},
     "predict_batch": {"texts": ["服务很贴心"]},
+    "create_key": {"name": "contract"},
+    "change_key": {"description": "changed"},
+    "rotate_key": {"overlap_s": 60},
 }
 OPERATORS: dict[str, str] = {}  # keys of operators where others need none, by URL of the service
 # What is not of the API: pages for people, the document itself, files.
@@ -123,7 +126,7 @@ def call(url: str, name: str, job_id: str = "job_nonsense", **request: Any) -> h
         request["headers"] = authorization | dict(request.get("headers", {}))
     if name in BODIES and "content" not in request:
         request.setdefault("json", BODIES[name])
-    return httpx2.request(method, url + path.format(job_id=job_id), timeout=60, **request)
+    return httpx2.request(method, url + path.format(job_id=job_id, key_id=job_id), timeout=60, **request)
 
 
 def made(url: str, **body: Any) -> str:
@@ -163,9 +166,12 @@ def until(status: int, begin: Callable[[], httpx2.Response]) -> httpx2.Response:
 
 
 def success(name: str, services: Services) -> httpx2.Response:
-    needs_job = "{job_id}" in CALLS[name][1]
+    path = CALLS[name][1]
     headers = {"prefer": "wait=20"} if name == "create_job" else {}
-    return call(services.serving, name, over(services) if needs_job else "", headers=headers)
+    given = over(services) if "{job_id}" in path else ""
+    if "{key_id}" in path:
+        given = call(services.serving, "create_key").json()["id"]
+    return call(services.serving, name, given, headers=headers)
 
 
 def in_flight(services: Services) -> httpx2.Response:
@@ -231,6 +237,7 @@ REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
 }
 ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     200: success,
+    201: success,
     204: success,
     400: broken,
     401: lambda name, its: until(401, lambda: call(its.guarded, name)),
