@@ -190,6 +190,21 @@ def test_the_client_imports_nothing_of_the_service() -> None:
     assert {(name, module) for name, module in found if module.split(".")[0] in {*PROGRAMS, *TOOLS}} == set()
 
 
+# What came with Python 3.11, while the client supports 3.10.
+NEWER = {
+    *(f"typing.{name}" for name in ("LiteralString", "Never", "NotRequired", "Required", "Self", "Unpack")),
+    *(f"typing.{name}" for name in ("TypeVarTuple", "assert_never", "assert_type", "override")),
+    *("asyncio.TaskGroup", "asyncio.timeout", "datetime.UTC", "enum.StrEnum", "tomllib", "wsgiref.types"),
+}
+
+
+def test_the_client_imports_nothing_that_its_oldest_python_lacks() -> None:
+    sources = {path: path.read_text("utf-8") for path in CLIENT.rglob("*.py")}
+    assert {(path.name, name) for path, source in sources.items() for name in imports_of(source) & NEWER} <= {
+        ("profile.py", "tomllib")  # below a check of the version
+    }
+
+
 def test_no_program_imports_the_client() -> None:
     assert {name for name, source in SOURCES.items() if imports_of(source) & {"sentiq"}} == set()
 

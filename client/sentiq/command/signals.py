@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType
-from typing import Never
 
 from rich.console import Console
+from typing_extensions import Never
 
 
 class TerminatedError(KeyboardInterrupt):
