@@ -35,6 +35,7 @@ PREFIX = "SENTIMENT_"
 # What a job may choose for itself: the time its results are kept, and its deadline.
 MIN_TTL_S, MAX_TTL_S = 60, 604_800
 MAX_DEADLINE_S = 604_800
+MAX_DEFERRAL_S = 604_800  # how far ahead the time before which it is not scored may be
 # The record of a delivery is kept for seven days; its last attempt has to come well before that.
 _MAX_RETRIES_S = 432_000
 EMBEDDED_PACK = Path(__file__).resolve().parent.parent / "models" / "embedded"

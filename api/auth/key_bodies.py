@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth.key_record import MAX_WEIGHT, MIN_WEIGHT, ApiKey
 from api.auth.scopes import Scope
-from api.schemas.queries import AwareTime
 from api.schemas.request_bodies import WHOLE, ModelName
+from api.schemas.types import AwareTime
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.key_limits import KeyLimits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -117,7 +118,8 @@ class Shadow:
         except (RefusedError, UnknownModelError, StoreUnavailableError) as error:
             self._drop(error.code)
         else:
-            self._publish(self._terms.model, drawn)
+            if not self._terms.waits(time.time()):
+                self._publish(self._terms.model, drawn)
 
     def _drop(self, code: str) -> None:
         logger.warning("the shadow of %s ends with what it has: %s", self._job_id, code)

@@ -179,7 +179,8 @@ class StreamSubmission:
             if terms.queue_class is QueueClass.INTERACTIVE:
                 self._check_cost(cost)
             feeding.add(chunks, grouping.take())
-            self._publish(terms.model, chunks)
+            if not terms.waits(time.time()):
+                self._publish(terms.model, chunks)
         if arriving.error:
             raise arriving.error
         if not feeding.feed.recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -86,7 +87,8 @@ class Submission:
             "accepted %s: %d items, %s (%s, request %s)",
             *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
-        self._publish(job.queue.model, chunks)
+        if not terms.waits(time.time()):
+            self._publish(job.queue.model, chunks)
         return Accepted(self._shadowed(job, chunks))
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:

@@ -29,6 +29,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         "created_at": rfc3339(job.created_ms),
         "started_at": rfc3339(job.started_ms),
         "finished_at": rfc3339(job.finished_ms),
+        "not_before": rfc3339(job.terms.not_before_ms),
         "deadline_at": rfc3339(job.deadline_ms),
         "expires_at": rfc3339(job.expires_ms),
         "priority": job.queue.queue_class,
@@ -104,6 +105,7 @@ def backlog_view(*backlogs: Backlog) -> status.Queue:
     waits = [backlog.wait_s for backlog in backlogs if backlog.wait_s is not None]
     return {
         "pending_items": sum(backlog.items for backlog in backlogs),
+        "deferred_items": sum(backlog.deferred for backlog in backlogs),
         "items_per_s": round(sum(rates), 1) if rates else None,
         "wait_s": round(max(waits), 1) if waits else None,
         "accepting": all(backlog.accepting for backlog in backlogs),

@@ -39,6 +39,10 @@ logger = logging.getLogger(__name__)
 
 _CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
     "sentiq_pending_items": ("Items that are waiting or leased", lambda backlog: backlog.items),
+    "sentiq_deferred_items": (
+        "Items that callers want scored later, which are not pending yet",
+        lambda backlog: backlog.deferred,
+    ),
     "sentiq_oldest_seconds": (
         "Age of the oldest chunk that no worker has leased",
         lambda backlog: backlog.oldest_s,

@@ -92,6 +92,7 @@ class Job(TypedDict):
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
+    not_before: Time | None
     deadline_at: Time
     expires_at: Time | None
     priority: QueueClass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -26,6 +26,7 @@ from api.schemas.request_bodies import (
     Sentences,
     TermsIn,
 )
+from api.schemas.types import AwareTime
 from tasks.vocabulary.items import ItemStatus
 from tasks.vocabulary.jobs import JobStatus
 from tasks.vocabulary.options import MAX_ASPECTS, PLAIN
@@ -51,16 +52,6 @@ def _digits(raw: str) -> str:
     return raw
 
 
-def _time(raw: object) -> datetime:
-    try:
-        time = datetime.fromisoformat(raw) if isinstance(raw, str) else None
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None or not 1970 <= time.year < 9999:  # noqa: PLR2004  a sane calendar
-        raise ValueError("Input should be a time with an offset, like 2026-01-31T08:00:00Z")
-    return time
-
-
 def _row(columns: str) -> str:
     try:
         rows = list(csv.reader([columns], strict=True))
@@ -77,8 +68,6 @@ _FROM_WORD = BeforeValidator(_flag)
 _FLAG_SCHEMA = WithJsonSchema({"enum": ["true", "false"], "type": "string"})
 Flag = Annotated[bool, _FROM_WORD, _FLAG_SCHEMA]
 _FROM_DIGITS = BeforeValidator(_digits)
-_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64})
-AwareTime = Annotated[datetime, BeforeValidator(_time), _TIME_SCHEMA]
 
 
 def _day(raw: object) -> date:

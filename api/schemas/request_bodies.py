@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import (
@@ -13,12 +15,15 @@ from pydantic import (
     HttpUrl,
     JsonValue,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.config import JsonDict
 
-from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
+from api.schemas.types import AwareTime
+from tasks.settings import MAX_DEADLINE_S, MAX_DEFERRAL_S, MAX_TTL_S, MIN_TTL_S
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 from tasks.vocabulary.items import is_readable
 from tasks.vocabulary.jobs import DEFAULT_COMPARE_SHARE, QueueClass, Terms
@@ -168,6 +173,11 @@ class TermsIn(_Body):
     deadline_s: DeadlineS | None = Field(
         None, description="Seconds after which items without a verdict fail as `deadline_exceeded`."
     )
+    not_before: AwareTime | None = Field(
+        None,
+        description="Nothing is scored before this time, at most 7 days ahead, and the deadline counts from "
+        "it; the job is bulk. A time that has passed changes nothing.",
+    )
     result_ttl_s: ResultTtlS | None = Field(
         None, description="Seconds for which results stay readable after the job finishes."
     )
@@ -186,6 +196,17 @@ class TermsIn(_Body):
         DEFAULT_COMPARE_SHARE, description="The share of the items in that sample, which has 10,000 at most."
     )
 
+    @field_validator("not_before")
+    @classmethod
+    def _near(cls, time_: datetime | None, info: ValidationInfo) -> datetime | None:
+        if time_ is None or time_.timestamp() <= time.time():
+            return None
+        if time_.timestamp() > time.time() + MAX_DEFERRAL_S:
+            raise ValueError("Input should be at most 7 days ahead")
+        if info.data.get("priority") is QueueClass.INTERACTIVE:
+            raise ValueError("Input should be left out of an interactive job")
+        return time_
+
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
         return Terms(
@@ -196,7 +217,8 @@ class TermsIn(_Body):
                 self.probabilities,
                 tuple(self.aspects or ()),
             ),
-            queue_class=self.priority,
+            queue_class=self.priority or (QueueClass.BULK if self.not_before else None),
+            not_before_ms=int(self.not_before.timestamp() * 1000) if self.not_before else None,
             deadline_s=self.deadline_s,
             result_ttl_s=self.result_ttl_s,
             metadata=self.metadata,

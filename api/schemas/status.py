@@ -76,9 +76,13 @@ class Info(TypedDict):
 
 @closed
 class Queue(TypedDict):
-    """The backlog of a class; rate and wait are null while no drain rate is known."""
+    """The backlog of a class; rate and wait are null while no drain rate is known.
+
+    Deferred items wait for the time before which their caller does not want them scored.
+    """
 
     pending_items: Count
+    deferred_items: Count
     items_per_s: float | None
     wait_s: float | None
     accepting: bool

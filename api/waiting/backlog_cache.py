@@ -45,6 +45,7 @@ class BacklogCache:
         self._models = models
         self._backlogs: dict[Queue, Backlog] = {}
         self._lines: dict[Queue, Lines] = {}
+        self._now_ms = 0
         self._workers: Counter[str] = Counter()
         self._read_at = -_FRESH_S
 
@@ -54,9 +55,11 @@ class BacklogCache:
             return None
         backlog, default_ms = self._backlog(job.queue), _DEFAULT_POLL_MS[job.queue.queue_class]
         workers, lines = self._workers[job.queue.model], self._lines.get(job.queue)
-        if backlog is None or lines is None or job.place is None:
+        if backlog is None or lines is None:
             return QueuePosition(workers, 0, None, default_ms)
         owner = job.terms.owner
+        if job.place is None:
+            return self._deferred(job, workers, backlog.items_per_s)
         own = max(0, job.place - lines.left.get(owner, 0))
         ahead = _with_others(own, owner, lines)
         if not backlog.items_per_s:
@@ -65,6 +68,15 @@ class BacklogCache:
         poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
         return QueuePosition(workers, ahead, eta_s, poll_after_ms)
 
+    def _deferred(self, job: Job, workers: int, items_per_s: float | None) -> QueuePosition:
+        """Return where a job stands whose time has not come: what waits now should be done by then."""
+        left_s = max(0, (job.terms.not_before_ms or 0) - self._now_ms) / 1000
+        eta_s = round(left_s + job.counts.pending / items_per_s, 1) if items_per_s and left_s else None
+        poll_after_ms = min(
+            _MAX_POLL_MS, max(_DEFAULT_POLL_MS[job.queue.queue_class], math.ceil(left_s * 1000))
+        )
+        return QueuePosition(workers, 0, eta_s, poll_after_ms)
+
     def _backlog(self, queue: Queue) -> Backlog | None:
         now = time.monotonic()
         if now - self._read_at >= _FRESH_S:
@@ -72,6 +84,7 @@ class BacklogCache:
             try:
                 self._backlogs = read_backlogs(self._store, self._models.names)
                 self._lines = read_lines(self._store, list(self._backlogs))
+                self._now_ms = self._store.now_ms()
                 self._workers = Counter(worker.serves for worker in live_workers(self._store))
             except StoreUnavailableError as error:
                 # The job itself was read: answering matters more than the estimate.

@@ -22,6 +22,7 @@ class Terms(TypedDict, total=False):
     aspects: Sequence[str]
     priority: str
     deadline_s: int
+    not_before: str
     result_ttl_s: int
     metadata: Mapping[str, str]
     webhook: Mapping[str, Any]

@@ -18,12 +18,13 @@ from tasks.vocabulary.jobs import Queue
 class Backlog:
     """The backlog of a queue: `items` wait or are leased, `left` have left it since it began.
 
-    `wait_s` until all are done and `items_per_s` are None while no rate is known. `accepting`: one more text
-    of the owner who asks would be accepted now. `oldest_s`: how long the oldest chunk that nobody leased has
-    waited.
+    `deferred` items are no part of it until their time comes. `wait_s` until all are done and `items_per_s`
+    are None while no rate is known. `accepting`: one more text of the owner who asks would be accepted now.
+    `oldest_s`: how long the oldest chunk that nobody leased has waited.
     """
 
     items: int
+    deferred: int
     left: int
     wait_s: float | None
     items_per_s: float | None
@@ -89,8 +90,10 @@ def read_backlogs(store: JobStore, models: Iterable[str], owner: str = "") -> di
 
 
 def _backlog(fields: Sequence[Any]) -> Backlog:
-    items, left, wait_s, items_per_s, accepting, oldest_ms = fields
-    return Backlog(items, left, _number(wait_s), _number(items_per_s), bool(accepting), oldest_ms / 1000)
+    items, deferred, left, wait_s, items_per_s, accepting, oldest_ms = fields
+    return Backlog(
+        items, deferred, left, _number(wait_s), _number(items_per_s), bool(accepting), oldest_ms / 1000
+    )
 
 
 def _number(raw: bytes) -> float | None:

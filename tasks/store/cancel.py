@@ -19,8 +19,8 @@ from tasks.vocabulary.usage import Usage
 
 # Children learn within half a second that their work was canceled; what they finish by then still counts.
 CANCEL_GRACE_MS = 700
-# Longer than any record can live: the longest deadline, the longest lifetime of results, and a day.
-TOMBSTONE_MS = 15 * 86_400_000
+# Longer than any record can live: the longest deferral, deadline and lifetime of results, and a day.
+TOMBSTONE_MS = 22 * 86_400_000
 # Chunks that one call expires, so that neither Redis nor the caller's loop is held up for long.
 _CHUNK_BATCH = 100
 

@@ -26,7 +26,7 @@ from tasks.errors import (
     UnknownModelError,
     UploadClosedError,
 )
-from tasks.settings import Settings
+from tasks.settings import MAX_DEFERRAL_S, Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
 from tasks.store.attachments import AttachmentReader, attachments_of
 from tasks.store.connection import connect, store_errors
@@ -138,7 +138,7 @@ class JobStore:
             kept_limit = self.headroom.kept_limit(terms.owner)
             raise refusal_error(now, place, self.settings, kept_limit, terms.limits)
         job = Job.recorded(job_id, terms, args["total"], now)
-        return replace(job, uploading=feed is not None, place=place)
+        return replace(job, uploading=feed is not None, place=None if place < 0 else place)
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.
@@ -243,6 +243,8 @@ class JobStore:
         refs = [ChunkRef.of(chunk) for chunk in chunks]
         default_ttl_ms = self.settings.result_ttl_s * 1000
         tombstone_ms = deadline_ms + max(ttl_ms, default_ttl_ms) + _DAY_MS
+        if terms.not_before_ms:
+            tombstone_ms += MAX_DEFERRAL_S * 1000
         return {
             "job_id": job_id,
             "queue": str(terms.queue),

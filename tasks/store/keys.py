@@ -11,6 +11,7 @@ FINISHED_CHANNEL = PREFIX + "finished"
 PROGRESS_CHANNEL = PREFIX + "progress"
 OPEN_JOBS = PREFIX + "open_jobs"
 UPLOADS = PREFIX + "uploads"
+DEFERRED = PREFIX + "deferred"
 DELIVERY_TURNS = PREFIX + "delivery_turns"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
@@ -57,7 +58,7 @@ _ANSWER = PREFIX + "answer:"
 _USAGE = PREFIX + "usage:"
 
 # The parts of a job beside its record: what goes when it finishes, and what stays as long as its results.
-WORK_PARTS = ("chunks", "tokens")
+WORK_PARTS = ("chunks", "tokens", "deferred")
 RESULT_PARTS = ("results", "completed", "retryable", "attachments", "summary")
 # All of them: what is deleted with it.
 JOB_PARTS = (*WORK_PARTS, *RESULT_PARTS, "delivery")
@@ -68,6 +69,7 @@ FOR_SCRIPTS = {
     "progress": PROGRESS_CHANNEL,
     "open_jobs": OPEN_JOBS,
     "uploads": UPLOADS,
+    "deferred": DEFERRED,
     "delivery_turns": DELIVERY_TURNS,
     "counters": COUNTERS,
     "owners": OWNERS,
@@ -105,9 +107,9 @@ FOR_SCRIPTS = {
 def job_key(job_id: str, part: str = "") -> str:
     """Return the key of a job's record, or of one of its parts.
 
-    `chunks` holds texts, `results` outcomes, `tokens` fencing tokens, `completed` the order of completion,
-    `retryable` texts of failed items, `attachments` what comes back with the items, `summary` counts of
-    outcomes, `delivery` the webhook's delivery.
+    `chunks` holds texts, `deferred` refs of those that may not be leased yet, `results` outcomes, `tokens`
+    fencing tokens, `completed` the order of completion, `retryable` texts of failed items, `attachments` what
+    comes back with the items, `summary` counts of outcomes, `delivery` the webhook's delivery.
     """
     return f"{_JOB}{job_id}{':' if part else ''}{part}"
 

@@ -10,7 +10,7 @@ from tasks.store import models, workers
 from tasks.store.cancel import expire_chunks
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore, is_readable
-from tasks.store.keys import OPEN_JOBS, RECONCILER, UPLOADS, job_key, leased_key, leases_key
+from tasks.store.keys import DEFERRED, OPEN_JOBS, RECONCILER, UPLOADS, job_key, leased_key, leases_key
 from tasks.store.leases import Guard, Lease, complete_chunk
 from tasks.store.lost_wakeups import LostWakeups, Publish
 from tasks.store.unserved import UnservedModels
@@ -53,6 +53,7 @@ class Reconciler:
         with store_errors():
             self._release_orphans(self._worker, alive)
             if self._lead():
+                self._release_deferred()
                 self._recover_models(now)
                 self._close_idle_uploads()
                 self._expire_overdue()
@@ -171,6 +172,16 @@ class Reconciler:
             args = {"job_id": job_id, "status": error.status, "code": error}
             if missing := self._store.run("close_overdue", args):
                 logger.error("closed %s: %d of its items were nowhere", job_id, missing)
+
+    def _release_deferred(self) -> None:
+        """Make the chunks pending of jobs whose time has come; the next round goes on with a large one."""
+        left = _TICK_BATCH
+        for job_id in (raw.decode() for raw in self._due(DEFERRED)):
+            if left and self._reads(job_id):
+                queue, count = self._store.run("release_job", {"job_id": job_id, "limit": left})
+                left -= count
+                if count:
+                    self._publish(Queue.parse(queue).model, count)
 
     def _close_idle_uploads(self) -> None:
         for job_id in (raw.decode() for raw in self._due(UPLOADS)):

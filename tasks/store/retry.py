@@ -23,7 +23,8 @@ def retry_terms(job: Job) -> Terms:
     They are the same but for the deadline: one that was too short must not be so again. Its items are no
     sample, so that it is not compared, and no shadow.
     """
-    return replace(job.terms, retry_of=job.id, deadline_s=None, compare_with="", shadow_of=None, trace="")
+    given = replace(job.terms, deadline_s=None, not_before_ms=None, trace="")
+    return replace(given, retry_of=job.id, compare_with="", shadow_of=None)
 
 
 def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:

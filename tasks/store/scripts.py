@@ -28,7 +28,7 @@ _INCLUDE = re.compile(r"^-- include: (.*)$", re.MULTILINE)
 _KEYS = "".join(f"  {name} = '{key}',\n" for name, key in FOR_SCRIPTS.items())
 _LISTS = {"parts": JOB_PARTS, "work_parts": WORK_PARTS, "result_parts": RESULT_PARTS}
 _PARTS = "".join(
-    "  {} = {{{}}},\n".format(name, ", ".join(f"':{part}'" for part in parts))
+    "  {} = {{\n{}  }},\n".format(name, "".join(f"    ':{part}',\n" for part in parts))
     for name, parts in _LISTS.items()
 )
 _HEAD = f"""local keys = {{

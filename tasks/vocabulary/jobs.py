@@ -105,6 +105,7 @@ class Terms:
     With `keep_texts` results hold the texts too. `compare_with` is the name of a second model, which scores a
     `compare_share` of the items in another job; the terms of that job name this one as `shadow_of`.
     `trace` is the W3C traceparent of the request's admission, where that is traced.
+    Nothing is leased before `not_before_ms`, in ms since the epoch, and the deadline counts from then.
     """
 
     options: Options = PLAIN
@@ -125,11 +126,16 @@ class Terms:
     shadow_of: str | None = None
     limits: KeyLimits = SERVICE_LIMITS
     trace: str = ""
+    not_before_ms: int | None = None
 
     @property
     def queue(self) -> Queue:
         """Return the queue of the job; bulk if it has no class."""
         return Queue(self.model, self.queue_class or QueueClass.BULK)
+
+    def waits(self, now_s: float) -> bool:
+        """Return whether nothing may be leased yet at a time, in seconds since the epoch."""
+        return (self.not_before_ms or 0) > now_s * 1000
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields that a record keeps as they are: only those that differ from the defaults."""
@@ -147,6 +153,7 @@ class Terms:
             "compare_share": to_json(self.compare_share) if self.compare_with else b"",
             "shadow_of": (self.shadow_of or "").encode(),
             "trace": self.trace.encode(),
+            "not_before": str(self.not_before_ms or "").encode(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -157,7 +164,7 @@ class Terms:
         return cls(
             options=Options.decode(from_json(raw.get(b"options", b"{}"))),
             queue_class=queue.queue_class,
-            deadline_s=(int(raw[b"deadline"]) - int(raw[b"created"])) // 1000,
+            deadline_s=(int(raw[b"deadline"]) - _starts_ms(raw)) // 1000,
             result_ttl_s=int(raw[b"ttl"]) // 1000,
             metadata=from_json(raw.get(b"metadata", b"{}")),
             owner=raw.get(b"owner", b"").decode(),
@@ -172,7 +179,13 @@ class Terms:
             compare_share=float(raw.get(b"compare_share", DEFAULT_COMPARE_SHARE)),
             shadow_of=raw[b"shadow_of"].decode() if b"shadow_of" in raw else None,
             trace=raw.get(b"trace", b"").decode(),
+            not_before_ms=int(raw[b"not_before"]) if b"not_before" in raw else None,
         )
+
+
+def _starts_ms(raw: Mapping[bytes, bytes]) -> int:
+    """Return when the deadline of a record began to count."""
+    return max(int(raw[b"created"]), int(raw.get(b"not_before", 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +224,7 @@ class Job:
             queue=terms.queue,
             counts=Counts(total),
             created_ms=now_ms,
-            deadline_ms=now_ms + 1000 * (terms.deadline_s or 0),
+            deadline_ms=max(now_ms, terms.not_before_ms or 0) + 1000 * (terms.deadline_s or 0),
             terms=terms,
         )
 

@@ -19,7 +19,7 @@ _DRAWN_NUMBERS = 1 << (8 * _DRAWN_BYTES)
 def shadow_terms(job_id: str, terms: Terms) -> Terms:
     """Return the terms of the shadow of a job.
 
-    It asks for no parts of texts, and it has the deadline of bulk jobs and no webhook.
+    It asks for no parts of texts, waits as long as the job, and has the deadline of bulk jobs and no webhook.
     """
     return Terms(
         options=Options(terms.options.on_long_text, probabilities=terms.options.probabilities),
@@ -30,6 +30,7 @@ def shadow_terms(job_id: str, terms: Terms) -> Terms:
         model=terms.compare_with,
         shadow_of=job_id,
         trace=terms.trace,
+        not_before_ms=terms.not_before_ms,
     )
 
 

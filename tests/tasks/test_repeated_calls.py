@@ -23,7 +23,7 @@ from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key, usage_key
+from tasks.store.keys import DEFERRED, OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key, usage_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
@@ -234,6 +234,11 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         "register_model",  # again, after it was retired
         lambda s: (models.register(s, MODEL_NAME, {}), models.retire(s, MODEL_NAME)),
         lambda s, _: models.register(s, MODEL_NAME, {}, starting=True),
+    ),
+    (
+        "release_job",
+        lambda s: (record(s, chunks=3, not_before_ms=4 * 10**12), s.redis.zadd(DEFERRED, {JOB: 1})),
+        lambda s, _: s.run("release_job", {"job_id": JOB, "limit": 2}),
     ),
     (
         "retire_model",

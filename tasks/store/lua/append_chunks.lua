@@ -1,5 +1,5 @@
 -- Adds chunks to a job whose upload is still open. Chunks come in order, so those before `total` are there already.
--- include: clock attachments counters backlog kept feed pending summary
+-- include: clock attachments counters backlog deferred kept feed pending summary
 -- args: job_id, writer and digest (see feed.lua), items, cost, idle_timeout_ms, chunks (start and ref of each,
 --       payloads follow), attachments (starts of chunks, payloads follow behind those), data_bytes (of the
 --       items), max_data_bytes (of a job); and where they apply: values (of the summary that are new), key (Redis key
@@ -8,7 +8,7 @@
 -- {'kept', ms until there may be room} when the owner may keep no more; {'data', 0} when the job would have too much
 -- data.
 local job = keys.job .. args.job_id
-local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total', 'data_bytes', 'queue')
+local record = redis.call('HMGET', job, 'uploading', 'deadline', 'owner', 'total', 'data_bytes', 'queue', 'place')
 local writer, seed = feed.parse(record[1])
 if writer ~= args.writer or tonumber(record[2]) <= now then
   return 0
@@ -28,11 +28,17 @@ end
 kept.change(owner, args.job_id, bytes)
 redis.call('HINCRBY', job, 'total', args.items)
 feed.write(job, writer, seed, args.digest)
-backlog.join(job, queue, owner, args.items, args.cost)
+local waits = deferred.has(args.job_id)
+local count = waits and not record[7] and backlog.defer or backlog.join
+count(job, queue, owner, args.items, args.cost)
 for i, chunk in ipairs(args.chunks) do
   redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
 end
-pending.add(queue, owner, now, args.chunks)
+if waits then
+  deferred.add(args.job_id, args.chunks)
+else
+  pending.add(queue, owner, now, args.chunks)
+end
 redis.call('PEXPIRE', job .. ':chunks', redis.call('PTTL', job))
 summary.add_values(job, args.values)
 if args.data_bytes > 0 then

@@ -1,8 +1,8 @@
 -- Reads the backlog of each queue, how fast it drains, and whether one more item of an owner would be accepted.
 -- include: clock backlog admission
 -- args: queues {queue, admission (a request, see admission.lua)}
--- Returns for each: items, left, seconds until all is done or '', items a second or '', 1 or 0 (accepting), and for
--- how many ms the oldest pending chunk has waited.
+-- Returns for each: items, deferred items, left, seconds until all is done or '', items a second or '', 1 or 0
+-- (accepting), and for how many ms the oldest pending chunk has waited.
 local answer = {}
 for _, each in ipairs(args.queues) do
   local read, request = backlog.read(each.queue), each.admission
@@ -11,6 +11,7 @@ for _, each in ipairs(args.queues) do
   local oldest = redis.call('ZRANGE', keys.waiting .. each.queue, 0, 0, 'WITHSCORES')[2]
   answer[#answer + 1] = {
     read.items,
+    read.deferred,
     read.left,
     read.measured and tostring(backlog.drain_seconds(read, read.items, read.cost)) or '',
     read.measured and tostring(read.drained_items / read.drained_s) or '',

@@ -3,7 +3,7 @@
 if redis.call('EXISTS', keys.open_jobs) == 0 then
   redis.call('DEL', keys.owners)
   for _, queue in ipairs(args.queues) do
-    redis.call('HDEL', keys.backlog .. queue, 'items', 'cost')
+    redis.call('HDEL', keys.backlog .. queue, 'items', 'cost', 'deferred')
     redis.call('DEL', keys.shares .. queue, keys.lines .. queue)
   end
 end

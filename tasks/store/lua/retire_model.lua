@@ -8,7 +8,9 @@ end
 redis.call('SADD', keys.retired, args.model)
 local items, uploads = 0, 0
 for _, queue in ipairs(args.queues) do
-  items = items + math.max(0, redis.call('HGET', keys.backlog .. queue, 'items') or 0)
+  for _, count in ipairs(redis.call('HMGET', keys.backlog .. queue, 'items', 'deferred')) do
+    items = items + math.max(0, count or 0)
+  end
 end
 for _, id in ipairs(redis.call('ZRANGE', keys.uploads, 0, -1)) do
   local queue = redis.call('HGET', keys.job .. id, 'queue') or ''

@@ -15,7 +15,7 @@
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
 -- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), shadow (a shadow job: it gets in
 -- up to the part of new arrivals, and nobody comes back for it, so that no room is reserved), deadline_ms (that the
--- caller chose for a job whose size is known).
+-- caller chose for a job whose size is known), deferred (what waits now does not matter).
 --
 -- include: clock counters backlog kept open_jobs
 local admission = {}
@@ -86,6 +86,15 @@ local function count_refusal(request, reason)
   counters.increment('refused:' .. (request.shadow and 'shadow_dropped' or reason), 1)
 end
 
+-- Returns the refusal of a deadline that the items could not meet if they began now, or alone.
+local function over_deadline(request, wait_s)
+  if not (wait_s and request.deadline_ms) or wait_s * 1000 <= request.deadline_ms then
+    return nil
+  end
+  count_refusal(request, 'deadline_too_short')
+  return {'deadline', math.ceil(wait_s * 1000)}
+end
+
 -- Returns nil when the items may come in; else {reason, ms after which to try again}, and counts it. The reasons:
 -- 'quota', 'jobs', 'kept', 'full'; and 'deadline' with the ms in which the items could be done.
 function admission.refusal(queue, request, items, cost, bytes)
@@ -105,14 +114,17 @@ function admission.refusal(queue, request, items, cost, bytes)
     count_refusal(request, 'storage_quota_exceeded')
     return {'kept', ms}
   end
+  if request.deferred then
+    return over_deadline(request, read.measured and request.lag_s + backlog.drain_seconds(read, items, cost))
+  end
   local key = keys.reservation .. request.fingerprint
   local reserved = tonumber(redis.call('GET', key) or 0)
   local line = backlog.line(queue, request.owner)
   local come_back = reserved > 0 and reserved <= now
   local fits, wait_s = admission.fits(queue, read, line, request, items, cost, come_back)
-  if wait_s and request.deadline_ms and wait_s * 1000 > request.deadline_ms then
-    count_refusal(request, 'deadline_too_short')
-    return {'deadline', math.ceil(wait_s * 1000)}
+  refused = over_deadline(request, wait_s)
+  if refused then
+    return refused
   end
   if fits then
     redis.call('DEL', key)

@@ -2,6 +2,7 @@
 --
 --   items, cost       items that wait or are leased, and the code points that the model reads of them at most
 --   left              items that have left the backlog since it began
+--   deferred          items that are no part of it until their time comes, see deferred.lua
 --   finished_at       ms: when a child last finished items
 --   learned_at        ms: up to when the drain rate is learned
 --   drained_items, drained_cost, drained_s
@@ -20,7 +21,7 @@ local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
 local ITEM_WEIGHT = 16 -- what an item costs beside its code points, in code points
 local FIELDS = {
-  'items', 'cost', 'left', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
+  'items', 'cost', 'left', 'deferred', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
 }
 
 -- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
@@ -88,22 +89,38 @@ local function change_line(queue, owner, items, cost)
   end
 end
 
--- Counts items in. Returns the job's place: the value of its line's `left` at which its first item's turn has come.
-function backlog.join(job, queue, owner, items, cost)
+local function accept(job, queue, owner, items, cost)
+  counters.increment('admitted:' .. queue, items)
+  redis.call('HINCRBY', keys.owners, owner, items)
+  redis.call('HINCRBY', job, 'cost', cost)
+end
+
+-- Counts items of an accepted job in. Returns the job's place: the value of its line's `left` at which its first item's
+-- turn has come.
+function backlog.enter(job, queue, owner, items, cost)
   local key = keys.backlog .. queue
   local waiting = redis.call('HINCRBY', key, 'items', items)
   redis.call('HINCRBY', key, 'cost', cost)
-  counters.increment('admitted:' .. queue, items)
   if waiting == items then
     redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
-  redis.call('HINCRBY', keys.owners, owner, items)
   local line = redis.call('HMGET', keys.lines .. queue, 'items:' .. owner, 'left:' .. owner)
   local place = (line[1] or 0) + (line[2] or 0)
   change_line(queue, owner, items, cost)
-  redis.call('HINCRBY', job, 'cost', cost)
   redis.call('HSETNX', job, 'place', string.format('%.0f', place))
   return place
+end
+
+-- Counts new items in. Returns the job's place.
+function backlog.join(job, queue, owner, items, cost)
+  accept(job, queue, owner, items, cost)
+  return backlog.enter(job, queue, owner, items, cost)
+end
+
+-- Counts new items of a job whose time has not come.
+function backlog.defer(job, queue, owner, items, cost)
+  accept(job, queue, owner, items, cost)
+  redis.call('HINCRBY', keys.backlog .. queue, 'deferred', items)
 end
 
 -- Learns the drain rate from what was computed while others waited that no child had leased: at any other time it
@@ -134,8 +151,16 @@ end
 function backlog.leave(job, items, cost, computed)
   local record = redis.call('HMGET', job, 'queue', 'owner', 'place', 'ticket')
   local queue, owner = record[1], record[2] or ''
+  if not queue or (items == 0 and tonumber(cost) == 0) then
+    return
+  end
+  redis.call('HINCRBY', job, 'cost', 0 - cost)
+  if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
+    redis.call('HDEL', keys.owners, owner)
+  end
   -- An earlier version of the program wrote `ticket`.
-  if not (record[3] or record[4]) or (items == 0 and tonumber(cost) == 0) then
+  if not (record[3] or record[4]) then
+    redis.call('HINCRBY', keys.backlog .. queue, 'deferred', 0 - items)
     return
   end
   if computed then
@@ -144,9 +169,5 @@ function backlog.leave(job, items, cost, computed)
   redis.call('HINCRBY', keys.backlog .. queue, 'items', 0 - items)
   redis.call('HINCRBY', keys.backlog .. queue, 'cost', 0 - cost)
   redis.call('HINCRBY', keys.backlog .. queue, 'left', items)
-  redis.call('HINCRBY', job, 'cost', 0 - cost)
-  if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
-    redis.call('HDEL', keys.owners, owner)
-  end
   change_line(queue, owner, 0 - items, 0 - cost)
 end

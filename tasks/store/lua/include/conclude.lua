@@ -34,7 +34,8 @@ local function record_delivery(id, job, status)
 end
 
 local function read_job(key)
-  local job, fields = {}, {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner', 'trace'}
+  local job = {}
+  local fields = {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner', 'trace', 'not_before'}
   local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
   for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
     job[fields[i]] = value
@@ -57,7 +58,10 @@ local function conclude(id)
   redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', keys.open_jobs, id)
   open_jobs.remove(job.owner or '', id)
-  counters.observe('job_s:' .. job.queue, now - job.created)
+  counters.observe('job_s:' .. job.queue, now - math.max(job.created, tonumber(job.not_before or 0)))
+  if job.not_before then
+    redis.call('ZREM', keys.deferred, id)
+  end
   for _, part in ipairs(keys.work_parts) do
     redis.call('UNLINK', key .. part)
   end

@@ -1,11 +1,12 @@
 -- What a new job writes, by the arguments of create_job.lua.
--- include: clock attachments pending summary feed
+-- include: clock attachments deferred pending summary feed
 -- args: job_id, queue, owner, format, total, deadline_ms, ttl_ms, fields, chunks, attachments, data_bytes, values,
 --       upload, tombstone_ms
-local new_job = {}
+local new_job = {starts = math.max(now, tonumber(args.fields.not_before or 0))}
+new_job.is_deferred = new_job.starts > now
 
 function new_job.write_record(job)
-  local deadline = now + args.deadline_ms
+  local deadline = new_job.starts + args.deadline_ms
   redis.call('HSET', job, 'status', 'queued', 'queue', args.queue, 'total', args.total, 'created', now,
     'deadline', deadline, 'ttl', args.ttl_ms, 'format', args.format)
   for field, value in pairs(args.fields) do
@@ -28,10 +29,15 @@ function new_job.write_chunks(job)
   for i, chunk in ipairs(args.chunks) do
     redis.call('HSET', job .. ':chunks', chunk[1], payload(i))
   end
-  pending.add(args.queue, args.owner, now, args.chunks)
   -- Both outlive the deadline by the lifetime of results, so that nothing stays for ever, whatever dies.
-  redis.call('PEXPIREAT', job, now + args.deadline_ms + args.ttl_ms)
-  redis.call('PEXPIREAT', job .. ':chunks', now + args.deadline_ms + args.ttl_ms)
+  redis.call('PEXPIREAT', job, new_job.starts + args.deadline_ms + args.ttl_ms)
+  redis.call('PEXPIREAT', job .. ':chunks', new_job.starts + args.deadline_ms + args.ttl_ms)
+  if new_job.is_deferred then
+    redis.call('ZADD', keys.deferred, new_job.starts, args.job_id)
+    deferred.add(args.job_id, args.chunks)
+  else
+    pending.add(args.queue, args.owner, now, args.chunks)
+  end
   summary.add_values(job, args.values)
   attachments.write(job, args.attachments, #args.chunks)
 end
@@ -46,7 +52,8 @@ function new_job.list()
       redis.call('ZREM', listed, oldest)
     end
   end
-  if redis.call('PTTL', listed) < args.deadline_ms + args.ttl_ms then
-    redis.call('PEXPIRE', listed, args.deadline_ms + args.ttl_ms)
+  local lives_ms = new_job.starts - now + args.deadline_ms + args.ttl_ms
+  if redis.call('PTTL', listed) < lives_ms then
+    redis.call('PEXPIRE', listed, lives_ms)
   end
 end

@@ -1,6 +1,6 @@
 -- The jobs of each owner that are not finished, without shadows: the set `open_jobs:{owner}`.
 local open_jobs = {}
-local MAX_MS = 16 * 86400000 -- longer than any job can live
+local MAX_MS = 23 * 86400000 -- longer than any job can live
 
 function open_jobs.add(owner, id)
   redis.call('SADD', keys.owner_open_jobs .. owner, id)
