@@ -1,7 +1,7 @@
 """Compare the CPU time of jobs of one text with tracing off, on, and sampled at 1 %.
 
-A stack of each kind runs all the time, and rounds of jobs go to them in turn. A collector in this process takes
-what they export and drops it.
+A stack of each kind runs all the time, and rounds of jobs go to them in turn. A collector in this process
+drops what they export.
 """
 
 from __future__ import annotations
