@@ -1,6 +1,7 @@
 // Makes nodes. Text of users and of the service reaches the page as text nodes only.
 
 import { paint } from "./labels.js";
+import { t } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -23,6 +24,9 @@ export function make(tag, { on = {}, className, ...attributes } = {}, ...childre
 
 export const button = (className, text, onClick, more = {}) =>
   make("button", { type: "button", className, on: { click: onClick }, ...more }, text);
+
+/** Makes a button whose words follow the language while it is shown. */
+export const wordButton = (className, key, onClick) => button(className, t(key), onClick, { "data-t": key });
 
 /** Sets a live region's text once per change, so that a screen reader says it once. */
 export function say(node, text) {

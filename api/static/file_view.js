@@ -1,6 +1,7 @@
 // The view of a file: choose it, choose its column, upload it, then follow its job.
 
-import { $, button, number, showMessage, say } from "./dom.js";
+import { startChoosing } from "./choosing.js";
+import { $, number, say, showMessage, wordButton } from "./dom.js";
 import { JobPanel } from "./job_panel.js";
 import { showError } from "./messages.js";
 import { Preview } from "./preview.js";
@@ -13,14 +14,6 @@ import { t } from "./words.js";
 
 const MAX_ROWS = 1_000_000;
 const CURRENT = "upload"; // in sessionStorage: the upload of this tab, which a reload resumes
-const EXAMPLE = `店名,评论,评分,日期
-南山店,房间干净，隔音也好，一觉睡到自然醒,5,2026-11-03
-南山店,"等了一个半小时才说卖完了，早干嘛去了？",1,2026-11-05
-福田店,"虽然送晚了，但骑手一路道歉，还多送了份小酥肉",4,2026-11-09
-福田店,汤洒了一半，盒子都泡烂了，太差了,1,2026-11-12
-宝安店,结尾有点仓促，但还是愿意给四星,4,2026-11-15
-宝安店,客服转了七个人，每次都要从头讲一遍,2,2026-11-20
-`;
 const state = { reader: null, preview: null, panel: null, stop: null, draw: null };
 
 const region = () => $("file-message");
@@ -58,7 +51,7 @@ async function read(file, name) {
   state.reader = new Reader();
   const { reader } = state;
   const progress = new Progress($("file-announce"));
-  progress.buttons.append(button("quiet", t("file.stop"), startAgain));
+  progress.buttons.append(wordButton("quiet", "file.stop", startAgain));
   progress.show(t("file.reading", { name }), null);
   step(progress.root);
   try {
@@ -86,7 +79,7 @@ async function start(name) {
   showMessage(region(), {});
   const progress = new Progress($("file-announce"));
   const { signal } = state.stop = new AbortController();
-  progress.buttons.append(button("quiet", t("file.stop"), () => backTo(preview)));
+  progress.buttons.append(wordButton("quiet", "file.stop", () => backTo(preview)));
   step(progress.root);
   const shown = (rows) => progress.show(t("file.packing", { n: number(rows) }), rows / preview.survey.rows);
   shown(0);
@@ -110,7 +103,7 @@ function backTo(preview) {
 
 function warnHeavy(heavy, upload, preview) {
   step(preview.root);
-  showMessage(region(), { title: t("file.heavy", { n: number(heavy) }), actions: [button("quiet", t("file.start_anyway"), () => send(upload))] });
+  showMessage(region(), { title: t("file.heavy", { n: number(heavy) }), actions: [wordButton("quiet", "file.start_anyway", () => send(upload))] });
 }
 
 /** Sends a kept upload until the service has accepted it, then shows its job. */
@@ -119,7 +112,7 @@ async function send(upload) {
   const progress = new Progress($("file-announce"));
   state.stop = new AbortController();
   const { signal } = state.stop;
-  progress.buttons.append(button("quiet", t("file.stop"), () => giveUp(upload)));
+  progress.buttons.append(wordButton("quiet", "file.stop", () => giveUp(upload)));
   step(progress.root);
   sessionStorage.setItem(CURRENT, upload.id);
   const keptHere = await keepUpload(upload);
@@ -133,8 +126,10 @@ async function send(upload) {
     return openJob(job.id, upload);
   } catch (error) {
     if (signal.aborted) return undefined;
+    await dropUpload(upload.id); // the service does not want it; a retry keeps it again
+    sessionStorage.removeItem(CURRENT);
     step(state.preview?.root ?? null);
-    return showError(region(), error, [button("quiet", t("retry"), () => send(upload)), button("quiet", t("file.new"), () => giveUp(upload))]);
+    return showError(region(), error, [wordButton("quiet", "retry", () => send(upload)), wordButton("quiet", "file.new", () => giveUp(upload))]);
   }
 }
 
@@ -187,32 +182,8 @@ function open(job) {
   return undefined;
 }
 
-const pastedText = ({ clipboardData }) => clipboardData?.getData("text/plain") ?? "";
-
-function paste(event) {
-  if ($("view-file").hidden || $("file-choose").hidden) return;
-  const [file] = event.clipboardData?.files ?? [];
-  const text = pastedText(event);
-  if (!file && !text) return;
-  event.preventDefault();
-  if (file) read(file, file.name);
-  else read(new Blob([text]), t("file.pasted_name"));
-}
-
-function drop(event) {
-  event.preventDefault();
-  $("file-choose").classList.remove("over");
-  const [file] = event.dataTransfer.files;
-  if (file && !$("view-file").hidden && !$("file-choose").hidden) read(file, file.name);
-}
-
 export function startFileView() {
-  $("file-input").addEventListener("change", ({ target }) => { if (target.files[0]) read(target.files[0], target.files[0].name); });
-  $("file-example").addEventListener("click", () => read(new Blob([EXAMPLE]), t("file.example_name")));
-  document.addEventListener("paste", paste);
-  document.addEventListener("dragover", (event) => { event.preventDefault(); $("file-choose").classList.add("over"); });
-  document.addEventListener("dragleave", () => $("file-choose").classList.remove("over"));
-  document.addEventListener("drop", drop);
+  startChoosing(read);
   addEventListener("language", () => { state.preview?.draw(); state.panel?.draw?.(); });
   addEventListener("service", () => { state.preview?.draw(); state.panel?.draw?.(); });
   return { open, close: () => {} };

@@ -2,7 +2,7 @@
 
 import { byAspect, byColumn, chart, inWords, split } from "./chart.js";
 import { apiKey, call, follow, isOver, jobPath, sleep, summaryOf } from "./client.js";
-import { button, confirmed, el, number, showMessage } from "./dom.js";
+import { button, confirmed, el, number, showMessage, wordButton } from "./dom.js";
 import { Grid, download, examples } from "./grid.js";
 import { showError } from "./messages.js";
 import { Progress, Rate, duration } from "./progress.js";
@@ -33,7 +33,7 @@ export class JobPanel {
 
   async run() {
     this.progress = new Progress(this.announce);
-    this.progress.buttons.append(this.cancelButton = button("quiet", t("file.cancel_job"), () => this.cancel()));
+    this.progress.buttons.append(this.cancelButton = wordButton("quiet", "file.cancel_job", () => this.cancel()));
     this.root.replaceChildren(this.progress.root);
     this.progress.show(t("table.loading", { n: "" }), null);
     showMessage(this.message, {});
@@ -50,8 +50,8 @@ export class JobPanel {
   fail(error, again) {
     if (this.closed) return;
     this.root.replaceChildren();
-    showError(this.message, error, [...(error.status === 404 || error.status === 410 ? [] : [button("quiet", t("retry"), again)]),
-      button("quiet", t("file.new"), this.onNew)]);
+    showError(this.message, error, [...(error.status === 404 || error.status === 410 ? [] : [wordButton("quiet", "retry", again)]),
+      wordButton("quiet", "file.new", this.onNew)]);
   }
 
   // --- while it runs ---

@@ -1,7 +1,7 @@
 // The view of one's own jobs: state, a link, cancel and delete; and uploads that were interrupted.
 
 import { call, isOver, jobPath } from "./client.js";
-import { $, button, confirmed, el, make, number, say, showMessage } from "./dom.js";
+import { $, button, confirmed, el, make, number, say, showMessage, wordButton } from "./dom.js";
 import { forget, resume } from "./file_view.js";
 import { nameOf } from "./job_panel.js";
 import { showError } from "./messages.js";
@@ -101,7 +101,7 @@ async function refresh() {
     if (!state.open) return;
     state.trouble = true;
     draw(); // an upload that was interrupted is here, whatever the service does
-    showError(region(), error, [button("quiet", t("retry"), refresh)]);
+    showError(region(), error, [wordButton("quiet", "retry", refresh)]);
     if (!error.transient) return;
   }
   if (state.trouble || state.jobs.some((job) => !isOver(job))) state.timer = setTimeout(refresh, REFRESH_MS);

@@ -144,3 +144,90 @@ def test_a_file_that_cannot_be_used_is_explained(page: Page, name: str, content:
     choose(page, name, content)
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text(said)
     expect(page.locator("#file-choose")).to_be_visible()
+
+
+GIVE = """([how, text]) => {
+  const files = new DataTransfer();
+  if (how === "text") files.setData("text/plain", text);
+  else files.items.add(new File([text], "给.csv"));
+  const way = { bubbles: true, cancelable: true };
+  const event = how === "drop" ? new DragEvent("drop", { dataTransfer: files, ...way })
+    : new ClipboardEvent("paste", { clipboardData: files, ...way });
+  document.querySelector("#file-choose").dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("how", "name"), [("text", "粘贴的表格.csv"), ("file", "给.csv"), ("drop", "给.csv")]
+)
+def test_a_table_is_pasted_or_dropped(page: Page, how: str, name: str) -> None:
+    page.locator("[data-view=file]").click()
+    page.evaluate(GIVE, [how, "店名\t评论\n南山店\t很好\n"])
+    expect(page.locator(".facts-line")).to_contain_text(f"{name} TSV · 1 行 · 2 列")
+
+
+def test_a_file_is_scored_with_the_keyboard_alone(page: Page) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#file")
+    page.locator("#file-example").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#file-column")).to_be_focused()
+    for _ in range(30):
+        if page.evaluate("document.activeElement.id") == "file-start":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".job-head h2")).to_be_focused(timeout=30_000)
+    expect(page.locator("#file-announce")).to_have_text("完成：6 行")
+    expect(page.locator(".where")).to_contain_text("共 6 行")
+
+
+def test_columns_are_chosen_and_long_ones_are_left_out(page: Page) -> None:
+    wide = [["评论", "店名", "备注", "说明"], *([["很好", "南山店", "长" * 900, "短"] for _ in range(4)])]
+    choose(page, "宽.csv", as_csv(wide).encode())
+    ticked = page.locator(".ticks input:checked + span")
+    expect(ticked).to_have_text(["店名", "说明"])
+    expect(page.locator(".preview .note")).to_contain_text("1 列没有勾选")
+    page.get_by_role("checkbox", name="备注").check()
+    expect(page.get_by_role("checkbox", name="备注")).to_be_focused()
+    page.locator("#file-start").click()
+    alert = page.get_by_role("alert").filter(visible=True)
+    expect(alert).to_contain_text("4 行的其他列超过 2 KiB")
+    page.get_by_role("checkbox", name="备注").uncheck()
+    page.get_by_role("checkbox", name="说明").uncheck()
+    page.locator("#file-start").click()
+    expect(page.locator(".where")).to_contain_text("共 4 行", timeout=30_000)
+    results = page.request.get(f"{page.evaluate('location.origin')}/v1/jobs/{job_id(page)}/results").json()[
+        "data"
+    ]
+    assert [item["data"] for item in results] == [{"店名": "南山店"}] * 4
+
+
+def test_rows_that_fail_keep_their_text_and_columns(page: Page, tmp_path: Path) -> None:
+    rows = [
+        ["店名", "评论"],
+        ["南山店", "很好"],
+        ["福田店", "长" * 10_001],
+        ["宝安店", "多", "一格"],
+        ["龙岗店"],
+    ]
+    score(page, "坏.csv", as_csv(rows).encode())
+    path = downloaded(page, "下载 CSV", tmp_path)
+    _, *found = csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""))
+    assert [row[:2] for row in found] == [rows[1], rows[2], rows[3][:2], ["龙岗店", ""]]
+    assert [row[-1] for row in found] == ["", "text_too_long", "invalid_row", "empty_text"]
+    page.get_by_label("只看").select_option("failed")
+    expect(page.locator(".grid td.label")).to_have_text(["文本太长", "单元格数不对", "空白文本"])
+
+
+def test_what_the_service_refuses_is_said_and_can_be_changed(page: Page) -> None:
+    problem = {"title": "No", "status": 422, "code": "invalid_header", "detail": "told by a test"}
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(status=422, json=problem), times=1)
+    choose(page, "a.csv", as_csv(ROWS).encode())
+    page.locator("#file-start").click()
+    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("内容没有通过检查")
+    expect(page.locator("#file-start")).to_be_visible()
+    page.locator("#file-start").click()
+    expect(page.locator(".where")).to_contain_text("共 120 行", timeout=30_000)
+    page.locator("[data-view=jobs]").click()
+    expect(page.locator(".jobs tbody tr").first).to_be_visible()
+    expect(page.locator(".stopped")).to_have_count(0)  # nothing is left of the refused one

@@ -20,7 +20,8 @@ NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，�
 MIXED = "房间很干净，服务也很热情！就是早餐太难吃了，不推荐。"
 # WCAG's contrast of an element's text against its background as painted over the card.
 CONTRAST = """node => {
-  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   const luminance = (...layers) => {
     for (const layer of layers) {
       context.fillStyle = layer;
