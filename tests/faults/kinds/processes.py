@@ -5,26 +5,47 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psutil
 from celery import Celery
+from redis import RedisError
 
 from tasks.broker.celery_app import build_celery
 from tasks.settings import Settings
+from tasks.store.keys import leases_key
 from tests.attacks.cluster import Cluster
 from tests.faults.kinds.kind import Break, Kind, Mend, children, nothing_to_mend, workers
+from tests.faults.kinds.redis_server import client
 
 Find = Callable[[Cluster, random.Random], Sequence[psutil.Process]]
 
 
 def a_child(cluster: Cluster, rng: random.Random) -> Sequence[psutil.Process]:
-    return [rng.choice(children(cluster, rng.choice(workers(cluster))))]
+    """Return a child that holds a lease, if one does soon."""
+    found = all_children(cluster, rng)
+    pids = holders(cluster)
+    return [rng.choice([child for child in found if child.pid in pids] or found)]
 
 
 def all_children(cluster: Cluster, _: random.Random) -> Sequence[psutil.Process]:
-    return [child for name in workers(cluster) for child in children(cluster, name)]
+    """Return all children, when one of them holds a lease, if that is soon."""
+    found = [child for name in workers(cluster) for child in children(cluster, name)]
+    holders(cluster)
+    return found
+
+
+def holders(cluster: Cluster) -> set[int]:
+    """Return the pids of children that hold a lease now; none if nobody does for a while."""
+    redis, end = client(cluster), time.monotonic() + BUSY_WITHIN_S
+    with suppress(RedisError):
+        while time.monotonic() < end:
+            held = [redis.hvals(key) for key in redis.scan_iter(leases_key("*"), count=1000)]
+            if pids := {int(holder.split()[0]) for values in held for holder in values}:
+                return pids
+    return set()
 
 
 def an_api_process(cluster: Cluster, rng: random.Random) -> Sequence[psutil.Process]:
@@ -118,6 +139,7 @@ def killed_twice(cluster: Cluster, rng: random.Random) -> Mend:
     return mend
 
 
+BUSY_WITHIN_S = 2.0
 KILL, TERM, QUIT = signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT
 ONCE = (0.0, 0.5)
 LONGER_THAN_A_LEASE = (7.0, 9.0)

@@ -61,6 +61,16 @@ def answer_before_recording(module: Any) -> None:
     module.JobStore.create = planted
 
 
+def forget_keys(module: Any) -> None:
+    create = module.JobStore.create
+
+    def planted(self: Any, *args: Any, key: Any = None, feed: Any = None, **options: Any) -> Any:
+        return create(self, *args, key=key if feed else None, feed=feed, **options)
+
+    module.JobStore.create = planted
+    module.JobStore.remembered = nothing
+
+
 def give_stale_logits(module: Any) -> None:
     logits, known = module.CheckedEngine.logits, {}
 
@@ -176,8 +186,8 @@ DEFECTS: dict[str, Defect] = {
     ),
     "forgotten_key": Defect(
         "an idempotency key makes a second job",
-        SCRIPTS,
-        script("create_job", "local remembered = key and redis.call('GET', key.name)", "local remembered"),
+        f"{STORE}jobs",
+        forget_keys,
         ["api_links_blackhole", "api_process_killed"] * 2,
     ),
     "stale_secret": Defect(
