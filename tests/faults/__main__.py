@@ -23,6 +23,8 @@ def main() -> int:
     folder = make_run_directory() / "faults"
     folder.mkdir(exist_ok=True)
     seeds: list[Seed] = []
+    for lacking, kinds in _skipped().items():
+        print(f"skipped: {', '.join(kinds)}: this machine has no {lacking}")
     try:
         for number in range(options.first, options.first + options.seeds):
             seeds.append(Seed(number, _command(number, options)))
@@ -34,6 +36,15 @@ def main() -> int:
     print(table(seeds))
     print(failures(seeds) or "all checks passed")
     return int(any(seed.failed for seed in seeds))
+
+
+def _skipped() -> dict[str, list[str]]:
+    """Return what the machine lacks, with the kinds of faults that need it."""
+    skipped: dict[str, list[str]] = {}
+    for kind in KINDS.values():
+        if lacking := kind.lacks():
+            skipped.setdefault(lacking, []).append(kind.name)
+    return skipped
 
 
 def _run(seed: Seed, steps: Sequence[Step], end: float) -> None:

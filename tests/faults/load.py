@@ -19,7 +19,7 @@ CLIENTS = 3
 PAUSE_S = (0.2, 0.9)
 BATCH, UPLOAD = (5, 40), (40, 120)
 SHOPS = 4
-SHARE_WITH_WEBHOOK = 0.3
+SHARE_WITH_WEBHOOK, SHARE_OF_REPEATS = 0.3, 0.3
 SHARE_OF_SLOW_UPLOADS, PARTS, PART_S = 0.6, 4, 0.5
 JOIN_S = 150
 
@@ -129,7 +129,13 @@ class Load:
 
     def _batch(self, rng: random.Random, key: str) -> None:
         terms = {"webhook": True} if rng.random() < SHARE_WITH_WEBHOOK else {}
-        self.submit(self._some(rng), key, **terms)
+        texts = self._some(rng)
+        sent = self.submit(texts, key, **terms)
+        if rng.random() < SHARE_OF_REPEATS:
+            again = self.submit(texts, key, **terms)
+            self.sent.remove(again)
+            if again.job_id != sent.job_id:
+                self.problems.add(f"the key of {sent.job_id} made {again.job_id} too")
 
     def _upload(self, rng: random.Random, key: str) -> None:
         slow = rng.random() < SHARE_OF_SLOW_UPLOADS
