@@ -48,12 +48,12 @@ def script(name: str, right: str, wrong: str) -> Patch:
     return patch
 
 
-def both(first: Patch, second: Patch) -> Patch:
-    """Apply two patches: what is defended twice shows a defect only without both."""
+def all_of(*patches: Patch) -> Patch:
+    """Apply several patches: what is defended in depth shows a defect only without all of them."""
 
     def patch(module: Any) -> None:
-        first(module)
-        second(module)
+        for each in patches:
+            each(module)
 
     return patch
 
@@ -138,19 +138,17 @@ def nothing(*_: Any, **__: Any) -> None:
 STORE = "tasks.store."
 SCRIPTS = f"{STORE}scripts"
 FENCE = "redis.call('HGET', job .. ':tokens', start) == tostring(args.token)"
+FENCE_OF_CHUNK = FENCE.replace("job", "chunk.job").replace("start", "chunk.start")
 DEFECTS: dict[str, Defect] = {
     "no_fence": Defect(
-        "whoever held a lease once may renew it and write outcomes",
+        "a child that lost its lease may renew it, and write over what others wrote",
         SCRIPTS,
-        both(
+        all_of(
             script("complete_chunk", f"return {FENCE}", "return true"),
-            script(
-                "renew_lease",
-                f"if {FENCE.replace('job', 'chunk.job').replace('start', 'chunk.start')}",
-                "if true",
-            ),
+            script("complete_chunk", "if redis.call('HEXISTS', job .. ':chunks', start) == 0", "if false"),
+            script("renew_lease", f"if {FENCE_OF_CHUNK}", "if true"),
         ),
-        ["children_stopped_past_their_leases"] * 3,
+        ["children_stopped_past_their_leases", "child_stopped_past_its_lease"] * 2,
     ),
     "blind_repeat": Defect(
         "chunks of an upload are added again when the call is repeated",
