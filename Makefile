@@ -22,7 +22,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
+.PHONY: help up demo client bench bench-api bench-client bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
 	lock-images clean
@@ -47,6 +47,9 @@ bench: $(VENV)/.local ## measure texts per second, engine alone and end to end; 
 
 bench-api: $(VENV)/.local ## measure an upload of a million lines, and 1,500 clients that wait at one API process; ARGS= JSON=file
 	@exec $(PY) -m bench api $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-client: $(VENV)/.formats ## compare sentiq score with jobs alone, and measure its memory over a million rows; ARGS= JSON=file
+	@exec $(PY) -m bench client $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-rows: $(VENV)/.local ## send a million rows of CSV, read them back joined, and check each cell and the memory; ARGS= JSON=file
 	@exec $(PY) -m bench rows $(ARGS) $(if $(JSON),--json "$(JSON)")
