@@ -158,6 +158,7 @@ lint: $(VENV)/.dev ## run ruff, mypy, bandit and a scan for secrets, and luachec
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m mypy --python-version 3.10 client/sentiq
 	@$(PY) -m bandit --quiet --severity-level medium --configfile pyproject.toml --recursive \
 		api bench client deploy local parity samples tasks training webhooks worker
 	@git ls-files -z | xargs -0 $(PY) -m detect_secrets.pre_commit_hook $(NO_SECRETS)
