@@ -39,7 +39,7 @@ class Sentiq:
     ) -> None:
         """Call the service at `url`, else SENTIQ_URL, else http://localhost:8000.
 
-        `key` is the API key, else SENTIQ_API_KEY; a service with AUTH=none needs none.
+        `key` is the API key, None for SENTIQ_API_KEY; a service with AUTH=none needs none.
         A request fails after `timeout` seconds without a byte; it is repeated for `retry_for` seconds.
         """
         self.url = base_url(url)

@@ -37,7 +37,7 @@ def options(url: str, key: str | None, timeout: float, *, verify: bool | ssl.SSL
     It follows no redirect and reads neither proxies nor passwords from the environment, so the key goes to
     no one else.
     """
-    key = key or _key_for(url)
+    key = key_for(url) if key is None else key
     headers = {"user-agent": "sentiq-python", "accept-encoding": "gzip"}
     if key:
         if not (key.isascii() and key.isprintable()) or " " in key:
@@ -53,7 +53,7 @@ def options(url: str, key: str | None, timeout: float, *, verify: bool | ssl.SSL
     }
 
 
-def _key_for(url: str) -> str | None:
+def key_for(url: str) -> str | None:
     """Return SENTIQ_API_KEY, unless SENTIQ_URL says that it is the key of another service."""
     own = os.environ.get("SENTIQ_URL")
     if own and _origin(own) != _origin(url):
@@ -62,7 +62,10 @@ def _key_for(url: str) -> str | None:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address, which is another than any other
+        return "", url
     return parts.scheme, parts.netloc.lower()
 
 

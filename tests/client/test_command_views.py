@@ -188,3 +188,20 @@ def test_a_key_goes_only_to_the_service_beside_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SENTIQ_API_KEY", "of c")
     assert access(None, None) == Access("https://c", "of c")
     assert access(None, "default") == Access("https://a", "of a")
+    assert access("https://b", None) == Access("https://b", None)
+    assert access("https://c/", None) == Access("https://c/", "of c")
+    assert access("http://[::1", None) == Access("http://[::1", None)
+
+
+def test_a_profile_without_a_key_gets_none_of_the_environment(live_url: str, tmp_path: Path) -> None:
+    with proxied(live_url) as proxy:
+        profile(tmp_path, f'[default]\nurl = "{proxy.url}"\n')
+        done = sentiq(tmp_path, "", "info", "--profile", "default", SENTIQ_API_KEY="of_another")
+        assert done.returncode == 0, done.stderr
+        assert [b"of_another" in bytes(each) for each in proxy.received] == [False]
+
+
+def test_a_defect_has_an_exit_code_of_its_own(live_url: str, tmp_path: Path) -> None:
+    with proxied(live_url, Plan(answer=response("200 OK", b"{}"))) as proxy:
+        done = sentiq(tmp_path, proxy.url, "queue")
+    assert (done.returncode, b"Traceback" in done.stderr) == (70, True), done.stderr

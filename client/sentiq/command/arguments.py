@@ -14,6 +14,7 @@ exit codes:
   2    the options are wrong, or do not fit the files
   3    a file cannot be read or written, or is not the one that the run began with
   4    the service cannot be reached or refuses, or a job is gone
+  70   a defect of the command, with a traceback
   130  interrupted: detached or canceled
 
 SENTIQ_URL and SENTIQ_API_KEY name the service, or a profile in ~/.config/sentiq/profile.toml does.

@@ -7,6 +7,7 @@ SOME_FAILED = 1  # the output is whole, and some rows have an error in place of 
 USAGE = 2
 INPUT = 3  # a file cannot be read or written, or is not what the run began with
 SERVICE = 4  # the service cannot be reached or refuses, or a job is gone
+DEFECT = 70  # a fault of the command itself
 INTERRUPTED = 130  # Ctrl-C, SIGTERM or SIGHUP: detached or canceled
 
 

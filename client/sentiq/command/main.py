@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
 from sentiq.client import Sentiq
 from sentiq.command.arguments import parser
-from sentiq.command.exits import INPUT, INTERRUPTED, OK, SERVICE, USAGE, CommandError
+from sentiq.command.exits import DEFECT, INPUT, INTERRUPTED, OK, SERVICE, USAGE, CommandError
 from sentiq.command.profile import access
 from sentiq.command.score import score
 from sentiq.command.signals import interrupt_on_signals
@@ -54,23 +56,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sentiq: {message}", file=sys.stderr)
         return code
     except BrokenPipeError:
-        # The reader of standard output has left; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        _leave_stdout()
+        print(f"sentiq: {_of_files(error)}", file=sys.stderr)
+        return INPUT
+    except Exception:  # noqa: BLE001  Python would end with 1, which says that the output is whole
+        traceback.print_exc()
+        return DEFECT
 
 
 def _run(options: Namespace, argv: Sequence[str]) -> int:
     if options.command == "completion":
         return _complete(options.shell)
     place = access(options.url, options.profile)
-    with Sentiq(place.url, place.key, retry_for=_FIRST_S) as client:
+    key = place.key or ""  # the library would look for one in the environment
+    with Sentiq(place.url, key, retry_for=_FIRST_S) as client:
         if options.command != "score":
             return view(options, client, _console())
         client.info()
-    with Sentiq(place.url, place.key, retry_for=_LATER_S) as client:
-        return score(options, client, argv, Console(stderr=True, highlight=False))
+    with Sentiq(place.url, key, retry_for=_LATER_S) as client:
+        return score(options, client, argv, _plain_console(stderr=True))
 
 
 def _flushed(code: int) -> int:
@@ -79,9 +88,22 @@ def _flushed(code: int) -> int:
     return code
 
 
+def _leave_stdout() -> None:
+    """Drop what standard output does not take; Python would complain once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _console() -> Console:
     """Return the console of standard output; lines in a pipe or a file are not folded."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    return _plain_console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+
+
+def _plain_console(**options: Any) -> Console:
+    """Return a console that prints names of files and columns as they are, brackets and colons too."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
 
 
 def _complete(shell: str) -> int:
@@ -98,6 +120,11 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, SentiqError):
         return _of_service(error), USAGE if isinstance(error, ConfigurationError) else SERVICE
     return str(error), USAGE if isinstance(error, NameClashError) else INPUT
+
+
+def _of_files(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. Correct that, and give the same command."
 
 
 def _of_service(error: SentiqError) -> str:
