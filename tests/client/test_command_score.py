@@ -10,16 +10,22 @@ import pty
 import shlex
 import signal
 import stat
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sentiq.command.exits import InputError
+from sentiq.command.state import Places, Run, State
 
 from local.ports import free_port
 from local.stack import Stack
-from tests.client.command import sentiq, started
+from tests.client.command import environment, sentiq, started
+from tests.client.proxy import Plan, proxied, response
 from tests.conftest import eventually, started_stack
 from tests.table_cases import CASES, UNCLOSED
 
@@ -32,6 +38,19 @@ def write_rows(path: Path, rows: Sequence[Sequence[str]], codec: str = "utf-8", 
     with path.open("w", encoding=codec, newline="") as file:
         csv.writer(file, **dialect).writerows([["编号", "评论", "店铺"], *rows])
     return path
+
+
+def limited(folder: Path, url: str, kilobytes: int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command where no file may grow beyond a size, as on a disk that is full."""
+    shell = f'ulimit -f {kilobytes}; exec "$0" -m sentiq.command "$@"'
+    return subprocess.run(
+        ["/bin/bash", "-c", shell, sys.executable, *arguments],
+        cwd=folder,
+        env=environment(folder, url),
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def read_rows(content: bytes, codec: str = "utf-8", delimiter: str = ",") -> list[list[str]]:
@@ -180,6 +199,7 @@ REFUSED = {
     ),
     "an encoding nobody knows": (["in.csv", "-c", "评论", "--encoding", "klingon"], 3, "Use utf-8"),
     "a delimiter of two": (["in.csv", "-c", "评论", "--delimiter", "::"], 3, "not one ASCII character"),
+    "a folder as output": (["in.csv", "-c", "评论", "-o", "."], 2, "is a folder"),
     "a model that is not there": (["in.csv", "-c", "评论", "--model", "nobody"], 4, "sentiq-zh-small"),
 }
 
@@ -305,6 +325,138 @@ def test_on_a_terminal_ctrl_c_asks(
     eventually(lambda: http.get(f"/v1/jobs/{job}").json()["status"] == status, within_s=60)
     assert state.exists() is (answer == "d")
     assert not (tmp_path / "out.csv").exists()
+
+
+# -- files and services that fail
+
+
+ARGUMENTS = ("score", "in.csv", "-c", "评论", "-o", "out.csv")
+
+
+def test_a_disk_that_is_full_is_told_and_the_run_goes_on(
+    live_url: str, http: httpx2.Client, tmp_path: Path
+) -> None:
+    write_rows(tmp_path / "in.csv", some_rows(3000))
+    before = runs(http)
+    for kilobytes in (30, 100):  # the journal, then the output too
+        done = limited(tmp_path, live_url, kilobytes, *ARGUMENTS)
+        assert (done.returncode, b"give the same command" in done.stderr) == (3, True), done.stderr
+    again = sentiq(tmp_path, live_url, *ARGUMENTS)
+    assert again.returncode == 0, again.stderr
+    assert [row[:3] for row in read_rows((tmp_path / "out.csv").read_bytes())[1:]] == some_rows(3000)
+    assert len(runs(http).keys() - before) == 1
+
+
+def test_a_standard_output_that_is_full_is_told(reviews: Path, live_url: str, tmp_path: Path) -> None:
+    shell = 'exec "$0" -m sentiq.command score - -c 评论 >/dev/full'
+    done = subprocess.run(
+        ["/bin/bash", "-c", shell, sys.executable],
+        cwd=tmp_path,
+        env=environment(tmp_path, live_url),
+        input=reviews.read_bytes(),
+        stderr=subprocess.PIPE,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, b"No space left" in done.stderr) == (3, True), done.stderr
+
+
+@pytest.fixture
+def fetched(live_url: str, http: httpx2.Client, tmp_path: Path) -> Path:
+    """The folder of a run that has all verdicts but could not write its output; its job is deleted."""
+    write_rows(tmp_path / "in.csv", some_rows(30))
+    (tmp_path / "out.csv.sentiq.part").mkdir()
+    done = sentiq(tmp_path, live_url, *ARGUMENTS)
+    assert (done.returncode, b"Is a directory" in done.stderr) == (3, True), done.stderr
+    (tmp_path / "out.csv.sentiq.part").rmdir()
+    job = json.loads((tmp_path / "out.csv.sentiq.json").read_text("utf-8"))["segments"][0]["job"]
+    assert http.delete(f"/v1/jobs/{job}").status_code == 204
+    return tmp_path
+
+
+def test_a_run_that_has_all_verdicts_needs_its_job_no_more(fetched: Path, live_url: str) -> None:
+    done = sentiq(fetched, live_url, *ARGUMENTS)
+    assert done.returncode == 0, done.stderr
+    assert len(read_rows((fetched / "out.csv").read_bytes())) == 31
+
+
+def test_a_journal_that_was_cut_off_is_told(fetched: Path, live_url: str) -> None:
+    (fetched / "out.csv.sentiq.verdicts").unlink()
+    done = sentiq(fetched, live_url, *ARGUMENTS)
+    assert (done.returncode, b"has lost verdicts" in done.stderr) == (3, True), done.stderr
+    anew = sentiq(fetched, live_url, *ARGUMENTS, "--restart")
+    assert anew.returncode == 0, anew.stderr
+
+
+def test_a_file_of_that_name_which_is_not_ours_stays(reviews: Path, live_url: str, tmp_path: Path) -> None:
+    (tmp_path / "out.csv.part").write_bytes(b"a download")
+    done = sentiq(tmp_path, live_url, "score", reviews.name, "-c", "评论", "-o", "out.csv")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.csv.part").read_bytes() == b"a download"
+
+
+def test_names_with_brackets_are_shown_as_they_are(live_url: str, tmp_path: Path) -> None:
+    (tmp_path / "[red]a.csv").write_text("[/i]:smile:\n很好\n", encoding="utf-8")
+    done = sentiq(tmp_path, live_url, "score", "[red]a.csv", "-o", "[b]out.csv")
+    assert done.returncode == 0, done.stderr
+    for name in ("[red]a.csv: ", "“[/i]:smile:”", "[b]out.csv"):
+        assert name in done.stderr.decode()
+
+
+def test_a_pipe_with_a_name_is_refused_with_what_to_do(live_url: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
+    done = sentiq(tmp_path, live_url, *ARGUMENTS)
+    assert (done.returncode, b"give - as the file" in done.stderr) == (3, True), done.stderr
+
+
+def test_a_service_that_wants_to_be_left_alone_for_an_hour_is_not_asked_again(
+    reviews: Path, live_url: str, http: httpx2.Client, tmp_path: Path
+) -> None:
+    problem = json.dumps({"code": "quota_exceeded", "detail": "Not today."}).encode()
+    info = Plan(answer=response("200 OK", http.get("/v1/info").content))
+    refusal = Plan(answer=response("429 Too Many Requests", problem, retry_after="3600"))
+    with proxied(live_url, info, info, refusal) as proxy:
+        done = sentiq(tmp_path, proxy.url, "score", reviews.name, "-c", "评论", "-o", "out.csv")
+        assert (done.returncode, b"quota_exceeded" in done.stderr) == (4, True), done.stderr
+        assert len(proxy.received) == 3
+
+
+def test_ctrl_c_behind_the_end_leaves_nothing_to_go_on_with(live_url: str, tmp_path: Path) -> None:
+    write_rows(tmp_path / "in.csv", some_rows(900))
+    process = started(tmp_path, live_url, *ARGUMENTS, "--json", "--by", "编号")
+    left = tmp_path / "out.csv.sentiq.verdicts"
+    # The summary is longer than a pipe, so the command is still there.
+    eventually(lambda: (tmp_path / "out.csv").exists() and not left.exists())
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, b"Detached" in told) == (130, False), told
+
+
+def test_runs_that_come_and_go_never_share_their_files(tmp_path: Path) -> None:
+    places, mixed, inside = Places.beside(tmp_path / "out.csv"), [], threading.Lock()
+
+    def come_and_go() -> None:
+        for number in range(300):
+            try:
+                run = Run(places)
+            except InputError:
+                continue
+            if not inside.acquire(blocking=False):
+                mixed.append(number)
+                return
+            if number % 2:
+                run.begin(State({}, {}))
+                run.remove()
+            inside.release()
+            run.leave()
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mixed == []
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- several jobs

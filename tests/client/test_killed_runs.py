@@ -107,7 +107,7 @@ def fetches(folder: Path) -> bool:
 
 
 def writes(folder: Path) -> bool:
-    return (folder / "out.csv.part").exists()
+    return (folder / "out.csv.sentiq.part").exists()
 
 
 def ends(folder: Path) -> bool:

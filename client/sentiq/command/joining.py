@@ -12,7 +12,7 @@ from sentiq.command.summary import Summary
 from sentiq.tables.formats import Output
 from sentiq.tables.table import Row, Table, Verdict
 
-_CHANGED = "The input changed while it was scored. Bring back the file as it was, and give the same command."
+CHANGED = "The input changed while it was scored. Bring back the file as it was, and give the same command."
 
 
 def write_file(part: Path, path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -24,8 +24,9 @@ def write_file(part: Path, path: Path, write: Callable[[IO[bytes]], None]) -> No
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
+        cause = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         raise InputError(
-            f"{path} cannot be written: {error.strerror}. Make room, and give the same command."
+            f"{path} cannot be written: {cause}. Correct that, and give the same command."
         ) from None
 
 
@@ -47,7 +48,7 @@ def join(
             summary.add(row, verdict)
             on_row(number)
         if next(verdicts, None) is not None:
-            raise InputError(_CHANGED)
+            raise InputError(CHANGED)
         writer.close()
 
     return write
@@ -59,5 +60,5 @@ def _verdict_of(row: Row, verdicts: Iterator[Verdict]) -> Verdict:
         return Verdict(error=row.problem)
     verdict = next(verdicts, None)
     if verdict is None:
-        raise InputError(_CHANGED)
+        raise InputError(CHANGED)
     return verdict

@@ -9,13 +9,13 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 
 from sentiq.client import Sentiq
 from sentiq.command.exits import INTERRUPTED, OK, SOME_FAILED, InputError, UsageError
-from sentiq.command.joining import join, write_file
+from sentiq.command.joining import CHANGED, join, write_file
 from sentiq.command.progress import Bar
 from sentiq.command.scoring import Scoring, cancel
 from sentiq.command.signals import wants_cancel
@@ -96,6 +96,8 @@ def _path(options: Namespace) -> Path | None:
     if options.output in (None, _STDIO):
         return None
     path = Path(options.output)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Name a file in it with -o.")
     if options.file != _STDIO and path.exists() and path.samefile(options.file):
         raise UsageError("The output is the input. Name another file with -o.")
     return path
@@ -128,11 +130,13 @@ def _finish(options: Namespace, task: Task, run: Run, client: Sentiq, console: C
     summary = Summary(options.by)
     with Bar(console) as bar:
         Scoring(client, run, task.table, terms, bar).finish()
-        if task.identity != run.state.input:
-            raise InputError(
-                "The input changed while it was scored. Bring it back, and give the same command."
-            )
-        write = join(task.table, task.output, run.verdicts(), summary, bar.writing)
+        _check_input(task, run)
+        joined = join(task.table, task.output, run.verdicts(), summary, bar.writing)
+
+        def write(file: IO[bytes]) -> None:
+            joined(file)
+            _check_input(task, run)
+
         if task.path and run.places.part:
             write_file(run.places.part, task.path, write)
         else:
@@ -142,6 +146,11 @@ def _finish(options: Namespace, task: Task, run: Run, client: Sentiq, console: C
     run.remove()
     _tell(options, task, summary, jobs, console)
     return SOME_FAILED if summary.all.errors else OK
+
+
+def _check_input(task: Task, run: Run) -> None:
+    if task.identity != run.state.input:
+        raise InputError(CHANGED)
 
 
 def _tell(options: Namespace, task: Task, summary: Summary, jobs: Sequence[str], console: Console) -> None:
@@ -163,7 +172,7 @@ def _interrupted(
     interrupt: KeyboardInterrupt, run: Run, client: Sentiq, argv: Sequence[str], console: Console
 ) -> int:
     """Cancel the job or leave it to the service; the files of a run that is left stay."""
-    if not run.active:
+    if run.over or not run.active:
         return INTERRUPTED
     if wants_cancel(interrupt, console):
         job = cancel(client, run.state.segment)

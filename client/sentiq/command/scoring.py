@@ -23,7 +23,7 @@ RUN = "sentiq_run"  # the metadata that finds a job whose id we did not get to k
 _PAGE_ITEMS = 1000
 _SAVE_EVERY_S = 0.5
 _MIN_POLL_S, _MAX_POLL_S = 0.05, 2.0
-_PATIENCE_S = 90.0  # the service frees an upload whose request died after a minute
+_PATIENCE_S = 300.0  # as other requests; the service frees an upload whose request died after a minute
 _ANEW = "Begin anew with --restart, which cancels the job."
 
 
@@ -65,7 +65,8 @@ class Scoring:
             segment = state.segment
             if segment.items is None:
                 self._upload(segment)
-            if segment.items and segment.job:
+            # A job whose verdicts are all here may have expired since.
+            if segment.job and segment.items and state.fetched.items < segment.items:
                 self._fetch(segment.job, segment.first, segment.items)
             if not segment.more:
                 return
@@ -92,10 +93,11 @@ class Scoring:
                 job = self._send(segment, lines, start)
                 break
             except (UploadError, SentiqConnectionError, ConflictError) as error:
-                if time.monotonic() > give_up_at or error.code == "job_closed":
+                pause = max(_MAX_POLL_S, error.retry_after or 0)
+                if time.monotonic() + pause > give_up_at or error.code == "job_closed":
                     raise
                 known = True
-                time.sleep(_MAX_POLL_S)
+                time.sleep(pause)
         self._record(segment, job, lines)
 
     def _send(self, segment: Segment, lines: Lines, start: int) -> Job | None:

@@ -39,7 +39,7 @@ class Places:
     @classmethod
     def beside(cls, output: Path) -> Places:
         """Return the files of a run that writes a file."""
-        names = (f"{output.name}.sentiq.json", f"{output.name}.sentiq.verdicts", f"{output.name}.part")
+        names = (f"{output.name}.sentiq.json", f"{output.name}.sentiq.verdicts", f"{output.name}.sentiq.part")
         return cls(*(output.with_name(name) for name in names))
 
     @classmethod
@@ -113,15 +113,8 @@ class Run:
     def __init__(self, places: Places) -> None:
         """Open the files. Raises InputError if that is not possible, or if another run has them."""
         self.places = places
-        try:
-            self._journal: IO[bytes] = os.fdopen(
-                os.open(places.journal, os.O_RDWR | os.O_CREAT, _PRIVATE), "r+b"
-            )
-        except OSError as error:
-            raise InputError(
-                f"{places.journal} cannot be written: {error.strerror}. Choose another place with -o."
-            ) from None
-        self._lock()
+        self.over = False  # the output is whole
+        self._journal: IO[bytes] = self._open()
         self._state = self._read()
         self.begun = self.active
 
@@ -144,6 +137,10 @@ class Run:
 
     def rewind(self) -> None:
         """Cut the journal after the verdicts that the state knows of."""
+        if os.fstat(self._journal.fileno()).st_size < self.state.fetched.bytes:
+            raise InputError(
+                f"{self.places.journal} has lost verdicts. Begin anew with --restart, which cancels the job."
+            )
         self._journal.truncate(self.state.fetched.bytes)
         self._journal.seek(self.state.fetched.bytes)
 
@@ -171,6 +168,7 @@ class Run:
 
     def remove(self) -> None:
         """Delete the files, the journal last: a state without its journal would be of no use."""
+        self.over = True
         for path in (self.places.state, self._new, self.places.part, self.places.journal):
             if path is not None:
                 path.unlink(missing_ok=True)
@@ -185,16 +183,23 @@ class Run:
     def _new(self) -> Path:
         return self.places.state.with_suffix(".new")
 
-    def _lock(self) -> None:
-        if fcntl is None:
-            return
+    def _open(self) -> IO[bytes]:
+        """Return the journal, locked. One that another run has deleted meanwhile is opened anew."""
+        path = self.places.journal
         try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._journal.close()
+            while True:
+                journal = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE), "r+b")
+                if _is_locked(journal, path):
+                    return journal
+                journal.close()
+        except BlockingIOError:
             raise InputError(
-                f"Another run writes {self.places.journal.name.removesuffix('.sentiq.verdicts')} now. "
+                f"Another run writes {path.name.removesuffix('.sentiq.verdicts')} now. "
                 "Wait for it, or choose another output with -o."
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written: {error.strerror}. Choose another place with -o."
             ) from None
 
     def _read(self) -> State | None:
@@ -212,3 +217,13 @@ class Run:
             raise InputError(
                 f"{self.places.state} is no state of this version. Delete it to begin anew."
             ) from None
+
+
+def _is_locked(file: IO[bytes], path: Path) -> bool:
+    """Lock a file; return whether it still has its name. Raises BlockingIOError if another run has it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

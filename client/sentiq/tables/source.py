@@ -39,6 +39,8 @@ class Source:
                 ) from None
             return cls("standard input", None, spool)
         path = Path(name)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise TableError(f"{name} is no regular file. Pipe it into the command, and give - as the file.")
         try:
             path.open("rb").close()
         except OSError as error:
