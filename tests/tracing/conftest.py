@@ -9,7 +9,12 @@ from tests.conftest import started_stack
 from tests.tracing.collector import Collector, collecting
 from tests.webhooks.receiver import Receiver, receiving
 
-HERE = {"SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1", "SENTIMENT_CONCURRENCY": "1", "NO_PROXY": "127.0.0.1"}
+HERE = {
+    "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1",
+    "SENTIMENT_WEBHOOK_RETRIES_S": "0.2",
+    "SENTIMENT_CONCURRENCY": "1",
+    "NO_PROXY": "127.0.0.1",
+}
 
 
 @pytest.fixture(scope="module")

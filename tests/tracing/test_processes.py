@@ -144,6 +144,25 @@ def test_without_its_collector_the_service_works_and_keeps_few_spans(tmp_path: P
     assert "Traceback" not in log
 
 
+@pytest.mark.parametrize("sampler", ["parentbased_always_off", "always_off"])
+def test_the_sampler_decides_for_all_programs(tmp_path: Path, sampler: str) -> None:
+    caller = {"traceparent": f"00-{'7' * 32}-{'8' * 16}-01", "Prefer": "wait=30"}
+    body = {"items": [{"text": "好"}]}
+    with (
+        collecting() as collector,
+        started_stack(
+            tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER=sampler, **HERE
+        ) as stack,
+    ):
+        submit(stack)
+        sampled = httpx2.post(f"{stack.url}/v1/jobs", json=body, headers=caller, timeout=60)
+        assert sampled.json()["status"] == "succeeded"
+        submit(stack)
+    names = sorted(span.name for span in collector.spans)
+    followed = ["POST /v1/jobs", "admission", "forward", "lease", "outcome", "wait"]
+    assert names == ([] if sampler == "always_off" else followed)
+
+
 def test_an_export_that_hangs_holds_no_request_up(tmp_path: Path) -> None:
     with (
         collecting() as collector,

@@ -171,6 +171,39 @@ def test_an_upload_and_its_chunks_are_one_trace(traced: Stack, collector: Collec
     eventually(items)
 
 
+def test_each_attempt_at_a_webhook_is_a_span_of_its_own(
+    traced: Stack, collector: Collector, receiver: Receiver
+) -> None:
+    receiver.statuses = [503, 204]
+    job = submit(traced, webhook={"url": receiver.url})
+    spans = eventually(lambda: seen if len(seen := collector.named("webhook", job=job["id"])) == 2 else [])
+    first, second = sorted(spans, key=lambda span: span.begun)
+    assert (first.attributes["sentiq.attempts"], first.attributes["error.type"], first.failed) == (
+        1,
+        "503",
+        True,
+    )
+    assert (second.attributes["sentiq.attempts"], second.failed) == (2, False)
+    assert [each.headers["traceparent"].split("-")[2] for each in receiver.received] == [first.id, second.id]
+
+
+def test_requests_of_one_connection_are_traces_of_their_own_however_they_end(
+    traced: Stack, collector: Collector
+) -> None:
+    job = submit(traced, items=[{"text": f"第{number}家"} for number in range(100)])
+    before = len(collector.named("GET /v1/jobs/<job_id>/results")), len(collector.named("GET /v1/models"))
+    with httpx2.Client(base_url=traced.url) as client:
+        for _ in range(2):
+            assert client.get("/v1/models").is_success
+        accept = {"accept": "application/x-ndjson"}
+        with client.stream("GET", f"/v1/jobs/{job['id']}/results", headers=accept) as response:
+            assert next(response.iter_raw(10))
+    results = eventually(lambda: collector.named("GET /v1/jobs/<job_id>/results")[before[0] :])
+    models = eventually(lambda: collector.named("GET /v1/models")[before[1] :])
+    assert [span.parent for span in (*results, *models)] == ["", "", ""]
+    assert len({span.trace for span in (*results, *models)}) == 3
+
+
 def test_probes_and_scrapes_leave_no_spans(traced: Stack, collector: Collector) -> None:
     for path in ("/livez", "/readyz", "/metrics"):
         assert httpx2.get(traced.url + path).is_success
