@@ -43,9 +43,9 @@ function histogram(confidence) {
 }
 
 /** Returns the summary in one line, which a screen reader says. */
-export function inWords(summary, labels, total) {
+export function inWords(summary, labels, total, word = "chart.total") {
   const parts = counted(summary, labels).filter(({ items }) => items);
-  return el("p", "summary", el("strong", "", t("chart.total", { n: number(total) })), ...parts.map(({ label, items }) =>
+  return el("p", "summary", el("strong", "", t(word, { n: number(total) })), ...parts.map(({ label, items }) =>
     paint(el("span", "", el("span", "emoji", label.emoji), ` ${label.name} ${number(items)}`), label)));
 }
 

@@ -134,7 +134,7 @@ async function send(upload) {
 }
 
 function showTransfer(progress, { name }, { sent, waiting, error }, hint) {
-  if (waiting !== undefined) return progress.warn(t(error.status === 0 ? "file.hurt" : "file.busy", { s: waiting }));
+  if (waiting !== undefined) return progress.warn(t(error.status === 0 ? "file.away" : "file.busy", { s: waiting }));
   progress.warn("");
   const text = sent < 1 ? t("file.uploading", { share: `${Math.round(sent * 100)}%` }) : t("file.recording");
   return progress.show(`${name} · ${text}`, sent < 1 ? sent : null, hint);

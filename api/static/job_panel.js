@@ -17,6 +17,9 @@ const PATIENT = { patience: Infinity, url: (job) => jobPath(job, "") };
 /** Returns what a job is called: its file, else its id. */
 export const nameOf = (job) => job.metadata?.file ?? job.id;
 
+/** Returns a time of the service as it is written where the user is. */
+export const time = (text) => new Date(text).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+
 export class JobPanel {
   constructor(id, { message, announce, onNew, reader, place }) {
     Object.assign(this, { id, message, announce, onNew, place, reader: reader ?? new Reader(), stop: new AbortController(), rate: new Rate(), summarizedAt: 0 });
@@ -70,6 +73,7 @@ export class JobPanel {
 
   told(job, done, total) {
     if (job.status === "canceling") return [t("file.canceling")];
+    if (job.status === "queued" && Date.parse(job.not_before) > Date.now()) return [t("file.at", { time: time(job.not_before) })];
     if (job.queue?.workers === 0) return [t("file.no_worker")];
     if (job.status === "queued") return [t("file.queued", { n: number(job.queue?.items_ahead ?? 0) })];
     const { perSecond } = this.rate;
@@ -85,7 +89,7 @@ export class JobPanel {
     const summary = await summaryOf({ id: this.id }).catch(() => null);
     if (!summary?.items || this.closed || isOver(this.job)) return;
     const labels = labelsOf(this.job);
-    this.progress.chart.replaceChildren(inWords(summary, labels, summary.items), split(summary, labels));
+    this.progress.chart.replaceChildren(inWords(summary, labels, summary.items, "chart.scored"), split(summary, labels));
   }
 
   async cancel() {

@@ -3,7 +3,7 @@
 import { call, isOver, jobPath } from "./client.js";
 import { $, button, confirmed, el, make, number, say, showMessage, wordButton } from "./dom.js";
 import { forget, resume } from "./file_view.js";
-import { nameOf } from "./job_panel.js";
+import { nameOf, time } from "./job_panel.js";
 import { showError } from "./messages.js";
 import { allUploads, dropUpload } from "./uploads.js";
 import { t } from "./words.js";
@@ -17,8 +17,6 @@ const region = () => $("jobs-message");
 const stateOf = (job) => (job.uploading ? "uploading" : job.status);
 
 const titleOf = (job) => (job.metadata.file ? nameOf(job) : t("jobs.texts", { n: number(job.counts.total) }));
-
-const time = (text) => new Date(text).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 
 async function act(work) {
   try {

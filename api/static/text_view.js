@@ -74,7 +74,7 @@ async function showShares(job) {
   const summary = await summaryOf(job).catch(() => null);
   if (!summary?.items || isOver(summary)) return;
   const labels = labelsOf(job);
-  $("progress-chart").replaceChildren(inWords(summary, labels, summary.items), split(summary, labels));
+  $("progress-chart").replaceChildren(inWords(summary, labels, summary.items, "chart.scored"), split(summary, labels));
 }
 
 function showUnder(job, body) {

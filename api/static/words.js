@@ -90,6 +90,7 @@ export const WORDS = {
 
   "chart.failed": ["未完成", "No verdict"],
   "chart.total": ["共 {n} 条", "{n} in all"],
+  "chart.scored": ["已判断 {n} 条", "{n} scored"],
   "chart.scores": ["平均分 {n}", "mean score {n}"],
   "chart.uncertain": ["把握不大 {share}", "uncertain {share}"],
   "chart.truncated": ["没读完 {share}", "not read to the end {share}"],
@@ -152,6 +153,7 @@ export const WORDS = {
   "file.recording": ["已上传，服务正在收下……", "Uploaded; the service is recording it…"],
   "file.stop": ["停止", "Stop"],
   "file.queued": ["排队中，前面有 {n} 条", "Queued, {n} texts ahead"],
+  "file.at": ["到 {time} 开始", "Begins at {time}"],
   "file.no_worker": ["排队中，现在没有 worker 在运行；它一启动就会开始。", "Queued; no worker is running now. Scoring begins when one starts."],
   "file.scoring": ["{done} / {total} 行", "{done} of {total} rows"],
   "file.rate": ["每秒 {n} 行", "{n} rows a second"],
@@ -159,6 +161,7 @@ export const WORDS = {
   "file.canceling": ["正在取消……", "Canceling…"],
   "file.leave": ["可以关掉这一页：任务继续，回来还在“任务”里。", "You may close this page: the job goes on, and is under “Jobs” when you return."],
   "file.hurt": ["服务没有回应，{s} 秒后再试。任务不会丢。", "The service does not answer; trying again in {s} s. The job is not lost."],
+  "file.away": ["服务没有回应，{s} 秒后再试。文件还在这里。", "The service does not answer; trying again in {s} s. The file is kept here."],
   "file.busy": ["服务很忙，{s} 秒后自动再试。", "The service is busy; trying again by itself in {s} s."],
   "file.cancel_job": ["取消任务", "Cancel the job"],
   "file.canceled": ["任务已取消，已判断的行还在。", "The job was canceled; the rows scored before that are kept."],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,15 @@ def test_without_a_key_the_page_says_where_to_give_it(live: Stack, chromium: Bro
         page.get_by_role("button", name="分析").click()
         page.get_by_role("dialog").get_by_role("button", name="取消").click()
         expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("点页脚的")
+
+
+def test_a_job_that_waits_for_the_night_says_until_when(page: Page) -> None:
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    origin = page.evaluate("location.origin")
+    body = {"text": "很好", "not_before": later}
+    job_id = page.request.post(f"{origin}/v1/jobs", data=body).json()["id"]
+    page.goto(f"{origin}/#file/{job_id}")
+    expect(page.locator(".progress-text")).to_contain_text(re.compile("到 .* 开始"))
+    page.get_by_role("button", name="取消任务").click()
+    expect(page.locator(".job-head .state")).to_have_text("已取消", timeout=DONE_WITHIN_MS)
+    expect(page.locator(".result .note").last).to_contain_text("没有保留文字")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import TypeAdapter
@@ -14,6 +18,7 @@ pytest.importorskip("playwright.sync_api", reason="pip install playwright: the b
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.files import as_csv, choose
 from tests.browser.test_page import CONTRAST, submit
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ MOODS: list[dict[str, Any]] = [
     {"id": "surprise", "label_zh": "惊讶", "label_en": "Surprise", "polarity": None, "emoji": "😮"},
 ]
 PROBABILITIES = {"joy": 0.1, "calm": 0.05, "anger": 0.15, "surprise": 0.7}
-IDLE = {"pending_items": 0, "items_per_s": None, "wait_s": None, "accepting": True}
+IDLE = {"pending_items": 0, "deferred_items": 0, "items_per_s": None, "wait_s": None, "accepting": True}
 
 
 def model(name: str, kind: Literal["text", "pair"] = "text", *, default: bool = False) -> dict[str, Any]:
@@ -211,3 +216,39 @@ def test_the_chart_has_a_bar_for_each_aspect(page: Page) -> None:
     expect(bars.locator(".number")).to_have_text(["2", "1"])
     expect(bars.locator(".sr")).to_have_text(["共 2 条，😄 喜悦 2", "共 1 条，😡 愤怒 1"])
     expect(page.locator("tbody td.label .badge")).to_have_text(["用词陌生"])
+
+
+def test_a_file_gets_a_verdict_on_each_aspect(page: Page, tmp_path: Path) -> None:
+    items = [aspects_item(0, 口味="joy", 服务="anger"), aspects_item(1, 口味="calm")]
+    texts = ["汤很鲜，等了很久", "还行"]
+    lines = [json.dumps(each | {"text": text}) for each, text in zip(items, texts, strict=True)]
+    end = {"object": "end", "status": "succeeded", "returned": 2, "complete": True, "next_cursor": None}
+    asked = list[str]()
+
+    def upload(route: Route) -> None:
+        asked.append(route.request.url)
+        done = {"id": "job_x", "object": "job", "status": "succeeded", "counts": {"total": 2, "pending": 0}}
+        terms = {"model_name": "pairs", "keep_texts": True, "summarize_by": None, "error": None}
+        metadata = {"file": "a.csv", "text_column": "评论", "text_index": "0"}
+        route.fulfill(json=done | terms | {"metadata": metadata})
+
+    tell(page, [model("pairs", "pair")], items)
+    page.route("**/v1/jobs?*", upload)
+    page.route("**/v1/jobs/job_x", upload)
+    page.route("**/job_x/results", lambda route: route.fulfill(body="\n".join([*lines, json.dumps(end), ""])))
+    choose(page, "a.csv", as_csv([["评论"], *([text] for text in texts)]).encode())
+    page.locator(".preview").get_by_label("方面", exact=True).fill("口味、服务")
+    page.locator("#file-start").click()
+    rows = page.locator(".grid tbody tr")
+    expect(rows.first.locator(".aspects li")).to_have_text(["口味😄 喜悦70.0%", "服务😡 愤怒70.0%"])
+    assert parse_qs(urlsplit(asked[0]).query)["aspects"] == ["口味,服务"]
+    page.get_by_label("只看").select_option("calm")
+    expect(rows).to_have_count(1)
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="下载 CSV").click()
+    coming.value.save_as(tmp_path / "a.csv")
+    header, first, second = csv.reader((tmp_path / "a.csv").read_text("utf-8-sig").splitlines())
+    names = [f"{aspect} {what}" for aspect in ("口味", "服务") for what in ("label", "confidence", "score")]
+    assert header == ["评论", *names, "error"]
+    assert first == [texts[0], "joy", "0.7", "", "anger", "0.7", "", ""]
+    assert second == [texts[1], "calm", "0.7", "", "", "", "", ""]
