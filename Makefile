@@ -22,7 +22,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-engines bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
+.PHONY: help up demo client bench bench-api bench-client bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
 	lock-images clean
@@ -59,6 +59,9 @@ bench-overload: $(VENV)/.local ## submit three times the capacity for a minute a
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## compare int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
 	@exec $(PY) -m bench engines $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-fairness: $(VENV)/.local ## check the shares of callers with keys, and measure the lease script; ARGS="--against COMMIT" JSON=file
+	@exec $(PY) -m bench fairness $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-memory: $(VENV)/.local ## measure the memory of a child over 50,000 batches of random shapes; ARGS= JSON=file
 	@exec $(PY) -m bench memory $(ARGS) $(if $(JSON),--json "$(JSON)")
