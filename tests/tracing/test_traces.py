@@ -14,7 +14,7 @@ from tests.conftest import eventually, worker_of
 from tests.tracing.collector import Collector, Seen
 from tests.webhooks.receiver import Receiver
 
-CALLER = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+CALLER = ("1" * 32, "2" * 16)  # trace and span
 SECRETS = ("太难吃了别来", "the-items-own-id", "a-value-of-metadata", "a-value-of-data", "token=1")
 
 
