@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Generator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from sentiq import calls
 from sentiq.bodies import Lines
 from sentiq.downloads import Download, items
 from sentiq.effects import Call, Flow, Pull, Steps, mapped
-from sentiq.errors import NoVerdictError, SentiqError, ServiceError
+from sentiq.errors import BusyError, NoVerdictError, SentiqConnectionError, SentiqError, ServiceError
 from sentiq.models import Item, Verdict
 from sentiq.reading import field, json_of, verdict_of
 from sentiq.retries import answered
@@ -50,26 +50,57 @@ def scored_many(
     terms: Mapping[str, Any], retry_for: float, longest_s: float, in_flight: deque[str]
 ) -> Flow[Verdict]:
     """Yield the verdicts in the order of the texts; `in_flight` holds the jobs that are not read yet."""
-    size, offset, ended = _FIRST_BATCH, 0, False
-    sizes: deque[int] = deque()
+    batches = _Batches(terms, retry_for, in_flight)
     while True:
-        while not ended and len(in_flight) < _IN_FLIGHT:
-            batch = yield Pull(size)
-            ended = len(batch) < size
-            if batch:
-                with closing(Lines(batch)) as lines:
-                    job = yield from uploaded_lines(lines, new_key(), terms, retry_for)
-                in_flight.append(field(job, "id"))
-                sizes.append(len(batch))
-            size = min(2 * size, _MAX_BATCH)
+        yield from batches.submit()
         if not in_flight:
             return
-        job_id = in_flight[0]
+        job_id, offset = in_flight[0], batches.offsets.popleft()
         yield from waited(job_id, retry_for, longest_s)
         yield from mapped(items(Download(job_id), retry_for), partial(_at, offset))
-        offset += sizes.popleft()
         in_flight.popleft()
         yield from discarded(job_id, retry_for)
+
+
+class _Batches:
+    """Texts that are pulled and submitted in batches."""
+
+    def __init__(self, terms: Mapping[str, Any], retry_for: float, in_flight: deque[str]) -> None:
+        self.offsets: deque[int] = deque()  # the index of the first text of each job in flight
+        self._terms = terms
+        self._retry_for = retry_for
+        self._in_flight = in_flight
+        self._size = _FIRST_BATCH
+        self._ended = False
+        self._pulled = 0
+        self._waiting: tuple[Lines, str, int] | None = None
+
+    def submit(self) -> Steps[None]:
+        """Submit until enough is in flight, the texts end, or the service has no room beside what is."""
+        while len(self._in_flight) < _IN_FLIGHT and (batch := (yield from self._next())):
+            lines, key, offset = self._waiting = batch
+            try:
+                # Verdicts that are there are read first; the batch is submitted again with its key.
+                patience = 0 if self._in_flight else self._retry_for
+                job = yield from uploaded_lines(lines, key, self._terms, patience)
+            except (BusyError, SentiqConnectionError):
+                if not self._in_flight:
+                    raise
+                return
+            self._waiting = None
+            lines.close()
+            self._in_flight.append(field(job, "id"))
+            self.offsets.append(offset)
+
+    def _next(self) -> Generator[Any, Any, tuple[Lines, str, int] | None]:
+        """Return the batch that waits, or pull another; None at the end."""
+        if self._waiting or self._ended:
+            return self._waiting
+        texts = yield Pull(self._size)
+        self._ended = len(texts) < self._size
+        offset, self._pulled = self._pulled, self._pulled + len(texts)
+        self._size = min(2 * self._size, _MAX_BATCH)
+        return (Lines(texts), new_key(), offset) if texts else None
 
 
 def _at(offset: int, item: Mapping[str, Any]) -> Verdict:

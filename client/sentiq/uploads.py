@@ -8,10 +8,11 @@ from contextlib import closing
 from typing import Any
 
 from sentiq import calls
-from sentiq.bodies import Chunks, Lines, item_body
+from sentiq.bodies import Chunks, Lines
 from sentiq.effects import Pull, Reply, Steps
 from sentiq.errors import BadRequestError, SentiqConnectionError, SentiqError, UploadError
 from sentiq.models import Item
+from sentiq.packing import item_body
 from sentiq.reading import counts_of, json_of
 from sentiq.retries import Patience, answered, passes, sent
 

@@ -41,17 +41,27 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.received: list[bytearray] = []  # of each connection, what the client sent
+        self._open: list[socket.socket] = []
         self.sent: list[bytearray] = []  # and what it got
 
     def plan(self, *plans: Plan) -> None:
         """Let the next connections go as planned."""
         self._plans += plans
 
+    def interrupt(self, *plans: Plan) -> None:
+        """End the connections, and let the next ones go as planned."""
+        self.plan(*plans)
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
     def serve(self) -> None:
         """Accept connections until the listener is closed."""
         with contextlib.suppress(OSError):
             while True:
                 connection = self._listener.accept()[0]
+                self._open.append(connection)
                 plan = self._plans.pop(0) if self._plans else Plan()
                 self.received.append(bytearray())
                 self.sent.append(bytearray())

@@ -126,7 +126,7 @@ def finished(live: object) -> Iterator[str]:
 def test_a_download_that_is_cut_goes_on_where_it_was(
     live_url: str, finished: str, read: Callable[[Job], Sequence[str | None]]
 ) -> None:
-    cuts = [Plan(cut_down=size) for size in (300, 5_000, 6_000, 20_000, 3_000, 25_000)]
+    cuts = [Plan(cut_down=size) for size in (300, 4_000, 2_500, 4_000, 1_500, 4_000)]
     with proxied(live_url, *cuts) as proxy, Sentiq(proxy.url) as client:
         assert read(client.job(finished)) == [item.id for item in ITEMS[:5000]]
         assert len(proxy.received) > len(cuts)
@@ -164,6 +164,22 @@ def test_retry_after_is_honoured(live_url: str, status: str) -> None:
             assert client.submit(GOOD).counts.total == 1
             assert time.monotonic() - begun > 0.9
             assert len(proxy.received) == 2
+
+
+def test_many_texts_wait_for_room_by_reading_what_is_scored(live_url: str) -> None:
+    """The service has no room for the second batch; the first one is read meanwhile, and no text is lost."""
+    full = response("503 Service Unavailable", problem("service_full"), retry_after="3600", **PROBLEM)
+    with proxied(live_url) as proxy, Sentiq(proxy.url) as client:
+
+        def given() -> Iterator[str]:
+            for number, text in enumerate(texts(500)):
+                if number == 64:  # the first batch is submitted
+                    proxy.interrupt(Plan(answer=full))
+                yield text
+
+        verdicts = client.score(given())
+        assert [verdict.index for verdict in verdicts] == list(range(500))
+        assert len(proxy.received) == 3
 
 
 def test_a_wait_longer_than_retries_last_is_an_error_at_once(live_url: str) -> None:
