@@ -5,7 +5,7 @@ import { $, number, say, showMessage, wordButton } from "./dom.js";
 import { JobPanel } from "./job_panel.js";
 import { showError } from "./messages.js";
 import { Preview } from "./preview.js";
-import { Progress } from "./progress.js";
+import { Progress, duration } from "./progress.js";
 import { FileProblem, Reader } from "./reader.js";
 import { limits } from "./service.js";
 import { newKey, transfer, uploadPath } from "./transfer.js";
@@ -13,6 +13,7 @@ import { dropUpload, keepUpload, uploadOf } from "./uploads.js";
 import { t } from "./words.js";
 
 const MAX_ROWS = 1_000_000;
+const USUAL_TTL_S = 86_400;
 const CURRENT = "upload"; // in sessionStorage: the upload of this tab, which a reload resumes
 const state = { reader: null, preview: null, panel: null, stop: null, draw: null };
 
@@ -182,9 +183,17 @@ function open(job) {
   return undefined;
 }
 
+/** Draws what has words or limits in it anew. */
+function redraw() {
+  $("file-kept").textContent = t("file.kept", { time: duration(limits().result_ttl_s ?? USUAL_TTL_S) });
+  state.preview?.draw();
+  state.panel?.draw?.();
+}
+
 export function startFileView() {
   startChoosing(read);
-  addEventListener("language", () => { state.preview?.draw(); state.panel?.draw?.(); });
-  addEventListener("service", () => { state.preview?.draw(); state.panel?.draw?.(); });
+  addEventListener("language", redraw);
+  addEventListener("service", redraw);
+  redraw();
   return { open, close: () => {} };
 }

@@ -71,7 +71,11 @@ function interrupted() {
       button("quiet", t("jobs.discard"), () => discard(id)), button("main", t("jobs.resume"), () => again(id)))));
 }
 
-function draw() {
+/** Draws the list, unless nothing has changed: a selection of text or a menu stays open then. */
+function draw({ anew = false } = {}) {
+  const drawn = JSON.stringify([state.jobs, state.uploads.map(({ id }) => id), state.cursor, state.read]);
+  if (drawn === state.drawn && !anew) return;
+  state.drawn = drawn;
   const focused = document.activeElement?.id;
   const none = el("p", "empty", t("jobs.none"), " ", make("a", { href: "#file" }, t("jobs.first")));
   $("jobs-list").replaceChildren(...[interrupted(), state.jobs.length ? el("section", "card result", table()) : state.read ? none : null,
@@ -116,9 +120,9 @@ async function more() {
 }
 
 export function startJobsView() {
-  addEventListener("language", () => { if (state.open) draw(); });
+  addEventListener("language", () => { if (state.open) draw({ anew: true }); });
   return {
-    open: () => { state.open = true; refresh(); },
+    open: () => { Object.assign(state, { open: true, drawn: null }); refresh(); },
     close: () => { state.open = false; clearTimeout(state.timer); showMessage(region(), {}); },
   };
 }

@@ -27,7 +27,7 @@ export class Rate {
 export function duration(seconds) {
   if (seconds < 90) return t("time.s", { n: number(Math.max(1, Math.round(seconds))) });
   if (seconds < 5400) return t("time.min", { n: number(Math.round(seconds / 60)) });
-  return t("time.h", { n: (seconds / 3600).toFixed(1) });
+  return t("time.h", { n: number(Math.round(seconds / 360) / 10) });
 }
 
 /** A card with a bar, a line of text, what troubles, and room for a chart and buttons. */

@@ -133,7 +133,7 @@ export const WORDS = {
   "file.paste_label": ["粘贴表格", "Paste a table"],
   "file.paste": ["……或把表格粘贴到这里（Ctrl+V）", "… or paste a table here (Ctrl+V)"],
   "file.kinds": ["CSV、TSV、XLSX、NDJSON。第一行是列名。UTF-8、UTF-16 和 GB18030 都能读。", "CSV, TSV, XLSX, NDJSON. The first row has the names of the columns. UTF-8, UTF-16 and GB18030 are read."],
-  "file.kept": ["服务把文字和结果保留一天；可以在“任务”里提前删除。", "The service keeps texts and results for a day; delete them earlier under “Jobs”."],
+  "file.kept": ["服务把文字和结果保留 {time}；可以在“任务”里提前删除。", "The service keeps texts and results for {time}; delete them earlier under “Jobs”."],
   "file.reading": ["正在读 {name}……", "Reading {name}…"],
   "file.facts": ["{kind} · {rows} 行 · {columns} 列", "{kind} · {rows} rows · {columns} columns"],
   "file.sheet": ["工作表“{sheet}”（共 {sheets} 个，只读第一个）", "sheet “{sheet}” (the first of {sheets} is read)"],

@@ -137,6 +137,7 @@ def test_every_format_is_read_alike(page: Page, name: str) -> None:
         ("picture.csv", bytes(range(256)) * 9, "读不出文字"),
         ("old.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "这是旧的 XLS"),
         ("broken.xlsx", b"PK\x03\x04" + bytes(600), "读不出这个 XLSX"),
+        ("nothing.ndjson", b"{}\n{}\n", "没有可以当作文字的列"),
         ("lines.ndjson", b'{"text":"a"}\n{"text"\n', "第 2 行不是 JSON"),
     ],
 )
