@@ -243,8 +243,9 @@ def test_a_service_that_is_down_is_told_with_what_to_do(reviews: Path, tmp_path:
 # -- cuts
 
 
-def test_without_a_terminal_ctrl_c_detaches_and_the_same_command_goes_on(
-    live_url: str, http: httpx2.Client, tmp_path: Path
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_terminal_a_signal_detaches_and_the_same_command_goes_on(
+    signum: signal.Signals, live_url: str, http: httpx2.Client, tmp_path: Path
 ) -> None:
     write_rows(tmp_path / "in.csv", some_rows(3000))
     before = runs(http)
@@ -252,7 +253,7 @@ def test_without_a_terminal_ctrl_c_detaches_and_the_same_command_goes_on(
     process = started(tmp_path, live_url, *arguments)
     state = tmp_path / "out.csv.sentiq.json"
     eventually(lambda: state.exists() and json.loads(state.read_text("utf-8"))["segments"][0]["job"])
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, told = process.communicate(timeout=30)
     assert (process.returncode, shlex.join(["sentiq", *arguments]) in told.decode()) == (130, True), told
     assert not (tmp_path / "out.csv").exists()

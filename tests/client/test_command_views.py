@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,14 @@ def test_the_shell_completes_subcommands(tmp_path: Path) -> None:
     check = f"source {script}; COMP_WORDS=(sentiq sc); COMP_CWORD=1; _shtab_sentiq; echo ${{COMPREPLY[@]}}"
     found = subprocess.run(["/bin/bash", "-c", check], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["score"]
+
+
+def test_the_library_loads_neither_the_command_nor_its_packages() -> None:
+    code = (
+        "import sentiq, sys; print([name for name in sys.modules if name.split('.')[0] in ('rich', 'shtab')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 # -- which service

@@ -64,6 +64,17 @@ def test_an_odd_file_is_read_or_refused_as_it_says(case: TableCase, tmp_path: Pa
     assert [row.text for row in table.rows()] == [row.text for row in rows], "a second pass is the same"
 
 
+def test_commas_of_a_table_of_one_column_belong_to_its_texts(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('评论\n很好,便宜\n"不,好"\n还行\n', encoding="utf-8")
+    assert [row[0] for row in csv.reader(io.StringIO(rewritten(path).decode(), newline=""))] == [
+        "评论",
+        "很好,便宜",
+        "不,好",
+        "还行",
+    ]
+
+
 def test_a_quote_that_is_never_closed_names_its_row(tmp_path: Path) -> None:
     path = in_file(tmp_path, UNCLOSED)
     with pytest.raises(TableError, match=UNCLOSED.refused):

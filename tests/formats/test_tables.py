@@ -389,3 +389,28 @@ def test_every_format_becomes_every_other(first: str, second: str, tmp_path: Pat
     again = open_table(Source.of(str(two), io.BytesIO()), second, Wanted("text"))
     assert [row.text for row in again.rows()] == ["很好", "不好"]
     assert list(again.columns) == ["id", "text", *ADDED, *SECOND]
+
+
+ROW = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>好{0}</t></is></c></row>'
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_sheet_of_all_rows_is_read_and_one_more_is_refused(tmp_path: Path) -> None:
+    small = workbook(tmp_path / "small.xlsx", [["评论"], ["好"]])
+    with zipfile.ZipFile(small) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    head, _, rest = parts[sheet].partition(b"</sheetData>")
+    for rows in (1_048_576, 1_048_577):
+        path = tmp_path / f"{rows}.xlsx"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in parts.items():
+                more = "".join(ROW.format(number) for number in range(3, rows + 1)).encode()
+                archive.writestr(name, head + more + b"</sheetData>" + rest if name == sheet else content)
+        if rows > 1_048_576:
+            with pytest.raises(TableError, match="more than 1,048,576 rows"):
+                open_table(Source.of(str(path), io.BytesIO()), "xlsx", Wanted())
+            continue
+        table = open_table(Source.of(str(path), io.BytesIO()), "xlsx", Wanted())
+        assert sum(row.text is not None for row in table.rows()) == rows - 1

@@ -8,7 +8,6 @@ import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 
@@ -79,7 +78,7 @@ def _run(options: Namespace, argv: Sequence[str]) -> int:
             return view(options, client, _console())
         client.info()
     with Sentiq(place.url, key, retry_for=_LATER_S) as client:
-        return score(options, client, argv, _plain_console(stderr=True))
+        return score(options, client, argv, _console(stderr=True))
 
 
 def _flushed(code: int) -> int:
@@ -96,14 +95,14 @@ def _leave_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _console() -> Console:
-    """Return the console of standard output; lines in a pipe or a file are not folded."""
-    return _plain_console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+def _console(*, stderr: bool = False) -> Console:
+    """Return the console of a stream, which prints names of files and columns as they are, brackets too.
 
-
-def _plain_console(**options: Any) -> Console:
-    """Return a console that prints names of files and columns as they are, brackets and colons too."""
-    return Console(highlight=False, markup=False, emoji=False, **options)
+    Lines in a pipe or a file are not folded.
+    """
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_terminal else _PIPE_COLUMNS
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _complete(shell: str) -> int:

@@ -24,6 +24,8 @@ from sentiq.tables.table import (
 from sentiq.tables.values import as_text
 
 _SAMPLE_CHARS = 256 * 1024
+# Where the header is one cell, a comma in a row belongs to the text.
+_NONE = "\x1f"
 _MAX_CELL_CHARS = 1024 * 1024
 # Read behind the last row: it is a row of its own unless a quote is still open.
 _END = "\ufdd0end of the table\ufdd0"
@@ -41,11 +43,16 @@ class DelimitedTable:
         if not sample.strip():
             raise TableError(f"{source.name} has no header. Give a file with a header and at least one row.")
         self.dialect = dialect_of(sample, wanted.delimiter, source.suffix, wanted.column)
+        self._delimiter = self.dialect.delimiter
         self.columns: Sequence[str] = next(row for row in self._cells() if row)
+        if len(self.columns) == 1 and self.dialect.detected:
+            self._delimiter = _NONE
         self._place = find_column(self.columns, wanted.column)
         self._by = find_column(self.columns, wanted.by, "--by") if wanted.by is not None else None
         self.text_column = self.columns[self._place]
-        self.about = f"{self.encoding.about}, {self.dialect.about}"
+        self.about = (
+            f"{self.encoding.about}, {'one column' if self._delimiter == _NONE else self.dialect.about}"
+        )
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows below the header; blank lines are rows only where there is one column."""
@@ -79,7 +86,7 @@ class DelimitedTable:
         """Yield the cells of every row, the header too, blank lines as rows without a cell."""
         csv.field_size_limit(_MAX_CELL_CHARS)
         with self.encoding.reader(self._source) as lines:
-            reader = csv.reader(_ended(lines), delimiter=self.dialect.delimiter)
+            reader = csv.reader(_ended(lines), delimiter=self._delimiter)
             begins = 1
             while True:
                 try:

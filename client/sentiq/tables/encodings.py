@@ -11,6 +11,7 @@ from sentiq.tables.source import Source
 from sentiq.tables.table import TableError
 
 _BLOCK = 1024 * 1024
+_SAMPLE = 64 * 1024
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -94,9 +95,10 @@ def _sixteen_bits(head: bytes) -> str:
     """
     if b"\0" not in head:
         return ""
-    pairs = list(zip(head[::2], head[1::2], strict=False))
+    sample = head[:_SAMPLE]
+    pairs = list(zip(sample[::2], sample[1::2], strict=False))
     for codec, end in (("utf-16-le", (0x0A, 0)), ("utf-16-be", (0, 0x0A))):
-        if pairs.count(end) * 2 > head.count(b"\n"):
+        if pairs.count(end) * 2 > sample.count(b"\n"):
             return codec
     return ""
 
