@@ -27,6 +27,6 @@ class Log:
         prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} │"
         if self._coloured:
             prefix = f"\033[{_COLOURS.get(name, 1)}m{prefix}\033[0m"
-        # A closed terminal must not block the threads that read the output of the processes.
-        with self._lock, contextlib.suppress(OSError):
+        # A closed terminal or file must not end the threads that read the output of the processes.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             print(prefix, one_line(text), file=self._stream, flush=True)

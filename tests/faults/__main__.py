@@ -80,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _kinds(names: str) -> list[str]:
     kinds = names.split(",")
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise argparse.ArgumentTypeError(f"unknown: {unknown}; known: {', '.join(sorted(KINDS))}")
+    if unknown := {kind for pair in kinds for kind in pair.split("+")} - set(KINDS):
+        raise argparse.ArgumentTypeError(f"unknown: {sorted(unknown)}; known: {', '.join(sorted(KINDS))}")
     return kinds
 
 

@@ -38,9 +38,9 @@ def plan(seed: int, faults: int) -> Sequence[Step]:
 
 
 def only(kinds: Sequence[str], seed: int) -> Sequence[Step]:
-    """Return a plan of these kinds, one after the other."""
+    """Return a plan of these kinds, one after the other; `a+b` are two at once."""
     rng = random.Random(seed)
-    return [_alone([kind], rng) for kind in kinds]
+    return [_alone(kind.split("+"), rng) for kind in kinds]
 
 
 def decks(first: int) -> Iterator[str]:

@@ -172,7 +172,7 @@ DEFECTS: dict[str, Defect] = {
         "wake-ups that are lost are not published again",
         f"{STORE}lost_wakeups",
         replaced("LostWakeups", "republish", nothing),
-        ["messages_lost"] * 3,
+        ["workers_away+messages_lost"] * 3,
     ),
     "counted_twice": Defect(
         "an outcome is counted twice",
@@ -200,7 +200,7 @@ DEFECTS: dict[str, Defect] = {
         "an idempotency key makes a second job",
         f"{STORE}jobs",
         forget_keys,
-        ["api_process_killed"],
+        ["api_process_killed"] * 3,
     ),
     "stale_secret": Defect(
         "an API process keeps the secret of ids that Redis has lost",
