@@ -62,7 +62,10 @@ def ask_recorded(content_type: str, query: Query, key: str) -> Call:
 
 
 def terms_query(terms: Mapping[str, Any], **more: Any) -> Query:
-    """Return terms as the query of an upload: a field of an object is `name.field`, a list has commas."""
+    """Return terms as the query of an upload.
+
+    A field of an object is `name.field`; a list is repeated, and one in an object has commas.
+    """
     pairs: list[tuple[str, str]] = []
     for name, value in {**terms, **more}.items():
         if isinstance(value, Mapping):

@@ -17,6 +17,8 @@ from sentiq.retries import passes
 
 _MAX_PAUSE_S = 60
 _MIN_PAUSE_S = 1.0
+# Redis delivers a message again that waits for longer than its visibility timeout, an hour by default.
+_LONGEST_PAUSE_S = 1800
 
 
 def register(
@@ -79,7 +81,7 @@ class _Attempt:
                 raise
             again = {**terms, "job_id": job_id, "results": results, "failures": failures + 1}
             args = [] if job_id else [texts]
-            raise self._task.retry(args=args, kwargs=again, countdown=_pause(error, failures)) from None
+            raise self._task.retry(args=args, kwargs=again, countdown=pause_of(error, failures)) from None
         # The message that comes back has no texts.
         again = {"job_id": job.id, "results": results}
         poll_s = (job.raw.get("poll_after_ms") or 0) / 1000
@@ -96,8 +98,10 @@ def _items(texts: Any) -> str | list[str | Item]:
     return [Item(**each) if isinstance(each, dict) else each for each in texts]
 
 
-def _pause(error: SentiqError, failures: int) -> float:
-    return error.retry_after or min(_MAX_PAUSE_S, _MIN_PAUSE_S * 2**failures)
+def pause_of(error: SentiqError, failures: int) -> float:
+    """Return the seconds after which a task that failed that often comes back."""
+    asked = error.retry_after or min(_MAX_PAUSE_S, _MIN_PAUSE_S * 2**failures)
+    return min(asked, _LONGEST_PAUSE_S)
 
 
 def _outcome(job: Job, *, results: bool) -> dict[str, Any]:

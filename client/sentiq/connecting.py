@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from sentiq.errors import ConfigurationError, SentiqConnectionError, SentiqTimeoutError
+from sentiq.errors import (
+    BadRequestError,
+    ConfigurationError,
+    SentiqConnectionError,
+    SentiqError,
+    SentiqTimeoutError,
+)
 
 DEFAULT_URL = "http://localhost:8000"
 _CONNECT_S = 10.0
@@ -69,7 +75,9 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def fault_of(error: httpx2.RequestError) -> SentiqConnectionError:
+def fault_of(error: httpx2.RequestError) -> SentiqError:
     """Return our error of a broken connection, without the request, which holds the key."""
+    if isinstance(error, httpx2.LocalProtocolError):  # as of a header with a line break: no repetition helps
+        return BadRequestError(f"The request cannot be sent: {error}")
     kind = SentiqTimeoutError if isinstance(error, httpx2.TimeoutException) else SentiqConnectionError
     return kind(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

@@ -169,10 +169,10 @@ def events(job_id: str, retry_for: float) -> Flow[JobEvent]:
                 return
             rest = b""
             while block := (yield Read()):
+                patience.renew()  # a heartbeat too says that the service is there
                 *found, rest = (rest + block).split(b"\n\n")
                 for event in filter(None, map(_event, found)):
                     last = event.id
-                    patience.renew()
                     yield Emit(event)
                     if event.event in ("done", "gone"):
                         return

@@ -30,7 +30,7 @@ class Job(JobState):
         """Return when the job has ended.
 
         `progress` is called with the counts when they change; True writes them to stderr.
-        Raises SentiqTimeoutError after `timeout` seconds.
+        Raises SentiqTimeoutError after `timeout` seconds, or what the service was then failing with.
         """
         self.raw = run(self._http, self._waited(timeout, progress))
         return self

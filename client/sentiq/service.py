@@ -16,7 +16,7 @@ from sentiq.reading import field, json_of
 from sentiq.retries import answered, sent
 from sentiq.scoring import scored_many, scored_one
 from sentiq.state import Habits
-from sentiq.uploads import new_key, one_body, recorded_items, submitted, submitted_many, uploaded_bytes
+from sentiq.uploads import key_of, one_body, recorded_items, submitted, submitted_many, uploaded_bytes
 
 _PAGE_JOBS = 100
 _READY_S = 3.0
@@ -24,7 +24,7 @@ _READY_S = 3.0
 
 def habits_of(timeout: float, retry_for: float) -> Habits:
     """Return how long to repeat and to wait; a request that waits ends before its timeout."""
-    return Habits(retry_for, min(float(calls.MAX_WAIT_S), max(1.0, timeout / 2)))
+    return Habits(retry_for, min(float(calls.MAX_WAIT_S), timeout / 2))
 
 
 class Service:
@@ -44,23 +44,23 @@ class Service:
 
     def submitted(self, text: str | Item, key: str | None, terms: Terms) -> Steps[dict[str, Any]]:
         """Submit one text."""
-        return submitted(one_body(text, terms), key or new_key(), self.habits.retry_for)
+        return submitted(one_body(text, terms), key_of(key), self.habits.retry_for)
 
     def submitted_many(
         self, source: Iterable[Any] | AsyncIterable[Any], key: str | None, terms: Terms
     ) -> Steps[dict[str, Any]]:
         """Submit the texts of an iterator."""
-        return submitted_many(source, key or new_key(), terms, self.habits.retry_for)
+        return submitted_many(source, key_of(key), terms, self.habits.retry_for)
 
     def uploaded(
         self, chunks: Chunks, content_type: str, key: str | None, query: calls.Query
     ) -> Steps[dict[str, Any]]:
         """Upload bytes."""
-        return uploaded_bytes(chunks, content_type, query, key or new_key(), self.habits.retry_for)
+        return uploaded_bytes(chunks, content_type, query, key_of(key), self.habits.retry_for)
 
     def recorded(self, content_type: str, key: str, query: calls.Query) -> Steps[int]:
         """Return how many items of an upload are recorded."""
-        return recorded_items(content_type, query, key, self.habits.retry_for)
+        return recorded_items(content_type, query, key_of(key), self.habits.retry_for)
 
     def read(self, path: str) -> Steps[dict[str, Any]]:
         """Return the body of a GET."""

@@ -13,7 +13,7 @@ from sentiq.errors import GoneError
 from sentiq.models import Body, Counts, JobEvent, Verdict
 from sentiq.reading import counts_of, field, json_of, verdict_of
 from sentiq.retries import answered
-from sentiq.uploads import new_key
+from sentiq.uploads import key_of
 from sentiq.waiting import is_finished, waited
 
 Progress = bool | Callable[[Counts], Any]
@@ -101,7 +101,7 @@ class JobState:
         return self._answer(Call("POST", calls.job_path(self.id, "/cancel")))
 
     def _retried(self, key: str | None) -> Steps[dict[str, Any]]:
-        headers = {"idempotency-key": key or new_key()}
+        headers = {"idempotency-key": key_of(key)}
         return self._answer(Call("POST", calls.job_path(self.id, "/retry"), headers=headers))
 
     def _deleted(self) -> Steps[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from contextlib import closing
@@ -20,6 +21,8 @@ from sentiq.retries import Patience, answered, passes, sent
 _CUT = {"upload_incomplete", "invalid_gzip", "body_timeout", "body_unreadable"}
 _RESUMABLE = {*_CUT, "upload_offset"}
 
+_KEY = re.compile(r"[!-~]{1,255}")
+
 # As many texts as a job may have that is interactive by its size.
 _FEW = 32
 _MAX_DOCUMENT_BYTES = 1024 * 1024
@@ -28,6 +31,15 @@ _MAX_DOCUMENT_BYTES = 1024 * 1024
 def new_key() -> str:
     """Return an idempotency key of our own."""
     return uuid.uuid4().hex
+
+
+def key_of(given: str | None) -> str:
+    """Return the caller's idempotency key, or one of our own. Raises BadRequestError if it is none."""
+    if given is None:
+        return new_key()
+    if not _KEY.fullmatch(given):
+        raise BadRequestError("idempotency_key is not 1 to 255 visible ASCII characters.")
+    return given
 
 
 def submitted(

@@ -32,7 +32,10 @@ def waited(
     *,
     progress: bool | Callable[[Counts], Any] = False,
 ) -> Steps[dict[str, Any]]:
-    """Return the job when it has ended; one request waits `longest_s` at most."""
+    """Return the job when it has ended; one request waits `longest_s` at most.
+
+    Raises SentiqTimeoutError after `timeout` seconds, or what the service was then failing with.
+    """
     watch = write_progress if progress is True else progress or None
     end = None if timeout is None else time.monotonic() + timeout
     seen: Counts | None = None
@@ -41,7 +44,8 @@ def waited(
         if end is not None:
             wait_s = min(wait_s, max(0.0, round(end - time.monotonic(), 1)))
         begun = time.monotonic()
-        body = json_of((yield from answered(calls.get_job(job_id, wait_s), retry_for)))
+        patience = retry_for if end is None else min(retry_for, max(0.0, end - begun))
+        body = json_of((yield from answered(calls.get_job(job_id, wait_s), patience)))
         if watch and counts_of(body) != seen:
             seen = counts_of(body)
             yield Report(watch, seen)

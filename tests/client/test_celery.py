@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from celery import chain
-from sentiq import Sentiq
+from sentiq import BusyError, Sentiq
+from sentiq.celery import pause_of
 
 from local.logs import Log
 from local.processes import ROOT, Group, Process
@@ -88,3 +89,8 @@ def test_a_refusal_fails_the_task(caller: Any) -> None:
     with pytest.raises(Exception, match="deadline_s"):
         result.get(timeout=WAIT_S)
     assert result.state == "FAILURE"
+
+
+def test_no_pause_is_as_long_as_a_broker_waits_for_an_acknowledgement() -> None:
+    asked = BusyError("", retry_after=86_400)
+    assert [pause_of(asked, 0), pause_of(BusyError(""), 3), pause_of(BusyError(""), 60)] == [1800, 8, 60]

@@ -232,3 +232,45 @@ def test_an_upload_that_repeats_itself_is_not_refused_as_a_bomb(client: Sentiq) 
     job = client.submit(Item("好" * 9000) for _ in range(300))
     assert job.counts.total == 300
     job.delete()
+
+
+@pytest.mark.parametrize("key", ["a\nb", "键", "", "a" * 256])
+def test_a_key_that_no_request_can_carry_is_refused_at_once(live_url: str, key: str) -> None:
+    with proxied(live_url) as proxy, Sentiq(proxy.url) as client:
+        for call in (
+            lambda: client.submit(GOOD, idempotency_key=key),
+            lambda: client.upload(LINES, idempotency_key=key),
+            lambda: client.recorded(key),
+        ):
+            with pytest.raises(BadRequestError, match="1 to 255 visible ASCII"):
+                call()
+        assert proxy.received == []
+
+
+def test_a_request_that_cannot_be_sent_is_not_repeated(client: Sentiq) -> None:
+    with pytest.raises(BadRequestError, match="cannot be sent"):
+        client.upload(LINES, content_type="text/csv\n")
+
+
+def answered(job: Job) -> Plan:
+    """The service's answer about a job, after which the connection ends."""
+    return Plan(answer=response("200 OK", json.dumps(job.raw).encode()))
+
+
+def test_a_wait_ends_with_its_timeout_while_the_service_is_away(live_url: str, client: Sentiq) -> None:
+    job = answered(client.submit(GOOD))
+    away = response("503 Service Unavailable", problem("store_unavailable"), retry_after="5", **PROBLEM)
+    with proxied(live_url, job, Plan(answer=away)) as proxy, Sentiq(proxy.url) as other:
+        found = other.job("job_1")
+        with pytest.raises(BusyError, match="store_unavailable"):
+            found.wait(timeout=2)
+
+
+def test_events_of_a_silent_job_are_awaited_for_longer_than_retries_last(
+    live_url: str, client: Sentiq, finished: str
+) -> None:
+    job = answered(client.job(finished))
+    silent = Plan(answer=response("200 OK", b": still here\n\n", content_type="text/event-stream"))
+    with proxied(live_url, job, *[silent] * 6) as proxy, Sentiq(proxy.url, retry_for=1) as other:
+        assert [event.event for event in other.job(finished).events()][-1] == "done"
+        assert len(proxy.received) == 8

@@ -128,7 +128,7 @@ def _of_files(error: OSError) -> str:
 
 def _of_service(error: SentiqError) -> str:
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
-    fields = "; ".join(f"{each['pointer']}: {each['detail']}" for each in error.errors)
+    fields = "; ".join(f"{each.get('pointer')}: {each.get('detail')}" for each in error.errors)
     detail = fields if isinstance(error, BadRequestError) and fields else error.detail
     request = f" (request {error.request_id})" if error.request_id else ""
     return f"{error.code}: {detail}{request} {advice}".rstrip()
