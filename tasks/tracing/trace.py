@@ -6,6 +6,7 @@ This file loads nothing of OpenTelemetry. `start` loads `otel`, which does, if t
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,6 +15,7 @@ from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 from tasks.tracing.span import NO_SPAN, Span, Value
 
+_STAMP = re.compile(r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}) (\d{1,15})")
 _EXTRA = (
     "tracing is on (OTEL_EXPORTER_OTLP_ENDPOINT is set), but its packages are not installed: "
     "install those of the extra `tracing` (requirements/tracing.lock, in images the build argument "
@@ -126,10 +128,13 @@ def stamp(traceparent: str) -> str:
     return f"{traceparent} {time.time_ns() // 1_000_000}" if traceparent else ""
 
 
-def read_stamp(text: str) -> tuple[str, int]:
-    """Return the traceparent and the time, in ns since the epoch, that `stamp` wrote."""
-    traceparent, _, ms = text.partition(" ")
-    return traceparent, int(ms) * 1_000_000
+def read_stamp(text: str) -> tuple[str, int] | None:
+    """Return the traceparent and the time, in ns since the epoch, that `stamp` wrote.
+
+    None if it wrote nothing, or another version did so in another way: a chunk is scored whatever it says.
+    """
+    found = _STAMP.fullmatch(text)
+    return (found[1], int(found[2]) * 1_000_000) if found else None
 
 
 def batch(parents: Sequence[str], begun_ns: int) -> Span:

@@ -71,10 +71,16 @@ def test_a_job_without_a_place_has_no_field_for_it(store: JobStore) -> None:
 
 def test_a_stamp_reads_as_it_was_written() -> None:
     assert trace.stamp("") == ""
-    place, ns = trace.read_stamp(trace.stamp(PLACE))
-    assert place == PLACE
-    assert ns % 1_000_000 == 0
+    found = trace.read_stamp(trace.stamp(PLACE))
+    assert found is not None
+    assert found[0] == PLACE
+    assert found[1] % 1_000_000 == 0
     assert trace.read_stamp(STAMP) == (PLACE, 1_790_000_000_123_000_000)
+
+
+@pytest.mark.parametrize("text", ["", PLACE, f"{PLACE} soon", f"01{PLACE[2:]} 1", '{"trace": 1}'])
+def test_a_stamp_of_another_kind_is_none(text: str) -> None:
+    assert trace.read_stamp(text) is None
 
 
 def test_calls_do_nothing_while_tracing_is_off(settings: Settings) -> None:

@@ -101,7 +101,6 @@ class Child:
             spans.fail(error.code)
             logger.warning("%d chunks are no longer ours", len(held.chunks))
         except SICK:
-            spans.fail(ReturnReason.SICK)
             self._return(held, held.chunks, ReturnReason.SICK)
             raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
 from typing import Self
 
 from tasks.store.leases import Lease, LeasedChunk
@@ -28,22 +29,24 @@ class LeaseSpans:
         self._begun_ns = begun_ns
         self._span = NO_SPAN
         self._requests: dict[Request, list[LeasedChunk]] = {}
+        self._stored_ns: dict[Request, int] = {}  # the first of its chunks
 
     def __enter__(self) -> Self:
         """Begin the span of the lease, and end those of the waits."""
         if trace.enabled():
             for leased in self._held.chunks:
-                if leased.chunk.trace:
-                    parent, _ = trace.read_stamp(leased.chunk.trace)
-                    self._requests.setdefault((parent, leased.ref.job_id), []).append(leased)
+                if found := trace.read_stamp(leased.chunk.trace):
+                    self._add(leased, *found)
         if self._requests:
             self._leased_ns = time.time_ns()
             self._begin()
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        """End the span of the lease."""
-        self._span.end()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """End the span of the lease, as a failed one if there is an error."""
+        self._span.__exit__(kind, error, where)
 
     def fail(self, code: str) -> None:
         """Mark the lease as failed."""
@@ -59,6 +62,11 @@ class LeaseSpans:
                 attributes = self._about(job_id, done) | ended
                 trace.record("outcome", parent, (self._leased_ns, now), self._span, **attributes)
 
+    def _add(self, leased: LeasedChunk, parent: str, stored_ns: int) -> None:
+        request = (parent, leased.ref.job_id)
+        self._requests.setdefault(request, []).append(leased)
+        self._stored_ns[request] = min(stored_ns, self._stored_ns.get(request, stored_ns))
+
     def _begin(self) -> None:
         chunks = self._held.chunks
         self._span = trace.batch([parent for parent, _ in self._requests], self._begun_ns)
@@ -68,9 +76,9 @@ class LeaseSpans:
             chunks=len(chunks),
             items=_items(chunks),
         )
-        for (parent, job_id), riding in self._requests.items():
-            stored_ns = min(trace.read_stamp(leased.chunk.trace)[1] for leased in riding)
-            times = (stored_ns, self._leased_ns)
+        for request, riding in self._requests.items():
+            parent, job_id = request
+            times = (self._stored_ns[request], self._leased_ns)
             trace.record("wait", parent, times, self._span, **self._about(job_id, riding))
 
     def _about(self, job_id: str, chunks: Sequence[LeasedChunk]) -> dict[str, str | int]:
