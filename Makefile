@@ -192,12 +192,12 @@ clean: ## remove .venv, the data of `make up` and caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An empty file in .venv marks an installed lock file, so a second start installs nothing.
-$(VENV)/.%: requirements/%.lock $(VENV)/.made
+$(VENV)/.%: requirements/%.lock $(VENV)/.made | $(VENV)/.client
 	@echo "installing $< into $(VENV) ($$(grep -c '^[a-z0-9].*==' $<) packages; once, a minute or two)"
 	@$(PIP) --requirement $< | $(PROGRESS)
 	@touch $@
 
-$(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made
+$(VENV)/.models: requirements/models.lock requirements/torch.txt $(VENV)/.made | $(VENV)/.client
 	@echo "installing $< and torch into $(VENV) (once, some minutes)"
 	@$(PIP) --requirement $< | $(PROGRESS)
 	@$(PY) -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
@@ -227,6 +227,12 @@ $(STOCK)/.made: requirements/parity.lock requirements/torch.txt $(VENV)/.made
 	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
 	@touch $@
 
+# The Python package sentiq is imported from its folder.
+$(VENV)/.client: $(VENV)/.made
+	@$(PY) -c 'import pathlib, sys, sysconfig; \
+		pathlib.Path(sysconfig.get_path("purelib"), "sentiq-client.pth").write_text(sys.argv[1] + "\n")' "$(CURDIR)/client"
+	@touch $@
+
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Sentiq needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." \
@@ -234,6 +240,4 @@ $(VENV)/.made:
 		exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PY) -c 'import pathlib, sys, sysconfig; \
-		pathlib.Path(sysconfig.get_path("purelib"), "sentiq-client.pth").write_text(sys.argv[1] + "\n")' "$(CURDIR)/client"
 	@touch $@
