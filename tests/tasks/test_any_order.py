@@ -11,7 +11,7 @@ import pytest
 
 from tasks.store import cancel, leases, models, uploads
 from tasks.store.jobs import JobStore
-from tasks.store.keys import COUNTERS, OPEN_JOBS, RECONCILER, job_key, leased_key
+from tasks.store.keys import COUNTERS, DEFERRED, OPEN_JOBS, RECONCILER, job_key, leased_key
 from tasks.store.reconciler import Reconciler
 from tasks.store.summaries import read_summary
 from tasks.store.usage import total_usage, usage_owners
@@ -53,6 +53,7 @@ class World:
             self.cancel: 1,
             self.delete: 1,
             self.expire: 1,
+            self.pass_time: 1,
         }
         self.rng.choices(list(events), list(events.values()))[0]()
 
@@ -73,7 +74,9 @@ class World:
         owner = self.rng.choice(["anna", "ben", ""])
         job_id, feed = self.store.ids.issue(owner), Feed.begin("5eed", resumable=True)
         chunks, model = self.chunks(job_id, 0), self.rng.choice(list(LABELS))
-        terms = Terms(model=model, queue_class=self.rng.choice(list(QueueClass)), owner=owner)
+        later = self.store.now_ms() + 3_600_000 if self.rng.random() < 0.2 else None
+        queue_class = QueueClass.BULK if later else self.rng.choice(list(QueueClass))
+        terms = Terms(model=model, queue_class=queue_class, owner=owner, not_before_ms=later)
         opened = self.rng.random() < 0.3
         self.store.create(
             job_id, terms, chunks, feed=feed if opened else None, groups=[(1, '"甲"'), (2, "2")]
@@ -169,8 +172,15 @@ class World:
                 self.store.redis.zadd(OPEN_JOBS, {job_id: 1})
                 self.reconcile(1, 2)
 
+    def pass_time(self) -> None:
+        """Let the time come of all jobs that wait for one."""
+        for job_id in self.store.redis.zrange(DEFERRED, 0, -1):
+            self.store.redis.zadd(DEFERRED, {job_id: 1})
+        self.reconcile(1, 2)
+
     def end(self) -> None:
         """Close all uploads and do all work that is left."""
+        self.pass_time()
         for job_id, (feed, _) in self._open.items():
             uploads.close(self.store, job_id, feed=feed)
         while self.store.redis.exists(OPEN_JOBS):

@@ -323,7 +323,7 @@ def require_sums(store: JobStore, queues: list[Queue]) -> None:
         assert load == 16 * backlogs[queue].items + cost
         assert lines[queue].items.keys() >= lines[queue].left.keys()
     open_items = sum(map(int, store.redis.hvals(OWNERS)))
-    assert open_items == sum(backlog.items for backlog in backlogs.values())
+    assert open_items == sum(backlog.items + backlog.deferred for backlog in backlogs.values())
 
 
 @pytest.mark.parametrize(
