@@ -26,6 +26,7 @@ from api.routes import (
     keys,
     metrics,
     models,
+    operator_jobs,
     predict,
     results,
     status,
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, audit, keys, predict, docs),
+        *(usage, audit, keys, operator_jobs, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

@@ -27,6 +27,7 @@ SAME_THING = {
     "api_keys",
     "audit",
     "keys",
+    "operator_jobs",
     "usage",
     "aspects",
     "attachments",

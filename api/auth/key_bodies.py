@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth.key_record import MAX_WEIGHT, MIN_WEIGHT, ApiKey
 from api.auth.scopes import Scope
@@ -22,15 +22,26 @@ _MAX_RATE, _MAX_COUNT, _MAX_MODELS = 1_000_000, 1_000_000_000, 64
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
 
+
+def _unique(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        message = "each value may be given once"
+        raise ValueError(message)
+    return values
+
+
+_ONCE = AfterValidator(_unique)
 KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
 Description = Annotated[str, StringConstraints(max_length=500, pattern=_PRINTABLE)]
-_Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope), json_schema_extra=_UNIQUE)]
+_Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope), json_schema_extra=_UNIQUE), _ONCE]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT), WHOLE]
 _Rate = Annotated[float, Field(gt=0, le=_MAX_RATE)]
 _Weight = Annotated[float, Field(ge=MIN_WEIGHT, le=MAX_WEIGHT)]
-_Models = Annotated[list[ModelName], Field(min_length=1, max_length=_MAX_MODELS, json_schema_extra=_UNIQUE)]
+_Models = Annotated[
+    list[ModelName], Field(min_length=1, max_length=_MAX_MODELS, json_schema_extra=_UNIQUE), _ONCE
+]
 _Classes = Annotated[
-    list[QueueClass], Field(min_length=1, max_length=len(QueueClass), json_schema_extra=_UNIQUE)
+    list[QueueClass], Field(min_length=1, max_length=len(QueueClass), json_schema_extra=_UNIQUE), _ONCE
 ]
 
 

@@ -23,12 +23,13 @@ from api.schemas.request_bodies import (
     FieldName,
     KeepTexts,
     Metadata,
+    ModelName,
     Sentences,
     TermsIn,
 )
 from api.schemas.types import AwareTime
-from tasks.vocabulary.items import ItemStatus
-from tasks.vocabulary.jobs import JobStatus
+from tasks.vocabulary.items import ItemError, ItemStatus
+from tasks.vocabulary.jobs import JobStatus, QueueClass
 from tasks.vocabulary.options import MAX_ASPECTS, PLAIN
 from tasks.vocabulary.webhooks import Event
 
@@ -204,6 +205,39 @@ class AuditQuery(Query):
         50, description="Most entries in a page; 50 if left out."
     )
     cursor: Annotated[str, Field(max_length=26, pattern=r"^[0-9]{1,15}-[0-9]{1,10}$")] | None = Field(
+        None, description="`next_cursor` of the previous page."
+    )
+
+
+class FailuresQuery(Query):
+    """Parameters of GET /v1/admin/failures."""
+
+    owner: Owner | None = Field(None, description="Only jobs of this key; empty for callers without keys.")
+    model: ModelName | None = Field(None, description="Only jobs for this model.")
+    code: ItemError | None = Field(None, description="Only jobs with items that have this error.")
+    created_after: AwareTime | None = Field(None, description="Only jobs accepted after this time.")
+    created_before: AwareTime | None = Field(None, description="Only jobs accepted before this time.")
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
+        20, description="Most jobs in a page; 20 if left out."
+    )
+    cursor: Annotated[str, Field(max_length=38, pattern=r"^job_[0-9A-Z]{34}$")] | None = Field(
+        None, description="`next_cursor` of the previous page."
+    )
+
+
+class OperatorJobsQuery(Query):
+    """Parameters of GET /v1/admin/jobs."""
+
+    owner: Owner | None = Field(None, description="Only jobs of this key; empty for callers without keys.")
+    status: JobStatus | None = Field(None, description="Only jobs with this status.")
+    model: ModelName | None = Field(None, description="Only jobs for this model.")
+    priority: QueueClass | None = Field(None, description="Only jobs of this class.")
+    created_after: AwareTime | None = Field(None, description="Only jobs accepted after this time.")
+    created_before: AwareTime | None = Field(None, description="Only jobs accepted before this time.")
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
+        20, description="Most jobs in a page; 20 if left out."
+    )
+    cursor: Annotated[str, Field(max_length=38, pattern=r"^job_[0-9A-Z]{34}$")] | None = Field(
         None, description="`next_cursor` of the previous page."
     )
 

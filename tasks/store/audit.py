@@ -112,8 +112,9 @@ def latest(
     Each slice of the log after the first is charged. Few matches make a short page.
     """
     found: list[AuditEntry] = []
-    newest = "+" if passing.before_ms is None else f"({passing.before_ms}-0"
-    oldest = "-" if passing.after_ms is None else str(passing.after_ms + 1)
+    # Redis knows no times before the epoch.
+    newest = "+" if passing.before_ms is None else f"({max(1, passing.before_ms)}-0"
+    oldest = "-" if passing.after_ms is None else str(max(0, passing.after_ms + 1))
     newest = newest if cursor is None else f"({cursor}"
     for looks in range(0, _MAX_LOOKS, _PAGE):
         if looks:

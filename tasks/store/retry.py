@@ -27,19 +27,19 @@ def retry_terms(job: Job) -> Terms:
     return replace(given, retry_of=job.id, compare_with="", shadow_of=None)
 
 
-def retryable_items(store: JobStore, job: Job) -> Iterator[Item]:
+def retryable_items(store: JobStore, job: Job, code: ItemError | None = None) -> Iterator[Item]:
     """Yield the failed items of a finished job in input order, with their data and their indexes there.
 
-    Raises NothingToRetryError at once.
+    `code`: only those with this error. Raises NothingToRetryError at once.
     """
     with store_errors():
         starts = sorted(map(int, store.redis.hkeys(job_key(job.id, "retryable"))))
     if not starts:
         raise NothingToRetryError(job.id)
-    return _read(store, job.id, starts)
+    return _read(store, job.id, starts, code)
 
 
-def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
+def _read(store: JobStore, job_id: str, starts: list[int], code: ItemError | None) -> Iterator[Item]:
     for first in range(0, len(starts), _CHUNK_BATCH):
         args = {"job_id": job_id, "starts": starts[first : first + _CHUNK_BATCH]}
         attachments = AttachmentReader()
@@ -47,4 +47,5 @@ def _read(store: JobStore, job_id: str, starts: list[int]) -> Iterator[Item]:
             ended = attachments.complete(decode_results(start, results, store.labels.of), attached)
             failed = (end for end in ended if isinstance(end.outcome, ItemError) and end.outcome.retryable)
             for item, end in zip(decode_chunk(job_id, start, texts).items, failed, strict=True):
-                yield item._replace(data=end.data, source_index=end.index)
+                if code is None or end.outcome is code:
+                    yield item._replace(data=end.data, source_index=end.index)

@@ -52,6 +52,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_key": {"name": "contract"},
     "change_key": {"description": "changed"},
     "rotate_key": {"overlap_s": 60},
+    "replay_failures": {"dry_run": True},
 }
 OPERATORS: dict[str, str] = {}  # keys of operators where others need none, by URL of the service
 # What is not of the API: pages for people, the document itself, files.

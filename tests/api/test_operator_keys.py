@@ -104,6 +104,7 @@ def test_an_operator_makes_changes_rotates_and_revokes_a_key(service: Service) -
         ({"name": "a\u0007b"}, "/name"),
         ({"name": "x", "scopes": []}, "/scopes"),
         ({"name": "x", "scopes": ["root"]}, "/scopes/0"),
+        ({"name": "x", "scopes": ["read", "read"]}, "/scopes"),
         ({"name": "x", "expires_at": 5}, "/expires_at"),
         ({"name": "x", "expires_at": "2027-01-01"}, "/expires_at"),
         ({"name": "x", "limits": {"burst": 1.5}}, "/limits/burst"),
@@ -167,6 +168,8 @@ def test_the_log_is_paged_and_filtered(service: Service, store: JobStore) -> Non
     assert (first, second, third, end) == (["4", "3"], ["2", "1"], ["0"], None)
     assert read(None, action="create") == (["3", "1"], read(None, action="create")[1])
     assert charged == []
+    epoch = AuditFilter(after_ms=-5, before_ms=-1)
+    assert latest(store, epoch, None, 2, charge=lambda: None) == ([], None)
     for cursor in ("x", "1", "1-", "9" * 20 + "-0", "-1-0"):
         answer = service.call("GET", "/audit", params={"cursor": cursor})
         assert answer.status_code == 422

@@ -56,6 +56,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "create_key": {"name": "made by the walk"},
     "change_key": {"name": "changed by the walk", "disabled": True},
     "rotate_key": {},
+    "replay_failures": {"dry_run": False},
 }
 
 

@@ -1,0 +1,155 @@
+"""Jobs, failures and replays of all owners: found, counted first, replayed for their owners, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.auth.api_keys import ApiKeys
+from api.auth.scopes import Scope
+from local.redis_server import redis_server
+from tasks.settings import Settings
+from tasks.store import models
+from tasks.store.all_jobs import JobFilter, page
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item, ItemError, Outcome
+from tasks.vocabulary.jobs import QueueClass, Terms
+from tests.api.test_access import bearer, running_api
+from tests.conftest import MODEL_NAME
+from tests.webhooks.jobs import GOOD, finish
+
+LOST, FAILED = ItemError.WORKER_LOST, ItemError.INFERENCE_FAILED
+
+
+@dataclass
+class Service:
+    """A service whose worker is this test, an operator, and two owners with failed jobs."""
+
+    http: httpx2.Client
+    store: JobStore
+    anna: str
+    ben: str
+    jobs: list[str]
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        answer = self.http.get(f"/v1/admin/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def replay(self, **body: Any) -> dict[str, Any]:
+        answer = self.http.post("/v1/admin/replays", json=body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+def ended(store: JobStore, owner: str, *outcomes: Outcome) -> str:
+    job_id = store.ids.issue(owner)
+    items = [Item.accept(f"第{i}个", 99, data=b'{"n":1}') for i in range(len(outcomes))]
+    store.create(job_id, Terms(owner=owner, queue_class=QueueClass.BULK), [Chunk(job_id, 0, items)])
+    finish(store, outcomes)
+    return job_id
+
+
+@pytest.fixture
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with redis_server() as redis_url:
+        store = JobStore.connect(Settings(redis_url=redis_url, default_model=MODEL_NAME))
+        models.register(store, MODEL_NAME, {"input": "text"})
+        keys = ApiKeys(store)
+        (anna, _), (ben, _) = (keys.create(name, [Scope.READ]) for name in ("anna", "ben"))
+        jobs = [
+            ended(store, anna.id, GOOD, LOST, FAILED),
+            ended(store, ben.id, LOST, LOST),
+            ended(store, anna.id, GOOD),
+            ended(store, ben.id, ItemError.EMPTY_TEXT),
+        ]
+        _, token = keys.create("operator", [Scope.OPERATOR])
+        log = tmp_path_factory.mktemp("jobs") / "api.log"
+        with (
+            running_api(redis_url, log) as url,
+            httpx2.Client(base_url=url, headers=bearer(token), timeout=30) as http,
+        ):
+            yield Service(http, store, anna.id, ben.id, jobs)
+
+
+def test_jobs_of_all_owners_are_listed_newest_first_and_filtered(service: Service) -> None:
+    first = service.get("jobs", limit="3")
+    assert [job["id"] for job in first["data"]] == service.jobs[:0:-1]
+    rest = service.get("jobs", limit="3", cursor=first["next_cursor"])
+    assert [job["id"] for job in rest["data"]] == service.jobs[:1]
+    assert rest["next_cursor"] is None
+    (job,) = rest["data"]
+    assert (job["owner"], job["name"], job["status"]) == (service.anna, "anna", "partial")
+    assert job["errors"] == {"inference_failed": 1, "worker_lost": 1}
+    mine = service.get("jobs", owner=service.ben, status="failed")["data"]
+    assert [job["id"] for job in mine] == [service.jobs[3], service.jobs[1]]
+    for query in (
+        {"model": "other"},
+        {"priority": "interactive"},
+        {"created_before": "2020-01-01T00:00:00Z"},
+    ):
+        assert service.get("jobs", **query)["data"] == []
+    refused = service.http.get("/v1/admin/jobs", params={"cursor": "job_1"})
+    assert refused.status_code == 422
+
+
+def test_failures_are_counted_by_code(service: Service) -> None:
+    found = service.get("failures")
+    assert [job["id"] for job in found["data"]] == [service.jobs[3], service.jobs[1], service.jobs[0]]
+    assert found["errors"] == {"empty_text": 1, "inference_failed": 1, "worker_lost": 3}
+    some = service.get("failures", code="inference_failed")
+    assert [job["id"] for job in some["data"]] == [service.jobs[0]]
+    assert [job["owner"] for job in service.get("failures", owner=service.ben)["data"]] == [service.ben] * 2
+
+
+def test_a_replay_counts_first_and_keeps_the_owner_and_happens_once(service: Service) -> None:
+    dry = service.replay()
+    assert (dry["dry_run"], dry["items"]) == (True, 4), "empty texts stay empty"
+    assert [(each["job"], each["items"], each["replay"]) for each in dry["data"]] == [
+        (service.jobs[1], 2, None),
+        (service.jobs[0], 2, None),
+    ]
+    assert len(service.get("jobs")["data"]) == len(service.jobs)
+    done, again = (service.replay(dry_run=False, code="worker_lost") for _ in range(2))
+    assert done["items"] == 3
+    assert [each["replay"] for each in done["data"]] == [each["replay"] for each in again["data"]]
+    for each, owner in zip(done["data"], (service.ben, service.anna), strict=True):
+        replay = service.store.job(each["replay"], owner)
+        assert (replay.terms.owner, replay.terms.retry_of) == (owner, each["job"])
+        assert replay.counts.total == each["items"]
+        assert each["refused"] is None
+    audited = service.get("audit", action="replay_job")["data"]
+    assert {(entry["job"], entry["key"], entry["outcome"]) for entry in audited} == {
+        (service.jobs[1], service.ben, "done"),
+        (service.jobs[0], service.anna, "done"),
+    }
+
+
+def test_a_replay_that_is_refused_says_why(service: Service) -> None:
+    models.retire(service.store, MODEL_NAME)
+    done = service.replay(dry_run=False, owner=service.anna)
+    assert [each["replay"] for each in done["data"]] == [None]
+    assert done["data"][0]["refused"] is not None
+    assert service.get("audit", action="replay_job")["data"][0]["outcome"] == done["data"][0]["refused"]
+
+
+def test_many_owners_are_merged_in_the_order_of_time(store: JobStore) -> None:
+    made = []
+    for number in range(30):
+        owner = f"{number % 7:08}"
+        job_id = store.ids.issue(owner)
+        store.create(job_id, Terms(owner=owner, model=MODEL_NAME), [Chunk(job_id, 0, [Item.accept("好", 9)])])
+        made.append(job_id)
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        jobs, cursor = page(store, JobFilter(), cursor, 4, charge=lambda: None)
+        found += [job.id for job in jobs]
+        if cursor is None:
+            break
+    assert found == sorted(made, reverse=True)
