@@ -11,6 +11,8 @@ from sentiq.celery import register
 app = Celery("caller", broker=os.environ["CALLER_REDIS"], backend=os.environ["CALLER_REDIS"])
 app.conf.update(worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
 score = register(app)
+# Nothing listens there.
+away = register(app, name="sentiq.away", url="http://127.0.0.1:9", max_failures=1)
 
 
 @app.task(name="caller.count")  # type: ignore[untyped-decorator]

@@ -84,6 +84,14 @@ def test_a_message_that_is_delivered_twice_makes_one_job(caller: Any, client: Se
     assert len(list(client.jobs(metadata={"tag": tag}))) == 1
 
 
+def test_a_service_that_is_away_is_called_again_and_then_fails_the_task(caller: Any) -> None:
+    result = caller.away.delay([GOOD])
+    eventually(lambda: result.state == "RETRY", within_s=WAIT_S)
+    with pytest.raises(Exception, match="connection_failed"):
+        result.get(timeout=WAIT_S)
+    assert result.state == "FAILURE"
+
+
 def test_a_refusal_fails_the_task(caller: Any) -> None:
     result = caller.score.delay([GOOD], deadline_s=0)
     with pytest.raises(Exception, match="deadline_s"):
