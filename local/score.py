@@ -46,7 +46,7 @@ def main() -> int:
             _await(stack)
             return _score(stack, [str(options.file), *rest])
     except KeyboardInterrupt:
-        print("\nStopped. Nothing is written.", file=sys.stderr)
+        print("\nStopped. The output is not written.", file=sys.stderr)
         return 130
     except (RedisUnavailableError, ProcessDiedError, StackError) as error:
         print(f"\n{error}\nFull log: {Path(log.name).relative_to(ROOT)}", file=sys.stderr)

@@ -20,7 +20,8 @@ from typing import Any
 import httpx2
 import pytest
 from sentiq.command.exits import InputError
-from sentiq.command.state import Places, Run, State
+from sentiq.command.run import Run
+from sentiq.command.state import Places, State
 
 from local.ports import free_port
 from local.stack import Stack
@@ -458,6 +459,20 @@ def test_runs_that_come_and_go_never_share_their_files(tmp_path: Path) -> None:
         thread.join()
     assert mixed == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_came_meanwhile_is_not_replaced(live_url: str, tmp_path: Path) -> None:
+    write_rows(tmp_path / "in.csv", some_rows(3000))
+    cut = limited(tmp_path, live_url, 30, *ARGUMENTS)
+    assert cut.returncode == 3, cut.stderr
+    (tmp_path / "out.csv").write_bytes(b"of somebody else")
+    for more in ([], ["--restart"]):
+        done = sentiq(tmp_path, live_url, *ARGUMENTS, *more)
+        assert (done.returncode, b"exists already" in done.stderr) == (2, True), done.stderr
+    assert (tmp_path / "out.csv").read_bytes() == b"of somebody else"
+    replaced = sentiq(tmp_path, live_url, *ARGUMENTS, "--overwrite")
+    assert replaced.returncode == 0, replaced.stderr
+    assert len(read_rows((tmp_path / "out.csv").read_bytes())) == 3001
 
 
 # -- several jobs

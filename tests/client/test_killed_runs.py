@@ -188,6 +188,18 @@ def test_an_upload_that_was_closed_after_ten_minutes_is_kept_and_the_rest_is_ano
     assert job.refresh().counts.total == recorded
 
 
+def test_a_job_that_is_canceled_during_its_upload_is_told(
+    service: Stack, table: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(table)
+    job = killed_in_the_middle_of_an_upload(tmp_path, service)
+    job.cancel()
+    done = sentiq(tmp_path, service.url, *ARGUMENTS)
+    assert done.returncode == 4, done.stderr
+    for word in (b"canceled", b"during the upload", b"--restart"):
+        assert word in done.stderr
+
+
 def killed_at_random(seed: int, folder: Path, service: Stack, table: bytes, whole: bytes) -> None:
     """Kill a run again and again, at moments that spread over its whole length, then let it end."""
     (folder / "in.csv").write_bytes(table)

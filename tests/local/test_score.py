@@ -67,7 +67,7 @@ def test_ctrl_c_stops_command_and_service(tmp_path: Path) -> None:
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, b"Nothing is written" in told) == (130, True), told
+    assert (process.returncode, b"The output is not written" in told) == (130, True), told
     assert not out.exists()
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert (len(gone) >= 4, alive) == (True, [])

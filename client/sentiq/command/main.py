@@ -38,8 +38,11 @@ _ADVICE: Sequence[tuple[type[SentiqError], str]] = (
     (SentiqConnectionError, "Is the service running? SENTIQ_URL, --url or a profile says where."),
     (AuthenticationError, "Set SENTIQ_API_KEY, or the key of a profile, to a key of this service."),
     (PermissionDeniedError, "Use a key with the scopes submit, read and cancel."),
-    (BusyError, "The service has no room now. Give the same command later: it goes on where it was."),
-    (GoneError, "Its results cannot be fetched any more. Begin anew with --restart."),
+    (
+        BusyError,
+        "The service has no room now. Give the same command later; sentiq score goes on where it was.",
+    ),
+    (GoneError, "Its results cannot be fetched any more; sentiq score --restart scores them anew."),
 )
 
 

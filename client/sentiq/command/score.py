@@ -17,9 +17,10 @@ from sentiq.client import Sentiq
 from sentiq.command.exits import INTERRUPTED, OK, SOME_FAILED, InputError, UsageError
 from sentiq.command.joining import CHANGED, join, write_file
 from sentiq.command.progress import Bar
+from sentiq.command.run import Run
 from sentiq.command.scoring import Scoring, cancel
 from sentiq.command.signals import wants_cancel
-from sentiq.command.state import Places, Run, State
+from sentiq.command.state import Places, State
 from sentiq.command.summary import Summary
 from sentiq.tables.formats import Output, format_of, open_table
 from sentiq.tables.source import Source
@@ -111,17 +112,20 @@ def _places(task: Task, identity: dict[str, Any]) -> Places:
 
 def _begin(options: Namespace, task: Task, identity: dict[str, Any], run: Run, client: Sentiq) -> None:
     """Go on with the run that is there, or begin one. Raises CommandError if neither is right."""
-    if run.begun and not options.restart:
+    goes_on = run.begun and not options.restart
+    # A run that is killed behind its last step finds its own output.
+    ours = goes_on and run.state.fetched_all
+    if task.path and task.path.exists() and not (options.overwrite or ours):
+        raise UsageError(
+            f"{task.path} exists already. Name another file with -o, or replace it with --overwrite."
+        )
+    if goes_on:
         run.state.check(identity, task.settings)
         return
     if run.begun:
         for segment in run.state.segments:
             cancel(client, segment)
         run.begun = False
-    elif task.path and task.path.exists() and not options.overwrite:
-        raise UsageError(
-            f"{task.path} exists already. Name another file with -o, or replace it with --overwrite."
-        )
     run.begin(State(identity, task.settings))
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from sentiq.client import Sentiq
 from sentiq.command.exits import InputError, ServiceFault
-from sentiq.command.state import Fetched, Run, Segment
+from sentiq.command.run import Run
+from sentiq.command.state import Fetched, Segment
 from sentiq.command.texts import Limits, Lines
 from sentiq.errors import ConflictError, SentiqConnectionError, SentiqError, UploadError
 from sentiq.job import Job
@@ -94,7 +95,7 @@ class Scoring:
                 break
             except (UploadError, SentiqConnectionError, ConflictError) as error:
                 pause = max(_MAX_POLL_S, error.retry_after or 0)
-                if time.monotonic() + pause > give_up_at or error.code == "job_closed":
+                if time.monotonic() + pause > give_up_at:
                     raise
                 known = True
                 time.sleep(pause)
@@ -117,9 +118,10 @@ class Scoring:
         if job is not None:
             segment.job, total = job.id, job.counts.total
             cut = (job.raw["error"] or {}).get("code") == "upload_incomplete"
-            if total < lines.items and cut:
+            stopped = job.status in ("canceled", "canceling") or (job.status == "timed_out" and not cut)
+            if total < lines.items and cut and not stopped:
                 segment.items, segment.more = total, True
-            elif total < lines.items and job.status in ("canceled", "canceling", "timed_out"):
+            elif total < lines.items and stopped:
                 raise ServiceFault(f"Job {job.id} was {job.status} during the upload. {_ANEW}")
             elif total != lines.items:
                 raise InputError(
