@@ -23,7 +23,7 @@ from sentiq.tables.table import Table, Verdict
 RUN = "sentiq_run"  # the metadata that finds a job whose id we did not get to know
 _PAGE_ITEMS = 1000
 _SAVE_EVERY_S = 0.5
-_MIN_POLL_S, _MAX_POLL_S = 0.05, 2.0
+_MIN_POLL_S, _MAX_POLL_S = 0.05, 1.0
 _PATIENCE_S = 300.0  # as other requests; the service frees an upload whose request died after a minute
 _ANEW = "Begin anew with --restart, which cancels the job."
 
@@ -151,9 +151,11 @@ class Scoring:
             if time.monotonic() - saved > _SAVE_EVERY_S:
                 self._run.save()
                 saved = time.monotonic()
-            pause = _MIN_POLL_S if page["data"] else min(pause * 2, _MAX_POLL_S)
-            if len(page["data"]) < _PAGE_ITEMS and fetched.items < items:
+            if fetched.items < items and len(page["data"]) < _PAGE_ITEMS:
                 time.sleep(pause)
+                pause = min(pause * 2, _MAX_POLL_S)
+            else:
+                pause = _MIN_POLL_S
         self._run.save()
 
 
