@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -74,18 +75,22 @@ class _Batches:
         self._ended = False
         self._pulled = 0
         self._waiting: tuple[Lines, str, int] | None = None
+        self._refused_until = 0.0
 
     def submit(self) -> Steps[None]:
         """Submit until enough is in flight, the texts end, or the service has no room beside what is."""
+        if self._in_flight and time.monotonic() < self._refused_until:
+            return
         while len(self._in_flight) < _IN_FLIGHT and (batch := (yield from self._next())):
             lines, key, offset = self._waiting = batch
             try:
                 # Verdicts that are there are read first; the batch is submitted again with its key.
                 patience = 0 if self._in_flight else self._retry_for
                 job = yield from uploaded_lines(lines, key, self._terms, patience)
-            except (BusyError, SentiqConnectionError):
+            except (BusyError, SentiqConnectionError) as error:
                 if not self._in_flight:
                     raise
+                self._refused_until = time.monotonic() + (error.retry_after or 0)
                 return
             self._waiting = None
             lines.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -180,6 +181,21 @@ def test_many_texts_wait_for_room_by_reading_what_is_scored(live_url: str) -> No
         verdicts = client.score(given())
         assert [verdict.index for verdict in verdicts] == list(range(500))
         assert len(proxy.received) == 3
+
+
+def test_a_refused_batch_is_submitted_again_when_nothing_else_is_left_to_read(live_url: str) -> None:
+    full = response("503 Service Unavailable", problem("service_full"), retry_after="3600", **PROBLEM)
+    with proxied(live_url) as proxy, Sentiq(proxy.url) as client:
+
+        def given() -> Iterator[str]:
+            for number, text in enumerate(texts(300)):
+                if number == 64 + 128:  # two batches are submitted
+                    proxy.interrupt(Plan(answer=full))
+                yield text
+
+        assert [verdict.index for verdict in client.score(given())] == list(range(300))
+        calls = re.findall(rb"(?:POST|DELETE) /v1/jobs", bytes(proxy.received[2]))
+    assert calls == [b"DELETE /v1/jobs", b"DELETE /v1/jobs", b"POST /v1/jobs", b"DELETE /v1/jobs"]
 
 
 def test_a_wait_longer_than_retries_last_is_an_error_at_once(live_url: str) -> None:
