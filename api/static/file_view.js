@@ -15,7 +15,7 @@ import { t } from "./words.js";
 const MAX_ROWS = 1_000_000;
 const USUAL_TTL_S = 86_400;
 const CURRENT = "upload"; // in sessionStorage: the upload of this tab, which a reload resumes
-const state = { reader: null, preview: null, panel: null, stop: null, draw: null };
+const state = { reader: null, preview: null, panel: null, stop: null };
 
 const region = () => $("file-message");
 

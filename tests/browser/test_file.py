@@ -232,3 +232,19 @@ def test_what_the_service_refuses_is_said_and_can_be_changed(page: Page) -> None
     page.locator("[data-view=jobs]").click()
     expect(page.locator(".jobs tbody tr").first).to_be_visible()
     expect(page.locator(".stopped")).to_have_count(0)  # nothing is left of the refused one
+
+
+def test_another_language_keeps_what_was_chosen_and_what_is_shown(page: Page) -> None:
+    choose(page, "a.csv", as_csv(ROWS).encode())
+    page.locator("#file-by").select_option("店名")
+    page.locator(".preview").get_by_role("switch", name="标出理由").check()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_label("Summarize by")).to_have_value("店名")
+    expect(page.locator(".preview").get_by_role("switch", name="Show reasons")).to_be_checked()
+    page.get_by_role("button", name="Start scoring").click()
+    expect(page.locator(".where")).to_have_text("Rows 1\N{EN DASH}50 of 120", timeout=30_000)
+    expect(page.locator(".grid mark").first).to_be_visible()
+    expect(page.locator(".legend")).to_contain_text("pulls to positive")
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator(".where")).to_have_text(rows_shown(1, 50, 120))
+    expect(page.locator(".job-head .state")).to_have_text("完成")
