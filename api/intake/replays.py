@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from api.intake.streams import Source
 from api.intake.submission import Submission
+from api.schemas import operator_jobs as bodies
 from tasks.errors import NothingToRetryError, SentiqError, StoreUnavailableError
 from tasks.store import audit
 from tasks.store.all_jobs import JobFilter, page
@@ -92,3 +93,19 @@ class Replays:
                 outcome=outcome,
                 author=self.author,
             )
+
+
+def replays_view(done: Sequence[Replay], cursor: str | None, *, dry_run: bool) -> bodies.Replays:
+    """Return the body of replays."""
+    data: list[bodies.ReplayedJob] = [
+        {
+            "job": each.job.id,
+            "owner": each.job.terms.owner,
+            "items": each.items,
+            "replay": each.replay,
+            "refused": each.refused,
+        }
+        for each in done
+    ]
+    items = sum(each.items for each in done)
+    return {"object": "list", "dry_run": dry_run, "items": items, "data": data, "next_cursor": cursor}

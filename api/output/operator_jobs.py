@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from api.schemas import operator_jobs as bodies
+from api.schemas.queries import FailuresQuery, OperatorJobsQuery
 from api.schemas.times import rfc3339
+from tasks.store.all_jobs import JobFilter
 from tasks.vocabulary.jobs import Job
+
+
+def job_filter(query: OperatorJobsQuery) -> JobFilter:
+    """Return which jobs a query asks for."""
+    after, before = _ms(query.created_after), _ms(query.created_before)
+    return JobFilter(query.owner, query.status, query.model, query.priority, after, before)
+
+
+def failed_filter(asked: FailuresQuery | bodies.ReplayIn) -> JobFilter:
+    """Return which jobs with failed items are asked for."""
+    after, before = _ms(asked.created_after), _ms(asked.created_before)
+    return JobFilter(
+        asked.owner, model=asked.model, created_after_ms=after, created_before_ms=before, failed=True
+    )
 
 
 def operator_job_view(job: Job, name: str | None, errors: Mapping[str, int]) -> bodies.OperatorJob:
@@ -46,3 +63,7 @@ def sum_of_errors(jobs: Sequence[bodies.OperatorJob]) -> dict[str, int]:
     for job in jobs:
         total.update(job["errors"])
     return dict(sorted(total.items()))
+
+
+def _ms(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)

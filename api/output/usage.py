@@ -5,16 +5,57 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from api.schemas import usage as bodies
+from api.schemas.queries import AllUsageQuery, UsageQuery
 from tasks.cells import defused
-from tasks.store.usage import Period
+from tasks.errors import SentiqError
+from tasks.store.jobs import JobStore
+from tasks.store.usage import Period, read_usage, today, usage_owners
 from tasks.vocabulary.usage import Usage
 
 _SUMS = ("items", "errors", "characters", "tokens", "model_seconds")
 COLUMNS = ("period", "model", *_SUMS)
+_DEFAULT_DAYS = 30
 OWNER_COLUMNS = ("owner", "name", *COLUMNS)
+
+
+class ReversedDaysError(SentiqError):
+    """The first day that is asked for is behind the last one."""
+
+    code = "invalid_request"
+
+
+def days_of(store: JobStore, query: UsageQuery) -> tuple[date, date]:
+    """Return the first and the last day; 30 days up to today if they are left out.
+
+    Raises ReversedDaysError.
+    """
+    last = query.to or today(store)
+    first = query.first or last - timedelta(min(_DEFAULT_DAYS - 1, (last - date.min).days))
+    if first > last:
+        raise ReversedDaysError(f"{first} is behind {last}")
+    return first, last
+
+
+def all_usage(store: JobStore, names: Mapping[str, str], query: AllUsageQuery) -> bodies.AllUsage:
+    """Return the usage of all owners, or of one; `names` are those of keys. Raises ReversedDaysError."""
+    first, last = days_of(store, query)
+    rows: list[bodies.OwnerUsageRow] = []
+    total = Usage()
+    for owner in usage_owners(store) if query.owner is None else [query.owner]:
+        used = read_usage(store, owner, first, last)
+        total += sum(used.values(), Usage())
+        rows += [{"owner": owner, "name": names.get(owner), **row} for row in usage_rows(used, query.by)]
+    return {
+        "object": "list",
+        "first": str(first),
+        "last": str(last),
+        "data": rows,
+        "total": sum_view(total),
+    }
 
 
 def usage_rows(used: Mapping[tuple[Period, str], Usage], by: str | None) -> list[bodies.UsageRow]:

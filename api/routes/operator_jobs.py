@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from flask import Blueprint, Response
 
@@ -12,8 +11,8 @@ from api.auth.guard import requires
 from api.auth.scopes import Scope
 from api.http.request import read_json, read_query, request_id
 from api.http.response import json_response
-from api.intake.replays import Replay, Replays
-from api.output.operator_jobs import operator_job_view, sum_of_errors
+from api.intake.replays import Replays, replays_view
+from api.output.operator_jobs import failed_filter, job_filter, operator_job_view, sum_of_errors
 from api.routes.context import services
 from api.schemas import operator_jobs as bodies
 from api.schemas.queries import FailuresQuery, NoQuery, OperatorJobsQuery
@@ -28,15 +27,7 @@ blueprint = Blueprint("operator_jobs", __name__)
 def list_all_jobs() -> Response:
     """List the jobs of all owners, newest first."""
     query = read_query(OperatorJobsQuery)
-    passing = JobFilter(
-        query.owner,
-        query.status,
-        query.model,
-        query.priority,
-        _ms(query.created_after),
-        _ms(query.created_before),
-    )
-    jobs, cursor = _page(passing, query)
+    jobs, cursor = _page(job_filter(query), query)
     return json_response(bodies.OperatorJobs(object="list", data=_views(jobs), next_cursor=cursor))
 
 
@@ -45,7 +36,7 @@ def list_all_jobs() -> Response:
 def list_failures() -> Response:
     """List the jobs with items that failed or timed out, with these items by code."""
     query = read_query(FailuresQuery)
-    jobs, cursor = _page(_failed(query), query)
+    jobs, cursor = _page(failed_filter(query), query)
     data = [view for view in _views(jobs) if query.code is None or query.code in view["errors"]]
     return json_response(
         bodies.Failures(object="list", data=data, errors=sum_of_errors(data), next_cursor=cursor)
@@ -66,47 +57,15 @@ def replay_failures() -> Response:
         body.code,
         body.dry_run,
     )
-    done, cursor = replays.run(_failed(body), body.cursor, body.limit, services().guard.charge)
-    return json_response(
-        bodies.Replays(
-            object="list",
-            dry_run=body.dry_run,
-            items=sum(each.items for each in done),
-            data=list(map(_replay_view, done)),
-            next_cursor=cursor,
-        )
-    )
+    done, cursor = replays.run(failed_filter(body), body.cursor, body.limit, services().guard.charge)
+    return json_response(replays_view(done, cursor, dry_run=body.dry_run))
 
 
 def _page(passing: JobFilter, query: OperatorJobsQuery | FailuresQuery) -> tuple[list[Job], str | None]:
     return page(services().store, passing, query.cursor, query.limit, charge=services().guard.charge)
 
 
-def _failed(asked: FailuresQuery | bodies.ReplayIn) -> JobFilter:
-    return JobFilter(
-        owner=asked.owner,
-        model=asked.model,
-        created_after_ms=_ms(asked.created_after),
-        created_before_ms=_ms(asked.created_before),
-        failed=True,
-    )
-
-
 def _views(jobs: Sequence[Job]) -> list[bodies.OperatorJob]:
     names = {key.id: key.name for key in services().api_keys.all()}
     errors = errors_of(services().store, [job.id for job in jobs])
     return [operator_job_view(job, names.get(job.terms.owner), errors[job.id]) for job in jobs]
-
-
-def _replay_view(replay: Replay) -> bodies.ReplayedJob:
-    return {
-        "job": replay.job.id,
-        "owner": replay.job.terms.owner,
-        "items": replay.items,
-        "replay": replay.replay,
-        "refused": replay.refused,
-    }
-
-
-def _ms(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp() * 1000)

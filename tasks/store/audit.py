@@ -112,6 +112,8 @@ def latest(
     Each slice of the log after the first is charged. Few matches make a short page.
     """
     found: list[AuditEntry] = []
+    if cursor is not None and not any(map(int, cursor.split("-"))):
+        return found, None  # nothing is behind the first id that there is
     # Redis knows no times before the epoch.
     newest = "+" if passing.before_ms is None else f"({max(1, passing.before_ms)}-0"
     oldest = "-" if passing.after_ms is None else str(max(0, passing.after_ms + 1))

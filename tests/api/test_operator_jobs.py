@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +39,7 @@ class Service:
     anna: str
     ben: str
     jobs: list[str]
+    redis_url: str
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         answer = self.http.get(f"/v1/admin/{path}", params=query)
@@ -74,7 +79,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             running_api(redis_url, log) as url,
             httpx2.Client(base_url=url, headers=bearer(token), timeout=30) as http,
         ):
-            yield Service(http, store, anna.id, ben.id, jobs)
+            yield Service(http, store, anna.id, ben.id, jobs, redis_url)
 
 
 def test_jobs_of_all_owners_are_listed_newest_first_and_filtered(service: Service) -> None:
@@ -153,3 +158,44 @@ def test_many_owners_are_merged_in_the_order_of_time(store: JobStore) -> None:
         if cursor is None:
             break
     assert found == sorted(made, reverse=True)
+
+
+def command(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"REDIS_URL": service.redis_url, "SENTIMENT_DEFAULT_MODEL": MODEL_NAME}
+    run = [sys.executable, "-m", "api.admin", *arguments]
+    return subprocess.run(run, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def told(service: Service, *arguments: str) -> dict[str, Any]:
+    done = command(service, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_the_command_tells_what_the_calls_answer_and_replays(service: Service) -> None:
+    assert told(service, "jobs", "--limit", "2") == service.get("jobs", limit="2")
+    assert told(service, "failures", "--code", "worker_lost") == service.get("failures", code="worker_lost")
+    assert told(service, "usage", "--by", "model") == service.get("usage", by="model")
+    assert told(service, "replays") == service.replay()
+    table = command(service, "jobs", "--owner", service.anna).stdout.splitlines()
+    assert table[0].split()[:3] == ["id", "owner", "name"]
+    assert [line.split()[0] for line in table[1:]] == [service.jobs[2], service.jobs[0]]
+    assert "inference_failed=1 worker_lost=1" in table[2]
+    done = told(service, "replays", "--owner", service.ben, "--submit")
+    (each,) = done["data"]
+    assert service.store.job(each["replay"], service.ben).terms.retry_of == service.jobs[1]
+    assert "@" in service.get("audit", action="replay_job")["data"][0]["by"]
+
+
+def test_the_command_names_the_option_that_is_wrong(service: Service) -> None:
+    for option, value in (
+        ("--limit", "0"),
+        ("--code", "nope"),
+        ("--created-after", "soon"),
+        ("--cursor", "x"),
+    ):
+        done = command(service, "failures", option, value)
+        assert done.returncode == 1
+        assert f"{option}: " in done.stderr
+    reversed_days = command(service, "usage", "--from", "2026-01-02", "--to", "2026-01-01")
+    assert "2026-01-02 is behind 2026-01-01" in reversed_days.stderr

@@ -170,6 +170,7 @@ def test_the_log_is_paged_and_filtered(service: Service, store: JobStore) -> Non
     assert charged == []
     epoch = AuditFilter(after_ms=-5, before_ms=-1)
     assert latest(store, epoch, None, 2, charge=lambda: None) == ([], None)
+    assert latest(store, AuditFilter(), "00-0", 2, charge=lambda: None) == ([], None)
     for cursor in ("x", "1", "1-", "9" * 20 + "-0", "-1-0"):
         answer = service.call("GET", "/audit", params={"cursor": cursor})
         assert answer.status_code == 422

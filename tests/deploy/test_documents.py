@@ -53,7 +53,7 @@ def test_every_module_that_is_run_is_there() -> None:
     assert {module for module in modules if not importlib.util.find_spec(module)} == set()
 
 
-@pytest.mark.parametrize("module", ["api.auth", "worker.packing", "webhooks"])
+@pytest.mark.parametrize("module", ["api.admin", "api.auth", "worker.packing", "webhooks"])
 def test_every_word_of_a_command_is_one_that_it_knows(module: str) -> None:
     words = named(rf"python -m {re.escape(module)} ((?:[a-z]+)(?: --[a-z-]+)*)")
     assert words

@@ -1,0 +1,1 @@
+"""Commands for operators, beside their calls over HTTP."""
