@@ -34,7 +34,7 @@ up: $(VENV)/.local ## run the stack until Ctrl-C; MODEL= REVISION= LABELS= PORT=
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.up
 
-score: $(VENV)/.local ## score a column of a table and stop: FILE=reviews.csv COLUMN= OUT= MODEL=, ARGS= for sentiq score
+score: $(VENV)/.local $(if $(filter %.xlsx %.parquet,$(FILE) $(OUT)),$(VENV)/.formats) ## score a column of a table and stop: FILE=reviews.csv COLUMN= OUT= MODEL=, ARGS= for sentiq score
 	$(if $(FILE),,$(error make score needs FILE=reviews.csv, a table))
 	@$(if $(MODEL),$(PY) -m local.model || { [ $$? = 3 ] && $(MAKE) $(VENV)/.models; })
 	@exec $(PY) -m local.score "$(FILE)" $(if $(COLUMN),--column "$(COLUMN)") $(if $(OUT),--output "$(OUT)") $(ARGS)
