@@ -244,6 +244,20 @@ def test_an_error_of_the_callers_own_iterable_reaches_the_caller(client: Sentiq)
         list(client.score(broken()))
 
 
+def test_what_was_sent_before_the_callers_iterable_raised_can_be_resumed(client: Sentiq) -> None:
+    def broken() -> Iterator[Item]:
+        yield from ITEMS[:5000]
+        raise LookupError("no more texts")
+
+    key = uuid.uuid4().hex
+    with pytest.raises(LookupError):
+        client.submit(broken(), idempotency_key=key)
+    assert 0 < client.recorded(key) < 5000
+    job = client.submit(ITEMS[:5000], idempotency_key=key)
+    assert job.counts.total == 5000
+    job.delete()
+
+
 def test_an_upload_that_repeats_itself_is_not_refused_as_a_bomb(client: Sentiq) -> None:
     job = client.submit(Item("好" * 9000) for _ in range(300))
     assert job.counts.total == 300
