@@ -30,10 +30,13 @@ end
 -- run alone)}, until that is more than `enough`. Drops chunks that are done, and those of jobs that are overdue,
 -- canceled or deleted.
 local function add_oldest_of(queue, owner, found, enough)
-  local key, limit, before, skipped = pending.key(queue, owner), WINDOW - #found.chunks, #found.chunks, 0
-  local read
+  local key, before, skipped = pending.key(queue, owner), #found.chunks, 0
+  local limit, read
   repeat
-    read = redis.call('ZRANGE', key, skipped, skipped + limit - 1, 'WITHSCORES')
+    -- What is dropped leaves the queue; what was found or skipped stays.
+    local from = skipped + #found.chunks - before
+    limit = WINDOW - #found.chunks
+    read = redis.call('ZRANGE', key, from, from + limit - 1, 'WITHSCORES')
     for i = 1, #read, 2 do
       local chunk = ref.parse(read[i])
       local record = candidates.record_of(chunk.job)
@@ -53,10 +56,10 @@ local function add_oldest_of(queue, owner, found, enough)
         return
       end
     end
-    if #read == 0 and skipped == 0 then
+    if #read == 0 and from == 0 then
       changed[key] = changed[key] or {queue = queue, owner = owner, price = 0}
     end
-  until #found.chunks > before or #read < 2 * limit or looks >= MAX_LOOKS
+  until #found.chunks >= WINDOW or #read < 2 * limit or looks >= MAX_LOOKS
 end
 
 -- Returns the chunks of a queue that are to be scored, by the turns of their owners and oldest first, and their cost.
