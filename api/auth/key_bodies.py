@@ -17,7 +17,8 @@ from tasks.vocabulary.key_limits import KeyLimits
 
 DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 MAX_OVERLAP_S = 30 * 86_400
-_MAX_RATE, _MAX_COUNT, _MAX_MODELS = 1_000_000, 1_000_000_000, 64
+# With the lowest rate and the highest burst the window is still a number of milliseconds that Redis takes.
+_MIN_RATE, _MAX_RATE, _MAX_COUNT, _MAX_MODELS = 0.001, 1_000_000, 1_000_000_000, 64
 # Control characters would steer the terminal of whoever lists keys.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
@@ -35,7 +36,7 @@ KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern
 Description = Annotated[str, StringConstraints(max_length=500, pattern=_PRINTABLE)]
 _Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope), json_schema_extra=_UNIQUE), _ONCE]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT), WHOLE]
-_Rate = Annotated[float, Field(gt=0, le=_MAX_RATE)]
+_Rate = Annotated[float, Field(ge=_MIN_RATE, le=_MAX_RATE)]
 _Weight = Annotated[float, Field(ge=MIN_WEIGHT, le=MAX_WEIGHT)]
 _Models = Annotated[
     list[ModelName], Field(min_length=1, max_length=_MAX_MODELS, json_schema_extra=_UNIQUE), _ONCE

@@ -46,13 +46,13 @@ class ApiKey:
         fields = {"name": self.name, "scopes": sorted(self.scopes), "hashes": self.hashes}
         further = {
             "weight": self.weight if self.weight != 1 else None,
-            "description": self.description,
-            "disabled": self.disabled,
+            "description": self.description or None,
+            "disabled": self.disabled or None,
             "expires_ms": self.expires_ms,
             "old_until_ms": self.old_until_ms,
-            "limits": self.limits.encode(),
+            "limits": self.limits.encode() or None,
         }
-        given = {name: value for name, value in further.items() if value}
+        given = {name: value for name, value in further.items() if value is not None}
         return to_json(fields | {"created_ms": self.created_ms} | given)
 
     @classmethod

@@ -58,5 +58,9 @@ class RateLimiter:
 
 
 def rate_of(limits: KeyLimits, settings: Settings) -> tuple[float, int]:
-    """Return the requests a second, and those at once, that a caller with these limits may send."""
-    return limits.rate or settings.rate_per_s, limits.burst or settings.rate_burst
+    """Return the requests a second, and those at once, that a caller with these limits may send.
+
+    A window is a second at least, so a rate above the burst of the service brings its own with it.
+    """
+    rate = limits.rate or settings.rate_per_s
+    return rate, limits.burst or max(settings.rate_burst, math.ceil(rate))

@@ -199,8 +199,9 @@ class TermsIn(_Body):
     @field_validator("not_before")
     @classmethod
     def _near(cls, time_: datetime | None, info: ValidationInfo) -> datetime | None:
+        # One that has passed is kept too: a repeated request must be equal to the first.
         if time_ is None or time_.timestamp() <= time.time():
-            return None
+            return time_
         if time_.timestamp() > time.time() + MAX_DEFERRAL_S:
             raise ValueError("Input should be at most 7 days ahead")
         if info.data.get("priority") is QueueClass.INTERACTIVE:
@@ -209,6 +210,7 @@ class TermsIn(_Body):
 
     def terms(self, owner: str, request_id: str) -> Terms:
         """Return the terms of a job of this owner."""
+        waits = self.not_before is not None and self.not_before.timestamp() > time.time()
         return Terms(
             options=Options(
                 self.on_long_text,
@@ -217,8 +219,8 @@ class TermsIn(_Body):
                 self.probabilities,
                 tuple(self.aspects or ()),
             ),
-            queue_class=self.priority or (QueueClass.BULK if self.not_before else None),
-            not_before_ms=int(self.not_before.timestamp() * 1000) if self.not_before else None,
+            queue_class=self.priority or (QueueClass.BULK if waits else None),
+            not_before_ms=int(self.not_before.timestamp() * 1000) if self.not_before and waits else None,
             deadline_s=self.deadline_s,
             result_ttl_s=self.result_ttl_s,
             metadata=self.metadata,

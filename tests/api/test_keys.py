@@ -79,6 +79,8 @@ def test_a_record_of_an_earlier_version_is_read_and_one_of_a_later_version_too()
     times: dict[str, Any] = {"created_ms": 1, "weight": 2.5, "expires_ms": 5, "old_until_ms": 6}
     full = ApiKey("1", "x", frozenset(Scope), ("a", "b"), **times, disabled=True, limits=limits)
     assert ApiKey.decode("1", full.encode()) == full
+    ended = ApiKey("1", "x", frozenset(), ("a",), 1, expires_ms=0)
+    assert ApiKey.decode("1", ended.encode()).expired(now_ms=1)
 
 
 def test_numbers_are_read_as_json_has_them() -> None:

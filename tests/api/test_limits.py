@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from api.auth.api_keys import ApiKeys
 from api.auth.key_bodies import KeyPatchIn
+from api.auth.rate_limit import rate_of
 from api.auth.scopes import Scope
 from local.redis_server import redis_server
 from tasks.settings import Settings
@@ -86,6 +87,13 @@ def test_a_key_may_have_another_rate_than_others(service: Service) -> None:
     service.limit(key_id, rate=None, burst=None)
     eventually(lambda: slow.get("/v1/queue").status_code == 200, within_s=5)
     assert {slow.get("/v1/queue").status_code for _ in range(20)} == {200}
+
+
+def test_a_rate_is_kept_whatever_the_burst_and_the_service_counts_the_slowest(service: Service) -> None:
+    assert rate_of(KeyLimits(rate=5000), service.store.settings) == (5000, 5000)
+    assert rate_of(KeyLimits(rate=5000, burst=10), service.store.settings) == (5000, 10)
+    slowest, _ = service.client(rate=0.001, burst=10**9)
+    assert slowest.get("/v1/queue").status_code == 200
 
 
 def test_a_key_may_have_fewer_unfinished_items_and_more_later(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,23 @@ def test_uploads_wait_too_and_are_told_apart_in_the_queue(redis_url: str, tmp_pa
         assert api.get("/v1/queue").json()["classes"]["bulk"]["deferred_items"] == 0
         past = api.post("/v1/jobs", json={"text": "好", "not_before": after(-5)}).json()
         assert (past["not_before"], past["priority"]) == (None, "interactive")
+
+
+def test_a_request_that_is_repeated_behind_its_time_is_answered_as_the_first(http: httpx2.Client) -> None:
+    """Whether it came as a document or as an upload that is taken up again."""
+    time, headers = after(1.5), {"Idempotency-Key": uuid.uuid4().hex}
+    upload = {"Idempotency-Key": uuid.uuid4().hex, "content-type": "application/x-ndjson"}
+    lines = "".join(json.dumps({"text": f"第{i}次"}) + "\n" for i in range(70)).encode()
+
+    def send() -> tuple[httpx2.Response, httpx2.Response]:
+        document = http.post("/v1/jobs", json={"text": "好", "not_before": time}, headers=headers)
+        return document, http.post("/v1/jobs", params={"not_before": time}, content=lines, headers=upload)
+
+    first = send()
+    eventually(lambda: time < after(0))
+    for answer, again in zip(first, send(), strict=True):
+        assert (again.status_code, again.headers.get("idempotent-replayed")) == (202, "true"), again.text
+        assert again.json()["id"] == answer.json()["id"]
 
 
 @pytest.mark.parametrize(

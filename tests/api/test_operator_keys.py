@@ -109,6 +109,7 @@ def test_an_operator_makes_changes_rotates_and_revokes_a_key(service: Service) -
         ({"name": "x", "expires_at": "2027-01-01"}, "/expires_at"),
         ({"name": "x", "limits": {"burst": 1.5}}, "/limits/burst"),
         ({"name": "x", "limits": {"rate": 0}}, "/limits/rate"),
+        ({"name": "x", "limits": {"rate": 1e-300}}, "/limits/rate"),
         ({"name": "x", "weight": 1000}, "/weight"),
         ({"name": "x", "colour": "red"}, "/colour"),
     ],
