@@ -86,7 +86,12 @@ class Load:
         if webhook:
             body["webhook"] = webhook
         answer = self._accepted("/v1/jobs", key, json=body)
-        return self._remember(Sent(key, texts, answer["id"], webhook=bool(webhook)))
+        sent = self._remember(Sent(key, texts, answer["id"], webhook=bool(webhook)))
+        if random.Random(key).random() < SHARE_OF_REPEATS:
+            again = self._accepted("/v1/jobs", key, json=body)["id"]
+            if again != sent.job_id and not self.lossy:
+                self.problems.add(f"the key of {sent.job_id} made {again} too")
+        return sent
 
     def _accepted(self, path: str, key: str, **options: Any) -> dict[str, Any]:
         headers = {"idempotency-key": key} | options.pop("headers", {})
@@ -129,13 +134,7 @@ class Load:
 
     def _batch(self, rng: random.Random, key: str) -> None:
         terms = {"webhook": True} if rng.random() < SHARE_WITH_WEBHOOK else {}
-        texts = self._some(rng)
-        sent = self.submit(texts, key, **terms)
-        if rng.random() < SHARE_OF_REPEATS:
-            again = self.submit(texts, key, **terms)
-            self.sent.remove(again)
-            if again.job_id != sent.job_id:
-                self.problems.add(f"the key of {sent.job_id} made {again.job_id} too")
+        self.submit(self._some(rng), key, **terms)
 
     def _upload(self, rng: random.Random, key: str) -> None:
         slow = rng.random() < SHARE_OF_SLOW_UPLOADS

@@ -168,12 +168,6 @@ DEFECTS: dict[str, Defect] = {
         give_stale_logits,
         ["child_starved"] * 4,
     ),
-    "lost_wakeup": Defect(
-        "wake-ups that are lost are not published again",
-        f"{STORE}lost_wakeups",
-        replaced("LostWakeups", "republish", nothing),
-        ["workers_away+messages_lost"] * 3,
-    ),
     "counted_twice": Defect(
         "an outcome is counted twice",
         SCRIPTS,
