@@ -96,7 +96,7 @@ test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each
 	@exec $(PY) -m pytest --durations 0 --durations-min 1 -m long $(ARGS)
 
 test-formats: $(VENV)/.formats ## test any table in and out, XLSX and Parquet too; ARGS= for pytest
-	@exec $(PY) -m pytest tests/formats $(ARGS)
+	@exec $(PY) -m pytest tests/formats -m 'not long' $(ARGS)
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)
