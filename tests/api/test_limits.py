@@ -15,6 +15,7 @@ from api.auth.key_bodies import KeyPatchIn
 from api.auth.rate_limit import rate_of
 from api.auth.scopes import Scope
 from local.redis_server import redis_server
+from tasks.errors import TooManyJobsError
 from tasks.settings import Settings
 from tasks.store import cancel, models, uploads
 from tasks.store.counters import Counters
@@ -192,5 +193,19 @@ def test_open_jobs_are_counted_out_however_they_end(store: JobStore) -> None:
     lost = created()
     store.redis.delete(f"{PREFIX}job:{lost}")
     assert is_open() == [lost.encode()]
+    found = created()
+    assert is_open() == [found.encode()]
+    # As a program of an earlier version leaves it, which does not know the set.
+    store.redis.hset(job_key(found), "finished", 1)
     assert is_open() != [created().encode()]
     assert len(is_open()) == 1
+
+
+def test_many_open_jobs_are_not_all_looked_at(store: JobStore) -> None:
+    """The limit of a key may be set below what it has."""
+    terms = Terms(owner="anna", model=MODEL_NAME, limits=KeyLimits(max_concurrent_jobs=1))
+    store.redis.sadd(f"{PREFIX}open_jobs:anna", *range(500))
+    for left in (400, 300):
+        with pytest.raises(TooManyJobsError):
+            store.create(store.ids.issue("anna"), terms, [])
+        assert store.redis.scard(f"{PREFIX}open_jobs:anna") == left

@@ -445,6 +445,29 @@ def test_a_deadline_is_not_judged_while_no_rate_is_known_nor_for_an_upload(
     store.create(job_id, Terms(queue_class=CLASS, deadline_s=1), chunks, feed=feed)
 
 
+def test_an_old_rate_of_an_idle_queue_refuses_no_deadline(store_with: Callable[..., JobStore]) -> None:
+    """Else who always gives a deadline would be refused for ever by a rate that nobody measures again."""
+    store = store_with(target_wait_interactive_s=60)
+    drains(store, items_per_s=0.1, items=0)
+    with pytest.raises(DeadlineTooShortError):
+        timed(store, 5, items=1)
+    store.redis.hset(backlog_key(QUEUE), "finished_at", store.now_ms() - 30_000)
+    timed(store, 5, items=1)
+
+
+def test_an_upload_whose_line_begins_anew_has_its_first_place(store: JobStore) -> None:
+    submit(store, 3, owner="a")
+    feed, job_id = Feed.begin("5eed", resumable=True), store.ids.issue("a")
+    first = [Chunk(job_id, 0, [Item.accept("好", 9)])]
+    job = store.create(job_id, Terms(queue_class=CLASS, owner="a"), first, feed=feed)
+    assert job.place == 3
+    while store.redis.exists(waiting_key(QUEUE)):
+        score(store, 99)
+    more = [Chunk(job_id, 1, [Item.accept("好", 9)])]
+    assert append_chunks(store, more, feed, owner="a")
+    assert store.job(job_id, "a").place == 0
+
+
 def test_without_a_rate_what_is_accepted_is_limited_by_cost_too(store_with: Callable[..., JobStore]) -> None:
     store = store_with(assumed_items_per_s=1, target_wait_interactive_s=10)
     submit(store, 1)

@@ -7,7 +7,7 @@ import pytest
 from tasks.store import leases
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
-from tasks.store.keys import leased_key, leases_key, pending_key
+from tasks.store.keys import job_key, leased_key, leases_key, pending_key
 from tasks.store.leases import Holder, Lease, ReturnReason
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError
@@ -53,6 +53,14 @@ def pending(store: JobStore) -> list[tuple[int, int, int]]:
     """Return start, attempts and returns of what waits."""
     refs = [ChunkRef.parse(raw) for raw in store.redis.zrange(pending_key(QUEUE), 0, -1)]
     return [(ref.start, ref.attempts, ref.returns) for ref in refs]
+
+
+def test_what_is_returned_of_a_deferred_job_has_waited_since_its_time(store: JobStore) -> None:
+    job_id, now = record(store, "一"), store.now_ms()
+    store.redis.hset(job_key(job_id), mapping={"created": now - 60_000, "not_before": now - 1000})
+    give_back(store, take(store))
+    ((_, since),) = store.redis.zrange(pending_key(QUEUE), 0, -1, withscores=True)
+    assert since == pytest.approx(now - 1000, abs=1)
 
 
 def test_two_sick_children_return_a_chunk_uncounted_and_a_third_one_scores_it(store: JobStore) -> None:

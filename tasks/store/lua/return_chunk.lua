@@ -16,7 +16,8 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
 end
 counters.increment('returned:' .. args.reason, 1)
-local since = args.ahead and redis.call('HGET', job, 'created') or now
+local times = redis.call('HMGET', job, 'created', 'not_before')
+local since = args.ahead and math.min(now, math.max(times[1] or now, times[2] or 0)) or now
 if payload(1) then
   kept.replace_chunk(args.job_id, args.start, #args.parts)
   attachments.split(job, args.start, args.parts)

@@ -86,9 +86,10 @@ local function count_refusal(request, reason)
   counters.increment('refused:' .. (request.shadow and 'shadow_dropped' or reason), 1)
 end
 
--- Returns the refusal of a deadline that the items could not meet if they began now, or alone.
-local function over_deadline(request, wait_s)
-  if not (wait_s and request.deadline_ms) or wait_s * 1000 <= request.deadline_ms then
+-- Returns the refusal of a deadline that the items could not meet if they began now, or alone. The rate of an idle
+-- queue refuses none once it is old: whoever always gives a deadline would never get in to have it measured again.
+local function over_deadline(read, request, wait_s)
+  if not (read.fresh and wait_s and request.deadline_ms) or wait_s * 1000 <= request.deadline_ms then
     return nil
   end
   count_refusal(request, 'deadline_too_short')
@@ -115,14 +116,14 @@ function admission.refusal(queue, request, items, cost, bytes)
     return {'kept', ms}
   end
   if request.deferred then
-    return over_deadline(request, read.measured and request.lag_s + backlog.drain_seconds(read, items, cost))
+    return over_deadline(read, request, read.measured and request.lag_s + backlog.drain_seconds(read, items, cost))
   end
   local key = keys.reservation .. request.fingerprint
   local reserved = tonumber(redis.call('GET', key) or 0)
   local line = backlog.line(queue, request.owner)
   local come_back = reserved > 0 and reserved <= now
   local fits, wait_s = admission.fits(queue, read, line, request, items, cost, come_back)
-  refused = over_deadline(request, wait_s)
+  refused = over_deadline(read, request, wait_s)
   if refused then
     return refused
   end

@@ -24,15 +24,15 @@ local FIELDS = {
   'items', 'cost', 'left', 'deferred', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
 }
 
--- Returns the fields as numbers, and `measured`: whether the drain rate is known. It is not while little was
--- finished, nor when nothing was finished for STALL_S although something waited.
+-- Returns the fields as numbers, and whether the drain rate is known: `measured`. It is not while little was
+-- finished, nor when nothing was finished for STALL_S although something waited. `fresh`: it is no older than that.
 function backlog.read(queue)
   local raw, read = redis.call('HMGET', keys.backlog .. queue, unpack(FIELDS)), {}
   for i, field in ipairs(FIELDS) do
     read[field] = math.max(0, tonumber(raw[i] or 0))
   end
-  local stalled = read.items > 0 and now - read.finished_at >= STALL_S * 1000
-  read.measured = read.drained_s >= MIN_MEASURED_S and not stalled
+  read.fresh = now - read.finished_at < STALL_S * 1000
+  read.measured = read.drained_s >= MIN_MEASURED_S and (read.fresh or read.items == 0)
   return read
 end
 
@@ -107,7 +107,8 @@ function backlog.enter(job, queue, owner, items, cost)
   local line = redis.call('HMGET', keys.lines .. queue, 'items:' .. owner, 'left:' .. owner)
   local place = (line[1] or 0) + (line[2] or 0)
   change_line(queue, owner, items, cost)
-  redis.call('HSETNX', job, 'place', string.format('%.0f', place))
+  -- Where a line begins anew, so does the place of an upload whose earlier items have left it.
+  redis.call(line[1] and 'HSETNX' or 'HSET', job, 'place', string.format('%.0f', place))
   return place
 end
 
