@@ -27,6 +27,7 @@ from api.routes import (
     metrics,
     models,
     operator_jobs,
+    owners,
     predict,
     results,
     status,
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, audit, keys, operator_jobs, predict, docs),
+        *(usage, audit, keys, operator_jobs, owners, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

@@ -28,6 +28,7 @@ SAME_THING = {
     "audit",
     "keys",
     "operator_jobs",
+    "owners",
     "usage",
     "aspects",
     "attachments",

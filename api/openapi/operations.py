@@ -19,6 +19,7 @@ from api.schemas import (
     jobs,
     models,
     operator_jobs,
+    owners,
     status,
     summaries,
     usage,
@@ -215,6 +216,9 @@ month, for 400 days; a month is there as a whole if it has any of the days.""",
         body={JSON: operator_jobs.ReplayIn},
         responses={200: ResponseSpec("What was replayed, or would be", {JSON: operator_jobs.Replays})},
         problems=_BODY_PROBLEMS,
+    ),
+    "list_owners": Operation(
+        responses={200: ResponseSpec("The owners", {JSON: owners.Owners})}, problems=(422,)
     ),
     "list_keys": Operation(responses={200: ResponseSpec("The keys", {JSON: api_keys.Keys})}, problems=(422,)),
     "create_key": Operation(

@@ -61,10 +61,10 @@ class BacklogCache:
         if job.place is None:
             return self._deferred(job, workers, backlog.items_per_s)
         own = max(0, job.place - lines.left.get(owner, 0))
-        ahead = _with_others(own, owner, lines)
+        ahead = lines.scored_until(own, owner)
         if not backlog.items_per_s:
             return QueuePosition(workers, ahead, None, default_ms)
-        eta_s = round(_with_others(own + job.counts.pending, owner, lines) / backlog.items_per_s, 1)
+        eta_s = round(lines.scored_until(own + job.counts.pending, owner) / backlog.items_per_s, 1)
         poll_after_ms = max(_MIN_POLL_MS, min(_MAX_POLL_MS, math.ceil(eta_s * 1000)))
         return QueuePosition(workers, ahead, eta_s, poll_after_ms)
 
@@ -90,9 +90,3 @@ class BacklogCache:
                 # The job itself was read: answering matters more than the estimate.
                 logger.warning("the backlog cannot be read; estimates are stale: %s", error)
         return self._backlogs.get(queue)
-
-
-def _with_others(own: int, owner: str, lines: Lines) -> int:
-    """Return how many items are scored until so many of an owner are, since others have their turns too."""
-    share = lines.share(owner)
-    return own + min(lines.others(owner), math.floor(own * (1 - share) / share))

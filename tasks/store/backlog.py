@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,11 @@ class Lines:
     def others(self, owner: str) -> int:
         """Return the items of all other owners."""
         return self._all_items - self.items.get(owner, 0)
+
+    def scored_until(self, own: int, owner: str) -> int:
+        """Return how many items are scored until so many of an owner are: others have their turns too."""
+        share = self.share(owner)
+        return own + min(self.others(owner), math.floor(own * (1 - share) / share))
 
     @cached_property
     def _all_weights(self) -> float:

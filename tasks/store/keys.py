@@ -194,6 +194,11 @@ def sender_key(host: str) -> str:
     return _SENDER + host
 
 
+def owner_open_jobs_key(owner: str) -> str:
+    """Return the key of the ids of an owner's unfinished jobs."""
+    return _OWNER_OPEN_JOBS + owner
+
+
 def usage_key(owner: str) -> str:
     """Return the key of what an owner's jobs used."""
     return _USAGE + owner

@@ -199,3 +199,22 @@ def test_the_command_names_the_option_that_is_wrong(service: Service) -> None:
         assert f"{option}: " in done.stderr
     reversed_days = command(service, "usage", "--from", "2026-01-02", "--to", "2026-01-01")
     assert "2026-01-02 is behind 2026-01-01" in reversed_days.stderr
+
+
+def test_owners_have_shares_by_weight_and_what_they_keep(service: Service) -> None:
+    ApiKeys(service.store).weigh(service.ben, 3)
+    for owner, items in ((service.anna, 4), (service.ben, 2)):
+        job_id = service.store.ids.issue(owner)
+        chunk = Chunk(job_id, 0, [Item.accept("好", 9)] * items)
+        service.store.create(job_id, Terms(owner=owner, queue_class=QueueClass.BULK), [chunk])
+    anna, ben = service.get("owners")["data"]
+    assert [(each["name"], each["pending_items"], each["open_jobs"]) for each in (anna, ben)] == [
+        ("anna", 4, 1),
+        ("ben", 2, 1),
+    ]
+    assert (anna["weight"], ben["weight"]) == (1.0, 3.0)
+    assert [(queue["priority"], queue["items"], queue["share"]) for queue in anna["queues"]] == [
+        ("bulk", 4, 0.25)
+    ]
+    assert [(queue["items"], queue["share"]) for queue in ben["queues"]] == [(2, 0.75)]
+    assert anna["kept_bytes"] > 0
