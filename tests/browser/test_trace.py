@@ -37,7 +37,8 @@ def tasks_of_the_page(trace: Path) -> list[tuple[float, str]]:
     mains = {(each["pid"], each["tid"]) for each in threads if each["args"]["name"] == "CrRendererMain"}
     of_page = [each for each in events if (each["pid"], each["tid"]) in mains and each.get("ph") == "X"]
     tasks = [each for each in of_page if each["name"] in ("RunTask", "ThreadControllerImpl::RunTask")]
-    return [(each.get("tdur", 0) / 1000, each["name"]) for each in tasks]
+    # A few tasks of some microseconds have no processor time; their time by the clock is no less.
+    return [(each.get("tdur", each["dur"]) / 1000, each["name"]) for each in tasks]
 
 
 @pytest.mark.trace
@@ -55,13 +56,13 @@ def test_no_task_of_the_page_takes_long_while_100000_rows_are_scored(
         page.locator("#file-start").click()
         expect(page.locator(".where")).to_contain_text("共 100,000 行", timeout=DONE_WITHIN_MS)
         page.get_by_label("查找文字").fill("第 77 位")
-        expect(page.locator(".where")).to_contain_text("共 500 行")
+        expect(page.locator(".where")).to_contain_text("共 500 行", timeout=DONE_WITHIN_MS)
         page.get_by_label("查找文字").fill("")
         page.get_by_label("排序").select_option("unsure")
         page.get_by_role("button", name="下一页").click()
-        expect(page.locator(".where")).to_contain_text("51")
+        expect(page.locator(".where")).to_contain_text("51", timeout=DONE_WITHIN_MS)
         for name in ("CSV", "XLSX"):
-            with page.expect_download():
+            with page.expect_download(timeout=DONE_WITHIN_MS):
                 page.get_by_role("button", name=f"下载 {name}").click()
         chromium.stop_tracing()
     tasks = tasks_of_the_page(trace)
