@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Chromium writes this for each answer that is an error, also where the page expects one.
 _ANSWERED = "Failed to load resource"
+_PATIENCE_MS = 15_000  # of an expectation without a time of its own, on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,9 @@ def chromium() -> Iterator[Browser]:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("no chromium on PATH: apt-get install chromium")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
-    with import_module("playwright.sync_api").sync_playwright() as playwright:
+    api = import_module("playwright.sync_api")
+    api.expect.set_options(timeout=_PATIENCE_MS)
+    with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
         yield browser
         browser.close()
