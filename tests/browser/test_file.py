@@ -24,7 +24,7 @@ def downloaded(page: Page, name: str, folder: Path) -> Path:
     """Press a button and return the file that comes."""
     with page.expect_download() as coming:
         page.get_by_role("button", name=name).click()
-    path = folder / coming.value.suggested_filename
+    path: Path = folder / coming.value.suggested_filename
     coming.value.save_as(path)
     return path
 

@@ -8,7 +8,9 @@ if answered then
   return answered
 end
 local job = keys.job .. args.job_id
-local fields = {'total', 'succeeded', 'failed', 'timed_out', 'canceled', 'cost', 'finished', 'uploading', 'queue', 'owner'}
+local fields = {
+  'total', 'succeeded', 'failed', 'timed_out', 'canceled', 'cost', 'finished', 'uploading', 'queue', 'owner',
+}
 local record = redis.call('HMGET', job, unpack(fields))
 if redis.call('EXISTS', job .. ':chunks') == 1 or record[8] then
   return 0

@@ -1,7 +1,7 @@
 -- Gives up chunks of a job that is overdue, or canceled: of a canceled one those that no child has leased.
 -- include: clock backlog conclude outcome
--- args: job_id, status (how its items end), chunks {start, bytes, items, cost, failed, counters, model, tallies, usage};
---       payloads of each chunk: results, texts worth a retry or ''
+-- args: job_id, status (how its items end), chunks {start, bytes, items, cost, failed, counters, model, tallies,
+--       usage}; payloads of each chunk: results, texts worth a retry or ''
 -- `failed` of a chunk's items had failed before; `bytes` is the size of the payload that the caller read.
 local job = keys.job .. args.job_id
 local record = redis.call('HMGET', job, 'deadline', 'cancel')
