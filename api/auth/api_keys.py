@@ -150,10 +150,15 @@ class ApiKeys:
         self, action: str, key_id: str, change: Callable[[ApiKey], ApiKey], detail: str = ""
     ) -> ApiKey:
         """Replace the record of a key; repeat it if somebody else changed the keys meanwhile."""
+        written: ApiKey | None = None
 
         def write(pipe: Any) -> ApiKey:
+            nonlocal written
             key = self._get(pipe, key_id)
-            changed = change(key)
+            # It is done, and the answer was lost: a second rotation would end the previous secret at once.
+            if key == written:
+                return key
+            changed = written = change(key)
             pipe.multi()
             _write_record(pipe, changed)
             pipe.incr(API_KEYS_VERSION)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis
 
 from api.auth.api_keys import ApiKeys
 from api.auth.key_bodies import KeyIn, KeyPatchIn
@@ -102,6 +103,29 @@ def test_the_previous_secret_ends_with_its_overlap(store: JobStore) -> None:
     _, third = api_keys.rotate(key.id, overlap_s=0)
     time.sleep(0.25)
     assert [api_keys.find(token) is not None for token in (first, second, third)] == [False, False, True]
+
+
+def test_a_rotation_whose_answer_is_lost_is_done_once(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_keys, lost = ApiKeys(store), False
+    key, first = api_keys.create("x", [Scope.READ])
+    read: Any = redis.Connection.read_response
+
+    def lose_the_first(self: Any, *args: Any, **options: Any) -> Any:
+        nonlocal lost
+        answer = read(self, *args, **options)
+        if isinstance(answer, list) and not lost:  # that of EXEC
+            lost = True
+            self.disconnect()
+            raise redis.ConnectionError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(redis.Connection, "read_response", lose_the_first)
+    _, second = api_keys.rotate(key.id)
+    assert lost
+    assert all(map(api_keys.find, (first, second)))
+    assert [entry.action for entry in api_keys.audit()] == ["create", "rotate"]
 
 
 def test_a_key_warns_of_its_end_ends_and_can_be_disabled_while_the_service_runs(

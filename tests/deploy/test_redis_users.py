@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -110,6 +111,9 @@ def use_everything(url: str) -> None:
         upload = {"Content-Type": "application/x-ndjson"}
         bulk = http.post("/v1/jobs", content=lines, headers=upload).headers["location"]
         eventually(lambda: http.get(bulk).json()["counts"]["pending"] == 0)
+        time = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+        later = http.post("/v1/jobs", json={"text": "好", "not_before": time}).headers["location"]
+        eventually(lambda: http.get(later).json()["status"] == "succeeded")
         doomed = http.post("/v1/jobs", json={"items": [{"text": "还行" * 2000}] * 50}).headers["location"]
         assert http.post(f"{doomed}/cancel").is_success
         assert http.get("/v1/jobs").is_success
