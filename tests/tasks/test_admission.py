@@ -24,6 +24,7 @@ from tasks.store.keys import (
     OWNERS,
     WEIGHTS,
     backlog_key,
+    job_key,
     lines_key,
     reserved_key,
     shares_key,
@@ -403,6 +404,20 @@ def test_what_an_owner_has_in_a_queue_is_counted_until_it_is_done(store: JobStor
     assert sum(lines.items.values()) == waiting(store).items
     while store.redis.exists(waiting_key(QUEUE)):
         score(store, 99)
+    assert not store.redis.exists(shares_key(QUEUE), lines_key(QUEUE))
+
+
+def test_what_an_earlier_version_recorded_leaves_no_line(store: JobStore) -> None:
+    """It knew no lines, so that what leaves was never in one."""
+    old = submit(store, 9, owner="a")
+    store.redis.hdel(job_key(old), "place")
+    store.redis.hset(job_key(old), mapping={"ticket": 0, "format": 2})
+    store.redis.delete(lines_key(QUEUE))
+    submit(store, 5, owner="a")
+    delete_job(store, old, "a")
+    assert read_lines(store, [QUEUE])[QUEUE].items == {"a": 5}
+    assert waiting(store).items == 5
+    score(store, 99)
     assert not store.redis.exists(shares_key(QUEUE), lines_key(QUEUE))
 
 

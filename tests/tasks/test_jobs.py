@@ -168,6 +168,18 @@ def test_chunks_of_a_newer_format_are_left_for_others_and_hold_nobody_up(store: 
     assert store.redis.zscore(OPEN_JOBS, newer[0])
 
 
+def test_an_owner_of_whom_a_child_reads_nothing_holds_up_no_other(store: JobStore) -> None:
+    """As after a step back to an earlier version: nobody is there who reads what the later one wrote."""
+    chunks = 9000  # more than one lease looks at
+    for owner, count in (("newer", chunks), ("older", 1)):
+        job_id = store.ids.issue(owner)
+        made = [Chunk(job_id, i, [Item.accept("好", 9)]) for i in range(count)]
+        store.create(job_id, Terms(queue_class=BULK, owner=owner), made)
+        if owner == "newer":
+            store.redis.hset(job_key(job_id), "format", FORMAT + 1)
+    assert [ref.job_id for ref in take(store).refs] == [job_id]
+
+
 @pytest.mark.parametrize("version", [READABLE[0] - 1, FORMAT + 1])
 @pytest.mark.parametrize("due", [OPEN_JOBS, UPLOADS])
 def test_a_job_that_another_version_wrote_is_left_alone_until_it_expires(

@@ -77,11 +77,14 @@ function backlog.wait_seconds(read, line, items, cost)
   return math.min(all, backlog.drain_seconds(read, line.items + items, line.cost + cost) / line.share)
 end
 
-local function change_line(queue, owner, items, cost)
-  local load, lines = ITEM_WEIGHT * items + cost, keys.lines .. queue
-  if redis.call('HINCRBY', keys.shares .. queue, owner, load) <= 0 then
+local function change_share(queue, owner, items, cost)
+  if redis.call('HINCRBY', keys.shares .. queue, owner, ITEM_WEIGHT * items + cost) <= 0 then
     redis.call('HDEL', keys.shares .. queue, owner)
   end
+end
+
+local function change_line(queue, owner, items)
+  local lines = keys.lines .. queue
   if redis.call('HINCRBY', lines, 'items:' .. owner, items) <= 0 then
     redis.call('HDEL', lines, 'items:' .. owner, 'left:' .. owner)
   elseif items < 0 then
@@ -106,7 +109,8 @@ function backlog.enter(job, queue, owner, items, cost)
   end
   local line = redis.call('HMGET', keys.lines .. queue, 'items:' .. owner, 'left:' .. owner)
   local place = (line[1] or 0) + (line[2] or 0)
-  change_line(queue, owner, items, cost)
+  change_share(queue, owner, items, cost)
+  change_line(queue, owner, items)
   -- Where a line begins anew, so does the place of an upload whose earlier items have left it.
   redis.call(line[1] and 'HSETNX' or 'HSET', job, 'place', string.format('%.0f', place))
   return place
@@ -159,7 +163,7 @@ function backlog.leave(job, items, cost, computed)
   if redis.call('HINCRBY', keys.owners, owner, 0 - items) <= 0 then
     redis.call('HDEL', keys.owners, owner)
   end
-  -- An earlier version of the program wrote `ticket`.
+  -- An earlier version of the program wrote `ticket`, and knew no lines.
   if not (record[3] or record[4]) then
     redis.call('HINCRBY', keys.backlog .. queue, 'deferred', 0 - items)
     return
@@ -170,5 +174,8 @@ function backlog.leave(job, items, cost, computed)
   redis.call('HINCRBY', keys.backlog .. queue, 'items', 0 - items)
   redis.call('HINCRBY', keys.backlog .. queue, 'cost', 0 - cost)
   redis.call('HINCRBY', keys.backlog .. queue, 'left', items)
-  change_line(queue, owner, 0 - items, 0 - cost)
+  change_share(queue, owner, 0 - items, 0 - cost)
+  if record[3] then
+    change_line(queue, owner, 0 - items)
+  end
 end

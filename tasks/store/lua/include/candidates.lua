@@ -3,6 +3,7 @@
 -- args: formats (that the child reads)
 local candidates = {}
 local WINDOW, OWNERS, MAX_LOOKS, MAX_RETURNS = 128, 16, 8192, 2
+local MAX_SKIPS = 512 -- chunks of one owner that the child does not read: behind them come other owners
 local readable, records, changed, looks = {}, {}, {}, 0
 for _, format in ipairs(args.formats) do
   readable[tostring(format)] = true
@@ -59,7 +60,7 @@ local function add_oldest_of(queue, owner, found, enough)
     if #read == 0 and from == 0 then
       changed[key] = changed[key] or {queue = queue, owner = owner, price = 0}
     end
-  until #found.chunks >= WINDOW or #read < 2 * limit or looks >= MAX_LOOKS
+  until #found.chunks >= WINDOW or #read < 2 * limit or skipped >= MAX_SKIPS or looks >= MAX_LOOKS
 end
 
 -- Returns the chunks of a queue that are to be scored, by the turns of their owners and oldest first, and their cost.
