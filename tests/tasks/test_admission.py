@@ -407,6 +407,21 @@ def test_what_an_owner_has_in_a_queue_is_counted_until_it_is_done(store: JobStor
     assert not store.redis.exists(shares_key(QUEUE), lines_key(QUEUE))
 
 
+@pytest.mark.parametrize("owners", [3, 60])
+def test_a_share_costs_the_shorter_list_of_weights_and_owners(store: JobStore, owners: int) -> None:
+    drains(store, items_per_s=100, items=100)
+    for number in range(owners):
+        holds(store, f"o{number}", 1)
+    idle = {f"idle{number}": 2 for number in range(40)}
+    store.redis.hset(WEIGHTS, mapping=idle | {"o0": 3, "a": 0.5})
+    store.redis.config_resetstat()
+    submit(store, 1, owner="a")
+    looked = store.redis.info("commandstats")["cmdstat_hexists"]["calls"]
+    assert looked < min(owners, len(idle)) + 20
+    share = read_lines(store, [QUEUE])[QUEUE].share("a")
+    assert share == pytest.approx(0.5 / (owners + 2 + 0.5))
+
+
 def test_what_an_earlier_version_recorded_leaves_no_line(store: JobStore) -> None:
     """It knew no lines, so that what leaves was never in one."""
     old = submit(store, 9, owner="a")

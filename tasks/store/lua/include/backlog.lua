@@ -48,12 +48,12 @@ end
 -- Returns the part of a queue that an owner gets while all go on that have something there.
 local function share_of(queue, owner)
   local shares = keys.shares .. queue
-  local all, weights, own = redis.call('HLEN', shares), redis.call('HGETALL', keys.weights), 1
-  for i = 1, #weights, 2 do
-    if weights[i] == owner then
-      own = tonumber(weights[i + 1])
-    elseif redis.call('HEXISTS', shares, weights[i]) == 1 then
-      all = all + weights[i + 1] - 1
+  local all, own = redis.call('HLEN', shares), redis.call('HGET', keys.weights, owner) or 1
+  -- Of both lists the shorter one is read: there may be many keys with weights, or many owners.
+  local listed = redis.call('HKEYS', redis.call('HLEN', keys.weights) <= all and keys.weights or shares)
+  for _, other in ipairs(listed) do
+    if other ~= owner and redis.call('HEXISTS', shares, other) == 1 then
+      all = all + (redis.call('HGET', keys.weights, other) or 1) - 1
     end
   end
   return own / (all + own - redis.call('HEXISTS', shares, owner))
