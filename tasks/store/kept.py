@@ -21,9 +21,13 @@ def kept_bytes(store: JobStore) -> Mapping[str, int]:
 
 
 def purge(store: JobStore, owner: str) -> int:
-    """Delete all jobs of an owner, one script a job; return how many. A second call does what is left."""
+    """Delete all jobs of an owner, one script a job; return how many. A second call does what is left.
+
+    The log has its begin and its end, so that one which is interrupted is there too.
+    """
     purged = 0
     with store_errors():
+        audit.append(store.redis, "purge", owner, "begun")
         for job_id, _ in store.redis.hscan_iter(kept_jobs_key(owner), count=_JOB_BATCH):
             delete_job(store, job_id.decode(), owner)
             purged += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.errors import StorageQuotaExceededError
-from tasks.store import leases, uploads
+from tasks.store import audit, leases, uploads
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes, purge
@@ -204,3 +204,6 @@ def test_a_purge_leaves_nothing_of_an_owner_and_all_of_others(store: JobStore) -
     assert purge(store, "a") == 0
     assert store.redis.hgetall(KEPT) == {b"b": str(charged).encode()}
     assert [store.redis.exists(job_key(each)) for each in (done[5], open_job, other)] == [0, 0, 1]
+    told = [(entry.action, entry.key_id, entry.detail) for entry in audit.entries(store.redis)]
+    assert told[0] == ("purge", "a", "begun")
+    assert told[2:] == [("purge", "a", "begun"), ("purge", "a", "0 jobs")]

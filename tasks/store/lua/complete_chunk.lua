@@ -1,8 +1,8 @@
 -- Writes the outcomes of a chunk and counts them; finishes the job with its last chunk. The first writer wins.
 -- include: clock backlog conclude outcome
 -- args: job_id, queue, worker, ref, guard, token, chunk {start, items, cost, counters, model (that scored,
---       or ''), tallies, aspects, usage}, counts (items by outcome), model (JSON, if one scored), computed {items, cost}
---       (if the holder of the lease finished it); payloads: results, texts worth a retry or ''
+--       or ''), tallies, aspects, usage}, counts (items by outcome), model (JSON, if one scored), computed {items,
+--       cost} (if the holder of the lease finished it); payloads: results, texts worth a retry or ''
 -- `guard` says why the caller may write: `token` (it holds the lease), `lapsed` (the lease has ended), `dead` (its
 -- child has died).
 -- Returns 1 when these outcomes are stored, by this call or by one whose answer got lost; 0 when the chunk was no
