@@ -81,7 +81,9 @@ def _day(raw: object) -> date:
 
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Day = Annotated[
+    date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date", "maxLength": 10})
+]
 # The id of a key, or empty for callers without keys.
 Owner = Annotated[str, Field(max_length=MAX_ID_CHARS, pattern=r"^[0-9a-z]*$")]
 

@@ -72,6 +72,8 @@ def test_every_path_answers_503_soon_without_redis_and_works_again_with_it(tmp_p
             before = http.post("/v1/jobs", json={"text": "服务很贴心"}, headers={"Prefer": "wait=20"}).json()
             os.kill(server.pid, signal.SIGSTOP)
             try:
+                # An answer of /readyz is good for a moment.
+                eventually(lambda: http.get("/readyz").status_code == 503)
                 assert_unavailable(http, before["id"])
             finally:
                 os.kill(server.pid, signal.SIGCONT)

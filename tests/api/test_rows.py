@@ -145,7 +145,7 @@ def test_rows_that_end_before_their_job_are_cut_off(http: httpx2.Client, store: 
             pytest.raises(httpx2.RemoteProtocolError),
             client.stream("GET", path, params=query, headers=ROWS) as answer,
         ):
-            seen.extend(answer.iter_raw())
+            seen.extend(answer.iter_bytes())
 
     follower = threading.Thread(target=follow)
     follower.start()
