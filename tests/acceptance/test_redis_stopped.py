@@ -38,7 +38,9 @@ def calls(job_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             body = {"json": bodies[rule.rule]} if method == "POST" and rule.rule in bodies else {}
-            yield method, rule.rule.replace("<job_id>", job_id), body
+            if rule.rule.startswith("/v1/admin/"):
+                body["headers"] = {"authorization": f"Bearer sentiq_0a1b2c3d_{'x' * 43}"}
+            yield method, rule.rule.replace("<job_id>", job_id).replace("<key_id>", "0a1b2c3d"), body
     lines = {"content": json.dumps("好").encode(), "headers": {"content-type": "application/x-ndjson"}}
     yield "POST", "/v1/jobs", lines
     yield "POST", "/v1/jobs", {"json": {"text": "好"}, "headers": {"Idempotency-Key": "k"}}
