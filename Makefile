@@ -9,6 +9,7 @@ WORK = $(or $(OUT),.run/training)
 VENV := .venv
 PY := $(VENV)/bin/python
 STOCK := .run/parity
+SPARK := .run/spark
 WHEEL := .run/start
 KEDA := .run/k8s
 AXE := .run/axe
@@ -24,7 +25,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo client bench bench-api bench-client bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-tracing model sample score tune lint format lock \
+	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -120,6 +121,9 @@ test-k8s: $(VENV)/.dev $(KEDA)/.made ## check the rendered deploy/k8s against sc
 
 test-monitoring: $(VENV)/.dev ## test rules, dashboard and runbook with a real Prometheus; needs Debian's prometheus, redis-tools, jq
 	@exec $(PY) -m pytest tests/monitoring $(ARGS)
+
+test-spark: $(SPARK)/.made ## run the Spark example of docs/client.md with the real service; needs a Java 17 or newer
+	@exec $(SPARK)/bin/python -m pytest tests/spark $(ARGS)
 
 test-tracing: $(VENV)/.dev $(VENV)/.tracing ## test traces with a real collector; installs OpenTelemetry's SDK
 	@exec $(PY) -m pytest tests/tracing $(ARGS)
@@ -225,6 +229,13 @@ $(STOCK)/.made: requirements/parity.lock requirements/torch.txt $(VENV)/.made
 	@$(PY) -m venv --clear $(STOCK)
 	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --require-hashes --requirement $< | $(PROGRESS)
 	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
+	@touch $@
+
+# PySpark needs an older pandas than the other tests have. It comes as source, in 450 MB, and needs no compiler.
+$(SPARK)/.made: requirements/spark.lock $(VENV)/.made
+	@echo "installing $< into $(SPARK) ($$(grep -c '^[a-z0-9].*==' $<) packages; once, some minutes)"
+	@$(PY) -m venv --clear $(SPARK)
+	@$(SPARK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --require-hashes --requirement $< | $(PROGRESS)
 	@touch $@
 
 # The Python package sentiq is imported from its folder.

@@ -100,7 +100,7 @@ MAC = Platform(
 )
 _LINUX = (LINUX_X86, LINUX_ARM)
 # Installed by users: make up, make test, make up MODEL=. The requirements of torch itself are not checked.
-# browser, contract, formats, parity and plot are not checked: their make targets are for developers.
+# browser, contract, formats, parity, plot and spark are not checked: their make targets are for developers.
 _USERS = {
     "local.lock": (*_LINUX, MAC),
     "dev.lock": _LINUX,

@@ -25,6 +25,7 @@ lock browser --extra api --extra webhooks --extra worker --extra local --extra d
 lock models --extra api --extra webhooks --extra worker --extra local --extra dev --extra models
 lock contract --extra api --extra webhooks --extra worker --extra local --extra dev --extra contract
 lock formats --extra api --extra webhooks --extra worker --extra local --extra dev --extra formats
+lock spark --extra api --extra webhooks --extra worker --extra local --extra dev --extra spark
 lock dev --extra api --extra webhooks --extra worker --extra local --extra dev --extra plot
 # Installed beside one of the above, so it has the packages of the extra alone, and what they need.
 python3 -c 'import tomllib

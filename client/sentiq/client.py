@@ -178,7 +178,7 @@ class Sentiq:
         """Return whether the service answers and takes jobs."""
         return run(self._http, self._service.ready())
 
-    def score_frame(
+    def score_frame(  # noqa: PLR0913  one name for each column
         self,
         frame: pd.DataFrame,
         column: str,
@@ -186,7 +186,9 @@ class Sentiq:
         label: str = "label",
         confidence: str = "confidence",
         score: str = "score",
+        idempotency_key: str | None = None,
         **terms: Unpack[Terms],
     ) -> pd.DataFrame:
         """Return a copy of a pandas DataFrame with the verdicts on the texts in `column`; see `frame.py`."""
-        return score_frame(self, frame, column, label=label, confidence=confidence, score=score, **terms)
+        names = {"label": label, "confidence": confidence, "score": score}
+        return score_frame(self, frame, column, **names, idempotency_key=idempotency_key, **terms)

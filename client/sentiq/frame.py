@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from sentiq.models import Terms
+from sentiq.models import Terms, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +22,14 @@ def score_frame(  # noqa: PLR0913  one name for each column
     label: str = "label",
     confidence: str = "confidence",
     score: str = "score",
+    idempotency_key: str | None = None,
     **terms: Unpack[Terms],
 ) -> pd.DataFrame:
     """Return a copy of a frame with the label, the confidence and the score of the texts in `column`.
 
     The index is kept. Where a text is missing or cannot be scored, the three cells are empty. A name that the
     frame has already gets the prefix `sentiq_`, as in the service's CSV.
+    With an `idempotency_key` the texts are one job, which stays: the same call gets its verdicts again.
     Raises KeyError without the column, ValueError if that name is taken too or the model reads pairs, and
     TypeError if a cell is neither a text nor missing.
     """
@@ -37,7 +39,7 @@ def score_frame(  # noqa: PLR0913  one name for each column
     names = {field: _free(frame, name) for field, name in fields.items()}
     texts = _texts(frame, column)
     present = texts.notna()
-    verdicts = list(client.score(iter(texts[present]), **terms))
+    verdicts = _verdicts(client, list(texts[present]), idempotency_key, terms)
     if any(verdict.aspects for verdict in verdicts):
         raise ValueError("the model reads pairs, which have a label for each aspect: use score or submit")
     scored, places = frame.copy(), present.to_numpy().nonzero()[0]
@@ -48,6 +50,15 @@ def score_frame(  # noqa: PLR0913  one name for each column
         dtype = "string" if field == "label" else "float64"
         scored[name] = pd.Series(cells, index=frame.index, dtype=dtype).array
     return scored
+
+
+def _verdicts(client: Sentiq, texts: list[str], key: str | None, terms: Terms) -> list[Verdict]:
+    """Return the verdicts on texts in their order, those of the job that the key names if there is one."""
+    if key is None:
+        return list(client.score(iter(texts), **terms))
+    if not texts:
+        return []
+    return list(client.submit(texts, idempotency_key=key, **terms).wait().results())
 
 
 def _texts(frame: pd.DataFrame, column: str) -> pd.Series[Any]:

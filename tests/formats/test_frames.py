@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def test_verdicts_stand_beside_their_texts_and_missing_ones_stay_empty(client: S
     assert scored["confidence"].isna().tolist() == scored["score"].isna().tolist()
     assert scored["confidence"].dtype == scored["score"].dtype == "float64"
     assert scored["confidence"].iloc[0] == client.score(GOOD).confidence
+
+
+def test_a_frame_with_a_key_is_one_job_whose_verdicts_come_again(client: Sentiq) -> None:
+    frame = pd.DataFrame({"text": [GOOD, None, BAD, " "]}, index=[3, 1, 3, 0])
+    key = f"frame-{uuid.uuid4()}"
+    first, again = (
+        client.score_frame(frame, "text", idempotency_key=key, metadata={"frame": key}) for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(first, client.score_frame(frame, "text"))
+    pd.testing.assert_frame_equal(again, first)
+    assert [job.counts.total for job in client.jobs(metadata={"frame": key})] == [3]
+    empty = frame.assign(text=None)
+    assert client.score_frame(empty, "text", idempotency_key=key)["label"].isna().all()
 
 
 def test_names_are_the_callers_and_a_taken_one_gets_a_prefix(client: Sentiq) -> None:
