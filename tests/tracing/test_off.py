@@ -74,14 +74,15 @@ def test_no_process_loads_opentelemetry_while_tracing_is_off(
 
 
 def test_each_process_that_traces_loads_it(tmp_path: Path) -> None:
+    def roles() -> set[str]:
+        log = (tmp_path / "stack.log").read_text("utf-8").splitlines()
+        return {line.split()[1] for line in log if "opentelemetry.sdk.trace" in line}
+
     with (
         collecting() as collector,
         started_stack(tmp_path, **HERE, **IMPORTS, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url),
     ):
-        pass
-    log = (tmp_path / "stack.log").read_text("utf-8").splitlines()
-    roles = {line.split()[0] for line in log if "opentelemetry.sdk.trace" in line}
-    assert len(roles) == len(ROLES)
+        eventually(lambda: roles() == set(ROLES))
 
 
 def run(command: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
