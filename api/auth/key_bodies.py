@@ -19,7 +19,7 @@ DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 MAX_OVERLAP_S = 30 * 86_400
 # With the lowest rate and the highest burst the window is still a number of milliseconds that Redis takes.
 _MIN_RATE, _MAX_RATE, _MAX_COUNT, _MAX_MODELS = 0.001, 1_000_000, 1_000_000_000, 64
-# Control characters would steer the terminal of whoever lists keys.
+# A list of keys is printed on a terminal, which control characters would steer.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
 

@@ -51,7 +51,7 @@ class Lines:
         return self._all_items - self.items.get(owner, 0)
 
     def scored_until(self, own: int, owner: str) -> int:
-        """Return how many items are scored until so many of an owner are: others have their turns too."""
+        """Return how many items of all owners are scored until the given number of one owner is."""
         share = self.share(owner)
         return own + min(self.others(owner), math.floor(own * (1 - share) / share))
 

@@ -15,7 +15,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to one connection: it is cut after so many bytes, or gets this answer."""
+    """What happens to one connection: it is cut after that many bytes up or down, or gets an answer."""
 
     cut_up: int | None = None
     cut_down: int | None = None

@@ -27,7 +27,7 @@ def rewritten(
     to: str | None = None,
     target: Target = Target(),  # noqa: B008  frozen
 ) -> bytes:
-    """Give each row a verdict that tells its place, and return the table as written."""
+    """Give each row a verdict that names its place, and return the table as written."""
     table = open_table(Source.of(str(path), io.BytesIO()), format_of(path.name, None, "--format"), wanted)
     output = Output(to or format_of(path.name, None, "--format"), target)
     file = io.BytesIO()

@@ -57,7 +57,7 @@ def _service(subparsers: _SubParsersAction[ArgumentParser], name: str, what: str
 
 def _add_jobs(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     jobs = _service(subparsers, "jobs", "list your jobs, newest first")
-    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (%(default)s)")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N jobs (%(default)s)")
     jobs.add_argument("--status", help="only jobs in this state, such as running")
     for name, what in (("show", "show a job and how far it is"), ("cancel", "stop scoring a job")):
         _service(subparsers, name, what).add_argument("id", metavar="ID", help="the job, job_…")

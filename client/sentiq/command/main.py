@@ -1,4 +1,4 @@
-"""The command `sentiq`: reads its options, calls a subcommand, and tells what went wrong and what to do."""
+"""The command `sentiq`: reads its options, calls a subcommand, and prints errors with what to do."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Limits:
 
     @classmethod
     def of(cls, limits: dict[str, float]) -> Limits:
-        """Return those that the service tells in `/v1/info`."""
+        """Return the limits that `/v1/info` names."""
         return cls(int(limits["max_upload_items"]), int(limits["max_upload_bytes"] * _SHARE_OF_BYTES))
 
 

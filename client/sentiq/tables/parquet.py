@@ -27,7 +27,7 @@ except ImportError:
     raise TableError("Parquet needs pyarrow. Run: pip install 'sentiq[pyarrow]'") from None
 
 _BATCH_ROWS = 8192
-# A row group that is written has at most so many rows and bytes; smaller ones of the input are kept.
+# The largest row group that is written, in rows and in bytes; a smaller one of the input stays as it is.
 _MAX_GROUP_ROWS = 131_072
 _MAX_GROUP_BYTES = 24 * 2**20
 

@@ -87,7 +87,8 @@ local function count_refusal(request, reason)
 end
 
 -- Returns the refusal of a deadline that the items could not meet if they began now, or alone. The rate of an idle
--- queue refuses none once it is old: whoever always gives a deadline would never get in to have it measured again.
+-- queue refuses none once it is old: a caller who always gives a deadline would never get in, and the rate would not
+-- be measured again.
 local function over_deadline(read, request, wait_s)
   if not (read.fresh and wait_s and request.deadline_ms) or wait_s * 1000 <= request.deadline_ms then
     return nil

@@ -1,6 +1,6 @@
 -- The order of the owners in a queue: start-time fair queueing. A lease moves an owner on by what it cost over the
--- owner's weight; first comes whoever is least far. Who had nothing waiting begins where the queue is, so that idle
--- time earns nothing.
+-- owner's weight; the owner that is least far comes first. One that had nothing waiting begins where the queue is:
+-- idle time earns nothing.
 --
 --   turns:{queue}   owners with chunks that wait, by the virtual time at which the next one starts
 --   tags:{queue}    owners without, by the virtual time at which their last one ended, while that is ahead of the queue
