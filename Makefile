@@ -23,7 +23,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-tracing \
+.PHONY: help up demo client bench bench-api bench-client bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score tune lint format lock \
 	lock-images clean
@@ -72,6 +72,9 @@ bench-sharing: $(VENV)/.models ## measure the memory of two children against one
 
 bench-scale: $(VENV)/.models ## compare two worker containers of one core each with one, in a Docker engine; ARGS= JSON=file
 	@exec $(PY) -m bench scale $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-singles: $(VENV)/.local ## measure the CPU time of single jobs against bulk, by process; ARGS= JSON=file
+	@exec $(PY) -m bench singles $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-tracing: $(VENV)/.local $(VENV)/.tracing ## measure the CPU time of jobs with tracing off, on, and sampled at 1 %; ARGS= JSON=file
 	@exec $(PY) -m bench tracing $(ARGS) $(if $(JSON),--json "$(JSON)")

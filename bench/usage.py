@@ -43,13 +43,15 @@ class CpuMeter:
 
 
 def parts_of(stack: Stack) -> Parts:
-    """Return the processes of a stack and of its client, which is this process."""
+    """Return the processes of a stack, Flower if it runs, and of its client, which is this process."""
     top = {process.name: psutil.Process(process.pid) for process in stack.processes}
+    flower = {"flower": [psutil.Process(stack.flower.pid)]} if stack.flower else {}
     return {
         "api": [top["api"], *top["api"].children(recursive=True)],
         "redis": [top["redis"]],
         "worker parent": [top["worker"]],
         "worker children": top["worker"].children(recursive=True),
+        **flower,
         "client": [psutil.Process()],
     }
 

@@ -76,6 +76,11 @@ class Stack:
             host = "::1" if ":" in host else "127.0.0.1"
         return f"http://{in_url(host)}:{self._plan.port}"
 
+    @property
+    def flower(self) -> Process | None:
+        """Return the process of Flower, if it was started."""
+        return self._flower.process if self._flower else None
+
     def start(self) -> None:
         """Start Redis, worker, API and webhooks; when this returns, only Redis is known to answer."""
         redis_url = self._plan.redis_url

@@ -17,7 +17,7 @@ from sentiq import Sentiq
 
 from bench.load.collector import dropping_collector
 from bench.load.open_loop import LOAD_TEST_SETTINGS
-from bench.load.single_jobs import run_single_jobs
+from bench.load.single_jobs import run_single_jobs, short_texts
 from bench.program import Program, Report
 from bench.report import machine, spread, version_line
 from bench.usage import CpuMeter, Parts, parts_of
@@ -45,7 +45,7 @@ def _run(options: Namespace, log: Log) -> Report:
             for kind, variables in _kinds(running.enter_context(dropping_collector())).items()
         }
         for stack in stacks.values():
-            run_single_jobs(stack.url, min(options.jobs, _WARM_UP_JOBS))
+            run_single_jobs(stack.url, short_texts(min(options.jobs, _WARM_UP_JOBS)))
         seconds = _measure(stacks, options)
     figures = machine(_PACKAGES) | {
         "load_average": os.getloadavg(),
@@ -88,7 +88,7 @@ def _measure(stacks: Mapping[str, Stack], options: Namespace) -> Figures:
         for kind, stack in stacks.items():
             meter = CpuMeter(parts[kind])
             with meter:
-                run_single_jobs(stack.url, options.jobs)
+                run_single_jobs(stack.url, short_texts(options.jobs))
             stack.check()
             used = meter.per_1000(options.jobs)
             for part, value in (used | {"all": sum(used.values())}).items():

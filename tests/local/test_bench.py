@@ -29,7 +29,7 @@ def test_every_benchmark_is_listed_with_a_line(arguments: tuple[str, ...]) -> No
     lines = result.stdout.partition("benchmarks:\n")[2].splitlines()
     listed = dict(line.split(maxsplit=1) for line in lines)
     assert sorted(listed) == PROGRAMS
-    assert len(PROGRAMS) == 11
+    assert len(PROGRAMS) == 12
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
@@ -93,3 +93,14 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path.write_bytes("好".encode("gb18030"))
     with pytest.raises(BenchError, match="cannot be read"):
         texts_from(path, 2)
+
+
+@pytest.mark.timeout(150)
+def test_singles_reports_both_loads_by_process(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    result = bench("singles", "--count", "60", "--rounds", "1", "--callers", "4", "--json", str(out))
+    assert result.returncode == 0, result.stderr
+    report = json.loads(out.read_text("utf-8"))
+    parts = {"api", "redis", "worker parent", "worker children", "flower", "leases", "wake-ups", "forwards"}
+    assert all(parts < set(report["per_1000"][load]) for load in ("singles", "bulk"))
+    assert report["per_1000"]["singles"]["leases"]["median"] > report["per_1000"]["bulk"]["leases"]["median"]
