@@ -13,7 +13,7 @@ from api.schemas.queries import AllUsageQuery, UsageQuery
 from tasks.cells import defused
 from tasks.errors import SentiqError
 from tasks.store.jobs import JobStore
-from tasks.store.usage import Period, read_usage, today, usage_owners
+from tasks.store.usage import Period, read_usages, today, usage_owners
 from tasks.vocabulary.usage import Usage
 
 _SUMS = ("items", "errors", "characters", "tokens", "model_seconds")
@@ -45,8 +45,8 @@ def all_usage(store: JobStore, names: Mapping[str, str], query: AllUsageQuery) -
     first, last = days_of(store, query)
     rows: list[bodies.OwnerUsageRow] = []
     total = Usage()
-    for owner in usage_owners(store) if query.owner is None else [query.owner]:
-        used = read_usage(store, owner, first, last)
+    owners = usage_owners(store) if query.owner is None else [query.owner]
+    for owner, used in read_usages(store, owners, first, last):
         total += sum(used.values(), Usage())
         rows += [{"owner": owner, "name": names.get(owner), **row} for row in usage_rows(used, query.by)]
     return {

@@ -206,8 +206,8 @@ class AuditQuery(Query):
     limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_ENTRIES), _FROM_DIGITS] = Field(
         50, description="Most entries in a page; 50 if left out."
     )
-    cursor: Annotated[str, Field(max_length=26, pattern=r"^[0-9]{1,15}-[0-9]{1,10}$")] | None = Field(
-        None, description="`next_cursor` of the previous page."
+    cursor: Annotated[str, Field(max_length=28, pattern=r"^[0-9]{1,15}-[0-9]{1,10}(\.[12])?$")] | None = (
+        Field(None, description="`next_cursor` of the previous page.")
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any
@@ -11,11 +11,15 @@ from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore, is_readable
 from tasks.store.keys import KEPT, job_key, owner_jobs_key
 from tasks.store.listing import Filter
+from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import Job, JobStatus
 
 _SLICE = 100
 # What one page looks at, at most: a filter that matches few jobs makes a short page.
 _MAX_SLICES = 10
+_MAX_READ_BYTES = 2 * 2**20  # metadata, which no answer shows, may make records large
+_RECORDS_AT_ONCE = 20
+_ERROR_FIELDS = [f"error {code}" for code in ItemError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,16 @@ def page(
     greatest = greatest if cursor is None else f"({cursor}"
     owners = job_owners(store) if passing.owner is None else [passing.owner]
     found: list[Job] = []
+    read_bytes = 0
     for number in range(_MAX_SLICES):
         if number:
             charge()
         ids = _newest(store, owners, smallest, greatest)
-        for job in _records(store, ids):
+        for job, size in _records(store, ids):
+            read_bytes += size
             if passing.matches(job):
                 found.append(job)
-            if len(found) == limit:
+            if len(found) == limit or read_bytes > _MAX_READ_BYTES:
                 return found, job.id
         if len(ids) < _SLICE:
             return found, None
@@ -98,18 +104,21 @@ def _newest(store: JobStore, owners: Sequence[str], smallest: str, greatest: str
     return [job_id.decode() for job_id in nlargest(_SLICE, (each for ids in read for each in ids))]
 
 
-def _records(store: JobStore, ids: Sequence[str]) -> list[Job]:
-    """Return the jobs that have records which this program reads."""
-    with store_errors():
-        pipe = store.redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hgetall(job_key(job_id))
-        records: list[Mapping[bytes, Any]] = pipe.execute()
-    return [
-        Job.decode(job_id, record)
-        for job_id, record in zip(ids, records, strict=True)
-        if record and is_readable(record.get(b"format"))
-    ]
+def _records(store: JobStore, ids: Sequence[str]) -> Iterator[tuple[Job, int]]:
+    """Yield the jobs that have records which this program reads, each with the bytes of its record.
+
+    Reads few at once: the caller may stop.
+    """
+    for start in range(0, len(ids), _RECORDS_AT_ONCE):
+        some = ids[start : start + _RECORDS_AT_ONCE]
+        with store_errors():
+            pipe = store.redis.pipeline(transaction=False)
+            for job_id in some:
+                pipe.hgetall(job_key(job_id))
+            records: list[Mapping[bytes, Any]] = pipe.execute()
+        for job_id, record in zip(some, records, strict=True):
+            if record and is_readable(record.get(b"format")):
+                yield Job.decode(job_id, record), sum(map(len, record.values()))
 
 
 def errors_of(store: JobStore, ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -117,11 +126,12 @@ def errors_of(store: JobStore, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
         for job_id in ids:
-            pipe.hgetall(job_key(job_id, "summary"))
-        summaries: list[Mapping[bytes, bytes]] = pipe.execute()
-    return {job_id: _errors(summary) for job_id, summary in zip(ids, summaries, strict=True)}
+            # Not all of a summary: it has the groups of `summarize_by` too.
+            pipe.hmget(job_key(job_id, "summary"), _ERROR_FIELDS)
+        read: list[list[bytes | None]] = pipe.execute()
+    return {job_id: _errors(counts) for job_id, counts in zip(ids, read, strict=True)}
 
 
-def _errors(summary: Mapping[bytes, bytes]) -> dict[str, int]:
-    named = {field.decode().partition(" "): int(n) for field, n in summary.items() if field[:6] == b"error "}
-    return {code: items for (_, _, code), items in sorted(named.items())}
+def _errors(counts: Sequence[bytes | None]) -> dict[str, int]:
+    named = zip(map(str, ItemError), counts, strict=True)
+    return {code: int(items) for code, items in sorted(named) if items}

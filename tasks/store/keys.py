@@ -33,6 +33,7 @@ USAGE_OWNERS = PREFIX + "usage_owners"
 API_KEYS_USED = PREFIX + "api_keys:used"
 RATES = PREFIX + "rates"
 AUDIT = PREFIX + "audit"
+AUDIT_JOBS, AUDIT_REFUSED = PREFIX + "audit:jobs", PREFIX + "audit:refused"
 
 _JOB = PREFIX + "job:"
 _PENDING = PREFIX + "pending:"

@@ -177,6 +177,7 @@ def test_the_command_tells_what_the_calls_answer_and_replays(service: Service) -
     assert told(service, "failures", "--code", "worker_lost") == service.get("failures", code="worker_lost")
     assert told(service, "usage", "--by", "model") == service.get("usage", by="model")
     assert told(service, "replays") == service.replay()
+    assert told(service, "owners") == service.get("owners")
     table = command(service, "jobs", "--owner", service.anna).stdout.splitlines()
     assert table[0].split()[:3] == ["id", "owner", "name"]
     assert [line.split()[0] for line in table[1:]] == [service.jobs[2], service.jobs[0]]
@@ -184,7 +185,9 @@ def test_the_command_tells_what_the_calls_answer_and_replays(service: Service) -
     done = told(service, "replays", "--owner", service.ben, "--submit")
     (each,) = done["data"]
     assert service.store.job(each["replay"], service.ben).terms.retry_of == service.jobs[1]
-    assert "@" in service.get("audit", action="replay_job")["data"][0]["by"]
+    for action in ("replay_job", "replay_failures"):
+        entry = service.get("audit", action=action)["data"][0]
+        assert (entry["address"], "@" in entry["by"]) == ("command line", True)
 
 
 def test_the_command_names_the_option_that_is_wrong(service: Service) -> None:
@@ -218,3 +221,24 @@ def test_owners_have_shares_by_weight_and_what_they_keep(service: Service) -> No
     ]
     assert [(queue["items"], queue["share"]) for queue in ben["queues"]] == [(2, 0.75)]
     assert anna["kept_bytes"] > 0
+    table = command(service, "owners").stdout.splitlines()
+    assert [line.split()[:2] for line in table[1:]] == [[service.anna, "anna"], [service.ben, "ben"]]
+    assert "items=4 share=0.25 eta_s=" in table[1]
+
+
+def test_a_page_reads_a_bounded_number_of_bytes(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.store.all_jobs._MAX_READ_BYTES", 50_000)
+    made = []
+    for _ in range(10):
+        job_id = store.ids.issue("")
+        terms = Terms(model=MODEL_NAME, metadata={f"k{n}": "好" * 333 for n in range(16)})
+        store.create(job_id, terms, [Chunk(job_id, 0, [Item.accept("好", 9)])])
+        made.append(job_id)
+    first, cursor = page(store, JobFilter(), None, 100, charge=lambda: None)
+    assert 2 <= len(first) <= 5
+    assert cursor == first[-1].id
+    found = [job.id for job in first]
+    while cursor:
+        jobs, cursor = page(store, JobFilter(), cursor, 100, charge=lambda: None)
+        found += [job.id for job in jobs]
+    assert found == made[::-1]

@@ -17,7 +17,7 @@ from api.auth.scopes import Scope
 from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store import models
-from tasks.store.audit import AuditFilter, append, latest
+from tasks.store.audit import AuditFilter, append, entries, latest, this_user
 from tasks.store.jobs import JobStore
 from tests.api.test_access import bearer, everything_in, running_api
 from tests.conftest import MODEL_NAME, eventually
@@ -179,9 +179,49 @@ def test_the_log_is_paged_and_filtered(service: Service, store: JobStore) -> Non
 
 
 def test_the_log_has_a_bounded_length(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.store.audit.MAX_ENTRIES", 500)
+    monkeypatch.setattr("tasks.store.audit.MAX_ENTRIES", {"sentiq:audit": 500})
     pipe = store.redis.pipeline()
     for number in range(2000):
         append(pipe, "create", f"{number:08}")
     pipe.execute()
     assert 500 <= store.redis.xlen("sentiq:audit") <= 700
+
+
+def test_refused_calls_push_no_changes_out_of_the_log(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("sentiq:audit", "sentiq:audit:jobs", "sentiq:audit:refused")
+    monkeypatch.setattr("tasks.store.audit.MAX_ENTRIES", dict.fromkeys(names, 200))
+    append(store.redis, "revoke", "0000000a")
+    append(store.redis, "create_job", job_id="job_1")
+    pipe = store.redis.pipeline()
+    for number in range(1000):
+        append(pipe, "delete_job", job_id=f"job_{number}", outcome="job_not_found")
+    pipe.execute()
+    for _ in range(1000):
+        append(pipe, "delete_job", job_id="job_2")
+    pipe.execute()
+    assert [entry.key_id for entry in entries(store.redis) if entry.action == "revoke"] == ["0000000a"]
+    refused = AuditFilter({"outcome": "job_not_found"})
+    assert latest(store, refused, None, 1, charge=lambda: None)[0][0].job_id == "job_999"
+
+
+def test_entries_of_three_streams_with_one_id_are_each_read_once(store: JobStore) -> None:
+    names = ("sentiq:audit", "sentiq:audit:jobs", "sentiq:audit:refused")
+    for number, name in enumerate(names * 3):
+        fields = {"action": "create", "by": str(number)}
+        store.redis.xadd(name, fields, id=f"{1000 + number // 3}-0")
+    read, cursor = list[str](), None
+    while True:
+        found, cursor = latest(store, AuditFilter(), cursor, 1, charge=lambda: None)
+        read += [entry.by for entry in found]
+        if cursor is None:
+            break
+    assert read == list("876543210")
+    assert [entry.by for entry in entries(store.redis)] == list("012345678")
+
+
+def test_a_command_is_its_own_address(service: Service) -> None:
+    ApiKeys(service.store).create("made by a command", [Scope.READ])
+    (entry,) = service.audit(action="create", limit="1")
+    assert (entry["by"], entry["address"]) == (this_user().by, "command line")

@@ -16,6 +16,7 @@ from tasks.store.usage import (
     UsageFolder,
     fold,
     read_usage,
+    read_usages,
     today,
     total_usage,
     usage_owners,
@@ -170,3 +171,17 @@ def test_the_reconciler_folds_once_an_hour(store: JobStore) -> None:
 def test_names_of_counts_are_those_of_the_record() -> None:
     assert USAGE_NAMES == ("items", "errors", "characters", "tokens", "model_ms")
     assert Usage.read(Usage(1, 0, 3).counts) == Usage(1, 0, 3)
+
+
+def test_many_owners_are_read_in_few_round_trips(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    owners = [f"{number:08}" for number in range(250)]
+    pipe = store.redis.pipeline()
+    for number, owner in enumerate(owners):
+        pipe.hset(usage_key(owner), f"20000 {MODEL_NAME} items", number + 1)
+    pipe.execute()
+    made = []
+    pipeline = store.redis.pipeline
+    monkeypatch.setattr(store.redis, "pipeline", lambda **how: made.append(1) or pipeline(**how))
+    read = dict(read_usages(store, owners, EPOCH, date(9999, 1, 1)))
+    assert [sum(each.values(), Usage()).items for each in read.values()] == list(range(1, 251))
+    assert (list(read), len(made)) == (owners, 3)

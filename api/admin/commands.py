@@ -1,0 +1,119 @@
+"""What each command does: the same as its call below /v1/admin, and the columns of its table."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.auth.api_keys import ApiKeys
+from api.intake.replays import Replays, replays_view
+from api.intake.submission import Submission
+from api.output.operator_jobs import failed_filter, job_filter, operator_job_view, sum_of_errors
+from api.output.owners import owners_view
+from api.output.usage import OWNER_COLUMNS, all_usage
+from api.schemas import operator_jobs as bodies
+from api.schemas import owners, usage
+from api.schemas.queries import AllUsageQuery, FailuresQuery, NoQuery, OperatorJobsQuery
+from tasks.broker.celery_app import build_publisher
+from tasks.store import audit
+from tasks.store.all_jobs import JobFilter, errors_of, page
+from tasks.store.audit import this_user
+from tasks.store.connection import store_errors
+from tasks.store.jobs import JobStore
+from tasks.store.models import Models
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`run` takes what the call would take and returns its body, of which `columns` make a table.
+
+    The options are the fields of `asked`; a `dry_run` among them is the option `--submit`, turned round.
+    """
+
+    help: str
+    asked: type[BaseModel]
+    run: Callable[[JobStore, Any], Any]
+    columns: Sequence[str]
+
+
+def jobs(store: JobStore, asked: OperatorJobsQuery) -> bodies.OperatorJobs:
+    """List the jobs of all owners."""
+    views, cursor = _views(store, job_filter(asked), asked.cursor, asked.limit)
+    return {"object": "list", "data": views, "next_cursor": cursor}
+
+
+def failures(store: JobStore, asked: FailuresQuery) -> bodies.Failures:
+    """List the jobs with items that failed."""
+    views, cursor = _views(store, failed_filter(asked), asked.cursor, asked.limit)
+    views = [view for view in views if asked.code is None or asked.code in view["errors"]]
+    return {"object": "list", "data": views, "errors": sum_of_errors(views), "next_cursor": cursor}
+
+
+def replays(store: JobStore, asked: bodies.ReplayIn) -> bodies.Replays:
+    """Count failed items, or submit them again."""
+    submission = Submission(store, build_publisher(store.settings), store.settings, Models(store))
+    run = Replays(store, submission, this_user(), uuid.uuid4().hex, asked.code, dry_run=asked.dry_run)
+    done, cursor = run.run(failed_filter(asked), asked.cursor, asked.limit, lambda: None)
+    _record(store, "replay_failures")
+    return replays_view(done, cursor, dry_run=asked.dry_run)
+
+
+def used(store: JobStore, asked: AllUsageQuery) -> usage.AllUsage:
+    """Sum what each key used."""
+    return all_usage(store, _names(store), asked)
+
+
+def list_owners(store: JobStore, _: NoQuery) -> owners.Owners:
+    """List what each owner has open and kept."""
+    return owners_view(store, list(Models(store).names), _names(store))
+
+
+COMMANDS: dict[str, Command] = {
+    "jobs": Command(
+        "list the jobs of all owners, newest first",
+        OperatorJobsQuery,
+        jobs,
+        ("id", "owner", "name", "status", "priority", "model_name", "created_at", "errors"),
+    ),
+    "failures": Command(
+        "list the jobs with items that failed or timed out",
+        FailuresQuery,
+        failures,
+        ("id", "owner", "name", "status", "priority", "model_name", "created_at", "errors"),
+    ),
+    "replays": Command(
+        "count failed items, and with --submit submit them again",
+        bodies.ReplayIn,
+        replays,
+        ("job", "owner", "items", "replay", "refused"),
+    ),
+    "usage": Command("sum what each key used, by day and model", AllUsageQuery, used, OWNER_COLUMNS),
+    "owners": Command(
+        "list what each owner has open and kept, its shares and when it should be done",
+        NoQuery,
+        list_owners,
+        ("owner", "name", "weight", "pending_items", "open_jobs", "kept_bytes", "queues"),
+    ),
+}
+
+
+def _views(
+    store: JobStore, passing: JobFilter, cursor: str | None, limit: int
+) -> tuple[list[bodies.OperatorJob], str | None]:
+    found, following = page(store, passing, cursor, limit, charge=lambda: None)
+    names, errors = _names(store), errors_of(store, [job.id for job in found])
+    return [operator_job_view(job, names.get(job.terms.owner), errors[job.id]) for job in found], following
+
+
+def _names(store: JobStore) -> dict[str, str]:
+    return {key.id: key.name for key in ApiKeys(store).all()}
+
+
+def _record(store: JobStore, action: str) -> None:
+    """Record the command, as its call is recorded."""
+    with store_errors():
+        audit.append(store.redis, action)
