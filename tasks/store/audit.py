@@ -1,7 +1,7 @@
 """The audit log: who did what to which job or API key, when and with what outcome.
 
 It is three streams of bounded length, which are only appended to: many calls for jobs, or many refused ones,
-push no change of an operator out. No entry has a text, data, an id of an item, a value of metadata or a secret.
+push no change of an operator out. No entry has a text, data, an id of an item, metadata or a secret.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -179,9 +180,14 @@ def test_many_owners_are_read_in_few_round_trips(store: JobStore, monkeypatch: p
     for number, owner in enumerate(owners):
         pipe.hset(usage_key(owner), f"20000 {MODEL_NAME} items", number + 1)
     pipe.execute()
-    made = []
+    made: list[Any] = []
     pipeline = store.redis.pipeline
-    monkeypatch.setattr(store.redis, "pipeline", lambda **how: made.append(1) or pipeline(**how))
+
+    def counted(**how: Any) -> Any:
+        made.append(how)
+        return pipeline(**how)
+
+    monkeypatch.setattr(store.redis, "pipeline", counted)
     read = dict(read_usages(store, owners, EPOCH, date(9999, 1, 1)))
     assert [sum(each.values(), Usage()).items for each in read.values()] == list(range(1, 251))
     assert (list(read), len(made)) == (owners, 3)
