@@ -26,10 +26,15 @@ try:
 except ImportError:
     raise TableError("Parquet needs pyarrow. Run: pip install 'sentiq[pyarrow]'") from None
 
+# pyarrow's own choice, mimalloc, keeps several times what is in use.
+pa.set_memory_pool(pa.system_memory_pool())
+
 _BATCH_ROWS = 8192
+# What is read at once of a column; without a size pyarrow reads the whole column of a row group.
+_READ_BYTES = 64 * 1024
 # The largest row group that is written, in rows and in bytes; a smaller one of the input stays as it is.
 _MAX_GROUP_ROWS = 131_072
-_MAX_GROUP_BYTES = 24 * 2**20
+_MAX_GROUP_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +202,7 @@ def _encodable(text: str) -> str:
 
 def _opened(source: Source) -> Any:
     try:
-        return parquet.ParquetFile(source.open(), pre_buffer=False)
+        return parquet.ParquetFile(source.open(), pre_buffer=False, buffer_size=_READ_BYTES)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(source, error) from None
 
