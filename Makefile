@@ -23,7 +23,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-singles bench-tracing \
+.PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score tune lint format lock \
 	lock-images clean
@@ -57,6 +57,9 @@ bench-rows: $(VENV)/.local ## send a million rows of CSV, read them back joined,
 
 bench-overload: $(VENV)/.local ## submit three times the capacity for a minute and check the promises; JSON=file
 	@exec $(PY) -m bench overload $(if $(JSON),--json "$(JSON)")
+
+bench-commits: $(VENV)/.local ## compare the service with that of an earlier commit, in turn; ARGS="--against COMMIT" JSON=file
+	@exec $(PY) -m bench commits $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-engines: $(VENV)/.models $(STOCK)/.made ## compare int8, fp32, torch and the stock pipeline at base size; ARGS= JSON=file
 	@exec $(PY) -m bench engines $(ARGS) $(if $(JSON),--json "$(JSON)")

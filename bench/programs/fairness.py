@@ -7,12 +7,10 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from bench.load.open_loop import LOAD_TEST_SETTINGS
 from bench.load.owners import Owner, make_owner
 from bench.program import BenchError, Program, Report
 from bench.report import environment, spread, verdict
+from bench.trees import trees
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT
@@ -138,9 +137,9 @@ def _share_bound(name: str, owners: Sequence[Owner], done: Sequence[int], second
 def _script_micros(options: Namespace) -> dict[str, dict[str, float]]:
     """Return what a lease takes with one owner and with 1,000, of this tree and of a commit, in turn."""
     micros: dict[str, list[float]] = defaultdict(list)
-    with _trees(options.against) as trees:
+    with trees(options.against) as paths:
         for _ in range(options.rounds):
-            for tree, path in trees.items():
+            for tree, path in paths.items():
                 for owners in (1, 1000):
                     micros[f"{tree}, {owners} owners"].append(_measure(path, owners, options))
     print({name: round(statistics.median(values)) for name, values in micros.items()}, flush=True)
@@ -157,24 +156,6 @@ def _measure(tree: Path, owners: int, options: Namespace) -> float:
         raise BenchError(done.stderr)
     read: dict[str, Any] = json.loads(done.stdout)
     return float(read["micros"])
-
-
-@contextmanager
-def _trees(commit: str | None) -> Iterator[dict[str, Path]]:
-    """Give this tree, and that of a commit while the context lasts."""
-    if commit is None:
-        yield {"this tree": ROOT}
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        git, tree = ["git", "-C", str(ROOT), "worktree"], Path(folder) / "tree"
-        try:
-            subprocess.run([*git, "add", "--detach", str(tree), commit], capture_output=True, check=True)
-        except subprocess.CalledProcessError as error:
-            raise BenchError(f"no tree of {commit}: {error.stderr.decode()}") from None
-        try:
-            yield {commit[:12]: tree, "this tree": ROOT}
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], capture_output=True, check=True)
 
 
 PROGRAM = Program(_add_arguments, _run)
