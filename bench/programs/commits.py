@@ -89,11 +89,8 @@ def _run(options: Namespace, _: Log) -> Report:
 def _running(tree: Path) -> Iterator[_Service]:
     port, flower_port = free_port(), free_port()
     paths = os.pathsep.join(map(str, (tree, tree / "client")))
-    env = (
-        os.environ
-        | LOAD_TEST_SETTINGS
-        | {"PYTHONPATH": paths, "PORT": str(port), "FLOWER_PORT": str(free_port())}
-    )
+    own = {"PYTHONPATH": paths, "PORT": str(port), "FLOWER_PORT": str(flower_port)}
+    env = os.environ | LOAD_TEST_SETTINGS | own
     command = [sys.executable, "-m", "local.up"]
     with subprocess.Popen(command, cwd=tree, env=env, stdout=subprocess.DEVNULL) as process:
         try:
