@@ -28,6 +28,7 @@ SAME_THING = {
     "audit",
     "keys",
     "operator_jobs",
+    "pauses",
     "owners",
     "usage",
     "aspects",

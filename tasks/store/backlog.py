@@ -21,7 +21,7 @@ class Backlog:
 
     `deferred` items are no part of it until their time comes. `wait_s` until all are done and `items_per_s`
     are None while no rate is known. `accepting`: one more text of the owner who asks would be accepted now.
-    `oldest_s`: how long the oldest chunk that nobody leased has waited.
+    `oldest_s`: how long the oldest chunk that nobody leased has waited. `paused` items are no part of it.
     """
 
     items: int
@@ -31,6 +31,7 @@ class Backlog:
     items_per_s: float | None
     accepting: bool
     oldest_s: float
+    paused: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,16 @@ def read_backlogs(store: JobStore, models: Iterable[str], owner: str = "") -> di
 
 
 def _backlog(fields: Sequence[Any]) -> Backlog:
-    items, deferred, left, wait_s, items_per_s, accepting, oldest_ms = fields
+    items, deferred, left, wait_s, items_per_s, accepting, oldest_ms, paused = fields
     return Backlog(
-        items, deferred, left, _number(wait_s), _number(items_per_s), bool(accepting), oldest_ms / 1000
+        items,
+        deferred,
+        left,
+        _number(wait_s),
+        _number(items_per_s),
+        bool(accepting),
+        oldest_ms / 1000,
+        paused,
     )
 
 

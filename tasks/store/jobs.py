@@ -127,7 +127,7 @@ class JobStore:
         answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
-        now, place = answer
+        now, place = answer[:2]
         if now == b"retired":
             raise UnknownModelError(terms.model)
         if now == b"closed":
@@ -138,7 +138,10 @@ class JobStore:
             kept_limit = self.headroom.kept_limit(terms.owner)
             raise refusal_error(now, place, self.settings, kept_limit, terms.limits)
         job = Job.recorded(job_id, terms, args["total"], now)
-        return replace(job, uploading=feed is not None, place=None if place < 0 else place)
+        paused_ms = answer[2] or None
+        return replace(
+            job, uploading=feed is not None, place=None if place < 0 else place, paused_ms=paused_ms
+        )
 
     def job(self, job_id: str, owner: str = "") -> Job:
         """Read a record.

@@ -34,6 +34,8 @@ API_KEYS_USED = PREFIX + "api_keys:used"
 RATES = PREFIX + "rates"
 AUDIT = PREFIX + "audit"
 AUDIT_JOBS, AUDIT_REFUSED = PREFIX + "audit:jobs", PREFIX + "audit:refused"
+PAUSES = PREFIX + "pauses"
+UNSETTLED = PREFIX + "unsettled"
 
 _JOB = PREFIX + "job:"
 _PENDING = PREFIX + "pending:"
@@ -45,6 +47,9 @@ _LEASES = PREFIX + "leases:"
 _BACKLOG = PREFIX + "backlog:"
 _SHARES = PREFIX + "shares:"
 _LINES = PREFIX + "lines:"
+_PARKED = PREFIX + "parked:"
+_PARKED_SHARES = PREFIX + "parked_shares:"
+_PARKED_LINES = PREFIX + "parked_lines:"
 _RESERVED = PREFIX + "reserved:"
 _KEPT_JOBS = PREFIX + "kept_jobs:"
 _KEPT_UNTIL = PREFIX + "kept_until:"
@@ -82,6 +87,8 @@ FOR_SCRIPTS = {
     "weights": WEIGHTS,
     "usage": _USAGE,
     "usage_owners": USAGE_OWNERS,
+    "pauses": PAUSES,
+    "unsettled": UNSETTLED,
     "job": _JOB,
     "pending": _PENDING,
     "waiting": _WAITING,
@@ -92,6 +99,9 @@ FOR_SCRIPTS = {
     "backlog": _BACKLOG,
     "shares": _SHARES,
     "lines": _LINES,
+    "parked": _PARKED,
+    "parked_shares": _PARKED_SHARES,
+    "parked_lines": _PARKED_LINES,
     "reserved": _RESERVED,
     "kept_jobs": _KEPT_JOBS,
     "kept_until": _KEPT_UNTIL,
@@ -158,6 +168,21 @@ def shares_key(queue: Queue) -> str:
 def lines_key(queue: Queue) -> str:
     """Return the key of how many items of each owner are in a queue, and how many have left it."""
     return f"{_LINES}{queue}"
+
+
+def parked_key(queue: Queue) -> str:
+    """Return the key of the owners that are paused in a queue and have refs that no child has leased."""
+    return f"{_PARKED}{queue}"
+
+
+def parked_shares_key(queue: Queue) -> str:
+    """Return the key of what each owner has in a queue that is paused there."""
+    return f"{_PARKED_SHARES}{queue}"
+
+
+def parked_lines_key(queue: Queue) -> str:
+    """Return the key of the lines of owners that are paused in a queue."""
+    return f"{_PARKED_LINES}{queue}"
 
 
 def reserved_key(queue: Queue) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 
 from tasks.errors import UnknownFormatError
-from tasks.store import models, workers
+from tasks.store import models, pauses, workers
 from tasks.store.cancel import expire_chunks
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore, is_readable
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 _LEADER_MS = 5_000
 _TICK_BATCH = 500  # work of one tick, so that the worker's loop is never held up for long
+_SETTLE_S = 0.2  # of one tick, for deadlines of jobs that were paused or resumed
 # Without a round for that long, Redis was away or took no writes, and no child could renew its lease either.
 # Children get the grace to do so, and a lease that ended meanwhile was no attempt.
 _AWAY_MS, _GRACE_MS = 3_000, 3_000
@@ -55,6 +56,7 @@ class Reconciler:
             if self._lead():
                 self._release_deferred()
                 self._recover_models(now)
+                pauses.settle(self._store, _SETTLE_S)
                 self._close_idle_uploads()
                 self._expire_overdue()
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
@@ -158,6 +160,7 @@ class Reconciler:
 
     def _expire_overdue(self) -> None:
         """Expire what is left of jobs that are overdue or canceled."""
+        pauses.settle_jobs(self._store, [raw.decode() for raw in self._due(OPEN_JOBS)])
         for raw in self._due(OPEN_JOBS):
             job_id = raw.decode()
             fields = self._store.redis.hmget(job_key(job_id), "status", "uploading", "format")
@@ -178,10 +181,10 @@ class Reconciler:
         left = _TICK_BATCH
         for job_id in (raw.decode() for raw in self._due(DEFERRED)):
             if left and self._reads(job_id):
-                queue, count = self._store.run("release_job", {"job_id": job_id, "limit": left})
+                queue, count, awake = self._store.run("release_job", {"job_id": job_id, "limit": left})
                 left -= count
-                if count:
-                    self._publish(Queue.parse(queue).model, count)
+                if awake:
+                    self._publish(Queue.parse(queue).model, awake)
 
     def _close_idle_uploads(self) -> None:
         for job_id in (raw.decode() for raw in self._due(UPLOADS)):

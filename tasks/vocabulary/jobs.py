@@ -164,7 +164,7 @@ class Terms:
         return cls(
             options=Options.decode(from_json(raw.get(b"options", b"{}"))),
             queue_class=queue.queue_class,
-            deadline_s=(int(raw[b"deadline"]) - _starts_ms(raw)) // 1000,
+            deadline_s=(_deadline_ms(raw) - int(raw.get(b"paused_ms", 0)) - _starts_ms(raw)) // 1000,
             result_ttl_s=int(raw[b"ttl"]) // 1000,
             metadata=from_json(raw.get(b"metadata", b"{}")),
             owner=raw.get(b"owner", b"").decode(),
@@ -188,9 +188,17 @@ def _starts_ms(raw: Mapping[bytes, bytes]) -> int:
     return max(int(raw[b"created"]), int(raw.get(b"not_before", 0)))
 
 
+def _deadline_ms(raw: Mapping[bytes, bytes]) -> int:
+    """Return the deadline of a record; while it stands still, the one that the job had before."""
+    return int(raw.get(b"paused_deadline", raw[b"deadline"]))
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The record of a job. Times are Redis's, in milliseconds since the epoch."""
+    """The record of a job. Times are Redis's, in milliseconds since the epoch.
+
+    Since `paused_ms` its deadline stands still, and moves on by that time when the job is resumed.
+    """
 
     id: str
     status: JobStatus
@@ -209,6 +217,7 @@ class Job:
     error_line: int | None = None  # the line of the upload that the error is about
     shadow: str | None = None  # the job in which the second model scores a sample
     shadow_error: str | None = None  # why there is no shadow, or only a part of one
+    paused_ms: int | None = None
 
     @property
     def options(self) -> Options:
@@ -242,7 +251,7 @@ class Job:
             queue=terms.queue,
             counts=Counts(*map(number, counted)),
             created_ms=number("created"),
-            deadline_ms=number("deadline"),
+            deadline_ms=_deadline_ms(raw),
             terms=terms,
             started_ms=number("started") or None,
             finished_ms=number("finished") or None,
@@ -254,4 +263,5 @@ class Job:
             error_line=number("error_line") or None,
             shadow=raw[b"shadow"].decode() if b"shadow" in raw else None,
             shadow_error=raw[b"shadow_error"].decode() if b"shadow_error" in raw else None,
+            paused_ms=number("paused_at") or None,
         )

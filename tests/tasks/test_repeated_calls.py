@@ -18,7 +18,7 @@ import redis
 from local.redis_server import redis_server
 from tasks.errors import QuotaExceededError, ServiceFullError
 from tasks.settings import Settings
-from tasks.store import cancel, deliveries, leases, models, shadows, uploads
+from tasks.store import cancel, deliveries, leases, models, pauses, shadows, uploads
 from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
@@ -118,6 +118,11 @@ def requeued(store: JobStore) -> list[int]:
 def overdue(store: JobStore) -> int:
     store.redis.hset(job_key(JOB), "deadline", 1)
     return int(store.redis.zadd(OPEN_JOBS, {JOB: 1}))
+
+
+def pause(store: JobStore, **given: Any) -> Any:
+    given = {"target": "owner:anna", "queues": [str(QUEUE)], "owner": "anna"} | given
+    return store.run("pause", given)[1:], pauses.settle(store, 9)
 
 
 def lost_chunks(store: JobStore) -> None:
@@ -228,6 +233,17 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         lambda s, _: s.run("fold_usage", {"owner": "anna", "folds": FOLDS, "drops": []}),
     ),
     ("free_expired", expired, lambda s, _: s.run("free_expired", {"limit": 9})),
+    ("pause", record, lambda s, _: pause(s, pause={"by": "operator"})),
+    (
+        "pause",  # which resumes
+        lambda s: (record(s), pause(s, pause={"by": "operator"})),
+        lambda s, _: pause(s),
+    ),
+    (
+        "settle_jobs",
+        lambda s: (record(s), s.run("pause", {"target": "class:bulk", "pause": {"by": "x"}, "queues": []})),
+        lambda s, _: pauses.settle(s, 9),
+    ),
     ("read_backlog", record, lambda s, _: read_backlogs(s, [MODEL_NAME])[QUEUE].items),
     ("register_model", lambda _: None, lambda s, _: models.register(s, MODEL_NAME, {}, starting=True)),
     (
@@ -331,6 +347,7 @@ def losing_the_answer(store: JobStore, script: str) -> Iterator[list[str]]:
 
 CLOCKS = {
     *("created", "deadline", "started", "finished", "expires", "cancel", "ended", "at_ms", "duration_ms"),
+    *("since", "paused_at", "paused_deadline", "paused_ms"),
     *("finished_at", "learned_at", "drained_items", "drained_cost", "drained_s", "reserved_until"),
 }
 

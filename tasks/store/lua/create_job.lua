@@ -1,20 +1,20 @@
 -- Records a job with its chunks, before any wake-up is published. Running it twice is harmless.
--- include: clock backlog admission kept open_jobs once summary new_job
+-- include: clock backlog admission kept open_jobs once summary new_job pauses stopped
 -- args: job_id, queue, owner, format, total, cost, deadline_ms, ttl_ms, fields (of the record, kept as they are),
 --       admission (a request, see admission.lua), chunks (start and ref of each, payloads follow), attachments
 --       (starts of chunks, payloads follow behind those); and where they apply: data_bytes (of the items), values (of
 --       the summary, each {group, JSON}), unlisted (not in the list of its owner), upload {writer, seed, digest (see
 --       feed.lua), idle_timeout_ms}, tombstone_ms, key {name, fingerprint, ttl_ms} (the idempotency key), secret_hash
 --       (SHA-1 of the secret that signed the id, if Redis holds it)
--- Returns {created, place (-1 if it is deferred)}; 'another secret' when Redis does not hold that one; what the
--- idempotency key holds when another job has it; {reason, ms} when refused, of which 'retired' says that the model
--- takes no new jobs, and 'closed' that the job whose shadow it would be is gone or canceled.
+-- Returns {created, place (-1 if it is deferred), since when it is paused, or 0}; 'another secret' when Redis does not
+-- hold that one; what the idempotency key holds when another job has it; {reason, ms} when refused, of which 'retired'
+-- says that the model takes no new jobs, and 'closed' that the job whose shadow it would be is gone or canceled.
 local job, key = keys.job .. args.job_id, args.key
 local shadowed = args.fields.shadow_of and keys.job .. args.fields.shadow_of
 
-local known = redis.call('HMGET', job, 'created', 'place')
+local known = redis.call('HMGET', job, 'created', 'place', 'paused_at')
 if known[1] then
-  return {tonumber(known[1]), tonumber(known[2] or -1)}
+  return {tonumber(known[1]), tonumber(known[2] or -1), tonumber(known[3] or 0)}
 end
 if args.secret_hash and redis.sha1hex(redis.call('GET', keys.id_secret) or '') ~= args.secret_hash then
   return 'another secret'
@@ -37,7 +37,8 @@ if of and (not of[1] or of[2]) then
 end
 local kept_of_chunks = kept.of_chunks(#args.chunks, #args.attachments)
 local bytes = kept.of_record(args.fields) + kept_of_chunks + summary.of_values(args.values)
-args.admission.deferred = new_job.is_deferred
+local paused = pauses.since(args.queue, args.owner)
+args.admission.deferred = new_job.is_deferred or paused
 local refusal = admission.refusal(args.queue, args.admission, args.total, args.cost, bytes)
 if refusal then
   return once.keep(refusal)
@@ -57,8 +58,11 @@ else
 end
 kept.change(args.owner, args.job_id, bytes)
 kept.expires(args.owner, args.job_id, new_job.starts + args.deadline_ms + args.ttl_ms)
+if paused then
+  stopped.stop(args.job_id, paused)
+end
 if new_job.is_deferred then
   backlog.defer(job, args.queue, args.owner, args.total, args.cost)
-  return {now, -1}
+  return {now, -1, paused and now or 0}
 end
-return {now, backlog.join(job, args.queue, args.owner, args.total, args.cost)}
+return {now, backlog.join(job, args.queue, args.owner, args.total, args.cost), paused and now or 0}

@@ -8,7 +8,7 @@ end
 redis.call('SADD', keys.retired, args.model)
 local items, uploads = 0, 0
 for _, queue in ipairs(args.queues) do
-  for _, count in ipairs(redis.call('HMGET', keys.backlog .. queue, 'items', 'deferred')) do
+  for _, count in ipairs(redis.call('HMGET', keys.backlog .. queue, 'items', 'deferred', 'paused')) do
     items = items + math.max(0, count or 0)
   end
 end
@@ -20,11 +20,14 @@ if items + uploads == 0 then
   redis.call('HDEL', keys.models, args.model)
   for _, queue in ipairs(args.queues) do
     -- What is still pending or leased is of jobs that have ended, and no child would drop it any more.
-    for _, owner in ipairs(redis.call('ZRANGE', keys.waiting .. queue, 0, -1)) do
-      redis.call('UNLINK', pending.key(queue, owner))
+    for _, owners in ipairs({keys.waiting .. queue, keys.parked .. queue}) do
+      for _, owner in ipairs(redis.call('ZRANGE', owners, 0, -1)) do
+        redis.call('UNLINK', pending.key(queue, owner))
+      end
     end
     redis.call('UNLINK', keys.backlog .. queue, keys.shares .. queue, keys.waiting .. queue, keys.leased .. queue,
-      keys.turns .. queue, keys.tags .. queue, keys.lines .. queue)
+      keys.turns .. queue, keys.tags .. queue, keys.lines .. queue, keys.parked .. queue, keys.parked_shares .. queue,
+      keys.parked_lines .. queue)
   end
   redis.call('UNLINK', keys.wakeups .. args.model)
 end

@@ -15,7 +15,7 @@
 -- unmeasured_items and unmeasured_cost (accepted while no rate is known), max_reservation_s, and where the owner has
 -- them: quota, max_jobs (that are not finished), kept_limit (bytes that it may keep), shadow (a shadow job: it gets in
 -- up to the part of new arrivals, and nobody comes back for it, so that no room is reserved), deadline_ms (that the
--- caller chose for a job whose size is known), deferred (what waits now does not matter).
+-- caller chose for a job whose size is known), deferred (or paused: what waits now does not matter).
 --
 -- include: clock counters backlog kept open_jobs
 local admission = {}

@@ -3,6 +3,8 @@
 --   items, cost       items that wait or are leased, and the code points that the model reads of them at most
 --   left              items that have left the backlog since it began
 --   deferred          items that are no part of it until their time comes, see deferred.lua
+--   paused, paused_cost
+--                     items that are no part of it while they are paused, see pauses.lua, and their cost
 --   finished_at       ms: when a child last finished items
 --   learned_at        ms: up to when the drain rate is learned
 --   drained_items, drained_cost, drained_s
@@ -16,12 +18,13 @@
 --   lines:{queue}     `items:{owner}` -> its items there; `left:{owner}` -> those that have left its line since that
 --                     began; the field `place` of a job is compared with it
 --
--- include: clock counters
+-- include: clock counters pauses
 local backlog = {}
 local FADE_S, MIN_MEASURED_S, STALL_S = 10, 0.5, 30
 local ITEM_WEIGHT = 16 -- what an item costs beside its code points, in code points
 local FIELDS = {
-  'items', 'cost', 'left', 'deferred', 'finished_at', 'learned_at', 'drained_items', 'drained_cost', 'drained_s',
+  'items', 'cost', 'left', 'deferred', 'paused', 'finished_at', 'learned_at', 'drained_items', 'drained_cost',
+  'drained_s',
 }
 
 -- Returns the fields as numbers, and whether the drain rate is known: `measured`. It is not while little was
@@ -77,19 +80,55 @@ function backlog.wait_seconds(read, line, items, cost)
   return math.min(all, backlog.drain_seconds(read, line.items + items, line.cost + cost) / line.share)
 end
 
-local function change_share(queue, owner, items, cost)
-  if redis.call('HINCRBY', keys.shares .. queue, owner, ITEM_WEIGHT * items + cost) <= 0 then
-    redis.call('HDEL', keys.shares .. queue, owner)
+-- Returns the keys and fields that count lines in a queue: those that are parked have their own.
+local function books_of(queue, parked)
+  if parked then
+    return {
+      items = 'paused', cost = 'paused_cost', shares = keys.parked_shares .. queue, lines = keys.parked_lines .. queue,
+    }
+  end
+  return {items = 'items', cost = 'cost', shares = keys.shares .. queue, lines = keys.lines .. queue}
+end
+
+-- Adds items and cost to what waits, or subtracts them. Returns how many items are there then.
+local function change(queue, books, items, cost)
+  local key = keys.backlog .. queue
+  local waiting = redis.call('HINCRBY', key, books.items, items)
+  redis.call('HINCRBY', key, books.cost, cost)
+  if waiting == items and books.items == 'items' then
+    redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
   end
 end
 
-local function change_line(queue, owner, items)
-  local lines = keys.lines .. queue
-  if redis.call('HINCRBY', lines, 'items:' .. owner, items) <= 0 then
-    redis.call('HDEL', lines, 'items:' .. owner, 'left:' .. owner)
-  elseif items < 0 then
-    redis.call('HINCRBY', lines, 'left:' .. owner, 0 - items)
+local function change_share(books, owner, items, cost)
+  if redis.call('HINCRBY', books.shares, owner, ITEM_WEIGHT * items + cost) <= 0 then
+    redis.call('HDEL', books.shares, owner)
   end
+end
+
+local function change_line(books, owner, items)
+  if redis.call('HINCRBY', books.lines, 'items:' .. owner, items) <= 0 then
+    redis.call('HDEL', books.lines, 'items:' .. owner, 'left:' .. owner)
+  elseif items < 0 then
+    redis.call('HINCRBY', books.lines, 'left:' .. owner, 0 - items)
+  end
+end
+
+-- Moves the line of an owner to those that are parked, or back.
+function backlog.move(queue, owner, parked)
+  local from, to = books_of(queue, not parked), books_of(queue, parked)
+  local line = redis.call('HMGET', from.lines, 'items:' .. owner, 'left:' .. owner)
+  local items, share = tonumber(line[1] or 0), tonumber(redis.call('HGET', from.shares, owner) or 0)
+  if items == 0 then
+    return
+  end
+  local cost = math.max(0, share - ITEM_WEIGHT * items)
+  redis.call('HDEL', from.lines, 'items:' .. owner, 'left:' .. owner)
+  redis.call('HDEL', from.shares, owner)
+  change(queue, from, 0 - items, 0 - cost)
+  redis.call('HSET', to.lines, 'items:' .. owner, items, 'left:' .. owner, line[2] or 0)
+  change_share(to, owner, items, cost)
+  change(queue, to, items, cost)
 end
 
 local function accept(job, queue, owner, items, cost)
@@ -101,16 +140,12 @@ end
 -- Counts items of an accepted job in. Returns the job's place: the value of its line's `left` at which its first item's
 -- turn has come.
 function backlog.enter(job, queue, owner, items, cost)
-  local key = keys.backlog .. queue
-  local waiting = redis.call('HINCRBY', key, 'items', items)
-  redis.call('HINCRBY', key, 'cost', cost)
-  if waiting == items then
-    redis.call('HSET', key, 'finished_at', now, 'learned_at', now)
-  end
-  local line = redis.call('HMGET', keys.lines .. queue, 'items:' .. owner, 'left:' .. owner)
+  local books = books_of(queue, pauses.parks(queue, owner))
+  change(queue, books, items, cost)
+  local line = redis.call('HMGET', books.lines, 'items:' .. owner, 'left:' .. owner)
   local place = (line[1] or 0) + (line[2] or 0)
-  change_share(queue, owner, items, cost)
-  change_line(queue, owner, items)
+  change_share(books, owner, items, cost)
+  change_line(books, owner, items)
   -- Where a line begins anew, so does the place of an upload whose earlier items have left it.
   redis.call(line[1] and 'HSETNX' or 'HSET', job, 'place', string.format('%.0f', place))
   return place
@@ -171,11 +206,11 @@ function backlog.leave(job, items, cost, computed)
   if computed then
     learn(queue, computed.items, computed.cost)
   end
-  redis.call('HINCRBY', keys.backlog .. queue, 'items', 0 - items)
-  redis.call('HINCRBY', keys.backlog .. queue, 'cost', 0 - cost)
+  local books = books_of(queue, pauses.parks(queue, owner))
+  change(queue, books, 0 - items, 0 - cost)
   redis.call('HINCRBY', keys.backlog .. queue, 'left', items)
-  change_share(queue, owner, 0 - items, 0 - cost)
+  change_share(books, owner, 0 - items, 0 - cost)
   if record[3] then
-    change_line(queue, owner, 0 - items)
+    change_line(books, owner, 0 - items)
   end
 end

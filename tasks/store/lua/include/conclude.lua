@@ -1,7 +1,7 @@
 -- Finishes a job whose items all have outcomes and whose upload has closed: sets its status and lifetime, records
 -- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
 -- changed.
--- include: clock counters deliveries kept open_jobs
+-- include: clock counters deliveries kept open_jobs stopped
 local WEBHOOK_TTL_MS = 604800000
 
 local function final_status(total, job)
@@ -35,8 +35,8 @@ end
 
 local function read_job(key)
   local job = {}
-  local fields = {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner', 'trace', 'not_before'}
-  local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled'}
+  local fields = {'uploading', 'cancel', 'error', 'queue', 'webhook', 'owner', 'trace', 'not_before', 'paused_at'}
+  local numbers = {'total', 'ttl', 'created', 'succeeded', 'failed', 'timed_out', 'canceled', 'paused_ms'}
   for i, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
     job[fields[i]] = value
   end
@@ -54,11 +54,16 @@ local function conclude(id)
     redis.call('PUBLISH', keys.progress, id)
     return
   end
+  if job.paused_at then
+    stopped.go_on(id)
+    job = read_job(key)
+  end
   local status, expires = final_status(job.total, job), now + job.ttl
   redis.call('HSET', key, 'status', status, 'finished', now, 'expires', expires)
   redis.call('ZREM', keys.open_jobs, id)
   open_jobs.remove(job.owner or '', id)
-  counters.observe('job_s:' .. job.queue, now - math.max(job.created, tonumber(job.not_before or 0)))
+  local starts = math.max(job.created, tonumber(job.not_before or 0))
+  counters.observe('job_s:' .. job.queue, now - starts - job.paused_ms)
   if job.not_before then
     redis.call('ZREM', keys.deferred, id)
   end

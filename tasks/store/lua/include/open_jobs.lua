@@ -1,11 +1,13 @@
 -- The jobs of each owner that are not finished, without shadows: the set `open_jobs:{owner}`.
 local open_jobs = {}
-local MAX_MS = 23 * 86400000 -- longer than any job can live
+local MAX_MS = 23 * 86400000 -- longer than any job can live that is not paused
 local MAX_LOOKS = 100 -- an owner may have a million of them, and each refused request looks
 
 function open_jobs.add(owner, id)
   redis.call('SADD', keys.owner_open_jobs .. owner, id)
-  redis.call('PEXPIRE', keys.owner_open_jobs .. owner, MAX_MS)
+  if redis.call('PTTL', keys.owner_open_jobs .. owner) < MAX_MS then
+    redis.call('PEXPIRE', keys.owner_open_jobs .. owner, MAX_MS)
+  end
 end
 
 function open_jobs.remove(owner, id)

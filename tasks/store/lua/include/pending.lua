@@ -3,8 +3,8 @@
 --   pending:{queue}:{owner}   refs by time of arrival
 --   waiting:{queue}           owners that have any, by the arrival of their oldest
 --
--- In which order owners have their turn: turns.lua.
--- include: turns
+-- In which order owners have their turn: turns.lua. What is paused waits elsewhere: pauses.lua.
+-- include: clock pauses turns
 local pending = {}
 
 function pending.key(queue, owner)
@@ -18,8 +18,12 @@ function pending.add(queue, owner, since, chunks)
     -- The fraction keeps chunks in input order.
     redis.call('ZADD', key, string.format('%.3f', since + i / 1000), chunk[2])
   end
-  redis.call('ZADD', keys.waiting .. queue, 'LT', string.format('%.3f', since + 0.001), owner)
-  turns.join(queue, owner)
+  local parked = pauses.parks(queue, owner)
+  local owners = (parked and keys.parked or keys.waiting) .. queue
+  redis.call('ZADD', owners, 'LT', string.format('%.3f', since + 0.001), owner)
+  if not parked then
+    turns.join(queue, owner)
+  end
 end
 
 -- Returns 1 when the last of these chunks is pending, else 0.
@@ -31,9 +35,31 @@ end
 function pending.reorder(queue, owner)
   local oldest = redis.call('ZRANGE', pending.key(queue, owner), 0, 0, 'WITHSCORES')[2]
   if oldest then
-    redis.call('ZADD', keys.waiting .. queue, oldest, owner)
+    -- `GT`: what was paused waits since it was resumed.
+    redis.call('ZADD', keys.waiting .. queue, 'GT', oldest, owner)
   else
     redis.call('ZREM', keys.waiting .. queue, owner)
     turns.leave(queue, owner)
   end
+end
+
+-- Moves an owner aside that is paused.
+function pending.park(queue, owner)
+  local oldest = redis.call('ZSCORE', keys.waiting .. queue, owner)
+  if oldest then
+    redis.call('ZADD', keys.parked .. queue, oldest, owner)
+    redis.call('ZREM', keys.waiting .. queue, owner)
+    turns.leave(queue, owner)
+  end
+end
+
+-- Has an owner wait again that is no longer paused, as if it came now. Returns how many chunks it has.
+function pending.unpark(queue, owner)
+  local chunks = redis.call('ZREM', keys.parked .. queue, owner) == 1
+    and redis.call('ZCARD', pending.key(queue, owner)) or 0
+  if chunks > 0 then
+    redis.call('ZADD', keys.waiting .. queue, now, owner)
+    turns.join(queue, owner)
+  end
+  return chunks
 end

@@ -53,9 +53,13 @@ function turns.charge(queue, owner, price)
   redis.call('ZADD', keys.turns .. queue, string.format('%.3f', start + weighed(owner, price)), owner)
 end
 
--- Moves an owner back by the price of a chunk that was handed back and waits again.
+-- Moves an owner back by the price of a chunk that was handed back and waits again, or is paused.
 function turns.refund(queue, owner, price)
-  redis.call('ZINCRBY', keys.turns .. queue, string.format('%.3f', 0 - weighed(owner, price)), owner)
+  for _, key in ipairs({keys.turns .. queue, keys.tags .. queue}) do
+    if redis.call('ZSCORE', key, owner) then
+      redis.call('ZINCRBY', key, string.format('%.3f', 0 - weighed(owner, price)), owner)
+    end
+  end
 end
 
 -- Gives turns to owners that programs of an earlier version have made wait, and takes those of owners that no longer
