@@ -25,7 +25,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 
 .PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score tune lint format lock \
+	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score soak tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -115,6 +115,10 @@ faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promi
 
 faults-see: $(VENV)/.dev ## plant defects into a stack, and check that `make faults` would find each; DEFECTS= some of them
 	@exec $(PY) -m tests.faults.see $(DEFECTS)
+
+soak: $(VENV)/.dev ## keep a stack under a mixed load, and check that nothing of it grows; HOURS= MINUTES=10 JSON=file
+	@exec $(PY) -m tests.soak $(if $(HOURS),--hours $(HOURS)) --minutes $(or $(MINUTES),$(if $(HOURS),0,10)) \
+		$(if $(JSON),--json "$(JSON)")
 
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
 	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)
