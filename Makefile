@@ -23,7 +23,8 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-memory bench-overload bench-rows bench-scale bench-sharing bench-singles bench-tracing \
+.PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-memory bench-overload bench-peers \
+	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score soak tune lint format lock \
 	lock-images clean
@@ -52,6 +53,9 @@ bench-api: $(VENV)/.local ## measure an upload of a million lines, and 1,500 cli
 bench-client: $(VENV)/.formats ## compare sentiq score with jobs alone, and measure its memory over a million rows; ARGS= JSON=file
 	@exec $(PY) -m bench client $(ARGS) $(if $(JSON),--json "$(JSON)")
 
+bench-queues: $(VENV)/.local $(VENV)/.plot ## compare the queue alone, without a model, with other task queues; OUT=docs/benchmarks ARGS=
+	@exec $(PY) -m bench queues $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
+
 bench-rows: $(VENV)/.local ## send a million rows of CSV, read them back joined, and check each cell and the memory; ARGS= JSON=file
 	@exec $(PY) -m bench rows $(ARGS) $(if $(JSON),--json "$(JSON)")
 
@@ -72,6 +76,9 @@ bench-memory: $(VENV)/.local ## measure the memory of a child over 50,000 batche
 
 bench-sharing: $(VENV)/.models ## measure the memory of two children against one at base size; ARGS= JSON=file
 	@exec $(PY) -m bench sharing $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-peers: $(VENV)/.models $(VENV)/.plot ## compare with other ways to serve the same model, each in its own environment; OUT=docs/benchmarks ARGS=
+	@exec $(PY) -m bench peers $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-scale: $(VENV)/.models ## compare two worker containers of one core each with one, in a Docker engine; ARGS= JSON=file
 	@exec $(PY) -m bench scale $(ARGS) $(if $(JSON),--json "$(JSON)")

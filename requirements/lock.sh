@@ -32,3 +32,8 @@ python3 -c 'import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["tracing"], sep="\n")' |
     compile tracing - --constraint requirements/dev.lock
 compile parity requirements/parity.in
+# An environment for each peer of `make bench-peers`; torch is installed beside.
+for peer in requirements/peers/*.in; do
+    name=$(basename "$peer" .in)
+    compile "peers/$name" "$peer" --override requirements/peers/torch-beside.txt --no-emit-package torch
+done

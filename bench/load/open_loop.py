@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from bench.load.arrivals import poisson_times
 from samples.composed import composed_texts
 
 # All callers share one address, so rate limits are lifted; the cache is off, so that every text is scored.
@@ -65,7 +66,7 @@ async def measure_capacity(url: str, seed: int) -> float:
 
 async def send_open_loop(url: str, items_per_s: float, seconds: float, seed: int) -> Outcomes:
     """Send jobs at that rate for `seconds`, wait for the accepted ones, and return the outcomes."""
-    outcomes, times = Outcomes(), _arrival_times(items_per_s / JOB_ITEMS, seconds, seed)
+    outcomes, times = Outcomes(), poisson_times(items_per_s / JOB_ITEMS, seconds, seed)
     async with _client(url) as http:
         start = time.monotonic()
         async with asyncio.TaskGroup() as group:
@@ -74,15 +75,6 @@ async def send_open_loop(url: str, items_per_s: float, seconds: float, seed: int
                 group.create_task(_arrive(http, body, outcomes))
         await _await_jobs(http, outcomes)
     return outcomes
-
-
-def _arrival_times(jobs_per_s: float, seconds: float, seed: int) -> list[float]:
-    """Return the seconds after the start at which jobs arrive: a Poisson process."""
-    chance = random.Random(seed)  # noqa: S311  a seed must give the same arrivals again
-    due, times = 0.0, []
-    while (due := due + chance.expovariate(jobs_per_s)) < seconds:
-        times.append(due)
-    return times
 
 
 async def _arrive(http: httpx2.AsyncClient, body: dict[str, Any], outcomes: Outcomes) -> None:

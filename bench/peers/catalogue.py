@@ -1,0 +1,123 @@
+"""The peers: what starts each of them, how it is asked, and where its advice for a CPU comes from.
+
+Another peer is a server in `servers/`, a file in `requirements/peers`, and an entry here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.load.callers import post
+
+# torch gives each process a thread a core; with a process a core they would wait for one another.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+# The Flask in front of queues: its threads wait for results.
+GUNICORN = ("gunicorn", "--worker-class=gthread", "--threads=64", "--bind=127.0.0.1:{port}")
+_CELERY = ("celery", "-A", "bench.peers.servers.celery_tasks", "worker", "--loglevel=warning")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The requests and answers of a server: `texts` is how many of them a request may hold in bulk."""
+
+    ask: Callable[[Sequence[str]], bytes]
+    read: Callable[[Any], list[tuple[str, float]]]
+    texts: int = 1
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A way to serve the model: as it comes, or as its documents advise for a CPU.
+
+    Each command is a module with its arguments; `{port}` and `{checkpoint}` stand in them. `advice` says what
+    was changed and which document says so.
+    """
+
+    name: str
+    environment: str
+    packages: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
+    dialect: Dialect
+    bulk: Dialect
+    checkpoint: str = "transformers"
+    redis: bool = False
+    advice: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def manner(self) -> str:
+        """Return how the peer is set up."""
+        return "as advised" if self.advice else "as it comes"
+
+    @property
+    def key(self) -> str:
+        """Return the name and the manner."""
+        return f"{self.name}, {self.manner}"
+
+
+def _one(texts: Sequence[str]) -> bytes:
+    (text,) = texts
+    return post("/predict", {"text": text})
+
+
+def read_one(body: Any) -> list[tuple[str, float]]:
+    """Return the verdict of an answer with one label and its score."""
+    return [(body["label"], body["score"])]
+
+
+def _many(texts: Sequence[str]) -> bytes:
+    return post("/bulk", {"texts": [*texts]})
+
+
+def _read_many(body: Any) -> list[tuple[str, float]]:
+    return [each for verdict in body for each in read_one(verdict)]
+
+
+_SINGLE = Dialect(_one, read_one)
+_LIST = Dialect(_many, _read_many, texts=1000)
+
+PEERS: tuple[Peer, ...] = (
+    Peer(
+        "Flask, threads and a lock",
+        "seed",
+        ("flask", "modelscope", "transformers", "torch"),
+        (("bench.peers.servers.seed",),),
+        *(_SINGLE, _SINGLE),
+        checkpoint="modelscope",
+    ),
+    Peer(
+        "Celery and transformers",
+        "celery",
+        ("celery", "redis", "transformers", "torch"),
+        (_CELERY, (*GUNICORN, "bench.peers.servers.celery_api:app")),
+        *(_SINGLE, _LIST),
+        redis=True,
+    ),
+    Peer(
+        "Celery and transformers",
+        "celery",
+        ("celery", "redis", "transformers", "torch"),
+        ((*_CELERY, "-O", "fair"), (*GUNICORN, "bench.peers.servers.celery_api:app")),
+        *(_SINGLE, _LIST),
+        redis=True,
+        advice="one thread a child, a prefetch of 1: Celery's guide, Optimizing; torch's, CPU threading",
+        env=_ONE_THREAD,
+    ),
+)
+
+# Peers that are not measured, and why.
+LEFT_OUT: Mapping[str, str] = {}
+
+
+def read_verdicts(dialect: Dialect, body: bytes) -> list[tuple[str, float]]:
+    """Return the label and the probability of each text of an answer. Raise ValueError if it has none."""
+    try:
+        found = dialect.read(json.loads(body))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"no verdicts in {body[:200]!r}") from error
+    if not all(isinstance(label, str) and 0 <= score <= 1 for label, score in found):
+        raise ValueError(f"no probabilities in {body[:200]!r}")
+    return found
