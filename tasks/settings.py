@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
-from tasks.redis_url import check_redis_url
+from tasks.redis_url import read_redis_url
 from tasks.vocabulary.hosts import is_host
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.model_names import MAX_NAME_CHARS, is_name
@@ -95,7 +95,8 @@ class Settings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
         description="Redis database that holds the job store and the queues; `rediss://` for TLS. "
-        "`?ssl_ca_certs=FILE` names an authority of your own; the certificate is always verified.",
+        "`?ssl_ca_certs=FILE` names an authority of your own; the certificate is always verified. "
+        "Unix sockets, client certificates and Sentinel: docs/redis.md.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
@@ -325,7 +326,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _names_a_redis(cls, url: SecretStr) -> SecretStr:
-        check_redis_url(url.get_secret_value())
+        read_redis_url(url.get_secret_value())
         return url
 
     @field_validator("hosts")

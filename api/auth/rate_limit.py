@@ -26,8 +26,8 @@ class RateLimiter:
 
     def __init__(self, store: JobStore, settings: Settings) -> None:
         pool = store.redis.connection_pool
-        url = settings.redis_url.get_secret_value()
-        storage = RedisStorage(url, connection_pool=pool, key_prefix=RATES)
+        # The pool knows where Redis is; of the URL only the scheme is read.
+        storage = RedisStorage("redis://", connection_pool=pool, key_prefix=RATES)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._settings = settings
         self._store = store

@@ -15,7 +15,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
-from tasks.redis_url import tls_options, without_query
+from tasks.redis_url import broker_url, read_redis_url
 from tasks.settings import Settings
 from tasks.store.keys import UNACKED
 from tasks.vocabulary.model_names import wakeup_queue
@@ -67,13 +67,14 @@ def build_celery(settings: Settings) -> Celery:
     """Return the app that publishes and consumes wake-ups; it knows no queue and no task."""
     _ignore_environment()
     url = settings.redis_url.get_secret_value()
+    read = read_redis_url(url)
     app = Celery("sentiq", amqp=_Amqp, set_as_current=False)
     app.conf.update(
-        broker_url=without_query(url),
+        broker_url=broker_url(url),
         # The name of our transport hides the scheme from kombu, which would not verify `rediss://` either.
-        broker_use_ssl=tls_options(url),
+        broker_use_ssl=read.tls,
         broker_transport="tasks.broker.transport:Transport",
-        broker_transport_options=_TRANSPORT_OPTIONS,
+        broker_transport_options={**_TRANSPORT_OPTIONS, "server": read},
         broker_connection_timeout=3,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -113,7 +114,7 @@ def build_publisher(settings: Settings) -> Celery:
     """Return the app of a program that only publishes while a caller waits: it gives up early."""
     app = build_celery(settings)
     app.conf.update(
-        broker_transport_options={**_TRANSPORT_OPTIONS, **_IMPATIENT},
+        broker_transport_options={**app.conf.broker_transport_options, **_IMPATIENT},
         broker_pool_limit=8,
         broker_pool_acquire_timeout=1,
         broker_connection_retry=False,

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with two fixes.
+"""Kombu's Redis transport with two fixes, which finds Redis as the job store does.
 
 After a hard restart of Redis, Celery 5.7 closes the connection and then acks or restores on the old channel,
 which builds a client from a connection that is gone: an AttributeError, which nobody takes for a connection
@@ -15,17 +15,21 @@ import binascii
 import json
 import logging
 from queue import Empty
-from typing import Any
+from typing import Any, cast
 
 import redis
 from kombu.transport import redis as kombu_redis
 
 from tasks import score
+from tasks.redis_connections import connection_class, place
+from tasks.redis_url import RedisUrl
 from tasks.vocabulary.model_names import WAKEUPS
 
 logger = logging.getLogger(__name__)
 
 _SHOWN_BYTES = 100
+# What a connection through a Unix socket does not know.
+_TCP = ("host", "port", "socket_keepalive", "socket_keepalive_options")
 _UNUSED_HEADERS = ("eta", "expires", "group", "stamps")
 
 
@@ -75,13 +79,26 @@ class _Client(redis.Redis):
 
 
 class Channel(kombu_redis.Channel):
-    """A channel that knows when its connection is gone, and delivers no message that nobody can read."""
+    """A channel that knows when its connection is gone, and delivers no message that nobody can read.
+
+    The option `server` is the URL of Redis as we read it: kombu knows no Sentinels in this transport.
+    """
+
+    from_transport_options: Any = (*kombu_redis.Channel.from_transport_options, "server")
+    server = RedisUrl()
 
     def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  kombu's signature
         if self.connection is None or self.connection.client is None:
             message = "the channel's connection is closed"
             raise redis.ConnectionError(message)
-        return super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+        if self.server.address is None:
+            self.connection_class = self.connection_class_ssl = cast("Any", connection_class(self.server))
+        params = super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+        if self.server.address is None:
+            for name in _TCP if self.server.path else ("host", "port"):
+                params.pop(name, None)
+            params |= place(self.server)
+        return params
 
     def _get_client(self) -> type[redis.Redis]:
         return _Client

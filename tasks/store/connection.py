@@ -14,6 +14,8 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from tasks.errors import ConfigurationError, StoreUnavailableError, WritesRefusedError
+from tasks.redis_connections import connection_options
+from tasks.redis_url import read_redis_url
 from tasks.settings import Settings
 
 # The codes with which Redis refuses writes. An error of a script in Redis 6.2 has the code in its text.
@@ -37,15 +39,17 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     One repetition replaces a pooled connection that Redis had closed. Only programs that nobody waits for may
     have more patience: then timeouts are repeated too.
     """
-    pool = redis.BlockingConnectionPool.from_url(
-        settings.redis_url.get_secret_value(),
+    url = read_redis_url(settings.redis_url.get_secret_value())
+    # A socket knows neither: it fails at once.
+    tcp = {} if url.path else {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+    pool = redis.BlockingConnectionPool(
+        **connection_options(url),
         # Thousands of waiters share these: each holds one for the length of a command only.
         max_connections=32,
         timeout=POOL_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
-        socket_keepalive_options=_KEEPALIVE,
+        **tcp,
         retry=Retry(ExponentialBackoff(cap=2, base=0.05), patience, supported_errors=_broken(patience)),
     )
     return redis.Redis.from_pool(pool)

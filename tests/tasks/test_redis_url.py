@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from local.processes import ROOT
 from tasks.broker.celery_app import build_celery
 from tasks.errors import ConfigurationError
+from tasks.redis_url import read_redis_url
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
 from tests.programs import PROGRAMS
@@ -42,10 +44,20 @@ SECRET = "Gehe7im"  # noqa: S105  planted
         (f"redis://:{SECRET}@h/-1", "database after the last / must be a number"),
         (f"redis://:{SECRET}@h/0/1", "database after the last / must be a number"),
         (f"redis://:{SECRET}@/0", "expected redis://"),
-        (f"redis://:{SECRET}@h/0?db=2", "only rediss:// takes a query"),
-        (f"rediss://:{SECRET}@h/0?password=x", "only rediss:// takes a query"),
+        (f"redis://:{SECRET}@h/0?db=2", "takes no query"),
+        (f"rediss://:{SECRET}@h/0?password=x", "takes only"),
+        (f"unix://:{SECRET}@h/socket", "expected redis://"),
+        (f"unix://:{SECRET}@/socket?db=x", "db must be the number"),
+        (f"unix://:{SECRET}@/socket?password=x", "takes only db"),
+        (f"redis+sentinel://:{SECRET}@h:1,g:2", "expected redis://"),
+        (f"redis+sentinel://:{SECRET}@/service/0", "expected redis://"),
+        (f"redis+sentinel://:{SECRET}@h:1,g:port/service", "port must be a number"),
+        (f"redis+sentinel://:{SECRET}@h:1,,g/service", "port must be a number"),
+        (f"redis+sentinel://:{SECRET}@h/service/first", "database after the last / must be a number"),
+        (f"redis+sentinel://:{SECRET}@h/service?master=x", "takes only sentinel_password, sentinel_user"),
+        (f"redis+cluster://:{SECRET}@h/0", "expected redis://"),
         (f"rediss://:{SECRET}@h/0?ssl_cert_reqs=none", "always verified"),
-        (f"rediss://:{SECRET}@h/0?ssl_check_hostname=false", "only rediss:// takes a query"),
+        (f"rediss://:{SECRET}@h/0?ssl_check_hostname=false", "takes only"),
     ],
 )
 def test_a_url_that_connections_would_read_differently_is_refused_without_its_parts(
@@ -70,6 +82,27 @@ def test_the_store_and_the_broker_read_a_url_alike(
     assert broker.password == store.get("password")
     assert broker.userid == store.get("username")
     assert int(broker.virtual_host.strip("/") or 0) == store.get("db", 0)
+
+
+def test_every_part_of_a_url_of_sentinels_is_read() -> None:
+    read = read_redis_url(
+        "rediss+sentinel://api:a%40b@one:26380,two,[::1]:5/ours/3?sentinel_password=c%40d&ssl_ca_certs=/ca.pem"
+    )
+    assert read.sentinels == (("one", 26380), ("two", 26379), ("::1", 5))
+    assert (read.service, read.database, read.user, read.password) == ("ours", 3, "api", "a@b")
+    assert read.sentinel_login == {"password": "c@d"}
+    assert read.tls == {
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": "/ca.pem",
+    }
+    assert "a@b" not in repr(read)
+    assert "c@d" not in repr(read)
+
+
+def test_the_way_to_a_socket_is_read() -> None:
+    read = read_redis_url("unix://api:a%40b@/run/redis%20one.sock?db=4")
+    assert (read.path, read.database, read.user, read.password) == ("/run/redis one.sock", 4, "api", "a@b")
 
 
 MISSPELT = {
