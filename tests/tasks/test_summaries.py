@@ -288,8 +288,8 @@ def test_a_summary_lives_as_long_as_the_results_and_is_erased_with_them(store: J
     job_id = record(store, [1], result_ttl_s=500)
     assert store.redis.pttl(job_key(job_id, "summary")) > 0, "from the start"
     finish(store)
-    ends = [store.redis.pexpiretime(job_key(job_id, part)) for part in ("", "results", "summary")]
-    assert len(set(ends)) == 1
+    left_ms = [store.redis.pttl(job_key(job_id, part)) for part in ("", "results", "summary")]
+    assert max(left_ms) - min(left_ms) < 1000
     cancel.delete_job(store, job_id, "")
     assert not store.redis.exists(job_key(job_id, "summary"))
 
