@@ -26,6 +26,7 @@ from api.routes import (
     keys,
     metrics,
     models,
+    operator_deliveries,
     operator_jobs,
     owners,
     predict,
@@ -81,7 +82,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, audit, keys, operator_jobs, owners, predict, docs),
+        *(usage, audit, keys, operator_jobs, operator_deliveries, owners, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

@@ -124,6 +124,18 @@ class NotComparedError(SentiqError):
     code = "not_compared"
 
 
+class NoWebhookError(SentiqError):
+    """Nothing is known of a webhook of the job, which is the argument."""
+
+    code = "no_webhook"
+
+
+class SenderUnavailableError(SentiqError):
+    """No sender of webhooks works, or all are busy; the argument is how many seconds one was waited for."""
+
+    code = "sender_unavailable"
+
+
 class IdempotencyKeyInFlightError(SentiqError):
     """A request with the same idempotency key has not been answered yet."""
 

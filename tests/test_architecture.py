@@ -29,6 +29,7 @@ SAME_THING = {
     "keys",
     "operator_jobs",
     "pauses",
+    "operator_deliveries",
     "owners",
     "usage",
     "aspects",

@@ -18,7 +18,7 @@ from tasks.store.deliveries import AttemptOutcome, Delivery, Room
 from tasks.store.jobs import JobStore
 from tasks.tracing import trace
 from tasks.vocabulary.destinations import AddressRules
-from tasks.vocabulary.webhooks import DeliveryStatus
+from tasks.vocabulary.webhooks import TEST_EVENT, DeliveryStatus
 from webhooks import message
 from webhooks.post import MAX_PARALLEL, Poster, Resolve
 from webhooks.secret import signing_secrets
@@ -152,9 +152,10 @@ class Sender:
             return DeliveryStatus.DELIVERED, 0
         if outcome.status_code == 410:  # noqa: PLR2004  Standard Webhooks: the receiver wants no more
             return DeliveryStatus.GONE, 0
-        if delivery.attempt > len(self._retries_s):
+        made = delivery.attempt - delivery.earlier
+        if made > len(self._retries_s) or delivery.event == TEST_EVENT:
             return DeliveryStatus.EXHAUSTED, 0
-        delay_s = self._retries_s[delivery.attempt - 1]
+        delay_s = self._retries_s[made - 1]
         return DeliveryStatus.PENDING, delay_s * random.uniform(1, 1 + _JITTER)  # noqa: S311  no secret
 
 

@@ -1,4 +1,4 @@
-"""`python -m api.admin`: jobs, failures, replays, usage and owners in the Redis that REDIS_URL names.
+"""`python -m api.admin`: what operators do beside their calls, in the Redis that REDIS_URL names.
 
 It does what the calls below /v1/admin do, and prints a table, or with `--json` what they answer. Commands for
 keys and the audit log: `python -m api.auth`.
@@ -15,11 +15,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from api.admin.commands import COMMANDS
+from api.http.problems import from_error
 from tasks.console import aligned, replace_unencodable
 from tasks.errors import ConfigurationError, SentiqError, StoreUnavailableError
 from tasks.settings import Settings
 from tasks.store.connection import require_one_redis
 from tasks.store.jobs import JobStore
+
+_UNKNOWN = 500  # the status of an error that no call answers with
 
 
 class _OptionError(Exception):
@@ -37,10 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         body = command.run(store, _asked(options, command.asked))
     except StoreUnavailableError as error:
         print(f"api.admin: Redis does not answer: {error}", file=sys.stderr)
-    except (ConfigurationError, SentiqError, _OptionError) as error:
+    except (ConfigurationError, _OptionError) as error:
         print(f"api.admin: {error}", file=sys.stderr)
+    except SentiqError as error:
+        problem = from_error(error)
+        print(f"api.admin: {problem.detail if problem.status != _UNKNOWN else error}", file=sys.stderr)
     else:
-        print(to_json(body, indent=1).decode() if options.json else _table(body["data"], command.columns))
+        rows = body["data"] if body["object"] == "list" else [body]
+        print(to_json(body, indent=1).decode() if options.json else _table(rows, command.columns))
         return 0
     return 1
 
@@ -71,8 +78,8 @@ def _asked(options: argparse.Namespace, model: type[BaseModel]) -> BaseModel:
         return model.model_validate(given, strict=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        raise _OptionError(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
+        named = "".join(f"--{name}: ".replace("_", "-") for name in first["loc"][:1])
+        raise _OptionError(named + first["msg"].removeprefix("Value error, ")) from None
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

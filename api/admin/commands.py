@@ -10,16 +10,24 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.auth.api_keys import ApiKeys
+from api.intake.redeliveries import Redeliveries, run_test
 from api.intake.replays import Replays, replays_view
 from api.intake.submission import Submission
+from api.output.operator_deliveries import (
+    deliveries_view,
+    delivery_filter,
+    redeliveries_view,
+    webhook_test_view,
+)
 from api.output.operator_jobs import failed_filter, job_filter, operator_job_view, sum_of_errors
 from api.output.owners import owners_view
 from api.output.usage import OWNER_COLUMNS, all_usage
+from api.schemas import operator_deliveries as webhooks
 from api.schemas import operator_jobs as bodies
 from api.schemas import owners, usage
-from api.schemas.queries import AllUsageQuery, FailuresQuery, NoQuery, OperatorJobsQuery
+from api.schemas.queries import AllDeliveriesQuery, AllUsageQuery, FailuresQuery, NoQuery, OperatorJobsQuery
 from tasks.broker.celery_app import build_publisher
-from tasks.store import audit
+from tasks.store import all_deliveries, audit
 from tasks.store.all_jobs import JobFilter, errors_of, page
 from tasks.store.audit import this_user
 from tasks.store.connection import store_errors
@@ -62,6 +70,29 @@ def replays(store: JobStore, asked: bodies.ReplayIn) -> bodies.Replays:
     return replays_view(done, cursor, dry_run=asked.dry_run)
 
 
+def deliveries(store: JobStore, asked: AllDeliveriesQuery) -> webhooks.OwnedDeliveries:
+    """List the deliveries of all owners."""
+    found, cursor = all_deliveries.page(
+        store, delivery_filter(asked), asked.cursor, asked.limit, charge=lambda: None
+    )
+    return deliveries_view(found, cursor, _names(store))
+
+
+def redeliveries(store: JobStore, asked: webhooks.RedeliveryIn) -> webhooks.Redeliveries:
+    """Count deliveries, or make them again."""
+    run = Redeliveries(store, this_user(), dry_run=asked.dry_run)
+    done, cursor = run.run(asked, delivery_filter(asked), lambda: None)
+    _record(store, "redeliver_webhooks")
+    return redeliveries_view(done, cursor, dry_run=asked.dry_run)
+
+
+def test_webhook(store: JobStore, asked: webhooks.WebhookTestIn) -> webhooks.WebhookTest:
+    """Have a sender send a test."""
+    tested = run_test(store, asked, this_user())
+    _record(store, "test_webhook")
+    return webhook_test_view(*tested)
+
+
 def used(store: JobStore, asked: AllUsageQuery) -> usage.AllUsage:
     """Sum what each key used."""
     return all_usage(store, _names(store), asked)
@@ -90,6 +121,24 @@ COMMANDS: dict[str, Command] = {
         bodies.ReplayIn,
         replays,
         ("job", "owner", "items", "replay", "refused"),
+    ),
+    "deliveries": Command(
+        "list the deliveries of webhooks, that of the job that finished last first",
+        AllDeliveriesQuery,
+        deliveries,
+        ("job", "owner", "name", "host", "status", "attempts", "status_code", "error", "next_attempt_at"),
+    ),
+    "redeliveries": Command(
+        "count deliveries, and with --submit make them again",
+        webhooks.RedeliveryIn,
+        redeliveries,
+        ("job", "owner", "host", "status", "redelivered"),
+    ),
+    "test-webhook": Command(
+        "send a signed test to a URL or to the webhook of a job",
+        webhooks.WebhookTestIn,
+        test_webhook,
+        ("id", "owner", "host", "delivered", "status_code", "error", "duration_ms"),
     ),
     "usage": Command("sum what each key used, by day and model", AllUsageQuery, used, OWNER_COLUMNS),
     "owners": Command(

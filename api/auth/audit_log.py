@@ -22,7 +22,7 @@ from tasks.store.jobs import JobStore
 ACTIONS = {
     *("create_job", "cancel_job", "retry_job", "delete_job"),
     *("create_key", "change_key", "rotate_key", "revoke_key"),
-    "replay_failures",
+    *("replay_failures", "redeliver_webhooks", "test_webhook"),
 }
 # These are recorded in the step that changes the key, if they are done.
 _IN_STEP = {"create_key", "change_key", "rotate_key", "revoke_key"}

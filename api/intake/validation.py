@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from pydantic import HttpUrl
+
 from api.intake.rejections import InvalidRequestError
 from api.schemas.problems import FieldError
 from api.schemas.request_bodies import JobIn, PredictBatchIn, PredictIn, TermsIn
@@ -47,6 +49,11 @@ def accept_terms(
     if body.webhook is None:
         return terms
     url = body.webhook.url
+    return replace(terms, webhook=Webhook(str(url), accept_host(url, settings, pointer), body.webhook.events))
+
+
+def accept_host(url: HttpUrl, settings: Settings, pointer: str) -> str:
+    """Return the host of a webhook. Raises InvalidRequestError where webhooks may not go there."""
     host, detail = url.host or "", None
     if url.username or url.password:
         detail = "A user name or password is not accepted: deliveries are signed instead."
@@ -54,7 +61,7 @@ def accept_terms(
         detail = f"{host} is not a public address; webhooks go to public ones only."
     if detail:
         raise InvalidRequestError.at(pointer, "webhook_refused", detail)
-    return replace(terms, webhook=Webhook(str(url), host, body.webhook.events))
+    return host
 
 
 def refuse_details(options: Options, pointer: str) -> None:

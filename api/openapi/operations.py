@@ -18,6 +18,7 @@ from api.schemas import (
     items,
     jobs,
     models,
+    operator_deliveries,
     operator_jobs,
     owners,
     status,
@@ -26,6 +27,7 @@ from api.schemas import (
 )
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import (
+    AllDeliveriesQuery,
     AllUsageQuery,
     AuditQuery,
     FailuresQuery,
@@ -216,6 +218,26 @@ month, for 400 days; a month is there as a whole if it has any of the days.""",
         body={JSON: operator_jobs.ReplayIn},
         responses={200: ResponseSpec("What was replayed, or would be", {JSON: operator_jobs.Replays})},
         problems=_BODY_PROBLEMS,
+    ),
+    "list_all_deliveries": Operation(
+        query=AllDeliveriesQuery,
+        responses={200: ResponseSpec("The deliveries", {JSON: operator_deliveries.OwnedDeliveries})},
+        problems=(422,),
+    ),
+    "redeliver_webhooks": Operation(
+        body={JSON: operator_deliveries.RedeliveryIn},
+        responses={
+            200: ResponseSpec("What is made again, or would be", {JSON: operator_deliveries.Redeliveries})
+        },
+        problems=(*_BODY_PROBLEMS, 404),
+    ),
+    "test_webhook": Operation(
+        body={JSON: operator_deliveries.WebhookTestIn},
+        responses={200: ResponseSpec("What was answered", {JSON: operator_deliveries.WebhookTest})},
+        problems=(*_BODY_PROBLEMS, 404),
+        description="""A sender posts it at once, by the rules of all deliveries: addresses, timeout and
+signature. The event is `webhook.test`. If no sender takes it within 10 s, this is 503
+and it is not sent.""",
     ),
     "list_owners": Operation(
         responses={200: ResponseSpec("The owners", {JSON: owners.Owners})}, problems=(422,)

@@ -17,6 +17,7 @@ from tasks.vocabulary.items import ItemError, ItemResult, ItemStatus
 from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import AspectVerdicts, TooManyTokens, Verdict
+from tasks.vocabulary.webhooks import Event
 
 
 def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
@@ -267,7 +268,7 @@ def delivery_view(delivery: DeliveryLog) -> deliveries.Delivery:
     return {
         "id": delivery.message_id,
         "object": "delivery",
-        "event": delivery.event,
+        "event": Event(delivery.event),
         "url": delivery.url,
         "status": delivery.status,
         "attempts": [_attempt_view(attempt) for attempt in delivery.attempts],

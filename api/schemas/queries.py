@@ -31,7 +31,7 @@ from api.schemas.types import AwareTime
 from tasks.vocabulary.items import ItemError, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, QueueClass
 from tasks.vocabulary.options import MAX_ASPECTS, PLAIN
-from tasks.vocabulary.webhooks import Event
+from tasks.vocabulary.webhooks import DeliveryStatus, Event
 
 MAX_PAGE_ITEMS = 1000
 MAX_COLUMNS_CHARS = 4096
@@ -86,6 +86,9 @@ Day = Annotated[
 ]
 # The id of a key, or empty for callers without keys.
 Owner = Annotated[str, Field(max_length=MAX_ID_CHARS, pattern=r"^[0-9a-z]*$")]
+
+
+DeliveryCursor = Annotated[str, Field(max_length=54, pattern=r"^[0-9]{1,15}-job_[0-9A-Z]{34}$")]
 
 
 class Query(BaseModel):
@@ -242,6 +245,19 @@ class OperatorJobsQuery(Query):
     cursor: Annotated[str, Field(max_length=38, pattern=r"^job_[0-9A-Z]{34}$")] | None = Field(
         None, description="`next_cursor` of the previous page."
     )
+
+
+class AllDeliveriesQuery(Query):
+    """Parameters of GET /v1/admin/deliveries."""
+
+    owner: Owner | None = Field(None, description="Only of this key; empty for callers without keys.")
+    status: DeliveryStatus | None = Field(None, description="Only deliveries with this status.")
+    finished_after: AwareTime | None = Field(None, description="Only of jobs that finished after this time.")
+    finished_before: AwareTime | None = Field(None, description="Only of jobs that finished before it.")
+    limit: Annotated[int, Field(ge=1, le=_MAX_PAGE_JOBS), _FROM_DIGITS] = Field(
+        20, description="Most deliveries in a page; 20 if left out."
+    )
+    cursor: DeliveryCursor | None = Field(None, description="`next_cursor` of the previous page.")
 
 
 class SummaryQuery(Query):

@@ -13,6 +13,7 @@ OPEN_JOBS = PREFIX + "open_jobs"
 UPLOADS = PREFIX + "uploads"
 DEFERRED = PREFIX + "deferred"
 DELIVERY_TURNS = PREFIX + "delivery_turns"
+DELIVERY_LOG = PREFIX + "delivery_log"
 COUNTERS = PREFIX + "counters"
 OWNERS = PREFIX + "owners"
 KEPT = PREFIX + "kept"
@@ -77,6 +78,7 @@ FOR_SCRIPTS = {
     "uploads": UPLOADS,
     "deferred": DEFERRED,
     "delivery_turns": DELIVERY_TURNS,
+    "delivery_log": DELIVERY_LOG,
     "counters": COUNTERS,
     "owners": OWNERS,
     "kept": KEPT,

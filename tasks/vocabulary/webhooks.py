@@ -20,6 +20,9 @@ class Event(StrEnum):
     TIMED_OUT = "job.timed_out"
 
 
+TEST_EVENT = "webhook.test"  # no job ends with it: an operator has it sent
+
+
 class DeliveryStatus(StrEnum):
     """The state of a delivery. All but the first are final."""
 

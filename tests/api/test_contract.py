@@ -53,7 +53,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_key": {"description": "changed"},
     "rotate_key": {"overlap_s": 60},
     "replay_failures": {"dry_run": True},
+    "redeliver_webhooks": {"dry_run": True},
+    "test_webhook": {"url": "https://example.com/hook"},
 }
+NO_JOB = {"job": "job_" + "0" * 34}
 OPERATORS: dict[str, str] = {}  # keys of operators where others need none, by URL of the service
 # What is not of the API: pages for people, the document itself, files.
 OUTSIDE = {"show_page", "get_document", "show_docs", "static"}
@@ -235,6 +238,12 @@ REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
     ("get_comparison", 200): lambda its: call(its.idle, "get_comparison", compared(its)),
     ("get_comparison", 409): lambda its: call(its.serving, "get_comparison", over(its)),
     ("stream_events", 204): known_already,
+    ("redeliver_webhooks", 404): lambda its: call(its.serving, "redeliver_webhooks", json=NO_JOB),
+    # Without a sender the right body is answered after seconds, and never too often.
+    ("test_webhook", 429): lambda its: until(
+        429, lambda: call(its.guarded, "test_webhook", json={}, headers=its.key)
+    ),
+    ("test_webhook", 404): lambda its: call(its.serving, "test_webhook", json=NO_JOB),
 }
 ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     200: success,

@@ -35,6 +35,7 @@ OPERATIONS = {
 # What no answer to others may hold: text, data, id of an item, value of metadata, host of a webhook.
 SECRETS = ("绝密的文本", "绝密的数据", "绝密的编号", "绝密的元数据")
 HOST = "hooks.anna.example"
+PATH = "path-and-token-of-her-webhook"
 PACK = {
     "id": "test",
     "revision": "1",
@@ -57,6 +58,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "change_key": {"name": "changed by the walk", "disabled": True},
     "rotate_key": {},
     "replay_failures": {"dry_run": False},
+    "redeliver_webhooks": {"dry_run": False, "status": "pending"},
+    "test_webhook": {"url": "http://127.0.0.1:1/"},
 }
 
 
@@ -98,6 +101,7 @@ def annas_job() -> dict[str, Any]:
         "keep_texts": True,
         "summarize_by": "field",
         "priority": "bulk",
+        "webhook": {"url": f"https://{HOST}/{PATH}?token={PATH}"},
     }
 
 
@@ -167,7 +171,21 @@ def test_an_operator_learns_of_jobs_and_never_what_is_in_them(service: Service, 
     before = snapshot(service)
     answer = call(service, name, (Scope.OPERATOR,))
     assert answer.is_success, answer.text
-    for secret in SECRETS:
+    assert name != "list_all_deliveries" or HOST in answer.text
+    for secret in (*SECRETS, PATH):
+        assert secret not in answer.text
+        assert json.dumps(secret)[1:-1] not in answer.text
+    assert snapshot(service) == before
+
+
+@pytest.mark.parametrize("name", ["replay_failures", "redeliver_webhooks"])
+def test_what_an_operator_counts_shows_nothing_of_what_is_in_jobs(service: Service, name: str) -> None:
+    before, headers = snapshot(service), bearer(service.others[Scope.OPERATOR,])
+    body = BODIES[name] | {"dry_run": True}
+    answer = httpx2.post(service.url + OPERATIONS[name][1], json=body, headers=headers, timeout=30)
+    assert answer.is_success, answer.text
+    assert name != "redeliver_webhooks" or HOST in answer.text
+    for secret in (*SECRETS, PATH):
         assert secret not in answer.text
         assert json.dumps(secret)[1:-1] not in answer.text
     assert snapshot(service) == before

@@ -25,6 +25,7 @@ local function erase(id)
     redis.call('SET', keys.tombstone .. id, 'deleted', 'PX', args.tombstone_ms)
   end
   deliveries.remove(args.owner, id)
+  redis.call('ZREM', keys.delivery_log, id)
   redis.call('ZREM', keys.open_jobs, id)
   open_jobs.remove(args.owner, id)
   redis.call('ZREM', keys.uploads, id)

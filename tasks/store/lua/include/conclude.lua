@@ -2,8 +2,6 @@
 -- the delivery of its webhook and wakes who waits for it. Of any other job it only publishes that something
 -- changed.
 -- include: clock counters deliveries kept open_jobs stopped
-local WEBHOOK_TTL_MS = 604800000
-
 local function final_status(total, job)
   if job.cancel and (job.canceled > 0 or job.error) then
     return 'canceled'
@@ -27,8 +25,9 @@ local function record_delivery(id, job, status)
       if job.trace then
         redis.call('HSET', key, 'trace', job.trace)
       end
-      redis.call('PEXPIRE', key, WEBHOOK_TTL_MS)
+      redis.call('PEXPIRE', key, deliveries.TTL_MS)
       deliveries.schedule(owner, id, now)
+      deliveries.log(id, now)
     end
   end
 end
