@@ -52,6 +52,11 @@ def best(values: Mapping[str, float], shown: Callable[[float], str], *, highest:
     return {name: f"**{shown(value)}**" if name == winner else shown(value) for name, value in values.items()}
 
 
+def digits(value: float) -> str:
+    """Return a number with three digits, or all of those before the point."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004  three digits
+
+
 def circumstances(figures: Mapping[str, Any]) -> str:
     """Return the lines that say where, with which versions and with which seed it was measured."""
     return "\n".join(

@@ -76,8 +76,77 @@ def _read_many(body: Any) -> list[tuple[str, float]]:
     return [each for verdict in body for each in read_one(verdict)]
 
 
+def _batch(texts: Sequence[str]) -> bytes:
+    return post("/predict", {"text": [*texts]})
+
+
+def _classify(texts: Sequence[str]) -> bytes:
+    return post("/classify", {"model": "peer", "input": [*texts]})
+
+
+def _read_classified(body: Any) -> list[tuple[str, float]]:
+    return [
+        max(((each["label"], each["score"]) for each in text), key=lambda each: each[1])
+        for text in body["data"]
+    ]
+
+
 _SINGLE = Dialect(_one, read_one)
 _LIST = Dialect(_many, _read_many, texts=1000)
+# BentoML makes lists of single texts itself, but a request holds a list all the same.
+_LISTED = Dialect(_batch, _read_many)
+_INFINITY = Dialect(_classify, _read_classified)
+_INFINITY_LIST = Dialect(_classify, _read_classified, texts=256)
+
+
+def _server(module: str, *arguments: str) -> tuple[tuple[str, ...], ...]:
+    return ((f"bench.peers.servers.{module}", *arguments),)
+
+
+def _infinity(engine: str) -> tuple[str, ...]:
+    served = ("--served-model-name", "peer", "--engine", engine, "--device", "cpu")
+    return (
+        "infinity_emb",
+        "v2",
+        "--model-id",
+        "{checkpoint}",
+        *served,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+    )
+
+
+_MOSEC = _server("mosec_server", "--address", "127.0.0.1", "--port", "{port}")
+_BENTOML = (
+    (
+        "bentoml",
+        "serve",
+        "bench.peers.servers.bentoml_service:service",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+    ),
+)
+
+
+def _both(  # noqa: PLR0913, PLR0917  a row of the table
+    name: str,
+    environment: str,
+    commands: tuple[tuple[str, ...], ...],
+    plain: Dialect,
+    batching: Dialect,
+    advice: str,
+) -> tuple[Peer, Peer]:
+    """Return a peer as it comes and as advised, where its server reads which of the two it is."""
+    packages = (environment, "transformers", "torch")
+    return (
+        Peer(name, environment, packages, commands, plain, plain),
+        Peer(name, environment, packages, commands, batching, batching, advice=advice, env=_ONE_THREAD),
+    )
+
 
 PEERS: tuple[Peer, ...] = (
     Peer(
@@ -105,6 +174,18 @@ PEERS: tuple[Peer, ...] = (
         redis=True,
         advice="one thread a child, a prefetch of 1: Celery's guide, Optimizing; torch's, CPU threading",
         env=_ONE_THREAD,
+    ),
+    *_both(
+        *("LitServe", "litserve", _server("litserve_server"), _SINGLE, _SINGLE),
+        advice="a worker a core, batches of up to 16 within 10 ms: LitServe's documents, Batching",
+    ),
+    *_both(
+        *("mosec", "mosec", _MOSEC, _SINGLE, _SINGLE),
+        advice="a worker a core, batches of up to 16 within 10 ms: mosec's documents, Dynamic batching",
+    ),
+    *_both(
+        *("BentoML", "bentoml", _BENTOML, _SINGLE, _LISTED),
+        advice="a worker a core, adaptive batches of up to 16: BentoML's documents, Adaptive batching",
     ),
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.peers.measuring import FLOOD_CALLERS, SHARES
-from bench.writing import Draw, best, circumstances, table
+from bench.writing import Draw, best, circumstances, digits, table
 
 SENTIQ = "Sentiq"
 _BELOW = [f"at_{share:.0%}" for share in SHARES]
@@ -102,10 +102,10 @@ def draw_rates(services: Mapping[str, Rounds]) -> Draw:
 
 def _rates(services: Mapping[str, Rounds]) -> str:
     columns = [
-        _column(services, _number, "bulk", "per_s", highest=True),
-        _column(services, _number, "bulk", "cpu_s_per_1000", highest=False),
-        _column(services, _number, "flood", "per_s", highest=True),
-        _column(services, _number, "flood", "cpu_s_per_1000", highest=False),
+        _column(services, digits, "bulk", "per_s", highest=True),
+        _column(services, digits, "bulk", "cpu_s_per_1000", highest=False),
+        _column(services, digits, "flood", "per_s", highest=True),
+        _column(services, digits, "flood", "cpu_s_per_1000", highest=False),
         _column(services, _whole, "memory_mb", highest=False),
     ]
     heads = ["service", "bulk, texts/s", "CPU", "flood, texts/s", "CPU", "memory, MiB"]
@@ -154,10 +154,6 @@ def _at(figure: Any, path: tuple[str, ...]) -> float:
     for name in path:
         figure = figure[name]
     return float(figure)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004  three digits
 
 
 def _whole(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.peers.reporting import Rounds, median_of
 from bench.queues.catalogue import JOBS
 from bench.queues.measuring import CALLERS, SHARE
-from bench.writing import Draw, best, circumstances, table
+from bench.writing import Draw, best, circumstances, digits, table
 
 SENTIQ = "Sentiq, an engine that answers at once"
 
@@ -105,7 +105,7 @@ def _times(own: Rounds, theirs: Rounds, load: str, name: str) -> str:
 def _column(head: str, *path: str, highest: bool = False) -> Column:
     def cells(services: Mapping[str, Rounds]) -> dict[str, str]:
         values = {name: median_of(rounds, *path) for name, rounds in services.items()}
-        return best(values, lambda value: f"{value:.3g}" if value < 1000 else f"{value:.0f}", highest=highest)  # noqa: PLR2004  three digits
+        return best(values, digits, highest=highest)
 
     return head, cells
 
