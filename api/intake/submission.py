@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from celery import Celery
 
@@ -18,12 +19,13 @@ from api.intake.shadows import Shadow, require_comparable
 from api.intake.streams import Source, StreamSubmission
 from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
-from tasks.errors import ModelRequiredError, UnknownModelError
+from tasks.errors import ModelRequiredError, StoreUnavailableError, UnknownModelError
 from tasks.settings import Settings
 from tasks.store import uploads
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
+from tasks.store.needed_wakeups import Wakeups
 from tasks.tracing import trace
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
@@ -39,7 +41,7 @@ class Submission:
 
     def __init__(self, store: JobStore, celery: Celery, settings: Settings, models: Models) -> None:
         self._store = store
-        self._celery = celery
+        self._wakeups = Wakeups(store, partial(publish_wakeups, celery))
         self._settings = settings
         self._models = models
         self._streams = StreamSubmission(
@@ -181,8 +183,8 @@ class Submission:
 
     def _publish(self, model: str, chunks: Sequence[Chunk]) -> None:
         try:
-            publish_wakeups(self._celery, model, len(chunks))
-        except NotPublishedError as error:
+            self._wakeups.wake(model, len(chunks), f"{chunks[0].job_id} {chunks[0].start}")
+        except (NotPublishedError, StoreUnavailableError) as error:
             logger.warning(
                 "%s is recorded but not published; the reconciler will publish it: %s",
                 chunks[0].job_id,

@@ -1,4 +1,4 @@
-"""Wake-ups: one Celery message a chunk, without any text. Each brings a child to lease the oldest chunks."""
+"""Wake-ups: Celery messages without any text. Each brings a child to lease the oldest chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class NotPublishedError(Exception):
 
 
 def publish_wakeups(app: Celery, model: str, count: int) -> None:
-    """Publish wake-ups for `count` chunks of a model in one round trip. Raises NotPublishedError."""
+    """Publish `count` wake-ups of a model in one round trip. Raises NotPublishedError."""
     queue = declared_queue(model)
     try:
         with app.producer_pool.acquire(block=True, timeout=_ACQUIRE_S) as producer, producer.batch():

@@ -51,6 +51,9 @@ _LINES = PREFIX + "lines:"
 _PARKED = PREFIX + "parked:"
 _PARKED_SHARES = PREFIX + "parked_shares:"
 _PARKED_LINES = PREFIX + "parked_lines:"
+_PUBLISHED = PREFIX + "published:"
+_AWAKE = PREFIX + "awake:"
+_READY = PREFIX + "ready:"
 _RESERVED = PREFIX + "reserved:"
 _KEPT_JOBS = PREFIX + "kept_jobs:"
 _KEPT_UNTIL = PREFIX + "kept_until:"
@@ -104,6 +107,9 @@ FOR_SCRIPTS = {
     "parked": _PARKED,
     "parked_shares": _PARKED_SHARES,
     "parked_lines": _PARKED_LINES,
+    "published": _PUBLISHED,
+    "awake": _AWAKE,
+    "ready": _READY,
     "reserved": _RESERVED,
     "kept_jobs": _KEPT_JOBS,
     "kept_until": _KEPT_UNTIL,
@@ -185,6 +191,21 @@ def parked_shares_key(queue: Queue) -> str:
 def parked_lines_key(queue: Queue) -> str:
     """Return the key of the lines of owners that are paused in a queue."""
     return f"{_PARKED_LINES}{queue}"
+
+
+def published_key(model: str) -> str:
+    """Return the key of the wake-ups of a model that no child has taken yet."""
+    return _PUBLISHED + model
+
+
+def awake_key(model: str) -> str:
+    """Return the key of the children of a model that lease again until nothing waits."""
+    return _AWAKE + model
+
+
+def ready_key(model: str) -> str:
+    """Return the key of how many children of a model can score."""
+    return _READY + model
 
 
 def reserved_key(queue: Queue) -> str:

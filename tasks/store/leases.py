@@ -82,12 +82,20 @@ class Lease:
         return [leased.ref for leased in self.chunks]
 
 
-def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] = READABLE) -> Lease | None:
+def lease(
+    store: JobStore,
+    holder: Holder,
+    budget: int,
+    formats: Sequence[int] = READABLE,
+    *,
+    woken: bool = False,
+) -> Lease | None:
     """Lease pending chunks of the holder's model, up to `budget` code points; None without any.
 
     All are of one class: interactive while such chunks are pending, but for the floor of bulk. Owners have
     turns by cost and weight, and of each the oldest chunks go first. Chunks of jobs in other formats than
-    these are left for other children.
+    these are left for other children. `woken`: the child has just taken a wake-up. One that gets a lease has
+    to lease again, or to call `Wakeups.leave`.
     """
     args = {
         "model": holder.model,
@@ -99,6 +107,7 @@ def lease(store: JobStore, holder: Holder, budget: int, formats: Sequence[int] =
         "siblings": holder.siblings,
         "formats": formats,
         "bulk_floor": store.settings.bulk_floor,
+        "woken": woken or None,
     }
     answer = store.run("lease_chunks", args)
     if not answer:

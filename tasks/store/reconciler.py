@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection
 
 from tasks.errors import UnknownFormatError
@@ -12,7 +13,8 @@ from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore, is_readable
 from tasks.store.keys import DEFERRED, OPEN_JOBS, RECONCILER, UPLOADS, job_key, leased_key, leases_key
 from tasks.store.leases import Guard, Lease, complete_chunk
-from tasks.store.lost_wakeups import LostWakeups, Publish
+from tasks.store.lost_wakeups import LostWakeups
+from tasks.store.needed_wakeups import Publish, Wakeups
 from tasks.store.unserved import UnservedModels
 from tasks.store.uploads import close_idle
 from tasks.store.usage import UsageFolder
@@ -37,10 +39,10 @@ class Reconciler:
 
     def __init__(self, store: JobStore, publish: Publish, worker: str, model: str) -> None:
         self._store = store
-        self._publish = publish
+        self._wakeups = Wakeups(store, publish)
         self._worker = worker
         self._model = model
-        self._lost_wakeups = LostWakeups(store, publish)
+        self._lost_wakeups = LostWakeups(store, self._wakeups)
         self._unserved = UnservedModels(store, worker, self._lost_wakeups)
         self._usage = UsageFolder(store)
         self._ticked_ms: int | None = None
@@ -79,7 +81,11 @@ class Reconciler:
         queues = [queue for name in names for queue in Queue.all_of(name)]
         for queue in queues:
             self._release_lapsed(queue, now)
+        ready: Counter[str] = Counter()
+        for worker in workers.live_workers(self._store):
+            ready[worker.serves] += worker.ready
         for name in names:
+            self._lost_wakeups.note_ready(name, ready[name], now)
             self._lost_wakeups.republish(name, now)
         self._unserved.tidy(names, now)
         self._store.run("reset_backlog", {"queues": list(map(str, queues))})
@@ -96,7 +102,8 @@ class Reconciler:
         return mine and bool(redis.pexpire(RECONCILER, _LEADER_MS))
 
     def _release_orphans(self, worker: str, alive: Collection[int]) -> None:
-        """Release what a worker's dead children hold."""
+        """Release what a worker's dead children hold, and count them as awake no longer."""
+        self._wakeups.forget_dead(self._model, worker, alive)
         held: dict[bytes, bytes] = self._store.redis.hgetall(leases_key(worker))
         holders = {ref: holder.split() for ref, holder in held.items()}
         dead = [(ref, token) for ref, (pid, token) in holders.items() if int(pid) not in alive][:_TICK_BATCH]
@@ -149,7 +156,7 @@ class Reconciler:
         }
         if self._store.run("requeue_chunk", args, [encode_chunk(part) for part in parts]):
             logger.warning("requeued %s item by item: its child is gone (%s)", ref, guard)
-            self._publish(queue.model, len(parts))
+            self._wakeups.wake(queue.model, len(parts), ref)
 
     def _give_up(self, queue: Queue, ref: ChunkRef, chunk: Chunk, guard: Guard) -> None:
         error = ItemError.WORKER_LOST if guard == "dead" else ItemError.ATTEMPTS_EXHAUSTED
@@ -184,7 +191,7 @@ class Reconciler:
                 queue, count, awake = self._store.run("release_job", {"job_id": job_id, "limit": left})
                 left -= count
                 if awake:
-                    self._publish(Queue.parse(queue).model, awake)
+                    self._wakeups.wake(Queue.parse(queue).model, awake, f"{job_id} {self._store.now_ms()}")
 
     def _close_idle_uploads(self) -> None:
         for job_id in (raw.decode() for raw in self._due(UPLOADS)):

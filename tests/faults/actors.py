@@ -18,6 +18,7 @@ from tasks.errors import LeaseLostError
 from tasks.settings import Settings
 from tasks.store import leases, scripts, workers
 from tasks.store.jobs import JobStore
+from tasks.store.needed_wakeups import Wakeups
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
@@ -48,7 +49,6 @@ class Memory:
 
     ticked_ms: int | None = None
     away_ms: tuple[int, int] = (0, 0)
-    republished_ms: tuple[tuple[str, int], ...] = ()
     tidied_ms: int = 0
 
 
@@ -81,17 +81,21 @@ class Actors:
         return job_id
 
     def child(self, pid: int, *, sick: bool) -> Program:
-        """Return what a child does: take a wake-up, lease, renew, finish; a sick one returns its lease."""
+        """Return what a child does: take a wake-up, then lease, renew and finish until nothing waits.
+
+        A sick one returns its first lease.
+        """
 
         def work() -> None:
             if self.client.rpop(WAKEUPS) is None:
                 return
             holder = leases.Holder(WORKER, pid, 3, MODEL_NAME)
-            held = leases.lease(self._store, holder, BUDGET)
-            if held is not None and sick:
-                self._give_back(held)
-            elif held is not None:
+            held = leases.lease(self._store, holder, BUDGET, woken=True)
+            while held is not None and not sick:
                 self._finish(held)
+                held = leases.lease(self._store, holder, BUDGET)
+            if held is not None:
+                self._give_back(holder, held)
 
         return work
 
@@ -107,11 +111,13 @@ class Actors:
         ]
         leases.finish(self._store, held, results, MODEL)
 
-    def _give_back(self, held: leases.Lease) -> None:
+    def _give_back(self, holder: leases.Holder, held: leases.Lease) -> None:
         returned = [
             leases.return_chunk(self._store, held, leased, leases.ReturnReason.SICK) for leased in held.chunks
         ]
-        self._publish(MODEL_NAME, sum(returned))
+        wakeups = Wakeups(self._store, self._publish)
+        wakeups.wake(MODEL_NAME, sum(returned), f"returned {held.token}")
+        wakeups.leave(holder, held.token)
 
     def round(self, alive: frozenset[int], memory: Memory) -> Program:
         """Return a round of the parent. It returns what its reconciler remembers."""
@@ -122,13 +128,9 @@ class Actors:
             )
             reconciler: Any = Reconciler(self._store, self._publish, WORKER, MODEL_NAME)
             reconciler._ticked_ms, reconciler._away_ms = memory.ticked_ms, memory.away_ms
-            reconciler._lost_wakeups._republished_ms = dict(memory.republished_ms)
             reconciler._unserved._tidied_ms = memory.tidied_ms
             reconciler.tick(alive)
-            published = tuple(sorted(reconciler._lost_wakeups._republished_ms.items()))
-            return Memory(
-                reconciler._ticked_ms, reconciler._away_ms, published, reconciler._unserved._tidied_ms
-            )
+            return Memory(reconciler._ticked_ms, reconciler._away_ms, reconciler._unserved._tidied_ms)
 
         return tick
 

@@ -37,6 +37,7 @@ IDLE_QUEUE = Queue(MODEL_NAME, QueueClass.INTERACTIVE)
 PRIVATE_KEYS = {
     *(keys.RECONCILER, keys.DEFERRED, keys.UPLOADS, keys.OPEN_JOBS, keys.MODELS, keys.RETIRED),
     *(keys.WORKERS, keys.USAGE_OWNERS, keys.leased_key(IDLE_QUEUE), keys.waiting_key(IDLE_QUEUE)),
+    keys.ready_key(MODEL_NAME),
 }
 PRIVATE_FIELDS = {"queue", "format"}
 PRIVATE_SCRIPTS = {"free_expired", "reset_backlog"}
@@ -48,6 +49,7 @@ READS = {
     "LLEN",
     "SMEMBERS",
     "ZCARD",
+    "ZCOUNT",
     "ZRANGE",
     "ZRANGEBYSCORE",
     "ZSCORE",

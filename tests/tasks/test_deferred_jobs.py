@@ -19,6 +19,7 @@ from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tests.conftest import MODEL_NAME
+from tests.ready_children import report_ready
 from tests.verdicts import rated
 
 QUEUE = Queue(MODEL_NAME, QueueClass.BULK)
@@ -38,6 +39,7 @@ def submit(store: JobStore, items: int = 3, **terms: object) -> str:
 def comes(store: JobStore, job_id: str) -> list[tuple[str, int]]:
     """Let the time of a job come, and the reconciler look; return the wake-ups that it published."""
     published: list[tuple[str, int]] = []
+    report_ready(store, MODEL_NAME)
     store.redis.zadd(DEFERRED, {job_id: store.now_ms() - 1})
     reconciler = Reconciler(store, lambda *wakeup: published.append(wakeup), "worker", MODEL_NAME)
     reconciler.tick(alive=[1])

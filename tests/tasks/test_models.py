@@ -32,6 +32,7 @@ from tasks.vocabulary.job_format import FORMAT
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import is_name, name_of, wakeup_queue
 from tests.conftest import eventually
+from tests.ready_children import report_ready
 from tests.verdicts import rated
 
 BULK, INTERACTIVE = QueueClass.BULK, QueueClass.INTERACTIVE
@@ -134,6 +135,8 @@ def test_a_reconciler_recovers_the_models_of_others_too(
         record(store, model, owner="anna", chunks=2)
     now = store.now_ms()
     monkeypatch.setattr(store, "now_ms", lambda: now + 2000)
+    for model in "ab":
+        report_ready(store, model)
     Reconciler(store, lambda *wakeups: published.append(wakeups), A.worker, "a").tick(alive=[])
     assert published == [("a", 3), ("b", 3)]
 

@@ -7,7 +7,16 @@ import pytest
 
 from tasks.store import leases, workers
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, UNACKED, WORKERS, backlog_key, leased_key, pending_key
+from tasks.store.keys import (
+    OPEN_JOBS,
+    UNACKED,
+    WORKERS,
+    awake_key,
+    backlog_key,
+    leased_key,
+    pending_key,
+    ready_key,
+)
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
@@ -15,6 +24,7 @@ from tasks.vocabulary.items import Item, ItemError, ItemStatus
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tasks.vocabulary.model_names import wakeup_queue
 from tests.conftest import MODEL_NAME
+from tests.ready_children import report_ready
 from tests.verdicts import rated
 
 BULK = QueueClass.BULK
@@ -46,6 +56,7 @@ def pending(store: JobStore) -> list[ChunkRef]:
 
 @pytest.fixture
 def reconciler(store: JobStore, publisher: Publisher) -> Reconciler:
+    report_ready(store, MODEL_NAME)
     return Reconciler(store, publisher, "worker", MODEL_NAME)
 
 
@@ -105,6 +116,7 @@ def test_the_chunk_of_a_live_child_stays_its_own(
 
 
 def test_a_lapsed_lease_is_taken_over_by_any_worker(store: JobStore, publisher: Publisher) -> None:
+    report_ready(store, MODEL_NAME)
     record(store, ["一"])
     held = take(store)
     lapse(store)
@@ -306,7 +318,8 @@ def test_a_lost_wakeup_costs_five_seconds_whatever_workers_have_not_acknowledged
     assert publisher.published == [1]
 
 
-def test_workers_that_are_gone_are_forgotten(store: JobStore, reconciler: Reconciler) -> None:
+def test_workers_that_are_gone_are_forgotten(store: JobStore, publisher: Publisher) -> None:
+    reconciler = Reconciler(store, publisher, "worker", MODEL_NAME)
     now = store.now_ms()
     heartbeats = {"old": now - 61_000, "just gone": now - 1_000, "alive": now + 9_000}
     for name, until_ms in heartbeats.items():
@@ -322,6 +335,7 @@ def test_one_reconciler_leads(store: JobStore, publisher: Publisher) -> None:
         Reconciler(store, publisher, "first", MODEL_NAME),
         Reconciler(store, publisher, "second", MODEL_NAME),
     )
+    report_ready(store, MODEL_NAME)
     record(store, ["一"])
     first.tick(alive=[])
     leases.lease(store, leases.Holder("third", CHILD, 1, model=MODEL_NAME), 0)
@@ -330,3 +344,39 @@ def test_one_reconciler_leads(store: JobStore, publisher: Publisher) -> None:
     assert not publisher.published, "second does not lead"
     first.tick(alive=[])
     assert publisher.published == [1]
+
+
+def test_children_that_become_ready_are_woken_for_what_waits(
+    store: JobStore, reconciler: Reconciler, publisher: Publisher
+) -> None:
+    for text in "一二三":
+        record(store, [text])
+    store.redis.set(ready_key(MODEL_NAME), 7)
+    reconciler.tick(alive=[])
+    assert publisher.published == [3]
+    reconciler.tick(alive=[])
+    assert publisher.published == [3], "once"
+    assert not store.redis.hget("sentiq:counters", "republished"), "nothing was lost"
+
+
+def test_while_all_children_are_awake_nothing_counts_as_lost(
+    store: JobStore, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report_ready(store, MODEL_NAME, children=1)
+    reconciler = Reconciler(store, publisher, "worker", MODEL_NAME)
+    record(store, ["一"])
+    take(store)
+    record(store, ["二"])
+    now = store.now_ms()
+    monkeypatch.setattr(store, "now_ms", lambda: now + 4_000)
+    reconciler.tick(alive=[CHILD])
+    assert not publisher.published
+
+
+def test_a_dead_child_is_awake_no_longer(store: JobStore, reconciler: Reconciler) -> None:
+    record(store, ["一"])
+    take(store)
+    reconciler.tick(alive=[CHILD])
+    assert store.redis.zcard(awake_key(MODEL_NAME)) == 1
+    reconciler.tick(alive=[])
+    assert store.redis.zcard(awake_key(MODEL_NAME)) == 0

@@ -23,7 +23,16 @@ from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import DEFERRED, OPEN_JOBS, UPLOADS, backlog_key, job_key, kept_until_key, usage_key
+from tasks.store.keys import (
+    DEFERRED,
+    OPEN_JOBS,
+    UPLOADS,
+    backlog_key,
+    job_key,
+    kept_until_key,
+    ready_key,
+    usage_key,
+)
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
 from tasks.store.scripts import LUA
@@ -170,6 +179,18 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
             held.refs[0],
             ChunkResult.given_up(held.chunks[0].chunk, ItemError.WORKER_LOST, 3),
             "dead",
+        ),
+    ),
+    (
+        "count_wakeups",
+        lambda s: s.redis.set(ready_key(MODEL_NAME), 3),
+        lambda s, _: s.run("count_wakeups", {"model": MODEL_NAME, "chunks": 2, "name": "w"}),
+    ),
+    (
+        "count_wakeups",  # of a child that leaves
+        lambda s: (record(s), take(s, 0)),
+        lambda s, _: s.run(
+            "count_wakeups", {"model": MODEL_NAME, "chunks": 1, "name": "w", "leaving": "worker 1"}
         ),
     ),
     ("create_job", lambda _: None, lambda s, _: record(s, metadata={"a": "b"}).place),

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from tasks.store.counters import Counters, LocalCounters
 from tasks.store.jobs import JobStore
-from tasks.store.keys import leased_key, pending_key
+from tasks.store.keys import awake_key, leased_key, pending_key
 from tasks.store.leases import Holder
+from tasks.store.needed_wakeups import Wakeups
 from tasks.vocabulary.chunks import Chunk, ChunkRef
 from tasks.vocabulary.items import Item
 from tasks.vocabulary.jobs import JobStatus, Queue, QueueClass, Terms
 from tests.conftest import MODEL_NAME
+from tests.ready_children import report_ready
 from worker.engines.checked import CheckedEngine
 from worker.engines.engine import Tokens
 from worker.engines.failure import EngineFailedError
@@ -25,6 +27,7 @@ from worker.engines.metered import MeteredEngine
 from worker.packs.pack import load_pack
 from worker.process.child import Child
 from worker.process.fork_state import KnownLogits
+from worker.process.shift import work_until_idle
 from worker.scoring.classifier import Classifier
 
 PACK = load_pack(Path(__file__).parents[2] / "models" / "embedded")
@@ -64,6 +67,7 @@ class Bench:
         self.known = KnownLogits()
         self.cache_rows = cache_rows
         store.labels.record("test@1", PACK.labels)
+        report_ready(store, MODEL_NAME, children=99)
         self.child = self.start(1)
 
     def start(self, pid: int) -> Child:
@@ -78,7 +82,7 @@ class Bench:
             MODEL,
             counters,
             known=self.known,
-            publish=lambda _, count: self.published.append(count),
+            wakeups=Wakeups(self.store, lambda _, count: self.published.append(count)),
         )
 
     def submit(self, *chunks: Sequence[str]) -> str:
@@ -172,7 +176,7 @@ def test_a_sick_child_returns_its_lease_and_another_scores_it(bench_of: Callable
     with pytest.raises(EngineFailedError):
         bench.child.work()
     assert [(ref.attempts, ref.returns) for ref in bench.pending()] == [(0, 1)]
-    assert bench.published == [1]
+    assert bench.published == [1, 1], "for the chunk, and in place of the child"
     assert not bench.store.redis.exists(leased_key(QUEUE))
     assert Counters.read(bench.store).counts["returned:sick"] == 1
     bench.engine.failing = False
@@ -206,3 +210,48 @@ def test_a_child_that_gives_known_texts_other_logits_leases_nothing(bench_of: Ca
     with pytest.raises(EngineFailedError, match="known texts"):
         bench.child.work()
     assert len(bench.pending()) == 1
+
+
+def never() -> bool:
+    return False
+
+
+def awake(bench: Bench) -> list[bytes]:
+    return list(bench.store.redis.zrange(awake_key(MODEL_NAME), 0, -1))
+
+
+def test_a_child_works_for_one_wakeup_until_nothing_waits(bench_of: Callable[..., Bench]) -> None:
+    bench = bench_of(chunk_chars=1)
+    jobs = [bench.submit(texts(4, 4 * number)) for number in range(5)]
+    work_until_idle(bench.child, 60, never)
+    assert {bench.store.job(job_id).status for job_id in jobs} == {JobStatus.SUCCEEDED}
+    assert int(bench.store.redis.get("sentiq:fence")) == 5, "five leases"
+    assert (awake(bench), bench.published) == ([], [])
+
+
+@pytest.mark.parametrize("reason", ["time", "stop"])
+def test_a_child_hands_over_after_a_while_or_when_its_worker_stops(
+    bench_of: Callable[..., Bench], reason: str
+) -> None:
+    bench = bench_of(chunk_chars=1)
+    for number in range(3):
+        bench.submit(texts(4, 4 * number))
+    work_until_idle(bench.child, 0 if reason == "time" else 60, lambda: reason == "stop")
+    assert len(bench.pending()) == 2
+    assert (awake(bench), bench.published) == ([], [1])
+
+
+def test_a_child_that_leaves_wakes_nobody_when_nothing_waits(bench_of: Callable[..., Bench]) -> None:
+    bench = bench_of()
+    bench.submit(texts(4))
+    work_until_idle(bench.child, 0, never)
+    assert (awake(bench), bench.published) == ([], [])
+
+
+def test_a_sick_child_is_awake_no_longer(bench_of: Callable[..., Bench]) -> None:
+    bench = bench_of()
+    bench.submit(texts(3))
+    bench.engine.failing = True
+    with pytest.raises(EngineFailedError):
+        work_until_idle(bench.child, 60, never)
+    assert awake(bench) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from tasks.errors import LeaseCanceledError, LeaseLostError, SentiqError
 from tasks.store.counters import LocalCounters, code_points_read
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder, Lease, LeasedChunk, ReturnReason, finish, lease, renew, return_chunk
+from tasks.store.needed_wakeups import Wakeups
 from tasks.vocabulary.chunks import ChunkRef, ChunkResult
 from tasks.vocabulary.items import Item, ItemError, Outcome
 from tasks.vocabulary.options import Options
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Publish = Callable[[str, int], None]
 Outcomes = dict[Question, Outcome]
 
 # Errors after which this process must score nothing more: no text is to blame for them.
@@ -54,9 +54,9 @@ class Child:
         counters: LocalCounters,
         *,
         known: KnownLogits,
-        publish: Publish,
+        wakeups: Wakeups,
     ) -> None:
-        """`publish` sends wake-ups for returned chunks; `known` has the logits that known texts must get.
+        """`wakeups` brings others to returned chunks; `known` has the logits that known texts must get.
 
         Raises EngineFailedError when they get others.
         """
@@ -67,25 +67,39 @@ class Child:
         self._model = model
         self._counters = counters
         self._known = known
-        self._publish = publish
+        self._wakeups = wakeups
+        self._token = 0
         self._model_name = f"{model['id']}@{model['revision']}"
         self._cost_per_s = store.settings.chunk_chars / store.settings.lease_work_s
         self._probe()
 
-    def work(self) -> None:
-        """Lease once and score what was leased; a wake-up whose work others have done finds nothing.
+    def work(self, *, woken: bool = True) -> bool:
+        """Lease once and score what was leased; return False if nothing waited, as when others have done it.
 
-        Raises an error of SICK when the engine failed; the lease is returned then, and this process must end.
+        `woken`: by a wake-up, and not by itself. After True, work again, or leave. Raises an error of SICK
+        when the engine failed; the lease is returned then, and this process must end.
         """
         if time.monotonic() >= self._probe_at:
             self._probe()
         budget = int(self._cost_per_s * self._settings.lease_work_s)
         begun_ns = time.time_ns()
-        held = lease(self._store, self._holder, budget)
+        held = lease(self._store, self._holder, budget, woken=woken)
         if held is None:
-            return
+            return False
+        self._token = held.token
         with LeaseSpans(held, begun_ns) as spans:
             self._use(held, spans)
+        return True
+
+    def leave(self) -> None:
+        """Wake another child if something waits, since this one leases no more for its wake-up.
+
+        What fails here is left to the reconciler.
+        """
+        try:
+            self._wakeups.leave(self._holder, self._token)
+        except (SentiqError, NotPublishedError, MemoryError) as error:
+            logger.warning("another child is woken later: %s", error)
 
     def _use(self, held: Lease, spans: LeaseSpans) -> None:
         """Score a lease. Raises an error of SICK, with the lease returned."""
@@ -102,6 +116,7 @@ class Child:
             logger.warning("%d chunks are no longer ours", len(held.chunks))
         except SICK:
             self._return(held, held.chunks, ReturnReason.SICK)
+            self.leave()
             raise
 
     def _answer(self, held: Lease, spans: LeaseSpans) -> None:
@@ -194,7 +209,7 @@ class Child:
         logger.warning("returning %d chunks of %d: %s", len(chunks), len(held.chunks), reason)
         try:
             pending = sum(return_chunk(self._store, held, leased, reason, split=split) for leased in chunks)
-            self._publish(held.queue.model, pending)
+            self._wakeups.wake(held.queue.model, pending, f"returned {held.token} {reason} {len(chunks)}")
         except (SentiqError, NotPublishedError, MemoryError) as error:
             logger.warning("not all was returned: %s", error)
 

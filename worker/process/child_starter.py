@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 from billiard import current_process
@@ -20,13 +21,15 @@ from tasks.settings import Settings
 from tasks.store.counters import LocalCounters, increment
 from tasks.store.jobs import JobStore
 from tasks.store.leases import Holder
+from tasks.store.needed_wakeups import Wakeups
 from tasks.tracing import trace
 from worker.packs.pack import load_pack
 from worker.process.child import SICK, Child
 from worker.process.cpu import CpuBudget, pin
-from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
+from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren, Stopping
 from worker.process.parent import model_of, name_of_model
 from worker.process.shared_weights import SharedBlocks
+from worker.process.shift import longest_s, work_until_idle
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class ChildStarter:
         failures: LoadFailures,
         ready: ReadyChildren,
         known: KnownLogits,
+        stopping: Stopping,
     ) -> None:
         self._settings = settings
         self._budget = budget
@@ -65,6 +69,7 @@ class ChildStarter:
         self._failures = failures
         self._ready = ready
         self._known = known
+        self._stopping = stopping
 
     def prepare(self) -> None:
         """Make what the children share; the parent calls this before it forks."""
@@ -92,7 +97,7 @@ class ChildStarter:
     def work(self) -> None:
         """Have the child of this process answer a wake-up; end the process when its engine fails."""
         try:
-            self._child.work()
+            work_until_idle(self._child, longest_s(self._settings), lambda: self._stopping.begun)
         except SICK as error:
             self._leave(error)
 
@@ -135,7 +140,7 @@ class ChildStarter:
             model_of(pack, settings),
             counters,
             known=self._known,
-            publish=lambda *wakeups: publish_wakeups(build_publisher(settings), *wakeups),
+            wakeups=Wakeups(self._store, partial(publish_wakeups, build_publisher(settings))),
         )
 
 

@@ -55,6 +55,22 @@ class ReadyChildren:
         return len(set(self._pids) & set(pids))
 
 
+class Stopping:
+    """Whether the worker has to stop: its children then take up nothing more."""
+
+    def __init__(self) -> None:
+        self._begun = Value("b", 0, lock=False)
+
+    def begin(self) -> None:
+        """Let the children know; the parent calls this."""
+        self._begun.value = 1
+
+    @property
+    def begun(self) -> bool:
+        """Return whether the worker has to stop."""
+        return bool(self._begun.value)
+
+
 class KnownLogits:
     """The logits that a worker's first child gave known texts; those of every child must be close to them."""
 

@@ -11,7 +11,6 @@ import os
 import signal
 import threading
 import time
-from typing import Any
 
 import redis
 from billiard import active_children
@@ -32,7 +31,7 @@ class StopWatch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def start(self, **_: Any) -> None:
+    def start(self) -> None:
         """Watch in a thread: no child is forked any more, so it can hold no lock of one."""
         threading.Thread(target=self._watch, name="stop-watch", daemon=True).start()
 

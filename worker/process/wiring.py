@@ -23,8 +23,9 @@ from tasks.settings import Settings
 from tasks.tracing import trace
 from worker.process.child_starter import ChildStarter
 from worker.process.cpu import cpu_budget
-from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren
+from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren, Stopping
 from worker.process.parent import Parent, add_upkeep
+from worker.process.shift import longest_s
 from worker.process.stopping import StopWatch
 
 _LOG_FORMAT = "%(levelname)s %(processName)s %(message)s"
@@ -40,13 +41,14 @@ def build_worker(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        task_time_limit=settings.task_time_limit_s,
+        # The last lease of a wake-up has the whole time too.
+        task_time_limit=settings.task_time_limit_s + longest_s(settings),
         worker_proc_alive_timeout=120,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=settings.task_events,
         worker_redirect_stdouts=False,
     )
-    failures, ready = LoadFailures(), ReadyChildren(concurrency)
+    failures, ready, stopping = LoadFailures(), ReadyChildren(concurrency), Stopping()
     parent = Parent(settings, failures, ready)
     starter = ChildStarter(
         settings,
@@ -56,14 +58,17 @@ def build_worker(settings: Settings) -> Celery:
         failures=failures,
         ready=ready,
         known=KnownLogits(),
+        stopping=stopping,
     )
     add_upkeep(app, parent)
     score.register(app, starter.work)
-    _connect_signals(settings, app, parent, starter)
+    _connect_signals(settings, app, parent, starter, stopping)
     return app
 
 
-def _connect_signals(settings: Settings, app: Celery, parent: Parent, starter: ChildStarter) -> None:
+def _connect_signals(
+    settings: Settings, app: Celery, parent: Parent, starter: ChildStarter, stopping: Stopping
+) -> None:
     def start_parent(**_: Any) -> None:
         consume(app, parent.start())
         starter.prepare()
@@ -85,10 +90,14 @@ def _connect_signals(settings: Settings, app: Celery, parent: Parent, starter: C
         for name in ("celery.worker.strategy", "celery.app.trace"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
+    def stop(**_: Any) -> None:
+        stopping.begin()
+        StopWatch(settings).start()
+
     worker_init.connect(start_parent, weak=False)
     worker_process_init.connect(start_child, weak=False)
     worker_process_shutdown.connect(end_child, weak=False)
     after_setup_logger.connect(set_format, weak=False)
     after_setup_task_logger.connect(set_format, weak=False)
     after_setup_logger.connect(set_log_levels, weak=False)
-    worker_shutting_down.connect(StopWatch(settings).start, weak=False)
+    worker_shutting_down.connect(stop, weak=False)

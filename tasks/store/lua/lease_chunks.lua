@@ -2,9 +2,9 @@
 -- Interactive chunks come before bulk ones, which keep a floor (classes.lua); then come owners by turns (turns.lua),
 -- and of each the oldest. A lease is of one class; it has chunks of a second owner once the first has no more.
 -- Chunks of jobs in formats that the child does not read stay in the queue, for others.
--- include: clock counters ref candidates classes held_lease turns
+-- include: clock counters ref candidates classes held_lease turns wakeups
 -- args: model, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker), formats,
---       bulk_floor (of the capacity, while both classes wait)
+--       bulk_floor (of the capacity, while both classes wait), woken (if the child has just taken a wake-up)
 -- Returns the fencing token and the class, then {ref, payload, request id} of each chunk; nothing when no chunk waits.
 local LEASES_TTL_MS = 3600000
 
@@ -66,4 +66,5 @@ if #answer == 0 then
   answer = lease_first()
 end
 candidates.reorder_owners()
+wakeups.note(args.model, args.worker .. ' ' .. args.pid, args.woken, #answer > 0)
 return answer

@@ -29,6 +29,7 @@ if items + uploads == 0 then
       keys.turns .. queue, keys.tags .. queue, keys.lines .. queue, keys.parked .. queue, keys.parked_shares .. queue,
       keys.parked_lines .. queue)
   end
-  redis.call('UNLINK', keys.wakeups .. args.model)
+  redis.call('UNLINK', keys.wakeups .. args.model, keys.published .. args.model, keys.awake .. args.model,
+    keys.ready .. args.model)
 end
 return {items, uploads}
