@@ -22,17 +22,21 @@ from tests.faults.kinds import KINDS
 from tests.faults.kinds.kind import Mend, all_of
 from tests.faults.load import Load
 from tests.faults.plan import Step
+from tests.faults.planted.defects import environment
 from tests.webhooks.receiver import Receiver, receiving
 
 WORKERS, CHILDREN = 2, 2
 TEXTS = 200
 PROBES = 4  # enough to meet both API processes
 LEASE_S = 5
+WOKEN_S = 20.0  # a lost wake-up is missed after three seconds; a busy machine takes longer to score
+TIME_LIMIT_S = 15  # longer than a child is stopped for
 SETTINGS = {
     "SENTIMENT_API_PROCESSES": "2",
     "SENTIMENT_CONCURRENCY": str(CHILDREN),
     "SENTIMENT_CACHE_ROWS": "0",  # every text is computed: faults are to hit work, not memories of it
     "SENTIMENT_LEASE_S": str(LEASE_S),
+    "SENTIMENT_TASK_TIME_LIMIT_S": str(TIME_LIMIT_S),
     "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1",
     "SENTIMENT_WEBHOOK_RETRIES_S": "0.5,1,2,4,8,8,8",
     "SENTIMENT_RATE_PER_S": "100000",
@@ -84,12 +88,19 @@ class Campaign:
         if lacking := next(filter(None, (KINDS[kind].lacks() for kind in step.kinds)), ""):
             return Result(step, 0, 0, 0, skipped=lacking)
         before, load = self._checks.read_counters(), self._load(step)
-        load.start()
+        if not step.is_calm:
+            load.start()
+        for poison in step.poisons:
+            self._attempt("not sent", partial(load.send, poison))
         time.sleep(step.pause_s)
         mend = self._break(step)
+        if step.is_calm:
+            self._attempt("not sent", partial(load.send_all, "calm"))
         time.sleep(step.lasts_s)
         mend()
         ended = time.monotonic()
+        if step.is_calm:
+            self._attempt("not woken", lambda: self._await_calmly(load))
         self._attempt("no verdict", lambda: self._probe(load))
         recovered_s = time.monotonic() - ended
         load.stop()
@@ -115,6 +126,15 @@ class Campaign:
     def _break(self, step: Step) -> Mend:
         rng = random.Random(step.seed)
         return all_of([KINDS[kind].breaks(self.cluster, rng) for kind in step.kinds])
+
+    def _await_calmly(self, load: Load) -> None:
+        """Wait until all that was sent has finished: no new job wakes a child for it."""
+        await_whole(self.cluster)
+        ready = time.monotonic()
+        for sent in load.sent:
+            load.finished(sent.job_id)
+        if (woken_s := time.monotonic() - ready) > WOKEN_S:
+            self.problems.add(f"lost wake-ups were missed for {woken_s:.0f} s")
 
     def _probe(self, load: Load) -> None:
         """Wait for the verdicts of new texts, which every API process accepts."""
@@ -159,7 +179,7 @@ def running_campaign(folder: Path, **settings: str) -> Iterator[Campaign]:
     shutil.rmtree(folder, ignore_errors=True)
     pack = folder / "pack"
     shutil.copytree(EMBEDDED_PACK, pack)
-    own = SETTINGS | {"SENTIMENT_PACK": str(pack)} | settings
+    own = SETTINGS | environment() | {"SENTIMENT_PACK": str(pack)} | settings
     with receiving(Receiver()) as receiver, running_cluster(folder, workers=WORKERS, **own) as cluster:
         campaign = Campaign(cluster, receiver)
         try:

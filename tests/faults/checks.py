@@ -16,6 +16,7 @@ from tests.api.test_summary import recounted, told
 from tests.attacks.cluster import Cluster
 from tests.conftest import INT8_TOLERANCE, eventually
 from tests.faults.caller import Problems, UnexpectedAnswerError, code_of
+from tests.faults.kinds.kind import Poison
 from tests.faults.load import Load, Sent
 from tests.webhooks.receiver import Receiver
 
@@ -93,7 +94,9 @@ class Checks:
         number = item["index"]
         if sent.how != "retry" and item["id"] != f"{sent.key}-{number}":
             self.problems.add(f"{name}: item {number} has the id {item['id']}")
-        if item["status"] == "succeeded":
+        if poison := sent.poison.get(number):
+            self._poisoned(name, poison, item)
+        elif item["status"] == "succeeded":
             label, confidence = self.calm[text]
             if item["label"] != label or abs(item["confidence"] - confidence) > INT8_TOLERANCE:
                 self.problems.add(f"{name}: item {number} is {verdict_of(item)}, calm {self.calm[text]}")
@@ -103,6 +106,14 @@ class Checks:
             self.problems.add(f"{name}: item {number} ended with {item['error']['code']}")
         if (item["attempts"] or 0) > MAX_ATTEMPTS:
             self.problems.add(f"{name}: item {number} had {item['attempts']} attempts")
+
+    def _poisoned(self, name: str, poison: Poison, item: Mapping[str, Any]) -> None:
+        """Check that a text that does harm is given up after all attempts, and no sooner."""
+        code = (item["error"] or {}).get("code")
+        if item["status"] != "failed" or code not in poison.codes or item["attempts"] != MAX_ATTEMPTS:
+            self.problems.add(
+                f"{name}: the harmful text is {item['status']} {code} after {item['attempts']} attempts"
+            )
 
     def _delivered(self, name: str, sent: Sent) -> None:
         def ids() -> set[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 
 from tests.faults.caller import Caller, Problems, UnexpectedAnswerError
+from tests.faults.kinds.kind import Poison
 
 CLIENTS = 3
 PAUSE_S = (0.2, 0.9)
@@ -44,6 +45,7 @@ class Sent:
     canceled: bool = False
     deleted: bool = False
     short: bool = False  # its deadline may have passed
+    poison: dict[int, Poison] = field(default_factory=dict)  # its items that do harm, by index
 
 
 @dataclass
@@ -92,6 +94,18 @@ class Load:
             if again != sent.job_id and not self.lossy:
                 self.problems.add(f"the key of {sent.job_id} made {again} too")
         return sent
+
+    def send_all(self, key: str) -> None:
+        """Submit a job of all texts."""
+        self.submit(self.texts, f"{self.seed}-{key}")
+
+    def send(self, poison: Poison) -> None:
+        """Submit a text that does harm among others."""
+        rng = random.Random(f"{self.seed}/{poison.text}")
+        texts = self._some(rng)
+        place = rng.randrange(len(texts) + 1)
+        sent = self.submit([*texts[:place], poison.text, *texts[place:]], f"{self.seed}-poison-{place}")
+        sent.poison[place] = poison
 
     def _accepted(self, path: str, key: str, **options: Any) -> dict[str, Any]:
         headers = {"idempotency-key": key} | options.pop("headers", {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from tests.faults.kinds import KINDS
+from tests.faults.kinds.kind import Poison
 
 SHARE_OF_TWO = 0.2
 PAUSE_S = (0.5, 2.0)
@@ -28,6 +29,15 @@ class Step:
     @property
     def loses_data(self) -> bool:
         return any(KINDS[kind].loses_data for kind in self.kinds)
+
+    @property
+    def is_calm(self) -> bool:
+        return any(KINDS[kind].calm for kind in self.kinds)
+
+    @property
+    def poisons(self) -> Sequence[Poison]:
+        """Return the texts that do harm."""
+        return [poison for kind in self.kinds if (poison := KINDS[kind].poison)]
 
 
 def plan(seed: int, faults: int) -> Sequence[Step]:

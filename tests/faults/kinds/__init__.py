@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.faults.kinds import links, machine, messages, processes, redis_server
+from tests.faults.kinds import links, machine, messages, processes, redis_server, texts
 from tests.faults.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for module in (processes, links, redis_server, messages, machine) for kind in module.KINDS
+    kind.name: kind
+    for module in (processes, links, redis_server, messages, machine, texts)
+    for kind in module.KINDS
 }

@@ -17,12 +17,21 @@ PREFIX_OF_SCORERS = "worker"
 
 
 @dataclass(frozen=True)
+class Poison:
+    """A text that does harm, and the codes with which it may end."""
+
+    text: str
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of fault.
 
     `what` is the row of docs/reliability.md. `part` is what it breaks: two faults at once break two parts.
     `lasts_s` are the shortest and the longest time until it is mended. `loses_data`: Redis itself loses data,
-    so jobs may be lost, if they say so. `lacks` returns what the machine lacks for it, or nothing.
+    so jobs may be lost, if they say so. `lacks` returns what the machine lacks for it, or nothing. `poison`
+    is sent while it lasts. `calm`: a job is sent while it lasts, and nothing else before that has finished.
     """
 
     name: str
@@ -32,6 +41,8 @@ class Kind:
     lasts_s: tuple[float, float] = (1.0, 4.0)
     loses_data: bool = False
     lacks: Callable[[], str] = str
+    poison: Poison | None = None
+    calm: bool = False
 
 
 def nothing_to_mend() -> None:

@@ -14,7 +14,8 @@ from tasks.store.keys import UNACKED
 from tasks.vocabulary.model_names import WAKEUPS
 from tests.attacks.cluster import Cluster
 from tests.faults.kinds.kind import Kind, Mend, nothing_to_mend
-from tests.faults.kinds.redis_server import client
+from tests.faults.kinds.processes import all_workers_away
+from tests.faults.kinds.redis_server import client, persistently
 
 COPIES = 3
 LOOK_S = 0.005
@@ -42,6 +43,18 @@ def lost(cluster: Cluster, _: random.Random) -> Mend:
     def mend() -> None:
         ended.set()
         thread.join()
+
+    return mend
+
+
+def lost_in_calm(cluster: Cluster, rng: random.Random) -> Mend:
+    """Let no worker run while every wake-up is deleted: then only the reconciler knows of the work."""
+    up, stop_deleting = all_workers_away(cluster, rng), lost(cluster, rng)
+
+    def mend() -> None:
+        persistently(lambda: client(cluster).delete(*UNACKED_KEYS))
+        stop_deleting()
+        up()
 
     return mend
 
@@ -81,6 +94,13 @@ def mangled(redis: Any, rng: random.Random) -> None:
 
 KINDS = [
     Kind("messages_lost", "the lists of wake-ups are deleted again and again", "messages", lost),
+    Kind(
+        "messages_lost_in_calm",
+        "all wake-ups of a job are lost while no worker runs, and no later job brings a child",
+        "worker",
+        lost_in_calm,
+        calm=True,
+    ),
     Kind(
         "messages_unacknowledged_lost",
         "what Celery keeps of unacknowledged messages is deleted",

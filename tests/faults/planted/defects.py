@@ -184,6 +184,12 @@ DEFECTS: dict[str, Defect] = {
         replaced("Reconciler", "_release", nothing),
         ["children_killed"] * 2,
     ),
+    "lost_wakeup": Defect(
+        "wake-ups that were lost are not published again",
+        f"{STORE}lost_wakeups",
+        replaced("LostWakeups", "republish", nothing),
+        ["messages_lost_in_calm"],
+    ),
     "given_up_early": Defect(
         "a text is given up when the first child dies with it",
         f"{STORE}reconciler",
@@ -220,11 +226,11 @@ DEFECTS: dict[str, Defect] = {
 class _Planter(MetaPathFinder):
     """Changes a module right after it was imported."""
 
-    def __init__(self, defect: Defect) -> None:
-        self._defect = defect
+    def __init__(self, module: str, patch: Patch) -> None:
+        self._module, self._patch = module, patch
 
     def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> Any:  # noqa: ARG002
-        if fullname != self._defect.module:
+        if fullname != self._module:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
@@ -234,19 +240,24 @@ class _Planter(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            self._defect.patch(module)
+            self._patch(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
+def plant_into(module: str, patch: Patch) -> None:
+    """Change a module as soon as it is imported."""
+    sys.meta_path.insert(0, _Planter(module, patch))
+
+
 def plant(name: str) -> None:
     """Let a defect change its module as soon as that is imported; do nothing without a name."""
     if name:
-        sys.meta_path.insert(0, _Planter(DEFECTS[name]))
+        plant_into(DEFECTS[name].module, DEFECTS[name].patch)
 
 
-def environment(name: str) -> dict[str, str]:
-    """Return the variables that plant a defect into a program."""
+def environment(name: str = "") -> dict[str, str]:
+    """Return the variables that plant poison, and a defect if one is named, into a program."""
     path = filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
     return {"PLANTED_DEFECT": name, "PYTHONPATH": os.pathsep.join(path)}
