@@ -23,11 +23,11 @@ MAX_GROWTH_MB = 80
 REWRITE = """
 import io, re, sys
 from pathlib import Path
+import sentiq.tables.parquet
 import pyarrow
 from sentiq.tables.formats import Output, open_table
 from sentiq.tables.source import Source
 from sentiq.tables.table import Target, Verdict, Wanted
-import sentiq.tables.parquet
 
 def peak_mb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -20,14 +21,14 @@ from sentiq.tables.table import (
 )
 from sentiq.tables.values import as_text
 
+# pyarrow's own choice, mimalloc, keeps several times what is in use. Its readers and writers look here once,
+# when it is loaded; `pa.set_memory_pool` would not reach them.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 try:
     import pyarrow as pa
     from pyarrow import parquet
 except ImportError:
     raise TableError("Parquet needs pyarrow. Run: pip install 'sentiq[pyarrow]'") from None
-
-# pyarrow's own choice, mimalloc, keeps several times what is in use.
-pa.set_memory_pool(pa.system_memory_pool())
 
 _BATCH_ROWS = 8192
 # What is read at once of a column; without a size pyarrow reads the whole column of a row group.
