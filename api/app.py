@@ -34,6 +34,7 @@ from api.routes import (
     status,
     summaries,
     usage,
+    workers,
 )
 from api.routes.context import EXTENSION, Services
 from api.waiting.backlog_cache import BacklogCache
@@ -82,7 +83,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, audit, keys, operator_jobs, operator_deliveries, owners, predict, docs),
+        *(usage, audit, keys, operator_jobs, operator_deliveries, owners, workers, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

@@ -48,6 +48,7 @@ SAME_THING = {
     "status",
     "summaries",
     "webhooks",
+    "workers",
 }
 
 Graph = Mapping[str, set[str]]

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problem = from_error(error)
         print(f"api.admin: {problem.detail if problem.status != _UNKNOWN else error}", file=sys.stderr)
     else:
-        rows = body["data"] if body["object"] == "list" else [body]
+        rows = command.rows(body)
         print(to_json(body, indent=1).decode() if options.json else _table(rows, command.columns))
         return 0
     return 1

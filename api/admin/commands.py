@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,10 @@ from api.output.operator_deliveries import (
 from api.output.operator_jobs import failed_filter, job_filter, operator_job_view, sum_of_errors
 from api.output.owners import owners_view
 from api.output.usage import OWNER_COLUMNS, all_usage
+from api.output.workers import workers_view
 from api.schemas import operator_deliveries as webhooks
 from api.schemas import operator_jobs as bodies
-from api.schemas import owners, usage
+from api.schemas import owners, usage, workers
 from api.schemas.queries import AllDeliveriesQuery, AllUsageQuery, FailuresQuery, NoQuery, OperatorJobsQuery
 from tasks.broker.celery_app import build_publisher
 from tasks.store import all_deliveries, audit
@@ -46,6 +47,7 @@ class Command:
     asked: type[BaseModel]
     run: Callable[[JobStore, Any], Any]
     columns: Sequence[str]
+    rows: Callable[[Any], Sequence[Mapping[str, Any]]] = lambda body: body["data"]
 
 
 def jobs(store: JobStore, asked: OperatorJobsQuery) -> bodies.OperatorJobs:
@@ -103,6 +105,29 @@ def list_owners(store: JobStore, _: NoQuery) -> owners.Owners:
     return owners_view(store, list(Models(store).names), _names(store))
 
 
+def list_workers(store: JobStore, _: NoQuery) -> workers.AllWorkers:
+    """List the workers and their children."""
+    return workers_view(store)
+
+
+def _children(body: workers.AllWorkers) -> Iterator[Mapping[str, Any]]:
+    """Yield a row for each child, and one for a worker without any."""
+    for worker in body["data"]:
+        of_worker = {
+            "host": worker["host"],
+            "worker": worker["pid"],
+            "worker_state": worker["state"],
+            "model": worker["model"],
+            "replaced": worker["replaced"],
+        }
+        empty = {"child": None, "state": None, "leased": None}
+        known = {name: worker[name] for name in ("age_s", "items_per_s", "memory_bytes")}
+        for child in worker["children"]:
+            yield {**of_worker, "child": child["pid"], **child}
+        if not worker["children"]:
+            yield {**of_worker, **empty, **known}
+
+
 COMMANDS: dict[str, Command] = {
     "jobs": Command(
         "list the jobs of all owners, newest first",
@@ -139,6 +164,17 @@ COMMANDS: dict[str, Command] = {
         webhooks.WebhookTestIn,
         test_webhook,
         ("id", "owner", "host", "delivered", "status_code", "error", "duration_ms"),
+        lambda body: [body],
+    ),
+    "workers": Command(
+        "list the workers and their children",
+        NoQuery,
+        list_workers,
+        (
+            *("host", "worker", "worker_state", "model", "replaced", "child", "state", "leased"),
+            *("age_s", "items_per_s", "memory_bytes"),
+        ),
+        lambda body: list(_children(body)),
     ),
     "usage": Command("sum what each key used, by day and model", AllUsageQuery, used, OWNER_COLUMNS),
     "owners": Command(

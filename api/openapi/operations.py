@@ -24,6 +24,7 @@ from api.schemas import (
     status,
     summaries,
     usage,
+    workers,
 )
 from api.schemas.headers import EventId, IdempotencyKeyText, Prefer
 from api.schemas.queries import (
@@ -238,6 +239,9 @@ month, for 400 days; a month is there as a whole if it has any of the days.""",
         description="""A sender posts it at once, by the rules of all deliveries: addresses, timeout and
 signature. The event is `webhook.test`. If no sender takes it within 10 s, this is 503
 and it is not sent.""",
+    ),
+    "list_workers": Operation(
+        responses={200: ResponseSpec("The workers", {JSON: workers.AllWorkers})}, problems=(422,)
     ),
     "list_owners": Operation(
         responses={200: ResponseSpec("The owners", {JSON: owners.Owners})}, problems=(422,)

@@ -107,6 +107,10 @@ _WORKER_METRICS: dict[str, tuple[str, Callable[[WorkerStatus], int]]] = {
     "sentiq_workers": ("Live workers", lambda _: 1),
     "sentiq_children": ("Children of these workers", lambda worker: worker.children),
     "sentiq_ready": ("Ready children of these workers", lambda worker: worker.ready),
+    "sentiq_workers_memory_bytes": (
+        "Resident memory of these workers and their children; what they share counts for each of them",
+        lambda worker: worker.memory_bytes,
+    ),
 }
 # Label values of a series: `model` stands for the name of each model that is known.
 _LABELLED: dict[str, tuple[str, Sequence[str], str, list[str]]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,39 @@ from pydantic_core import from_json, to_json
 
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import COUNTERS, WORKERS
+from tasks.store.keys import COUNTERS, WORKERS, leases_key
 
 ALIVE_MS = 10_000  # how long a worker counts as alive after a heartbeat
+_FIELDS = ("children", "ready", "model", "alive_until_ms")
 _FORGET_MS = 60_000  # how long its last heartbeat is kept after that
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStatus:
+    """A child at the last heartbeat of its worker. `ready`: it holds a model that has scored.
+
+    `items_per_s` is what it finished in the last minute. Memory is resident, in bytes, with what it shares
+    with others; None where the system does not say.
+    """
+
+    pid: int
+    ready: bool
+    age_s: float
+    items_per_s: float
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """The processes of a worker: its parent's age and memory, its children, and those that were replaced.
+
+    `replaced` counts by why they ended: `killed`, `sick`, `not_loaded`.
+    """
+
+    age_s: float
+    memory_bytes: int | None
+    replaced: Mapping[str, int]
+    children: Sequence[ChildStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +57,20 @@ class WorkerStatus:
     ready: int
     model: dict[str, Any]
     alive_until_ms: int
+    processes: ProcessStatus | None = None
 
     @property
     def serves(self) -> str:
         """Return the name of the model that it serves; empty if its heartbeat does not say."""
         return str(self.model.get("name", ""))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the resident memory of its parent and its children, as far as it is known."""
+        if self.processes is None:
+            return 0
+        children = sum(child.memory_bytes or 0 for child in self.processes.children)
+        return (self.processes.memory_bytes or 0) + children
 
     @property
     def host(self) -> str:
@@ -46,7 +84,14 @@ class WorkerStatus:
 
 
 def heartbeat(  # noqa: PLR0913  a heartbeat has these fields
-    store: JobStore, name: str, *, children: int, ready: int, model: Mapping[str, Any], restarts: int = 0
+    store: JobStore,
+    name: str,
+    *,
+    children: int,
+    ready: int,
+    model: Mapping[str, Any],
+    restarts: int = 0,
+    processes: ProcessStatus | None = None,
 ) -> None:
     """Write that a worker is alive; `restarts` are the children restarted since the last heartbeat."""
     status = {
@@ -54,6 +99,7 @@ def heartbeat(  # noqa: PLR0913  a heartbeat has these fields
         "children": children,
         "ready": ready,
         "model": model,
+        "processes": processes,
     }
     with store_errors():
         pipe = store.redis.pipeline()
@@ -80,6 +126,16 @@ def live_models(store: JobStore) -> list[dict[str, Any]]:
     return list({to_json(model): model for model in models}.values())
 
 
+def leasing(store: JobStore, names: Sequence[str]) -> dict[str, set[int]]:
+    """Return the pids of the children of each worker that hold a lease now."""
+    with store_errors():
+        pipe = store.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hvals(leases_key(name))
+        read: list[list[bytes]] = pipe.execute()
+    return {name: {int(holder.split()[0]) for holder in held} for name, held in zip(names, read, strict=True)}
+
+
 def forget(store: JobStore, *names: str) -> None:
     """Drop the heartbeats of workers that are gone."""
     if names:
@@ -103,6 +159,15 @@ def _heartbeats(store: JobStore) -> dict[str, WorkerStatus | None]:
 
 def _decode(name: str, status: bytes) -> WorkerStatus | None:
     try:
-        return WorkerStatus(name, **from_json(status))
+        read = from_json(status)
+        fields = {field: read[field] for field in _FIELDS if field in read}
+        return WorkerStatus(name, **fields | {"processes": _processes(read.get("processes"))})
     except (TypeError, ValueError):
         return None
+
+
+def _processes(read: dict[str, Any] | None) -> ProcessStatus | None:
+    if read is None:
+        return None
+    children = [ChildStatus(**each) for each in read.pop("children")]
+    return ProcessStatus(**read, children=children)

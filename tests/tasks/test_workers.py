@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.store import workers
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
-from tasks.store.keys import WORKERS
+from tasks.store.keys import WORKERS, leases_key
 
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -20,6 +20,22 @@ def test_a_heartbeat_says_where_a_worker_runs_and_what_it_serves(store: JobStore
     assert (worker.host, worker.pid, worker.children, worker.ready) == ("host:4026", 77, 2, 1)
     assert worker.model == MODEL
     assert 0 < worker.alive_until_ms - store.now_ms() <= workers.ALIVE_MS
+
+
+def test_a_heartbeat_has_the_processes_and_may_have_fields_of_later_versions(store: JobStore) -> None:
+    child = workers.ChildStatus(78, ready=True, age_s=5.0, items_per_s=2.5, memory_bytes=2000)
+    processes = workers.ProcessStatus(9.5, 1000, {"killed": 1}, [child])
+    workers.heartbeat(store, "host/77/a", children=1, ready=1, model=MODEL, processes=processes)
+    (worker,) = workers.live_workers(store)
+    assert (worker.processes, worker.memory_bytes) == (processes, 3000)
+    written = store.redis.hget(WORKERS, "host/77/a")
+    store.redis.hset(WORKERS, "host/77/a", written.replace(b'{"alive', b'{"later":1,"alive'))
+    assert workers.live_workers(store) == [worker]
+
+
+def test_who_holds_a_lease_is_known(store: JobStore) -> None:
+    store.redis.hset(leases_key("host/77/a"), mapping={"ref 1": "78 5", "ref 2": "78 6", "ref 3": "79 7"})
+    assert workers.leasing(store, ["host/77/a", "host/78/b"]) == {"host/77/a": {78, 79}, "host/78/b": set()}
 
 
 def test_a_worker_that_stopped_reporting_is_known_but_not_alive(store: JobStore) -> None:

@@ -64,7 +64,7 @@ class Bench:
 
     def __init__(self, store: JobStore, cache_rows: int = 0) -> None:
         self.store, self.engine, self.published = store, Slow(), list[int]()
-        self.known = KnownLogits()
+        self.known, self.finished = KnownLogits(), list[int]()
         self.cache_rows = cache_rows
         store.labels.record("test@1", PACK.labels)
         report_ready(store, MODEL_NAME, children=99)
@@ -83,6 +83,7 @@ class Bench:
             counters,
             known=self.known,
             wakeups=Wakeups(self.store, lambda _, count: self.published.append(count)),
+            finished=self.finished.append,
         )
 
     def submit(self, *chunks: Sequence[str]) -> str:
@@ -123,6 +124,7 @@ def test_a_lease_ends_by_the_clock_and_returns_what_is_not_whole(bench_of: Calla
     assert {(ref.attempts, ref.returns) for ref in waiting} == {(0, 0)}
     assert bench.published == [len(waiting)]
     assert bench.store.job(job_id).counts.succeeded == 24 - 4 * len(waiting)
+    assert bench.finished == [24 - 4 * len(waiting)]
     bench.engine.seconds_per_row = 0
     for _ in range(6):
         bench.child.work()

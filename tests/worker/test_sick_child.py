@@ -54,6 +54,7 @@ def test_a_starved_child_fails_no_text_and_is_replaced(
         eventually(lambda: not children[0].is_running())
         eventually(lambda: len(worker_of(stack).children()) == 2)
         assert children[1].is_running()
+        eventually(lambda: [each.processes.replaced["sick"] for each in live_workers(store)] == [1])  # type: ignore[union-attr]
     for item in items:
         assert item["status"] == "succeeded"
         assert item["positive_prob"] == pytest.approx(verdicts[item["index"]].positive_prob, abs=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,11 @@ class Child:
         *,
         known: KnownLogits,
         wakeups: Wakeups,
+        finished: Callable[[int], None],
     ) -> None:
         """`wakeups` brings others to returned chunks; `known` has the logits that known texts must get.
 
+        `finished` is called with the number of items whose outcomes were written.
         Raises EngineFailedError when they get others.
         """
         self._classifier = classifier
@@ -70,6 +72,7 @@ class Child:
         self._wakeups = wakeups
         self._token = 0
         self._model_name = f"{model['id']}@{model['revision']}"
+        self._finished = finished
         self._cost_per_s = store.settings.chunk_chars / store.settings.lease_work_s
         self._probe()
 
@@ -131,6 +134,7 @@ class Child:
         if results:
             _log(done, seconds)
         if written == len(results):
+            self._finished(sum(len(leased.chunk.items) for leased in done.chunks))
             spans.written(results)
         else:
             spans.fail(LeaseLostError.code)

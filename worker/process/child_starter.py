@@ -26,7 +26,7 @@ from tasks.tracing import trace
 from worker.packs.pack import load_pack
 from worker.process.child import SICK, Child
 from worker.process.cpu import CpuBudget, pin
-from worker.process.fork_state import KnownLogits, LoadFailures, ReadyChildren, Stopping
+from worker.process.fork_state import Ending, KnownLogits, LoadFailures, ReadyChildren, Stopping
 from worker.process.parent import model_of, name_of_model
 from worker.process.shared_weights import SharedBlocks
 from worker.process.shift import longest_s, work_until_idle
@@ -89,6 +89,7 @@ class ChildStarter:
             known = isinstance(error, SentiqError)
             logger.critical("a child cannot load the model: %s", error, exc_info=not known)
             self._failures.add(str(error))
+            self._ready.remove(slot, Ending.NOT_LOADED)
             sys.exit(os.EX_SOFTWARE)
         self._failures.clear()
         self._ready.add(slot)
@@ -103,7 +104,7 @@ class ChildStarter:
 
     def _leave(self, error: Exception) -> NoReturn:
         """End this sick child: the pool replaces it, and the broker delivers its wake-up again."""
-        self._ready.remove(current_process().index)
+        self._ready.remove(current_process().index, Ending.SICK)
         logger.critical("this child is sick and leaves: %s", str(error) or type(error).__name__)
         with suppress(StoreUnavailableError, MemoryError):
             increment(self._store, "sick")
@@ -140,6 +141,7 @@ class ChildStarter:
             model_of(pack, settings),
             counters,
             known=self._known,
+            finished=lambda items: self._ready.finished(slot, items),
             wakeups=Wakeups(self._store, partial(publish_wakeups, build_publisher(settings))),
         )
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from pathlib import Path
 
 from billiard import Array, Value
@@ -26,33 +28,67 @@ def host_id() -> str:
     return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"
 
 
+class Ending(IntEnum):
+    """Why a child ended, by its own last word; one that was killed has none."""
+
+    KILLED = 0
+    SICK = 1
+    NOT_LOADED = 2
+
+
 class ReadyChildren:
-    """The children in each slot of the pool: how many have begun, and the pid of the last ready one."""
+    """The children in each slot of the pool: the last that began and the last that was ready, by pid.
+
+    Also when the last one began, how many items it has finished, and why those before it ended.
+    """
 
     def __init__(self, slots: int) -> None:
-        self._begun = Array("i", slots, lock=False)
-        self._pids = Array("i", slots, lock=False)
+        self._begun, self._pids, self._last_words = (Array("i", slots, lock=False) for _ in range(3))
+        self._begun_at = Array("d", slots, lock=False)
+        self._items = Array("l", slots, lock=False)
+        self._endings = [Array("i", slots, lock=False) for _ in Ending]
 
     def begin(self, slot: int) -> None:
-        """Count a child that is about to load; the child calls this."""
-        self._begun[slot] += 1
+        """Note a child that is about to load, and why the one before it ended; the child calls this."""
+        if self._begun[slot]:
+            self._endings[self._last_words[slot]][slot] += 1
+        self._last_words[slot], self._items[slot] = Ending.KILLED, 0
+        self._begun_at[slot] = time.monotonic()
+        self._begun[slot] = os.getpid()
 
     def add(self, slot: int) -> None:
         """Mark the calling child as ready: its model has scored its first rows."""
         self._pids[slot] = os.getpid()
 
-    def remove(self, slot: int) -> None:
-        """Mark the calling child as sick: it scores no more and is about to exit."""
+    def finished(self, slot: int, items: int) -> None:
+        """Note that the calling child has finished so many items."""
+        self._items[slot] += items
+
+    def remove(self, slot: int, ending: Ending) -> None:
+        """Mark the calling child as one that scores no more and is about to exit."""
         self._pids[slot] = 0
+        self._last_words[slot] = ending
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """Return how many children were replaced, by why they had ended."""
+        return {ending.name.lower(): sum(self._endings[ending]) for ending in Ending}
 
     @property
     def restarts(self) -> int:
         """Return how many children took the place of another."""
-        return sum(max(0, begun - 1) for begun in self._begun)
+        return sum(self.endings.values())
 
     def among(self, pids: Iterable[int]) -> int:
         """Return how many of the running children are ready; the successor of a dead one is not yet."""
         return len(set(self._pids) & set(pids))
+
+    def of(self, pid: int) -> tuple[bool, float | None, int]:
+        """Return whether a child is ready, its begin by the monotonic clock, and the items it finished."""
+        slots = [slot for slot, begun in enumerate(self._begun) if begun == pid]
+        if not slots:
+            return False, None, 0  # it was forked a moment ago
+        return pid in self._pids, self._begun_at[slots[0]], self._items[slots[0]]
 
 
 class Stopping:

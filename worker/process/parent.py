@@ -23,6 +23,7 @@ from tasks.store.reconciler import TICK_S, Reconciler
 from tasks.tracing import trace
 from tasks.vocabulary.model_names import name_of
 from worker.packs.pack import Pack, load_pack
+from worker.process.children import Children
 from worker.process.fork_state import LoadFailures, ReadyChildren, host_id
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Parent:
         self._settings = settings
         self._failures = failures
         self._ready = ready
+        self._children = Children(ready)
         self._model: dict[str, Any] = {}
         self._registered = False
         self._pack: Pack | None = None
@@ -128,6 +130,7 @@ class Parent:
             ready=self._ready.among(pids),
             model=self._model,
             restarts=restarts - self._reported_restarts,
+            processes=self._children.look(pids),
         )
         # Only now: what Redis did not take is reported with the next heartbeat.
         self._reported_restarts = restarts
