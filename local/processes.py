@@ -119,7 +119,10 @@ class Process:
 
 
 class Restarted:
-    """A process that the service does not need: whenever it ends, it is started again, each time later."""
+    """A process that the service does not need: whenever it ends, it is started again, each time later.
+
+    One that has run for long was well, and its next start is soon.
+    """
 
     def __init__(self, start: Callable[[], Process], log: Log) -> None:
         """Start the process."""
@@ -127,16 +130,19 @@ class Restarted:
         self._log = log
         self._delay_s = _RESTART_DELAY_S
         self._due: float | None = None
+        self._began = time.monotonic()
         self.process = start()
 
     def attend(self) -> None:
         """Start the process again if it has ended and its delay is over; return at once."""
         if self._due is None and not self.process.running:
+            if time.monotonic() - self._began > _MAX_RESTART_DELAY_S:
+                self._delay_s = _RESTART_DELAY_S
             self._due = time.monotonic() + self._delay_s
             self._log.line(self.process.name, f"{self.process.end()}; starts again in {self._delay_s} s")
             self._delay_s = min(2 * self._delay_s, _MAX_RESTART_DELAY_S)
         elif self._due is not None and time.monotonic() >= self._due:
-            self._due = None
+            self._due, self._began = None, time.monotonic()
             self.process = self._start()
 
 

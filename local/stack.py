@@ -100,16 +100,20 @@ class Stack:
             self.processes.append(self._start(name, *command, *unique))
 
     def start_flower(self, port: int) -> None:
-        """Start Flower and wait until it accepts connections; `wait` starts it again if it ends later."""
+        """Start Flower, and wait until it accepts connections; `wait` starts it again whenever it ends.
+
+        The service needs no monitor: if it ends already, or takes too long, this only says so.
+        """
         options = ("--address=127.0.0.1", f"--port={port}", "--logging=error")
         command = ("celery", "-A", "deploy.flower.loopback", "flower", *options)
         self._flower = Restarted(lambda: self._start("flower", *command), self._log)
-        self._await("Flower", lambda: self._flower_listens(port))
-
-    def _flower_listens(self, port: int) -> bool:
-        if self._flower:
-            self._flower.process.check()
-        return _listens(port)
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while self._flower.process.running and not _listens(port):
+            self.check()
+            if time.monotonic() > deadline:
+                self._log.line("flower", f"is not ready after {_READY_TIMEOUT_S} s")
+                return
+            time.sleep(_POLL_S)
 
     def _start(self, name: str, *command: str) -> Process:
         env = os.environ | {

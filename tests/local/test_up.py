@@ -140,6 +140,19 @@ def test_the_service_outlives_flower_which_is_started_again(tmp_path: Path) -> N
         assert_gone(family)
 
 
+def test_the_service_starts_although_flower_dies_while_it_starts(tmp_path: Path) -> None:
+    def flowers() -> list[psutil.Process]:
+        return [process for process in running.family() if "flower" in process.cmdline()]
+
+    with up(tmp_path) as running:
+        await_true(lambda: bool(flowers()) or running.process.poll() is not None)
+        flowers()[0].kill()
+        running.await_verdict()
+        await_true(lambda: flower_answers(running.printed))
+        assert "flower │ was killed by SIGKILL; starts again in 1 s" in running.printed
+        assert running.process.poll() is None
+
+
 def flower_answers(printed: str) -> bool:
     try:
         return "starts again" in printed and httpx2.get(flower_url(printed), trust_env=False).is_success
