@@ -24,7 +24,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-commits bench-engines bench-fairness bench-latency bench-memory bench-overload bench-peers \
+.PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score soak tune lint format lock \
@@ -89,6 +89,9 @@ bench-scale: $(VENV)/.models ## compare two worker containers of one core each w
 
 bench-singles: $(VENV)/.local ## measure the CPU time of single jobs against bulk, by process; ARGS= JSON=file
 	@exec $(PY) -m bench singles $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-durable: $(VENV)/.local ## measure what DURABLE=true costs: latency and rate of accepted jobs; ARGS="--folder DIR" JSON=file
+	@exec $(PY) -m bench durable $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-tracing: $(VENV)/.local $(VENV)/.tracing ## measure the CPU time of jobs with tracing off, on, and sampled at 1 %; ARGS= JSON=file
 	@exec $(PY) -m bench tracing $(ARGS) $(if $(JSON),--json "$(JSON)")

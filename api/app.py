@@ -11,7 +11,7 @@ from api.auth.audit_log import AuditLog, request_author
 from api.auth.guard import Guard
 from api.auth.origins import Origins
 from api.auth.rate_limit import RateLimiter
-from api.http import error_handlers, response, traced_requests
+from api.http import durable_answers, error_handlers, response, traced_requests
 from api.http.capacity import held_requests
 from api.intake.submission import Submission
 from api.output.store_collector import exposition
@@ -80,6 +80,9 @@ def create_app(settings: Settings) -> Flask:
     guard.register(app)
     response.register(app)
     AuditLog(store).register(app)
+    if settings.durable:
+        # Behind the audit log, so before it when a response goes out: it records what is answered.
+        durable_answers.register(app, store)
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),

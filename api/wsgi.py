@@ -9,7 +9,7 @@ from tasks.errors import ConfigurationError
 from tasks.log_format import start_logging
 from tasks.settings import Settings
 from tasks.store.connection import require_one_redis
-from tasks.store.risks import warn_of_risks
+from tasks.store.risks import require_durability, warn_of_risks
 from tasks.tracing import trace
 
 # The exit code by which gunicorn knows that the app cannot be loaded: it stops instead of trying again.
@@ -22,6 +22,7 @@ try:
     trace.start("api", settings)
     app = create_app(settings)
     require_one_redis(app.extensions["sentiq"].store.redis)
+    require_durability(app.extensions["sentiq"].store)
     app.extensions["sentiq"].guard.require_keys()
 except ConfigurationError as error:
     print(f"api: {error}", file=sys.stderr)

@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         "`?ssl_ca_certs=FILE` names an authority of your own; the certificate is always verified. "
         "Unix sockets, client certificates and Sentinel: docs/redis.md.",
     )
+    durable: bool = Field(
+        default=False,
+        validation_alias="DURABLE",
+        description="Whether the API says that something was accepted, canceled or deleted only when the log "
+        "of Redis is on disk. Redis needs `appendonly yes`, and before version 8 `appendfsync always`, as "
+        "Valkey does: docs/redis.md.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
     )

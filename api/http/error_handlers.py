@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def register(app: Flask) -> None:
     """Install the error handlers."""
     app.register_error_handler(Problem, _render)
-    app.register_error_handler(SentiqError, _render_error)
+    app.register_error_handler(SentiqError, render_error)
     app.register_error_handler(ValidationError, lambda error: _render(from_validation(error)))
     app.register_error_handler(HTTPException, _render_http)
     app.register_error_handler(Exception, _render_unexpected)
@@ -56,7 +56,8 @@ def _render(problem: Problem) -> Response:
     return response
 
 
-def _render_error(error: SentiqError) -> Response:
+def render_error(error: SentiqError) -> Response:
+    """Return an error of the service as a response."""
     if isinstance(error, StoreUnavailableError):
         turns.let_all_go_on()
     problem = from_error(error)

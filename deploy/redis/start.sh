@@ -17,4 +17,6 @@ case ${BIND:-127.0.0.1} in
     ;;
 esac
 sh /etc/sentiq/users.sh > /tmp/users.acl
-exec redis-server /etc/sentiq/redis.conf --maxmemory "${REDIS_MAXMEMORY:-0}"
+# Each change is on disk before its answer, where DURABLE asks for that: docs/redis.md.
+case ${DURABLE:-false} in [Tt]rue | 1 | [Yy]es | [Oo]n) fsync=always ;; *) fsync=everysec ;; esac
+exec redis-server /etc/sentiq/redis.conf --maxmemory "${REDIS_MAXMEMORY:-0}" --appendfsync "$fsync"

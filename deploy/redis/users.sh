@@ -19,9 +19,13 @@ record="%R~sentiq:job:job_$(printf '%34s' '' | tr ' ' '?')"
 sender="$record ~sentiq:job:*:delivery ~sentiq:deliver* ~sentiq:answer:* ~sentiq:counters ~sentiq:sender:* ~sentiq:webhook_secret"
 # Flower reads the lengths of queues and subscribes to events; it cannot publish, so it cannot control a worker.
 flower='%R~sentiq.* %R~sentiq:models ~_kombu.binding*.sentiqev* ~_kombu.binding_deadlines ~sentiqev* &/0.sentiqev/*'
+# The API sees that Redis writes each change to disk before it answers. A Redis 8 is asked with WAITAOF, which has to
+# stand behind -@blocking.
+durable=
+case ${DURABLE:-false} in [Tt]rue | 1 | [Yy]es | [Oo]n) durable=' +config|get +waitaof' ;; esac
 cat <<ACL
 user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
-user api on #$(hash "$REDIS_API_PASSWORD") ~sentiq:* $channels $queues $commands -@blocking -psubscribe
+user api on #$(hash "$REDIS_API_PASSWORD") ~sentiq:* $channels $queues $commands -@blocking -psubscribe$durable
 user worker on #$(hash "$REDIS_WORKER_PASSWORD") $work $channels $celery $commands -scan -randomkey
 user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $sender $channels $commands -scan -randomkey -@blocking -@pubsub +publish
 user flower on #$(hash "$REDIS_FLOWER_PASSWORD") $flower $commands -scan -randomkey -publish

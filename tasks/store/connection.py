@@ -55,14 +55,15 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def connect_apart(client: redis.Redis) -> redis.Redis:
-    """Return a client with new connections of its own, for one that waits for messages.
+def connect_apart(client: redis.Redis, **options: Any) -> redis.Redis:
+    """Return a client with new connections of its own, for one that waits for messages or for the disk.
 
-    The pool of `client` may hold connections that died without being closed.
+    The pool of `client` may hold connections that died without being closed. `options` are those in which
+    the connections differ.
     """
     pool = client.connection_pool
     return redis.Redis.from_pool(
-        redis.ConnectionPool(connection_class=pool.connection_class, **pool.connection_kwargs)
+        redis.ConnectionPool(connection_class=pool.connection_class, **(pool.connection_kwargs | options))
     )
 
 

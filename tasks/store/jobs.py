@@ -30,6 +30,7 @@ from tasks.settings import MAX_DEFERRAL_S, Settings
 from tasks.store.admission import Headroom, admission_request, refusal_error
 from tasks.store.attachments import AttachmentReader, attachments_of
 from tasks.store.connection import connect, store_errors
+from tasks.store.durability import Durability
 from tasks.store.id_secret import NEW_S, IdSecret
 from tasks.store.idempotency import REMEMBERED_MS, IdempotencyKey
 from tasks.store.ids import JobIds
@@ -76,6 +77,7 @@ class JobStore:
         self.redis: Any = client
         self.settings = settings
         self.headroom = Headroom(client, settings)
+        self.durability = Durability(client)
         self.labels = LabelLists(client)
         self._id_secret = IdSecret(client, settings)
         self.run = Scripts(client).run

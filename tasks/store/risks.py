@@ -29,3 +29,16 @@ def warn_of_risks(store: JobStore) -> None:
             "the clock of this host is %.0f s ahead of that of Redis: lists by time miss jobs",
             ahead_ms / 1000,
         )
+
+
+def require_durability(store: JobStore) -> None:
+    """Say how accepted work gets to disk where it must. Raises ConfigurationError if it does not.
+
+    Nothing happens when Redis does not answer yet: the first requests are refused then.
+    """
+    if not store.settings.durable:
+        return
+    try:
+        logger.info("answers wait until the log of Redis is on disk: %s", store.durability.require())
+    except StoreUnavailableError as error:
+        logger.warning("cannot look at Redis: %s", error)

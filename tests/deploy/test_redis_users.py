@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,14 +43,25 @@ def as_role(role: str, port: int) -> str:
     return f"redis://{role}:secret-of-{role}@127.0.0.1:{port}/0"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Run a server with the users; give its port."""
+def users(**variables: str) -> bytes:
+    """Return the users as the script prints them."""
     passwords = {f"REDIS_{role.upper()}_PASSWORD": f"secret-of-{role}" for role in ROLES}
     passwords["REDIS_ADMIN_PASSWORD"] = "secret-of-default"  # noqa: S105 - of this test
     script = ["/bin/sh", str(ROOT / "deploy" / "redis" / "users.sh")]
-    listed = subprocess.run(script, env=os.environ | passwords, capture_output=True, check=True).stdout
-    file, port = tmp_path_factory.mktemp("users") / "users.acl", free_port()
+    env = os.environ | passwords | variables
+    return subprocess.run(script, env=env, capture_output=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Run a server with the users; give its port."""
+    with running(tmp_path_factory.mktemp("users"), users()) as port:
+        yield port
+
+
+@contextmanager
+def running(folder: Path, listed: bytes) -> Iterator[int]:
+    file, port = folder / "users.acl", free_port()
     file.write_bytes(listed)
     with Group() as group:
         options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--aclfile", str(file))
@@ -148,6 +160,28 @@ def use_everything(url: str) -> None:
 def test_a_role_can_do_nothing_else(server: int, role: str, command: str) -> None:
     with pytest.raises(redis.exceptions.NoPermissionError):
         user(role, server).execute_command(*command.split())
+
+
+def test_where_answers_wait_for_the_disk_the_api_may_ask_for_it_and_no_more(tmp_path: Path) -> None:
+    listed = users(DURABLE="true")
+    if not user_knows_waitaof(tmp_path):
+        listed = listed.replace(b" +waitaof", b"")
+    with running(tmp_path, listed) as port:
+        assert user("api", port).config_get("appendfsync")
+        for command in ("CONFIG SET appendfsync no", "CONFIG REWRITE", "BLPOP sentiq:x 1"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                user("api", port).execute_command(*command.split())
+        for role in ("worker", "webhooks", "flower"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                user(role, port).config_get("appendfsync")
+
+
+def user_knows_waitaof(folder: Path) -> bool:
+    with running(folder, users()) as port:
+        try:
+            return bool(user("default", port).execute_command("ACL", "SETUSER", "tried", "+waitaof"))
+        except redis.ResponseError:
+            return False
 
 
 @pytest.mark.parametrize(
