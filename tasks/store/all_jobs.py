@@ -18,6 +18,7 @@ _SLICE = 100
 # What one page looks at, at most: a filter that matches few jobs makes a short page.
 _MAX_SLICES = 10
 _MAX_READ_BYTES = 2 * 2**20  # metadata, which no answer shows, may make records large
+_MAX_IDS, _MIN_OF_EACH = 5_000, 5  # of all owners, and of each where they are many
 _RECORDS_AT_ONCE = 20
 _ERROR_FIELDS = [f"error {code}" for code in ItemError]
 
@@ -73,14 +74,14 @@ def page(
     for number in range(_MAX_SLICES):
         if number:
             charge()
-        ids = _newest(store, owners, smallest, greatest)
+        ids, more = _newest(store, owners, smallest, greatest)
         for job, size in _records(store, ids):
             read_bytes += size
             if passing.matches(job):
                 found.append(job)
             if len(found) == limit or read_bytes > _MAX_READ_BYTES:
                 return found, job.id
-        if len(ids) < _SLICE:
+        if not more:
             return found, None
         greatest = f"({ids[-1]}"
     return found, ids[-1]
@@ -92,16 +93,23 @@ def job_owners(store: JobStore) -> list[str]:
         return [owner.decode() for owner in store.redis.hkeys(KEPT)]
 
 
-def _newest(store: JobStore, owners: Sequence[str], smallest: str, greatest: str) -> list[str]:
-    """Return the newest listed ids between the bounds, of all these owners together."""
+def _newest(store: JobStore, owners: Sequence[str], smallest: str, greatest: str) -> tuple[list[str], bool]:
+    """Return the newest listed ids between the bounds, of all owners together, and whether there are more.
+
+    Of many owners it reads few of each, and returns no id that is older than the last it read of an owner.
+    """
+    of_each = min(_SLICE, max(_MIN_OF_EACH, _MAX_IDS // max(1, len(owners))))
     with store_errors():
         pipe = store.redis.pipeline(transaction=False)
         for owner in owners:
             pipe.zrange(
-                owner_jobs_key(owner), greatest, smallest, desc=True, bylex=True, offset=0, num=_SLICE
+                owner_jobs_key(owner), greatest, smallest, desc=True, bylex=True, offset=0, num=of_each
             )
         read: list[list[bytes]] = pipe.execute()
-    return [job_id.decode() for job_id in nlargest(_SLICE, (each for ids in read for each in ids))]
+    oldest = max((ids[-1] for ids in read if len(ids) == of_each), default=b"")
+    known = [job_id for ids in read for job_id in ids if job_id >= oldest]
+    newest = [job_id.decode() for job_id in nlargest(_SLICE, known)]
+    return newest, bool(oldest) or len(known) > len(newest)
 
 
 def _records(store: JobStore, ids: Sequence[str]) -> Iterator[tuple[Job, int]]:

@@ -25,10 +25,15 @@ from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store import models
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item, ItemError
+from tasks.vocabulary.jobs import QueueClass, Terms
+from tasks.vocabulary.webhooks import Webhook
 from tests.api.test_access import bearer, running_api
 from tests.conftest import MODEL_NAME
-from tests.webhooks.jobs import finished
+from tests.webhooks.jobs import finish
 
+CANARY = "金丝雀不该出现"
 OPERATORS = (ROOT / "docs" / "operators.md").read_text("utf-8")
 PARSERS = {"api.admin": admin_parser(), "api.auth": keys_parser("")}
 # By operationId: the module, the command with what it requires, and whether it shows the body of the call.
@@ -77,12 +82,27 @@ def test_no_command_is_missing_in_this_table() -> None:
     assert set(ADMIN_COMMANDS) == named
 
 
+def plant_secrets(store: JobStore) -> None:
+    """Make a job with a secret in each of its parts, of which an item failed."""
+    item = Item.accept(f"{CANARY}文", 99, CANARY, data=f'{{"{CANARY}":"{CANARY}"}}'.encode())
+    job_id = store.ids.issue("")
+    terms = Terms(
+        queue_class=QueueClass.BULK,
+        metadata={"name": CANARY},
+        webhook=Webhook(f"https://example.com/{CANARY}?token={CANARY}", "example.com"),
+        summarize_by=CANARY,
+        keep_texts=True,
+    )
+    store.create(job_id, terms, [Chunk(job_id, 0, [item])])
+    finish(store, [ItemError.WORKER_LOST])
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx2.Client, str]]:
     with redis_server() as redis_url:
         store = JobStore.connect(Settings(redis_url=redis_url, default_model=MODEL_NAME))
         models.register(store, MODEL_NAME, {"input": "text"})
-        finished(store, "https://example.com/hook?token=1")
+        plant_secrets(store)
         _, token = ApiKeys(store).create("operator", [Scope.OPERATOR])
         log = tmp_path_factory.mktemp("commands") / "api.log"
         with (
@@ -103,3 +123,25 @@ def test_a_command_that_lists_shows_the_body_of_its_call(
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
     shown: dict[str, Any] = json.loads(done.stdout)
     assert shown == http.get(CALLS[name]).raise_for_status().json()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize("name", [name for name in ADMIN_COMMANDS if name != "test-webhook"])
+def test_no_command_shows_what_is_in_a_job(
+    running: tuple[httpx2.Client, str], name: str, form: list[str]
+) -> None:
+    redis_url = running[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "api.admin", name, *form],
+        env=os.environ | {"REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for shown in (CANARY, json.dumps(CANARY)[1:-1]):
+        assert shown not in done.stdout + done.stderr
+    if name in ("jobs", "failures", "replays"):
+        assert "worker_lost" in done.stdout or "job_" in done.stdout
+    if name == "deliveries":
+        assert "example.com" in done.stdout

@@ -24,6 +24,7 @@ from tasks.settings import Settings
 from tasks.store import all_deliveries, deliveries, models
 from tasks.store.all_deliveries import DeliveryFilter, page
 from tasks.store.cancel import delete_job
+from tasks.store.counters import Counters
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.jobs import JobStore
 from tasks.store.keys import DELIVERY_LOG, DELIVERY_TURNS, deliveries_key, job_key
@@ -294,7 +295,9 @@ def test_a_test_is_signed_and_its_answer_is_told(
         done = service.post("webhook_tests", job=job_id)
         assert (done["delivered"], done["status_code"], done["owner"]) == (False, 500, service.anna)
         assert len(receiver.received) == 2, "a test is not repeated"
+    counted = Counters.read(service.store).counts
     gone = service.post("webhook_tests", url=receiver.url)
+    assert Counters.read(service.store).counts == counted, "a test is no attempt at a delivery"
     assert (gone["delivered"], gone["status_code"], gone["error"]) == (False, None, "not_connected")
     assert service.get("deliveries")["data"] == [], "a test is no delivery of a job"
     assert "token" not in json.dumps(service.get("audit"))

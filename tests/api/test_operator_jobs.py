@@ -143,7 +143,12 @@ def test_a_replay_that_is_refused_says_why(service: Service) -> None:
     assert service.get("audit", action="replay_job")["data"][0]["outcome"] == done["data"][0]["refused"]
 
 
-def test_many_owners_are_merged_in_the_order_of_time(store: JobStore) -> None:
+@pytest.mark.parametrize("ids_of_each", [3, 100])
+def test_many_owners_are_merged_in_the_order_of_time(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch, ids_of_each: int
+) -> None:
+    monkeypatch.setattr("tasks.store.all_jobs._MIN_OF_EACH", 1)
+    monkeypatch.setattr("tasks.store.all_jobs._MAX_IDS", 7 * ids_of_each)
     made = []
     for number in range(30):
         owner = f"{number % 7:08}"

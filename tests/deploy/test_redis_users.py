@@ -14,12 +14,16 @@ import pytest
 import redis
 from sentiq import Sentiq
 
+from api.auth.api_keys import ApiKeys
+from api.auth.scopes import Scope
 from local.logs import Log
 from local.ports import free_port
 from local.processes import ROOT, Group, Process, stop
 from local.redis_server import find_server
 from local.stack import Plan, Stack
-from tasks.store import keys
+from tasks.settings import Settings
+from tasks.store import deliveries, keys
+from tasks.store.jobs import JobStore
 from tests.conftest import eventually
 
 ROLES = ("api", "worker", "webhooks", "flower")
@@ -99,6 +103,7 @@ def test_each_program_can_do_all_its_work(
                 stack.await_api(client)
                 stack.score(client, "服务很贴心")
                 use_everything(stack.url)
+                operate(stack.url, server)
             eventually(lambda: {"api", "worker", "flower"} <= subscribers(server))
             eventually(lambda: user("api", server).exists(keys.RECONCILER))
         finally:
@@ -131,6 +136,22 @@ def use_everything(url: str) -> None:
         assert http.get("/v1/jobs").is_success
         assert http.get("/metrics").is_success
         eventually(lambda: http.delete(bulk).status_code == 204)
+
+
+def operate(url: str, server: int) -> None:
+    """Have a webhook tested and made again, and look at all that operators see."""
+    store = JobStore.connect(Settings(redis_url=as_role("api", server)))
+    _, token = ApiKeys(store).create("operator", [Scope.OPERATOR])
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx2.Client(base_url=f"{url}/v1/admin", headers=headers, timeout=60, trust_env=False) as http:
+        test = http.post("/webhook_tests", json={"url": f"http://127.0.0.1:{free_port()}/"})
+        assert test.json()["error"] == "not_connected"
+        again = http.post("/redeliveries", json={"status": "pending", "dry_run": False})
+        (job,) = again.raise_for_status().json()["data"]
+        log = deliveries.read_log
+        eventually(lambda: len(getattr(log(store, job["job"]), "attempts", ())) > 1)
+        for path in ("deliveries", "workers", "owners", "jobs", "failures", "audit", "usage", "keys"):
+            assert http.get(f"/{path}").is_success, path
 
 
 @pytest.mark.parametrize(
