@@ -27,7 +27,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 .PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score soak tune lint format lock \
+	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -83,6 +83,11 @@ bench-sharing: $(VENV)/.models ## measure the memory of two children against one
 
 bench-peers: $(VENV)/.models $(VENV)/.plot ## compare with other ways to serve the same model, each in its own environment; OUT=docs/benchmarks ARGS=
 	@exec $(PY) -m bench peers $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+simulate: $(VENV)/.local $(VENV)/.plot ## measure the parts alone, and simulate up to 10,000 workers; OUT=docs/benchmarks DOCUMENT=docs/scaling.md
+	@$(PY) -m bench.simulate calibrate
+	@$(PY) -m bench.simulate validate || true
+	@exec $(PY) -m bench.simulate report $(if $(OUT),--out "$(OUT)") $(if $(DOCUMENT),--document "$(DOCUMENT)")
 
 bench-scale: $(VENV)/.models ## compare two worker containers of one core each with one, in a Docker engine; ARGS= JSON=file
 	@exec $(PY) -m bench scale $(ARGS) $(if $(JSON),--json "$(JSON)")

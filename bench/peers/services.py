@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sentiq import Sentiq
 
+from bench.environ import environ
 from bench.load.callers import Connections, closed_loop, post
 from bench.load.end_to_end import run_jobs
 from bench.load.open_loop import LOAD_TEST_SETTINGS
@@ -80,17 +81,11 @@ SENTIQ = Dialect(lambda texts: post("/predict", {"text": texts[0]}), _read_predi
 @contextmanager
 def running_sentiq(log: Log, settings: dict[str, str]) -> Iterator[SentiqService]:
     """Run the stack with these settings, beside those of load tests, for the length of the context."""
-    before = dict(os.environ)
-    os.environ.update(LOAD_TEST_SETTINGS | settings)
-    try:
-        with running_stack(Plan(free_port()), log) as stack:
-            _wake(stack)
-            pids = [process.pid for process in stack.processes]
-            yield SentiqService(int(stack.url.rpartition(":")[2]), pids, SENTIQ, SENTIQ, stack.redis_url)
-            stack.check()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with environ(LOAD_TEST_SETTINGS | settings), running_stack(Plan(free_port()), log) as stack:
+        _wake(stack)
+        pids = [process.pid for process in stack.processes]
+        yield SentiqService(int(stack.url.rpartition(":")[2]), pids, SENTIQ, SENTIQ, stack.redis_url)
+        stack.check()
 
 
 def _wake(stack: Stack) -> None:

@@ -7,16 +7,15 @@ The capacity is the rate of a flood of callers before. Every round has all loads
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from bench.environ import environ
 from bench.load.alone import times_alone
 from bench.load.arrivals import poisson_times
 from bench.load.callers import Load, closed_loop, open_loop
@@ -49,7 +48,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, log: Log) -> Report:
     settings = {"SENTIMENT_PACK": str(options.pack.resolve())} if options.pack else {}
     texts = texts_of_round(options, 0)
-    with _settings(settings):
+    with environ(settings):
         alone = latency_ms(times_alone(texts[:_ALONE_TEXTS]))
         circumstance = environment()
     with running_sentiq(log, settings) as service:
@@ -70,17 +69,6 @@ def _run(options: Namespace, log: Log) -> Report:
     }
     written = write_report(options.out, "latency", figures, page(figures), {"latency": draw_latency(figures)})
     return Report(figures, "\n".join(map(str, written)))
-
-
-@contextmanager
-def _settings(values: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _flood(service: Service, texts: Sequence[str], seconds: float) -> float:

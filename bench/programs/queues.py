@@ -6,7 +6,6 @@ with an engine that answers at once.
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
@@ -16,16 +15,15 @@ from bench.peers.rounds import Start, described, in_rounds, made
 from bench.peers.services import Service, running_peer, running_sentiq
 from bench.program import BenchError, Program, Report
 from bench.queues.catalogue import QUEUES
+from bench.queues.instant_engine import instant_engine
 from bench.queues.measuring import measure
 from bench.queues.reporting import SENTIQ, draw_rates, page
 from bench.report import machine
 from bench.texts import add_text_arguments, texts_of_round
 from bench.writing import add_out_argument, write_report
 from local.logs import Log
-from local.processes import ROOT
 
 _PACKAGES = ("celery", "redis", "gunicorn", "gevent", "flask")
-_INSTANT = ROOT / "bench" / "queues" / "instant"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -40,8 +38,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, log: Log) -> Report:
     left_out: dict[str, str] = {}
     queues = [*made((queue for queue in QUEUES if queue.name in options.queues), left_out, torch=False)]
-    path = f"{_INSTANT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    starts: dict[str, Start] = {SENTIQ: partial(running_sentiq, log, {"PYTHONPATH": path})}
+    starts: dict[str, Start] = {SENTIQ: partial(running_sentiq, log, instant_engine())}
     starts |= {queue.name: partial(running_peer, queue, python, Path(), log) for queue, python in queues}
     services = in_rounds(starts, options.rounds, partial(_measure, options), left_out)
     if SENTIQ not in services:

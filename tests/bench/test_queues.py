@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from bench.peers.catalogue import Peer, read_verdicts
-from bench.programs.queues import _INSTANT
 from bench.queues.catalogue import QUEUES
+from bench.queues.instant_engine import instant_engine
 from bench.queues.reporting import SENTIQ, page
 from bench.redis_meter import RedisMeter
 from local.processes import ROOT
@@ -49,11 +49,10 @@ def test_the_engine_that_answers_at_once_takes_the_place_of_the_real_one() -> No
         "import numpy as np; from worker.engines.openvino import OpenVinoEngine; logits = np.ones((2, 2));"
         "OpenVinoEngine.forward(None, None, None, None, logits); print(logits.sum(), OpenVinoEngine.require)"
     )
-    path = f"{_INSTANT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | instant_engine(),
         capture_output=True,
         text=True,
         check=True,

@@ -1,0 +1,1 @@
+"""A simulation of the service at sizes that no machine here has, fed by what its parts cost alone."""
