@@ -29,6 +29,7 @@ from api.routes import (
     operator_deliveries,
     operator_jobs,
     owners,
+    pauses,
     predict,
     results,
     status,
@@ -86,7 +87,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["default"] = _JobId
     for routes in (
         *(status, models, metrics, jobs, results, summaries, comparisons, events, deliveries, job_list),
-        *(usage, audit, keys, operator_jobs, operator_deliveries, owners, workers, predict, docs),
+        *(usage, audit, keys, operator_jobs, operator_deliveries, owners, pauses, workers, predict, docs),
     ):
         app.register_blueprint(routes.blueprint)
     if trace.enabled():

@@ -47,6 +47,12 @@ class ApiKeyNotFoundError(SentiqError):
     code = "key_not_found"
 
 
+class PauseTargetNotFoundError(SentiqError):
+    """No model and no API key has the name that is to be paused."""
+
+    code = "pause_target_not_found"
+
+
 class JobNotFoundError(SentiqError):
     """This service never issued that id."""
 

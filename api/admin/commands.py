@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.auth.api_keys import ApiKeys
+from api.intake.pausing import Pausing
 from api.intake.redeliveries import Redeliveries, run_test
 from api.intake.replays import Replays, replays_view
 from api.intake.submission import Submission
@@ -21,11 +22,13 @@ from api.output.operator_deliveries import (
 )
 from api.output.operator_jobs import failed_filter, job_filter, operator_job_view, sum_of_errors
 from api.output.owners import owners_view
+from api.output.pauses import pauses_view
 from api.output.usage import OWNER_COLUMNS, all_usage
 from api.output.workers import workers_view
 from api.schemas import operator_deliveries as webhooks
 from api.schemas import operator_jobs as bodies
 from api.schemas import owners, usage, workers
+from api.schemas import pauses as pause_bodies
 from api.schemas.queries import AllDeliveriesQuery, AllUsageQuery, FailuresQuery, NoQuery, OperatorJobsQuery
 from tasks.broker.celery_app import build_publisher
 from tasks.store import all_deliveries, audit
@@ -65,8 +68,7 @@ def failures(store: JobStore, asked: FailuresQuery) -> bodies.Failures:
 
 def replays(store: JobStore, asked: bodies.ReplayIn) -> bodies.Replays:
     """Count failed items, or submit them again."""
-    submission = Submission(store, build_publisher(store.settings), store.settings, Models(store))
-    run = Replays(store, submission, this_user(), uuid.uuid4().hex, asked.code, dry_run=asked.dry_run)
+    run = Replays(store, _submission(store), this_user(), uuid.uuid4().hex, asked.code, dry_run=asked.dry_run)
     done, cursor = run.run(failed_filter(asked), asked.cursor, asked.limit, lambda: None)
     _record(store, "replay_failures")
     return replays_view(done, cursor, dry_run=asked.dry_run)
@@ -128,6 +130,24 @@ def _children(body: workers.AllWorkers) -> Iterator[Mapping[str, Any]]:
             yield {**of_worker, **empty, **known}
 
 
+def list_pauses(store: JobStore, _: NoQuery) -> pause_bodies.Pauses:
+    """List what is paused."""
+    return pauses_view(store)
+
+
+def pause(store: JobStore, asked: pause_bodies.PauseIn) -> pause_bodies.Pauses:
+    """Pause a class, a model or an owner."""
+    _pausing(store).pause(asked.target, asked.reason)
+    return pauses_view(store)
+
+
+def resume(store: JobStore, asked: pause_bodies.ResumeIn) -> pause_bodies.Pauses:
+    """Resume a class, a model or an owner."""
+    _pausing(store).resume(asked.target)
+    return pauses_view(store)
+
+
+_PAUSE_COLUMNS = ("target", "since", "by", "items", "reason")
 COMMANDS: dict[str, Command] = {
     "jobs": Command(
         "list the jobs of all owners, newest first",
@@ -181,8 +201,11 @@ COMMANDS: dict[str, Command] = {
         "list what each owner has open and kept, its shares and when it should be done",
         NoQuery,
         list_owners,
-        ("owner", "name", "weight", "pending_items", "open_jobs", "kept_bytes", "queues"),
+        ("owner", "name", "weight", "pending_items", "paused_items", "open_jobs", "kept_bytes", "queues"),
     ),
+    "pauses": Command("list what is paused, by whom and why", NoQuery, list_pauses, _PAUSE_COLUMNS),
+    "pause": Command("pause a class, a model or an owner", pause_bodies.PauseIn, pause, _PAUSE_COLUMNS),
+    "resume": Command("resume a class, a model or an owner", pause_bodies.ResumeIn, resume, _PAUSE_COLUMNS),
 }
 
 
@@ -192,6 +215,15 @@ def _views(
     found, following = page(store, passing, cursor, limit, charge=lambda: None)
     names, errors = _names(store), errors_of(store, [job.id for job in found])
     return [operator_job_view(job, names.get(job.terms.owner), errors[job.id]) for job in found], following
+
+
+def _submission(store: JobStore) -> Submission:
+    return Submission(store, build_publisher(store.settings), store.settings, Models(store))
+
+
+def _pausing(store: JobStore) -> Pausing:
+    names = _names(store)
+    return Pausing(store, _submission(store), Models(store).names, names.__contains__, this_user())
 
 
 def _names(store: JobStore) -> dict[str, str]:

@@ -22,10 +22,10 @@ from tasks.store.jobs import JobStore
 ACTIONS = {
     *("create_job", "cancel_job", "retry_job", "delete_job"),
     *("create_key", "change_key", "rotate_key", "revoke_key"),
-    *("replay_failures", "redeliver_webhooks", "test_webhook"),
+    *("replay_failures", "redeliver_webhooks", "test_webhook", "pause_work", "resume_work"),
 }
-# These are recorded in the step that changes the key, if they are done.
-_IN_STEP = {"create_key", "change_key", "rotate_key", "revoke_key"}
+# These are recorded in the step that makes the change, if they are done.
+_IN_STEP = {"create_key", "change_key", "rotate_key", "revoke_key", "pause_work", "resume_work"}
 _FAILED = 400
 # What a caller gives in a path may be anything: only ids are recorded.
 _JOB_ID = re.compile(r"job_[0-9A-Z]{34}")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.auth.key_record import MAX_WEIGHT, MIN_WEIGHT, ApiKey
 from api.auth.scopes import Scope
 from api.schemas.request_bodies import WHOLE, ModelName
-from api.schemas.types import AwareTime
+from api.schemas.types import PRINTABLE, AwareTime
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.key_limits import KeyLimits
 
@@ -19,8 +19,6 @@ DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 MAX_OVERLAP_S = 30 * 86_400
 # With the lowest rate and the highest burst the window is still a number of milliseconds that Redis takes.
 _MIN_RATE, _MAX_RATE, _MAX_COUNT, _MAX_MODELS = 0.001, 1_000_000, 1_000_000_000, 64
-# A list of keys is printed on a terminal, which control characters would steer.
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
 
 
@@ -32,8 +30,8 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 _ONCE = AfterValidator(_unique)
-KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
-Description = Annotated[str, StringConstraints(max_length=500, pattern=_PRINTABLE)]
+KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=PRINTABLE)]
+Description = Annotated[str, StringConstraints(max_length=500, pattern=PRINTABLE)]
 _Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope), json_schema_extra=_UNIQUE), _ONCE]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT), WHOLE]
 _Rate = Annotated[float, Field(ge=_MIN_RATE, le=_MAX_RATE)]

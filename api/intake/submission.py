@@ -89,7 +89,7 @@ class Submission:
             "accepted %s: %d items, %s (%s, request %s)",
             *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
-        if not terms.waits(time.time()):
+        if not (terms.waits(time.time()) or job.paused_ms):
             self._publish(job.queue.model, chunks)
         return Accepted(self._shadowed(job, chunks))
 
@@ -115,6 +115,16 @@ class Submission:
         if source.strict:
             items = all_scorable(items, source.first_index or 0, self._settings)
         return self._streams.submit(replace(source, items=items), terms, key)
+
+    def wake(self, model: str, chunks: int, name: str) -> None:
+        """Wake workers for chunks that may be leased again. Should that fail, the reconciler does it.
+
+        `name` distinguishes these chunks from any others of that time.
+        """
+        try:
+            self._wakeups.wake(model, chunks, name)
+        except (NotPublishedError, StoreUnavailableError) as error:
+            logger.warning("no wake-up is published for %d chunks of %s: %s", chunks, model, error)
 
     def _create(  # noqa: PLR0913  a job is made with each of them
         self,

@@ -21,6 +21,7 @@ from api.schemas import (
     operator_deliveries,
     operator_jobs,
     owners,
+    pauses,
     status,
     summaries,
     usage,
@@ -245,6 +246,21 @@ and it is not sent.""",
     ),
     "list_owners": Operation(
         responses={200: ResponseSpec("The owners", {JSON: owners.Owners})}, problems=(422,)
+    ),
+    "list_pauses": Operation(
+        responses={200: ResponseSpec("The pauses", {JSON: pauses.Pauses})}, problems=(422,)
+    ),
+    "pause_work": Operation(
+        body={JSON: pauses.PauseIn},
+        responses={200: ResponseSpec("All pauses", {JSON: pauses.Pauses})},
+        problems=(*_BODY_PROBLEMS, 404),
+        description="""Nothing of it is leased until it is resumed, and deadlines stand still; new work is
+accepted, and waits.""",
+    ),
+    "resume_work": Operation(
+        body={JSON: pauses.ResumeIn},
+        responses={200: ResponseSpec("All pauses that are left", {JSON: pauses.Pauses})},
+        problems=_BODY_PROBLEMS,
     ),
     "list_keys": Operation(responses={200: ResponseSpec("The keys", {JSON: api_keys.Keys})}, problems=(422,)),
     "create_key": Operation(

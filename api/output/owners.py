@@ -22,6 +22,7 @@ def _view(state: OwnerState, name: str | None) -> bodies.Owner:
         "name": name,
         "weight": state.weight,
         "pending_items": max(0, state.pending_items),
+        "paused_items": state.paused_items,
         "open_jobs": state.open_jobs,
         "kept_bytes": state.kept_bytes,
         "queues": [

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from flask import request
 from pydantic_core import to_json
 
+from api.output.pauses import known_pause_view
 from api.output.rounding import rounded
 from api.schemas import deliveries, items, jobs, status
 from api.schemas.times import rfc3339
@@ -44,6 +45,7 @@ def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
         },
         "progress": round(1 - counts.pending / counts.total, 4),
         "uploading": job.uploading,
+        "paused": known_pause_view(position.pause) if position and position.pause else None,
         "queue": _position_view(position) if position else None,
         "poll_after_ms": position.poll_after_ms if position else None,
         "model_name": job.terms.model,
@@ -107,6 +109,7 @@ def backlog_view(*backlogs: Backlog) -> status.Queue:
     return {
         "pending_items": sum(backlog.items for backlog in backlogs),
         "deferred_items": sum(backlog.deferred for backlog in backlogs),
+        "paused_items": sum(backlog.paused for backlog in backlogs),
         "items_per_s": round(sum(rates), 1) if rates else None,
         "wait_s": round(max(waits), 1) if waits else None,
         "accepting": all(backlog.accepting for backlog in backlogs),

@@ -43,6 +43,10 @@ _CLASS_METRICS: dict[str, tuple[str, Callable[[Backlog], float | None]]] = {
         "Items that callers want scored later, which are not pending yet",
         lambda backlog: backlog.deferred,
     ),
+    "sentiq_paused_items": (
+        "Items that an operator has paused, which are not pending meanwhile",
+        lambda backlog: backlog.paused,
+    ),
     "sentiq_oldest_seconds": (
         "Age of the oldest chunk that no worker has leased",
         lambda backlog: backlog.oldest_s,

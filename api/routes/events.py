@@ -100,7 +100,8 @@ def _event(name: str, job: Job, backlogs: BacklogCache) -> bytes:
 
 def _event_id(job: Job) -> str:
     """Return the id of the event: the job's progress, so that a reconnecting client gets only what is new."""
-    return f"{job.status}.{job.counts.total - job.counts.pending}.{job.counts.total}"
+    paused = ".paused" if job.paused_ms else ""
+    return f"{job.status}.{job.counts.total - job.counts.pending}.{job.counts.total}{paused}"
 
 
 def _line(name: str, event_id: str, data: Mapping[str, Any]) -> bytes:

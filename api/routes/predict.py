@@ -12,6 +12,7 @@ from api.http.problems import Problem
 from api.http.request import owner, read_json, request_id
 from api.http.response import json_response
 from api.intake.validation import accept_prediction, accept_predictions
+from api.output.pauses import known_pause_view
 from api.output.serializers import error_view, prediction_view
 from api.routes.context import services
 from api.schemas import items
@@ -19,10 +20,12 @@ from api.schemas.request_bodies import PredictBatchIn, PredictIn
 from tasks.errors import StoreUnavailableError
 from tasks.store.cancel import erase_job
 from tasks.vocabulary.items import Item, ItemError, ItemResult
-from tasks.vocabulary.jobs import Terms
+from tasks.vocabulary.jobs import Job, Terms
 from tasks.vocabulary.verdicts import TooManyTokens
 
 blueprint = Blueprint("predict", __name__)
+
+_PAUSED_RETRY_S = 30  # an operator decides when it goes on
 
 
 @blueprint.post("/predict")
@@ -54,13 +57,29 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     with hub.hold():
         accepted = services().submission.submit(texts, terms, listed=False)
         job = hub.wait_or_last_known(accepted.job, wait_s, held=True)
+    if job.held_up:
+        raise _held_up(job)
     if not job.status.terminal:
         raise _unfinished(job.id, wait_s)
     items = services().store.results(job.id, 0, len(texts)).items
+    _erase(job)
+    return items
+
+
+def _erase(job: Job) -> None:
     # What Redis does not erase now goes when the lifetime of results ends.
     with contextlib.suppress(StoreUnavailableError):
         erase_job(services().store, job.id, owner())
-    return items
+
+
+def _held_up(job: Job) -> Problem:
+    """Erase a job that is paused; return the 503 that says what is. Nobody could read its verdict later."""
+    position = services().backlog_cache.position(job)
+    _erase(job)
+    paused = known_pause_view(position.pause) if position and position.pause else None
+    what = f"The {paused['kind']} {paused['name']}".rstrip() if paused else "The work of this request"
+    detail = f"{what} is paused, and the request was dropped. Send it again later, or submit a job."
+    return Problem(503, "paused", detail, retry_after_s=_PAUSED_RETRY_S, paused=paused)
 
 
 def _unfinished(job_id: str, wait_s: float) -> Problem:

@@ -12,12 +12,14 @@ from api.auth.key_views import own_key_view
 from api.auth.origins import any_host
 from api.http.request import owner
 from api.http.response import json_response
+from api.output.pauses import known_pauses_view
 from api.output.serializers import backlog_view
 from api.routes.context import services
 from api.schemas import status
 from api.schemas.request_bodies import MAX_LOOKUP_IDS, MAX_METADATA_PAIRS
 from tasks.settings import MAX_DEADLINE_S, MAX_TTL_S, MIN_TTL_S
 from tasks.store.backlog import read_backlogs
+from tasks.store.pauses import read_pauses
 from tasks.store.workers import live_models, live_workers
 from tasks.vocabulary.jobs import QueueClass
 from tasks.vocabulary.options import (
@@ -92,8 +94,9 @@ def get_queue() -> Response:
         name: backlog_view(*(each for queue, each in backlogs.items() if queue.queue_class is name))
         for name in QueueClass
     }
+    paused = known_pauses_view(read_pauses(store), owner())
     return json_response(
-        status.Queues(classes=classes, workers={"alive": len(workers), "children": children})
+        status.Queues(classes=classes, workers={"alive": len(workers), "children": children}, paused=paused)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from api.schemas.items import Item
+from api.schemas.pauses import KnownPause
 from api.schemas.problems import KnownProblem
 from api.schemas.types import Count, Probability, Time, closed
 from tasks.vocabulary.jobs import JobError, JobStatus, QueueClass
@@ -84,6 +85,7 @@ class Job(TypedDict):
 
     `shadow` is the job in which the model in `compare_with` scores a sample; `shadow_error` says why there is
     none, or why it lacks a part of the sample. `shadow_of` is the job whose sample this one scores.
+    While the job is `paused`, `deadline_at` is what it was; it moves on by the time paused.
     """
 
     id: str
@@ -99,6 +101,7 @@ class Job(TypedDict):
     counts: Counts
     progress: Probability
     uploading: bool
+    paused: KnownPause | None
     queue: QueuePosition | None
     poll_after_ms: Count | None
     model_name: str

@@ -24,13 +24,17 @@ class OwnerQueue(TypedDict):
 
 @closed
 class Owner(TypedDict):
-    """What an owner has open and kept; `name` is null once the key is revoked."""
+    """What an owner has open and kept; `name` is null once the key is revoked.
+
+    `paused_items` are those of the pending ones that are paused; they are in none of the queues.
+    """
 
     object: Literal["owner"]
     owner: str
     name: str | None
     weight: float
     pending_items: Count
+    paused_items: Count
     open_jobs: Count
     kept_bytes: int
     queues: list[OwnerQueue]

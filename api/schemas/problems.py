@@ -6,6 +6,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from api.schemas.pauses import KnownPause
 from api.schemas.types import closed
 
 
@@ -43,6 +44,7 @@ class Problem(TypedDict):
     limit: NotRequired[ExceededLimit]
     recorded_items: NotRequired[int]
     feasible_deadline_s: NotRequired[int]
+    paused: NotRequired[KnownPause | None]
 
 
 class KnownProblem(TypedDict):

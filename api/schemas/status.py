@@ -7,6 +7,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from api.schemas.jobs import Model
+from api.schemas.pauses import KnownPause
 from api.schemas.types import Count, ScopeName, Time, closed
 from tasks.vocabulary.jobs import QueueClass
 
@@ -78,11 +79,13 @@ class Info(TypedDict):
 class Queue(TypedDict):
     """The backlog of a class; rate and wait are null while no drain rate is known.
 
-    Deferred items wait for the time before which their caller does not want them scored.
+    Deferred items wait for the time before which their caller does not want them scored, paused ones until an
+    operator resumes them.
     """
 
     pending_items: Count
     deferred_items: Count
+    paused_items: Count
     items_per_s: float | None
     wait_s: float | None
     accepting: bool
@@ -98,7 +101,8 @@ class Workers(TypedDict):
 
 @closed
 class Queues(TypedDict):
-    """The backlog of each class, and the workers."""
+    """The backlog of each class, the workers, and the pauses that hold up jobs of the caller."""
 
     classes: dict[QueueClass, Queue]
+    paused: list[KnownPause]
     workers: Workers

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, with_co
 
 from tasks.vocabulary.labels import LABEL_ID
 
+# What is printed on a terminal, which control characters would steer.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 # Rejects unknown members: an additional one would change the contract.
 closed = with_config(ConfigDict(extra="forbid"))
 

@@ -73,6 +73,7 @@ export class JobPanel {
 
   told(job, done, total) {
     if (job.status === "canceling") return [t("file.canceling")];
+    if (job.paused) return [t("file.paused"), ...(done ? [t("file.scoring", { done: number(done), total: number(total) })] : [])];
     if (job.status === "queued" && Date.parse(job.not_before) > Date.now()) return [t("file.at", { time: time(job.not_before) })];
     if (job.queue?.workers === 0) return [t("file.no_worker")];
     if (job.status === "queued") return [t("file.queued", { n: number(job.queue?.items_ahead ?? 0) })];

@@ -153,6 +153,7 @@ export const WORDS = {
   "file.recording": ["已上传，服务正在收下……", "Uploaded; the service is recording it…"],
   "file.stop": ["停止", "Stop"],
   "file.queued": ["排队中，前面有 {n} 条", "Queued, {n} texts ahead"],
+  "file.paused": ["管理员暂停了这项任务；恢复后会自动继续，期限也会顺延。", "Paused by an operator; it goes on by itself, and its deadline moves."],
   "file.at": ["到 {time} 开始", "Begins at {time}"],
   "file.no_worker": ["排队中，现在没有 worker 在运行；它一启动就会开始。", "Queued; no worker is running now. Scoring begins when one starts."],
   "file.scoring": ["{done} / {total} 行", "{done} of {total} rows"],

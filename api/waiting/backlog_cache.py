@@ -12,8 +12,10 @@ from tasks.errors import StoreUnavailableError
 from tasks.store.backlog import Backlog, Lines, read_backlogs, read_lines
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
+from tasks.store.pauses import read_pauses
 from tasks.store.workers import live_workers
 from tasks.vocabulary.jobs import Job, Queue, QueueClass
+from tasks.vocabulary.pauses import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +30,14 @@ class QueuePosition:
 
     `workers` is the number of live workers of its model; `items_ahead` that of the items before its own, by
     the turns of owners; `eta_s` the seconds until it should be finished, None while no drain rate is known;
-    `poll_after_ms` when the client should ask again.
+    `poll_after_ms` when the client should ask again. `pause` holds the job up, if one does.
     """
 
     workers: int
     items_ahead: int
     eta_s: float | None
     poll_after_ms: int
+    pause: Pause | None = None
 
 
 class BacklogCache:
@@ -47,6 +50,7 @@ class BacklogCache:
         self._lines: dict[Queue, Lines] = {}
         self._now_ms = 0
         self._workers: Counter[str] = Counter()
+        self._pauses: list[Pause] = []
         self._read_at = -_FRESH_S
 
     def position(self, job: Job) -> QueuePosition | None:
@@ -58,6 +62,9 @@ class BacklogCache:
         if backlog is None or lines is None:
             return QueuePosition(workers, 0, None, default_ms)
         owner = job.terms.owner
+        if job.paused_ms is not None:
+            own = 0 if job.place is None else max(0, job.place - lines.left.get(owner, 0))
+            return QueuePosition(workers, own, None, _MAX_POLL_MS, self._pause_of(job))
         if job.place is None:
             return self._deferred(job, workers, backlog.items_per_s)
         own = max(0, job.place - lines.left.get(owner, 0))
@@ -77,6 +84,17 @@ class BacklogCache:
         )
         return QueuePosition(workers, 0, eta_s, poll_after_ms)
 
+    def _pause_of(self, job: Job) -> Pause | None:
+        """Return the oldest pause that holds a job up; None while it is being resumed."""
+        found = self._holding(job)
+        if not found:  # a new one, perhaps
+            self._pauses = read_pauses(self._store)
+            found = self._holding(job)
+        return found[0] if found else None
+
+    def _holding(self, job: Job) -> list[Pause]:
+        return [pause for pause in self._pauses if pause.target.holds(job.queue, job.terms.owner)]
+
     def _backlog(self, queue: Queue) -> Backlog | None:
         now = time.monotonic()
         if now - self._read_at >= _FRESH_S:
@@ -85,6 +103,7 @@ class BacklogCache:
                 self._backlogs = read_backlogs(self._store, self._models.names)
                 self._lines = read_lines(self._store, list(self._backlogs))
                 self._now_ms = self._store.now_ms()
+                self._pauses = read_pauses(self._store)
                 self._workers = Counter(worker.serves for worker in live_workers(self._store))
             except StoreUnavailableError as error:
                 # The job itself was read: answering matters more than the estimate.

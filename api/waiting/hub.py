@@ -47,27 +47,31 @@ class WaitHub:
         """Whether as many requests wait as may: the next one is answered at once."""
         return self._held >= self._max_held
 
-    def wait(self, job: Job, seconds: float, *, held: bool = False) -> Job:
+    def wait(self, job: Job, seconds: float, *, held: bool = False, ends_paused: bool = False) -> Job:
         """Return the job as soon as it is finished, or as it is after that many seconds.
 
-        `held` says that the request is counted already.
+        `held` says that the request is counted already, `ends_paused` that no job is waited for that is held
+        up by a pause.
         """
         end = time.monotonic() + seconds
-        if job.status.terminal:
+        if job.status.terminal or (ends_paused and job.held_up):
             return job
         with self._watch(job) if held else self.subscribe(job) as subscription:
             while True:
                 wake = subscription.wake_events()
                 job, left_s = subscription.job(), end - time.monotonic()
-                if job.status.terminal or left_s <= 0 or self.stopping:
+                if job.status.terminal or left_s <= 0 or self.stopping or (ends_paused and job.held_up):
                     return job
                 with turns.paused():
                     wake.finished.wait(min(left_s, self.reread_s))
 
     def wait_or_last_known(self, job: Job, seconds: float, *, held: bool = False) -> Job:
-        """Wait for a job that was just accepted; return it as it was accepted should Redis go meanwhile."""
+        """Wait for a job that was just accepted; return it as it was accepted should Redis go meanwhile.
+
+        Return it at once while a pause holds it up: nobody knows for how long.
+        """
         try:
-            return self.wait(job, seconds, held=held)
+            return self.wait(job, seconds, held=held, ends_paused=True)
         except StoreUnavailableError as error:
             logger.warning("%s is accepted, but cannot be waited for: %s", job.id, error)
             return job

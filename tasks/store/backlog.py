@@ -11,7 +11,7 @@ from typing import Any
 from tasks.store.admission import admission_request
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import WEIGHTS, lines_key
+from tasks.store.keys import WEIGHTS, lines_key, parked_lines_key
 from tasks.vocabulary.jobs import Queue
 
 
@@ -36,11 +36,15 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Lines:
-    """Owners in a queue: `items` that wait or are leased, and how many have `left` its line."""
+    """Owners in a queue: `items` that wait or are leased, and how many have `left` its line.
+
+    `paused` are the items of owners that are paused there.
+    """
 
     items: Mapping[str, int]
     left: Mapping[str, int]
     weights: Mapping[str, float]
+    paused: Mapping[str, int]
 
     def share(self, owner: str) -> float:
         """Return the part of the queue that an owner gets while all go on that have something there."""
@@ -72,17 +76,30 @@ def read_lines(store: JobStore, queues: Sequence[Queue]) -> dict[Queue, Lines]:
         pipe.hgetall(WEIGHTS)
         for queue in queues:
             pipe.hgetall(lines_key(queue))
+            pipe.hgetall(parked_lines_key(queue))
         weights, *lines = pipe.execute()
     weighed = {owner.decode(): float(weight) for owner, weight in weights.items()}
-    return {queue: _lines(fields, weighed) for queue, fields in zip(queues, lines, strict=True)}
+    return {
+        queue: _lines(active, parked, weighed)
+        for queue, active, parked in zip(queues, lines[::2], lines[1::2], strict=True)
+    }
 
 
-def _lines(fields: Mapping[bytes, bytes], weights: Mapping[str, float]) -> Lines:
+def _lines(
+    active: Mapping[bytes, bytes], parked: Mapping[bytes, bytes], weights: Mapping[str, float]
+) -> Lines:
+    items, left = _by_name(active)
+    paused, left_paused = _by_name(parked)
+    return Lines(items, left | left_paused, weights, paused)
+
+
+def _by_name(fields: Mapping[bytes, bytes]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the items of each owner, and those that have left its line."""
     read: dict[str, dict[str, int]] = {"items": {}, "left": {}}
     for field, count in fields.items():
         name, _, owner = field.decode().partition(":")
         read[name][owner] = int(count)
-    return Lines(read["items"], read["left"], weights)
+    return read["items"], read["left"]
 
 
 def read_backlogs(store: JobStore, models: Iterable[str], owner: str = "") -> dict[Queue, Backlog]:

@@ -28,11 +28,15 @@ class OwnerQueue:
 
 @dataclass(frozen=True, slots=True)
 class OwnerState:
-    """What an owner has: items and jobs that are not finished, bytes that are kept, its turns in queues."""
+    """What an owner has: items and jobs that are not finished, bytes that are kept, its turns in queues.
+
+    `paused_items` are part of the pending ones, and in no queue.
+    """
 
     owner: str
     weight: float
     pending_items: int
+    paused_items: int
     open_jobs: int
     kept_bytes: int
     queues: Sequence[OwnerQueue]
@@ -57,6 +61,7 @@ def read_owners(store: JobStore, models: Sequence[str]) -> list[OwnerState]:
             owner,
             weights.get(owner, 1.0),
             int(pending.get(owner, 0)),
+            sum(each.paused.get(owner, 0) for each in lines.values()),
             jobs[owner],
             kept.get(owner, 0),
             turns,

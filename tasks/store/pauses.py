@@ -30,7 +30,7 @@ def read_pauses(store: JobStore) -> list[Pause]:
 def pause(store: JobStore, target: PauseTarget, author: Author, reason: str = "") -> Pause:
     """Pause a target, and stop the deadlines of its jobs. One that is paused already stays as it is."""
     fields = {"by": author.by} | ({"reason": reason} if reason else {})
-    written, *_ = _change(store, "pause", target, author, reason, pause=fields)
+    written, *_ = _change(store, "pause_work", target, author, reason, pause=fields)
     settle(store, _PATIENCE_S)
     return Pause.decode(str(target).encode(), written)
 
@@ -40,7 +40,7 @@ def resume(store: JobStore, target: PauseTarget, author: Author) -> list[tuple[s
 
     Return models with how many of their chunks may be leased again.
     """
-    _, *queues = _change(store, "resume", target, author, "")
+    _, *queues = _change(store, "resume_work", target, author, "")
     settle(store, _PATIENCE_S)
     return [(model.decode(), chunks) for model, chunks in queues]
 

@@ -220,6 +220,11 @@ class Job:
     paused_ms: int | None = None
 
     @property
+    def held_up(self) -> bool:
+        """Return whether it is paused before anything of it was begun."""
+        return self.paused_ms is not None and self.status is JobStatus.QUEUED
+
+    @property
     def options(self) -> Options:
         """Return what it asks of its texts."""
         return self.terms.options

@@ -21,7 +21,7 @@ from tasks.vocabulary.jobs import Job, Queue, QueueClass, Terms
 from tests.api.test_access import bearer, keys, made, running_api
 from tests.conftest import MODEL_NAME, eventually, started_stack, worker_of
 
-FIELDS = {"pending_items", "deferred_items", "items_per_s", "wait_s", "accepting"}
+FIELDS = {"pending_items", "deferred_items", "paused_items", "items_per_s", "wait_s", "accepting"}
 
 
 def test_queues_are_told_by_class(http: httpx2.Client) -> None:

@@ -55,6 +55,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "replay_failures": {"dry_run": True},
     "redeliver_webhooks": {"dry_run": True},
     "test_webhook": {"url": "https://example.com/hook"},
+    "pause_work": {"target": "owner:00000000"},
+    "resume_work": {"target": "owner:00000000"},
 }
 NO_JOB = {"job": "job_" + "0" * 34}
 OPERATORS: dict[str, str] = {}  # keys of operators where others need none, by URL of the service
@@ -178,6 +180,14 @@ def success(name: str, services: Services) -> httpx2.Response:
     return call(services.serving, name, given, headers=headers)
 
 
+def paused(services: Services) -> httpx2.Response:
+    """Pause a key that asks for nothing."""
+    target = {"target": f"owner:{call(services.serving, 'create_key').json()['id']}"}
+    answer = call(services.serving, "pause_work", json=target)
+    call(services.serving, "resume_work", json=target).raise_for_status()
+    return answer
+
+
 def in_flight(services: Services) -> httpx2.Response:
     job_id = services.serving_store.ids.issue("")
     uploads.reserve_key(services.serving_store, IdempotencyKey("", "in-flight", None), job_id)
@@ -244,6 +254,7 @@ REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
         429, lambda: call(its.guarded, "test_webhook", json={}, headers=its.key)
     ),
     ("test_webhook", 404): lambda its: call(its.serving, "test_webhook", json=NO_JOB),
+    ("pause_work", 200): paused,
 }
 ANY: dict[int, Callable[[str, Services], httpx2.Response]] = {
     200: success,

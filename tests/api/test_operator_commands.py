@@ -54,6 +54,9 @@ COMMANDS: dict[str, tuple[str, Sequence[str], bool]] = {
     "test_webhook": ("api.admin", ["test-webhook"], False),
     "list_workers": ("api.admin", ["workers"], True),
     "list_owners": ("api.admin", ["owners"], True),
+    "list_pauses": ("api.admin", ["pauses"], True),
+    "pause_work": ("api.admin", ["pause", "--target", "class:bulk"], False),
+    "resume_work": ("api.admin", ["resume", "--target", "class:bulk"], False),
 }
 
 

@@ -60,6 +60,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "replay_failures": {"dry_run": False},
     "redeliver_webhooks": {"dry_run": False, "status": "pending"},
     "test_webhook": {"url": "http://127.0.0.1:1/"},
+    "pause_work": {"target": "class:bulk", "reason": "the walk"},
+    "resume_work": {"target": "class:bulk"},
 }
 
 

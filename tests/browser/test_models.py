@@ -31,7 +31,14 @@ MOODS: list[dict[str, Any]] = [
     {"id": "surprise", "label_zh": "惊讶", "label_en": "Surprise", "polarity": None, "emoji": "😮"},
 ]
 PROBABILITIES = {"joy": 0.1, "calm": 0.05, "anger": 0.15, "surprise": 0.7}
-IDLE = {"pending_items": 0, "deferred_items": 0, "items_per_s": None, "wait_s": None, "accepting": True}
+IDLE = {
+    "pending_items": 0,
+    "deferred_items": 0,
+    "paused_items": 0,
+    "items_per_s": None,
+    "wait_s": None,
+    "accepting": True,
+}
 
 
 def model(name: str, kind: Literal["text", "pair"] = "text", *, default: bool = False) -> dict[str, Any]:

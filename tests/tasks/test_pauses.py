@@ -199,10 +199,10 @@ def test_pause_and_resume_are_idempotent_and_say_who_since_when_and_why(store: J
     assert counted(store) == (3, 0)
     recorded = [(each.action, each.by, each.key_id, each.detail) for each in audit.entries(store.redis)]
     assert recorded == [
-        ("pause", "anna", "a", "owner:a: too much"),
-        ("pause", "ben", "a", "owner:a: again"),
-        ("resume", "0perator", "a", "owner:a"),
-        ("resume", "0perator", "a", "owner:a"),
+        ("pause_work", "anna", "a", "owner:a: too much"),
+        ("pause_work", "ben", "a", "owner:a: again"),
+        ("resume_work", "0perator", "a", "owner:a"),
+        ("resume_work", "0perator", "a", "owner:a"),
     ]
 
 

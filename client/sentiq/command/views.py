@@ -32,7 +32,7 @@ def _jobs(options: Namespace, client: Sentiq, console: Console) -> None:
         _print_json(jobs)
         return
     rows = [
-        (job["id"], job["status"], _done(job), job["model_name"], job["created_at"].partition(".")[0])
+        (job["id"], _state(job), _done(job), job["model_name"], job["created_at"].partition(".")[0])
         for job in jobs
     ]
     console.print(_table(("job", "status", "texts", "model", "created"), rows))
@@ -129,10 +129,18 @@ def _print_job(job: Mapping[str, Any], console: Console) -> None:
         for name in ("id", "status", "model_name", "created_at", "expires_at")
         if job[name]
     ]
+    if paused := job.get("paused"):
+        what = f"{paused['kind']} {paused['name']}".rstrip()
+        rows += [("paused", f"by an operator: {what}, since {paused['since']}")]
     rows += [("texts", _done(job))]
     rows += [(name, value) for name, value in job["metadata"].items()]
     rows += [("error", job["error"]["code"])] if job["error"] else []
     console.print(_table(("", ""), rows, header=False))
+
+
+def _state(job: Mapping[str, Any]) -> str:
+    """Return the status, and whether an operator has paused the job; older services do not say that."""
+    return f"{job['status']}, paused" if job.get("paused") else str(job["status"])
 
 
 def _done(job: Mapping[str, Any]) -> str:

@@ -29,7 +29,8 @@ function stopped.stop(id, since)
     'deadline', now + FAR_MS)
   redis.call('ZADD', keys.open_jobs, 'XX', now + FAR_MS, id)
   live_until(id, record[2] or '', now + FAR_MS)
-  redis.call('PUBLISH', keys.progress, id)
+  -- Who waits for the job may not want to any longer.
+  redis.call('PUBLISH', keys.finished, id)
 end
 
 -- Has the deadline of a job go on, later by how long it stood still.
