@@ -18,7 +18,7 @@ import redis
 from local.redis_server import redis_server
 from tasks.errors import QuotaExceededError, ServiceFullError
 from tasks.settings import Settings
-from tasks.store import cancel, deliveries, leases, models, pauses, shadows, uploads
+from tasks.store import all_deliveries, cancel, deliveries, leases, models, pauses, shadows, uploads
 from tasks.store.backlog import read_backlogs
 from tasks.store.deliveries import AttemptOutcome
 from tasks.store.idempotency import IdempotencyKey
@@ -40,7 +40,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Job, JobError, Queue, QueueClass, Terms
-from tasks.vocabulary.webhooks import DeliveryStatus, Event, Webhook
+from tasks.vocabulary.webhooks import TEST_EVENT, DeliveryStatus, Event, Webhook
 from tests.conftest import MODEL_NAME
 from tests.verdicts import rated
 
@@ -70,6 +70,14 @@ def begin_upload(store: JobStore) -> int | None:
 
 def leave_upload(store: JobStore) -> Any:
     return store.run("leave_upload", {"job_id": JOB, "writer": FEED.writer})
+
+
+def given_up(store: JobStore) -> all_deliveries.OwnedDelivery:
+    """Return the delivery of a job of which no attempt succeeded."""
+    finish_with_webhook(store)
+    (due,) = due_deliveries(store)
+    deliveries.record_attempt(store, due, AttemptOutcome(status_code=500), DeliveryStatus.EXHAUSTED)
+    return all_deliveries.delivery_of(store, due.job_id)
 
 
 def take(store: JobStore, budget: int = 10**9) -> leases.Lease:
@@ -313,6 +321,16 @@ CASES: list[tuple[str, Setup, Callable[[JobStore, Any], Any]]] = [
         "record_attempt",
         lambda s: (finish_with_webhook(s), due_deliveries(s))[1][0],
         lambda s, due: deliveries.record_attempt(s, due, AttemptOutcome(200), DeliveryStatus.DELIVERED),
+    ),
+    ("redeliver", given_up, all_deliveries.redeliver),
+    (
+        "test_webhook",
+        lambda _: None,
+        lambda s, _: s.run(
+            "test_webhook",
+            {"id": "test_1", "owner": "", "url": "https://a.example/", "host": "a.example", "ttl_ms": 9999}
+            | {"event": TEST_EVENT},
+        ),
     ),
     ("renew_lease", lambda s: (record(s), take(s))[1], leases.renew),
     (
