@@ -13,8 +13,7 @@ from functools import partial
 from typing import Any
 
 from tasks.store import keys
-from tasks.vocabulary.jobs import Queue, QueueClass
-from tests.faults.actors import CLOCK, MODEL_NAME, PASS_S, WAKEUPS, Actors
+from tests.faults.actors import CLOCK, PASS_S, WAKEUPS, Actors
 from tests.faults.invariants import BrokenError, check_state, check_step, require
 from tests.faults.snapshots import Snapshot, put_back, take, take_from, taken
 from tests.faults.states import (
@@ -29,32 +28,8 @@ from tests.faults.states import (
     without_round,
 )
 from tests.faults.stepping import Command, Ended, next_command
+from tests.faults.steps import READS, Steps
 
-IDLE_QUEUE = Queue(MODEL_NAME, QueueClass.INTERACTIVE)
-# Commands whose effect nobody else can see, and whose answer nobody else can change, are no steps: those on
-# these keys, what never changes in the record of a job, the clock, which a fault may move before, and what
-# only heals counts.
-PRIVATE_KEYS = {
-    *(keys.RECONCILER, keys.DEFERRED, keys.UPLOADS, keys.OPEN_JOBS, keys.MODELS, keys.RETIRED),
-    *(keys.WORKERS, keys.USAGE_OWNERS, keys.leased_key(IDLE_QUEUE), keys.waiting_key(IDLE_QUEUE)),
-    keys.ready_key(MODEL_NAME),
-}
-PRIVATE_FIELDS = {"queue", "format"}
-PRIVATE_SCRIPTS = {"free_expired", "reset_backlog"}
-READS = {
-    "TIME",
-    "GET",
-    "HGET",
-    "HGETALL",
-    "LLEN",
-    "SMEMBERS",
-    "ZCARD",
-    "ZCOUNT",
-    "ZRANGE",
-    "ZRANGEBYSCORE",
-    "ZSCORE",
-    "HLEN",
-}
 FAIR_ROUNDS = 12  # an outage of Redis, its grace and all attempts take fewer
 
 
@@ -70,6 +45,9 @@ class Explorer:
     _seen: dict[Any, list[Faults]] = field(default_factory=lambda: defaultdict(list))
     _fair: set[Any] = field(default_factory=set)
     _current: Snapshot | None = None
+
+    def __post_init__(self) -> None:
+        self.steps_of = Steps(self.actors.names)
 
     def explore(self, children: int, faults: Faults, *, most: int | None = None) -> bool:
         """Visit every state that can be reached, at `most` so many; return whether it was all of them.
@@ -176,7 +154,7 @@ class Explorer:
                 self._check(before, running.command, after)
             running, before, times = replace(running, answers=(*running.answers, answers[-1])), after, 1
             running, ended = self._next(running)
-            if ended is None and not self._is_private(running.command):
+            if ended is None and not self.steps_of.is_private(running.command):
                 break
         gone_on = replace(state, redis=before)
         if number is None:
@@ -189,18 +167,13 @@ class Explorer:
 
     def _next(self, running: Running) -> tuple[Running, Ended | None]:
         found = next_command(self.actors.client, running.program, running.answers)
-        return (running, found) if isinstance(found, Ended) else (replace(running, command=found), None)
+        if isinstance(found, Ended):
+            return running, found
+        since = len(running.answers) if self.steps_of.begins_section(found) else running.since
+        return replace(running, command=found, since=since), None
 
     def _continued(self, running: Running) -> Running:
         return self._next(running)[0]
-
-    def _is_private(self, command: Command | None) -> bool:
-        words = command.words if command else []
-        if len(words) == 1:
-            return words == ["TIME"]
-        of_record = words[0] == "HGET" and words[2] in PRIVATE_FIELDS
-        of_script = self.actors.names.get(words[1]) in PRIVATE_SCRIPTS
-        return words[1] in PRIVATE_KEYS or of_record or of_script
 
     def _send(self, before: Snapshot, command: Command, times: int) -> tuple[list[Any], Snapshot]:
         """Send a command so many times to a server that is as before; return its answers, and how it is then.

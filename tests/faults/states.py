@@ -13,6 +13,7 @@ from tests.faults.stepping import Command
 # What is only shown or learned. The counts in it are checked with each step.
 SHOWN = (keys.COUNTERS, keys.backlog_key(QUEUE), keys.usage_key(""), keys.KEPT)
 NOTHING_KNOWN = Memory()
+NAMED = 4  # words of a command: name, digest of a script, number of keys, arguments
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class Running:
     program: Program = field(compare=False, hash=False)
     answers: tuple[Any, ...] = ()
     command: Command | None = field(default=None, compare=False, hash=False)
+    since: int = 0  # the answers that its present part had begin here
 
     @property
     def known(self) -> str:
-        """Return what tells it from others."""
-        return repr((self.name, self.answers))
+        """Return what tells it from others: where it is, when it began, and what this part of it was told."""
+        words = self.command.words[:NAMED] if self.command else []
+        return repr((self.name, words, self.answers[:1], self.answers[self.since :]))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,9 @@ from dataclasses import dataclass, field
 from sentiq import Item, Job, Sentiq
 
 CLIENTS = 3
-PAUSE_S = (0.1, 0.5)
+EVERY_S = (
+    2.0  # an act of each client. Redis keeps what came in the last minutes, so the rate has to be steady.
+)
 BULK, STREAM, UPLOAD = (5, 60), (20, 200), (50, 300)
 SHOPS = 4
 SHARE_DELETED = 0.5  # of jobs that were read: the others expire
@@ -58,7 +62,10 @@ class Load:
             *(self._canceled, self._deleted, self._followed, self._hooked, self._looked),
         )
         with Sentiq(self.url) as client:
-            while not self._stopping.wait(rng.uniform(*PAUSE_S)):
+            begun = time.monotonic() + EVERY_S * number / CLIENTS
+            for turn in itertools.count():
+                if self._stopping.wait(begun + turn * EVERY_S - time.monotonic()):
+                    return
                 act = rng.choice(acts)
                 name = act.__name__.lstrip("_")
                 try:
