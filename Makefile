@@ -27,7 +27,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 .PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
-	e2e test test-attacks test-formats test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
+	e2e test test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -123,6 +123,10 @@ test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each
 
 test-formats: $(VENV)/.formats ## test any table in and out, XLSX and Parquet too; ARGS= for pytest
 	@exec $(PY) -m pytest tests/formats -m 'not long' $(ARGS)
+
+# Each reason for which a test is skipped is named.
+test-hosts: $(VENV)/.dev ## cut off and slow down three hosts, network namespaces of this machine; needs root, iproute2 and /dev/net/tun
+	@exec $(PY) -m pytest tests/hosts -rs $(ARGS)
 
 test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and break every part of it; ARGS='-s -k NAME'
 	@exec $(PY) -m pytest tests/attacks $(ARGS)

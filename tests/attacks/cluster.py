@@ -48,6 +48,11 @@ class Cluster:
         """Return the URL of Redis itself, past all links."""
         return f"redis://127.0.0.1:{self.redis_port}/0"
 
+    @property
+    def scorers(self) -> list[str]:
+        """Return the names of the workers."""
+        return sorted(name for name in self._processes if name.startswith("worker"))
+
     def process(self, name: str) -> psutil.Process:
         return psutil.Process(self._processes[name].pid)
 

@@ -240,7 +240,7 @@ def await_whole(cluster: Cluster) -> None:
     def look() -> bool:
         try:
             ready = {worker.pid: worker.ready for worker in live_workers(store)}
-            pids = [cluster.process(name).pid for name in cluster.links if name.startswith("worker")]
+            pids = [cluster.process(name).pid for name in cluster.scorers]
             answers = httpx2.get(f"{cluster.url}/readyz").is_success
         except (httpx2.TransportError, psutil.NoSuchProcess):
             return False

@@ -55,7 +55,7 @@ def test_every_module_that_is_run_is_there() -> None:
 
 @pytest.mark.parametrize("module", ["api.admin", "api.auth", "worker.packing", "webhooks"])
 def test_every_word_of_a_command_is_one_that_it_knows(module: str) -> None:
-    words = named(rf"python -m {re.escape(module)} ((?:[a-z]+)(?: --[a-z-]+)*)")
+    words = named(rf"python -m {re.escape(module)} ([a-z]+(?:-[a-z]+)*(?: --[a-z-]+)*)")
     assert words
     for word in words:
         command, *options = word.split()

@@ -24,8 +24,8 @@ MAX_ATTEMPTS = 3
 ASKED = 8  # enough to meet both API processes
 SETTLED_S = 30.0
 OUR_KEYS = "sentiq*"
-# What lasts: rates and turns of a queue, and what Celery redelivers after minutes.
-LASTING = ("sentiq:backlog:", "sentiq:tags:", "sentiq:unacked")
+# What lasts: the audit log, rates and turns of a queue, and what Celery redelivers after minutes.
+LASTING = ("sentiq:audit", "sentiq:backlog:", "sentiq:tags:", "sentiq:unacked")
 
 Verdict = tuple[str, float]
 

@@ -27,7 +27,8 @@ class Received:
 class Receiver:
     """Answers with the statuses in turn, then always with the last. For 0 it sends headers without end."""
 
-    def __init__(self, statuses: Sequence[int] = (204,), location: str = "") -> None:
+    def __init__(self, statuses: Sequence[int] = (204,), location: str = "", host: str = "127.0.0.1") -> None:
+        self.host = host
         self.statuses = list(statuses)
         self.location = location
         self.received: list[Received] = []
@@ -35,7 +36,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?token=1"
+        return f"http://{self.host}:{self.port}/hook?token=1"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["content-length"]))
@@ -74,7 +75,7 @@ def receiving(receiver: Receiver, tls: ssl.SSLContext | None = None) -> Iterator
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((receiver.host, 0), Handler)
     server.daemon_threads = True
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
