@@ -22,8 +22,10 @@ from local.processes import ROOT, Group, Process, stop
 from local.redis_server import find_server
 from local.stack import Plan, Stack
 from tasks.settings import Settings
-from tasks.store import deliveries, keys
+from tasks.store import deliveries, keys, pauses
+from tasks.store.audit import Author
 from tasks.store.jobs import JobStore
+from tasks.vocabulary.pauses import PauseTarget
 from tests.conftest import eventually
 
 ROLES = ("api", "worker", "webhooks", "flower")
@@ -103,6 +105,8 @@ def test_each_program_can_do_all_its_work(
                 stack.await_api(client)
                 stack.score(client, "服务很贴心")
                 use_everything(stack.url)
+                monkeypatch.setattr(pauses, "_PATIENCE_S", -1)  # the reconciler does it
+                pause_and_resume(stack.url, server)
                 operate(stack.url, server)
             eventually(lambda: {"api", "worker", "flower"} <= subscribers(server))
             eventually(lambda: user("api", server).exists(keys.RECONCILER))
@@ -154,10 +158,27 @@ def operate(url: str, server: int) -> None:
             assert http.get(f"/{path}").is_success, path
 
 
+def pause_and_resume(url: str, port: int) -> None:
+    store = JobStore.connect(Settings(redis_url=as_role("api", port)))
+    bulk, operator = PauseTarget.parse("class:bulk"), Author("operator")
+    with httpx2.Client(base_url=url, timeout=60, trust_env=False) as http:
+        time = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        later = http.post("/v1/jobs", json={"text": "好", "not_before": time}).headers["location"]
+        pauses.pause(store, bulk, operator)
+        eventually(lambda: http.get(later).json()["paused"])
+        job = http.post("/v1/jobs", json={"text": "好", "priority": "bulk"}).headers["location"]
+        assert http.get(job).json()["paused"]
+        pauses.resume(store, bulk, operator)
+        eventually(lambda: http.get(job).json()["status"] == "succeeded")
+        eventually(lambda: not store.redis.exists(keys.UNSETTLED))
+        assert http.post(f"{later}/cancel").json()["paused"] is None
+
+
 @pytest.mark.parametrize(
     ("role", "command"),
     [
         *((role, "GET sentiq:id_secret") for role in ("worker", "webhooks", "flower")),
+        *((role, f"HSET {keys.PAUSES} a b") for role in ("worker", "webhooks", "flower")),
         *((role, f"HSET {keys.API_KEYS} a b") for role in ("worker", "webhooks", "flower")),
         *((role, f"GET {keys.RATES}") for role in ("worker", "webhooks", "flower")),
         *((role, f"GET {keys.WEBHOOK_SECRET}") for role in ("worker", "flower")),

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 from local.redis_server import redis_server
 from tasks.errors import JobDeletedError, LeaseCanceledError, LeaseLostError, NothingToRetryError
 from tasks.settings import Settings
-from tasks.store import cancel, leases
+from tasks.store import cancel, leases, pauses
+from tasks.store.audit import Author
 from tasks.store.jobs import JobStore
 from tasks.store.keys import COUNTERS, OPEN_JOBS, RECONCILER, job_key, leased_key
 from tasks.store.reconciler import Reconciler
@@ -31,6 +32,7 @@ from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item, ItemError
 from tasks.vocabulary.jobs import Queue, QueueClass, Terms
 from tasks.vocabulary.labels import NEGATIVE_POSITIVE
+from tasks.vocabulary.pauses import PauseTarget
 from tasks.vocabulary.verdicts import Verdict
 
 MODEL_NAME, WORKER = "model", "worker"
@@ -38,6 +40,9 @@ MODEL = {"id": MODEL_NAME, "revision": "1", "engine": "none"}
 CHILDREN = {pid: leases.Holder(WORKER, pid, 2, MODEL_NAME) for pid in (1, 2, 3)}
 QUEUE = Queue(MODEL_NAME, QueueClass.BULK)
 MAX_ATTEMPTS = 3
+# Each holds up all that there is.
+TARGETS = ["class:bulk", f"model:{MODEL_NAME}", "owner:"]
+OPERATOR = Author("operator")
 # What ends an item: the fencing token of the lease whose verdict it has, or an error.
 Ending = int | ItemError
 Place = tuple[str, int]  # a job and the index of an item
@@ -66,6 +71,7 @@ class Chunks(RuleBasedStateMachine):
         self.attempts: dict[Place, int] = {}
         self.held: list[tuple[int, leases.Lease]] = []  # every lease that was ever given
         self.admitted = 0
+        self.paused: set[str] = set()
 
     @rule(sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3), twice=st.booleans())
     def create(self, sizes: list[int], twice: bool) -> None:  # noqa: FBT001  hypothesis names arguments
@@ -134,6 +140,16 @@ class Chunks(RuleBasedStateMachine):
         lost = {place for place, holder in self.holder.items() if holder[0] == pid}
         self.reconcile(set(CHILDREN) - {pid}, ItemError.WORKER_LOST, lost)
 
+    @rule(what=st.sampled_from(TARGETS))
+    def pause(self, what: str) -> None:
+        pauses.pause(self.store, PauseTarget.parse(what), OPERATOR)
+        self.paused.add(what)
+
+    @rule(what=st.sampled_from(TARGETS))
+    def resume(self, what: str) -> None:
+        pauses.resume(self.store, PauseTarget.parse(what), OPERATOR)
+        self.paused.discard(what)
+
     @rule()
     def reconcile_in_calm(self) -> None:
         self.reconcile(set(CHILDREN), ItemError.WORKER_LOST, set())
@@ -194,11 +210,14 @@ class Chunks(RuleBasedStateMachine):
             assert found == expected or (not found and len(expected) == size)  # of one chunk: no such list
             items = self.store.results(job_id, 0, 10**6).items
             assert all(expected[job_id, item.index] == ending_of(item.outcome) for item in items)
-            counts = self.store.job(job_id).counts
-            assert (counts.total, counts.pending) == (size, size - len(expected))
+            job = self.store.job(job_id)
+            assert (job.counts.total, job.counts.pending) == (size, size - len(expected))
+            assert (job.paused_ms is not None) == (bool(self.paused) and not job.status.terminal)
 
     def teardown(self) -> None:
         """Do what is left; each admitted item is counted once by how it ended."""
+        for what in TARGETS:
+            pauses.resume(self.store, PauseTarget.parse(what), OPERATOR)
         self.lapse()  # a lease of a job that was deleted is known until it ends
         while self.store.redis.exists(OPEN_JOBS):
             self.lapse()
@@ -214,7 +233,7 @@ class Chunks(RuleBasedStateMachine):
 
     def waiting(self) -> set[Place]:
         every = {(job_id, index) for job_id, size in self.sizes.items() for index in range(size)}
-        return every - set(self.ended) - set(self.holder)
+        return every - set(self.ended) - set(self.holder) if not self.paused else set()
 
     def end(self, place: Place, end: Ending) -> None:
         assert place not in self.ended
