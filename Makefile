@@ -24,7 +24,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-latency bench-memory bench-overload bench-peers \
+.PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-hosts bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
 	e2e test test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
@@ -71,6 +71,9 @@ bench-engines: $(VENV)/.models $(STOCK)/.made ## compare int8, fp32, torch and t
 
 bench-fairness: $(VENV)/.local ## check the shares of callers with keys, and measure the lease script; ARGS="--against COMMIT" JSON=file
 	@exec $(PY) -m bench fairness $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-hosts: $(VENV)/.local $(VENV)/.plot ## compare two workers in network namespaces with one, over links of several delays; needs root; OUT= ARGS=
+	@exec $(PY) -m bench hosts $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-latency: $(VENV)/.local $(VENV)/.plot ## measure the latency of single texts by load, in open loop, and plot it; OUT=docs/benchmarks ARGS=
 	@exec $(PY) -m bench latency $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")

@@ -15,13 +15,13 @@ _BLOCK = 65_536
 
 
 @contextmanager
-def slow_link(port: int, delay_s: float, host: str = "127.0.0.1") -> Iterator[int]:
-    """Yield a port of this machine that leads to `host` and `port`, `delay_s` away in each direction."""
+def slow_link(port: int, delay_s: float, listen: str = "127.0.0.1") -> Iterator[int]:
+    """Yield a port of the address `listen` that leads to a port of this machine, `delay_s` away each way."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="slow-link", daemon=True)
     thread.start()
-    link = _Link(host, port, delay_s)
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(link.join, "127.0.0.1", 0), loop).result()
+    link = _Link(port, delay_s)
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(link.join, listen, 0), loop).result()
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -30,13 +30,13 @@ def slow_link(port: int, delay_s: float, host: str = "127.0.0.1") -> Iterator[in
 
 
 class _Link:
-    def __init__(self, host: str, port: int, delay_s: float) -> None:
-        self._host, self._port, self._delay_s = host, port, delay_s
+    def __init__(self, port: int, delay_s: float) -> None:
+        self._port, self._delay_s = port, delay_s
 
     async def join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect a caller with the other end until one of them closes."""
         try:
-            there = await asyncio.open_connection(self._host, self._port)
+            there = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
             writer.close()
             return

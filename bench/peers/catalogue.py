@@ -118,7 +118,7 @@ def _infinity(engine: str) -> tuple[str, ...]:
     )
 
 
-_MOSEC = _server("mosec_server", "--address", "127.0.0.1", "--port", "{port}")
+_MOSEC = _server("mosec_server", "--address", "127.0.0.1", "--port", "{port}", "--timeout", "600000")
 _BENTOML = (
     (
         "bentoml",

@@ -121,9 +121,9 @@ def _days(days: Mapping[str, Any]) -> str:
 
 
 def _loss(loss: Mapping[str, Any]) -> str:
-    before = [each for each in loss["series"] if each["at_s"] < loss["lost_at_s"]]
-    after = [each for each in loss["series"] if each["at_s"] >= loss["lost_at_s"]]
-    calm, worst, last = before[-1], max(after, key=lambda each: each["p99_s"]), after[-1]
+    series = loss["series"]
+    # The first seconds find an empty service, and the last ones before the loss have jobs that it hit.
+    calm, worst, last = series[1], max(series, key=lambda each: each["p99_s"]), series[-1]
     rows = [
         [name, *(f"{each[figure]:.2f} s" for figure in ("p50_s", "p99_s"))]
         for name, each in (("before", calm), ("at worst", worst), ("at the end", last))

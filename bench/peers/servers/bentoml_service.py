@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bentoml
 
-from bench.peers.servers.scorer import ADVISED, CORES, Scorer, Verdict
+from bench.peers.servers.scorer import ADVISED, CORES, Scorer
 
 _TRAFFIC = {"timeout": 600}
 
@@ -17,9 +19,9 @@ class Plain:
         self.scorer = Scorer()
 
     @bentoml.api(route="/predict")
-    def predict(self, text: str) -> Verdict:
+    def predict(self, text: str) -> dict[str, Any]:
         """Return the verdict on a text."""
-        return self.scorer.verdict(text)
+        return {**self.scorer.verdict(text)}
 
 
 @bentoml.service(traffic=_TRAFFIC, workers=CORES)
@@ -30,9 +32,9 @@ class Batching:
         self.scorer = Scorer()
 
     @bentoml.api(route="/predict", batchable=True, max_batch_size=16, max_latency_ms=600_000)
-    def predict(self, text: list[str]) -> list[Verdict]:
+    def predict(self, text: list[str]) -> list[dict[str, Any]]:
         """Return the verdicts on texts."""
-        return self.scorer.verdicts(text)
+        return [{**verdict} for verdict in self.scorer.verdicts(text)]
 
 
 service = Batching if ADVISED else Plain

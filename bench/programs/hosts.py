@@ -1,0 +1,205 @@
+"""Compare two workers in network namespaces of their own with one, over links of several delays.
+
+API and Redis run in this machine's own namespace. Each worker has one child, on a core that nothing else is
+kept from. Runs of one and of two alternate, and each starts its workers anew.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sentiq import Sentiq
+
+from bench.environ import environ
+from bench.load.end_to_end import run_jobs
+from bench.load.namespaces import Host, has_netem, hosts
+from bench.load.open_loop import LOAD_TEST_SETTINGS
+from bench.program import BenchError, Program, Report
+from bench.report import environment
+from bench.writing import Draw, add_out_argument, circumstances, digits, table, write_report
+from local.logs import Log
+from local.ports import free_port
+from local.processes import Group, Process, stop
+from local.redis_server import start_redis
+from local.stack import ROLES
+from samples.composed import composed_texts
+
+_READY_S = 120
+_STOP_S = 15
+_WARM_UP_TEXTS = 300
+# Small chunks: of few texts of a large model, the last chunk would decide.
+_SETTINGS = LOAD_TEST_SETTINGS | {
+    "AUTH": "none",
+    "SENTIMENT_CHUNK_ITEMS": "8",
+    "SENTIMENT_CHUNK_CHARS": "512",
+    "SENTIMENT_CONCURRENCY": "1",
+}
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--pack", type=Path, help="the pack to serve; the configured one if not given")
+    parser.add_argument("--count", type=int, default=3000, help="texts in each run (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs for each delay (%(default)s)")
+    parser.add_argument("--seed", type=int, default=20260101, help="of the texts (%(default)s)")
+    delays = (0.0, 1.0, 10.0)
+    parser.add_argument("--delays", type=float, nargs="+", default=delays, help="round trips, ms (0 1 10)")
+    add_out_argument(parser)
+
+
+def _run(options: Namespace, log: Log) -> Report:
+    pack = {"SENTIMENT_PACK": str(options.pack.resolve())} if options.pack else {}
+    with environ(_SETTINGS | pack), hosts(2) as pair:
+        netem = has_netem()
+        circumstance = environment()
+        with _api(log) as (url, redis_port):
+            rates = {delay: _rates(pair, url, redis_port, delay, options) for delay in options.delays}
+    figures = {
+        **circumstance,
+        "seed": options.seed,
+        "delayed_by": "netem" if netem else "a proxy: this kernel has no netem",
+        "rates": {f"{delay:g}": _figures(done) for delay, done in rates.items()},
+    }
+    written = write_report(options.out, "hosts", figures, page(figures), {"hosts": draw_rates(figures)})
+    return Report(figures, "\n".join(map(str, written)))
+
+
+@contextmanager
+def _api(log: Log) -> Iterator[tuple[str, int]]:
+    """Run Redis and the API; yield the API's URL and the port of Redis."""
+    with Group() as group:
+        redis, redis_url = start_redis(group, log=log)
+        port = free_port()
+        env = os.environ | {"REDIS_URL": redis_url, "PORT": str(port), "SENTIMENT_HOST": "127.0.0.1"}
+        api = Process("api", group.popen([sys.executable, "-m", *ROLES["api"]], env), log)
+        url = f"http://127.0.0.1:{port}"
+        with Sentiq(url) as client:
+            _await(client.ready, (redis, api), "the API")
+        yield url, int(redis_url.rpartition(":")[2].partition("/")[0])
+        api.check()
+        stop([api], _STOP_S)
+        stop([redis], _STOP_S)
+
+
+def _await(ready: Any, processes: Sequence[Process], what: str) -> None:
+    deadline = time.monotonic() + _READY_S
+    while not ready():
+        for process in processes:
+            process.check()
+        if time.monotonic() > deadline:
+            raise BenchError(f"{what} is not ready after {_READY_S} s")
+        time.sleep(0.1)
+
+
+def _rates(
+    pair: Sequence[Host], url: str, redis_port: int, delay_ms: float, options: Namespace
+) -> list[tuple[float, float]]:
+    """Return the texts per second of one worker and of two, in each pair of runs."""
+    rates = []
+    for number in range(options.pairs):
+        texts = composed_texts(options.count, options.seed + number)
+        # Each host is the single one in turn, and each side begins in turn.
+        sides = {"one": [pair[number % 2]], "two": [*pair]}
+        found: dict[str, float] = {}
+        for name in ("one", "two") if number % 2 else ("two", "one"):
+            with _workers(sides[name], redis_port, delay_ms):
+                run_jobs(url, composed_texts(_WARM_UP_TEXTS, -1))
+                found[name] = run_jobs(url, texts).rate
+        rates.append((found["one"], found["two"]))
+        print(f"{delay_ms:g} ms: one {found['one']:.3g}, two {found['two']:.3g} texts/s", flush=True)
+    return rates
+
+
+@contextmanager
+def _workers(places: Sequence[Host], redis_port: int, delay_ms: float) -> Iterator[None]:
+    """Run a worker on each host, pinned to a core of its own, until their children are ready."""
+    cores = sorted(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        group = stack.enter_context(Group())
+        outputs, workers = [], []
+        for number, host in enumerate(places):
+            # Half of a round trip in each direction.
+            url = stack.enter_context(host.redis(redis_port, delay_ms / 2000))
+            command = ("taskset", "-c", str(cores[number % len(cores)]), sys.executable, "-m", "worker")
+            words = host.command(*command, f"--hostname={host.name}@%h")
+            outputs.append(io.StringIO())
+            popen = group.popen(words, os.environ | {"REDIS_URL": url, "PYTHONUNBUFFERED": "1"})
+            workers.append(Process("worker", popen, Log(outputs[-1])))
+        _await(lambda: all("child ready" in each.getvalue() for each in outputs), workers, "a worker")
+        yield
+        for worker in workers:
+            worker.check()
+        stop(workers, _STOP_S)
+
+
+def _figures(rates: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    ratios = [two / one for one, two in rates]
+    return {
+        "one_per_s": statistics.median(one for one, _ in rates),
+        "two_per_s": statistics.median(two for _, two in rates),
+        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
+    }
+
+
+def page(figures: dict[str, Any]) -> str:
+    """Return the Markdown page."""
+    rows = [
+        [f"{delay} ms", digits(each["one_per_s"]), digits(each["two_per_s"]), _ratio(each["ratio"])]
+        for delay, each in figures["rates"].items()
+    ]
+    return f"""# Two workers on hosts of their own
+
+Written by `make bench-hosts`.
+API and Redis on this machine, each worker in a network namespace with one child on one core.
+Medians of pairs of runs on the same texts; the ratio is that of each pair.
+
+{circumstances(figures)}
+- Pack: {figures["pack"]}. Links delayed by {figures["delayed_by"]}.
+
+{table(["round trip", "one worker, texts/s", "two, texts/s", "two against one"], rows)}
+
+![Rates by delay](hosts.svg)
+
+## Rows for the README
+
+{readme_rows(figures)}
+"""
+
+
+def readme_rows(figures: dict[str, Any]) -> str:
+    """Return a row for each delay."""
+    rows = [
+        [f"two workers against one, Redis {delay} ms away", _ratio(each["ratio"]), "`make bench-hosts`"]
+        for delay, each in figures["rates"].items()
+    ]
+    return table(["what", "measured", "command"], rows)
+
+
+def draw_rates(figures: dict[str, Any]) -> Draw:
+    """Return a drawing of the rates of one worker and of two, by delay."""
+
+    def draw(axes: Any) -> None:
+        delays = [*figures["rates"]]
+        for offset, name in ((-0.2, "one"), (0.2, "two")):
+            rates = [each[f"{name}_per_s"] for each in figures["rates"].values()]
+            axes.bar([place + offset for place in range(len(delays))], rates, width=0.38, label=name)
+        axes.set_xticks(range(len(delays)), [f"{delay} ms" for delay in delays])
+        axes.set(xlabel="round trip to Redis", ylabel="texts per second")
+        axes.legend(title="workers")
+
+    return draw
+
+
+def _ratio(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} times ({ratio['min']:.2f} to {ratio['max']:.2f})"
+
+
+PROGRAM = Program(_add_arguments, _run)
