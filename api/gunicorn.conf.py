@@ -10,7 +10,7 @@ from typing import Any
 
 import gevent
 
-from api.http.capacity import held_requests, max_connections, raise_file_limit
+from api.http.capacity import held_requests, max_connections, raise_file_limit, return_large_blocks
 from tasks.errors import ConfigurationError
 from tasks.log_format import LineFormatter
 from tasks.settings import Settings
@@ -27,6 +27,7 @@ if os.environ.get("GUNICORN_CMD_ARGS"):
     sys.exit("api: GUNICORN_CMD_ARGS is set; the SENTIMENT_ variables of docs/configuration.md replace it")
 
 raise_file_limit()
+return_large_blocks()
 # It would cost a connection 8 KiB to know where its greenlet came from.
 gevent.config.track_greenlet_tree = False
 bind = f"{in_url(_settings.host)}:{_settings.port}"

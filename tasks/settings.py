@@ -206,7 +206,8 @@ class Settings(BaseSettings):
     max_open_requests: PositiveInt = Field(
         400,
         description="Requests that one API key (with `AUTH=none`, one address) may have open at one API "
-        "process, where a stream of results counts as 8; more are 429 `too_many_open_requests`.",
+        "process, where a stream of results and an upload count as 8, and a response as one more for each "
+        "64 KiB; more are 429 `too_many_open_requests`.",
     )
     max_held: PositiveInt = Field(
         3_000,

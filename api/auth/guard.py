@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, request
@@ -80,9 +81,18 @@ class Guard:
                 "or set AUTH=none if everybody who reaches this port may use it."
             )
 
-    def count_download(self) -> None:
+    def count_stream(self) -> None:
         """Count this request as a stream of results. Raises the 429 if the caller has too many open."""
-        self._open_requests.count_download()
+        self._open_requests.count_stream()
+
+    def upload(self) -> AbstractContextManager[None]:
+        """Count this request as an upload while a block lasts. Raises the 429 as above."""
+        return self._open_requests.upload()
+
+    def count_response(self, response: Response) -> Response:
+        """Count what this request is answered until it is sent. Raises the 429 if the caller has too much."""
+        self._open_requests.count_response(len(response.get_data()))
+        return response
 
     def charge(self) -> None:
         """Count this request once more. Raises the 429 if the caller is over the limit."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Response, after_this_request, g
@@ -11,8 +13,11 @@ from api.auth.caller import Caller
 from api.http.problems import Problem
 from api.waiting.turns import turns
 
-# A stream of results counts as that many requests: it holds a page of results until its client reads it.
-DOWNLOAD_WEIGHT = 8
+# A stream of results or an upload counts as that many requests: it holds a page of results until its client
+# reads it, or items until there are enough to record.
+STREAM_WEIGHT = 8
+# A response counts as one request more for so many bytes: they are held until the client reads them.
+RESPONSE_BYTES = 64 * 1024
 
 
 @dataclass
@@ -53,16 +58,31 @@ class OpenRequests:
             response.call_on_close(close)
             return response
 
-    def count_download(self) -> None:
+    def count_stream(self) -> None:
         """Count the request that is being handled as a stream of results, or raise the 429."""
-        self._add(g.opened, min(DOWNLOAD_WEIGHT, self._most) - g.opened.weight)
+        self._add(g.opened, min(STREAM_WEIGHT, self._most) - g.opened.weight)
+
+    @contextmanager
+    def upload(self) -> Iterator[None]:
+        """Count the request that is being handled as an upload until the block ends, or raise the 429."""
+        weight = g.opened.weight
+        self.count_stream()
+        try:
+            yield
+        finally:
+            self._add(g.opened, weight - g.opened.weight)
+
+    def count_response(self, size: int) -> None:
+        """Count a response of that many bytes until it has been sent, or raise the 429."""
+        self._add(g.opened, min(size // RESPONSE_BYTES, self._most - g.opened.weight))
 
     def _add(self, opened: _Open, weight: int) -> None:
         caller = opened.caller
         if self._open[caller.identity] + weight > self._most:
             whose = "This key" if caller.owner else "This address"
             detail = (
-                f"{whose} may have {self._most} requests open at once; a stream counts as {DOWNLOAD_WEIGHT}."
+                f"{whose} may have {self._most} requests open at once; a stream and an upload count as "
+                f"{STREAM_WEIGHT}, and a response as one more for each {RESPONSE_BYTES // 1024} KiB."
             )
             raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
         self._open[caller.identity] += weight

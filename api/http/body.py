@@ -18,8 +18,8 @@ from tasks.errors import SentiqError, UploadIncompleteError
 from tasks.settings import Settings
 from tasks.vocabulary.feeds import SILENCE_MS
 
+# A request that waits for its body holds a buffer of that size.
 _READ_BYTES = 8 * 1024
-_BLOCK_BYTES = 64 * 1024
 # Unread documents of one caller together hold at most that many times the largest one.
 _UNREAD_DOCUMENTS = 4
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
@@ -91,7 +91,7 @@ def document(settings: Settings) -> Iterator[bytes]:
     )
     blocks = []
     with _counted(_UNREAD_DOCUMENTS * limit) as count:
-        while block := body.read(_BLOCK_BYTES):
+        while block := body.read(_READ_BYTES):
             count(len(block))
             blocks.append(block)
         whole = b"".join(blocks)

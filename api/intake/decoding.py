@@ -42,8 +42,9 @@ class _Arriving:
         return self._counted(self._received.read(size))
 
     def read1(self, size: int) -> bytes:
-        """Read what has arrived, up to `size` bytes; b"" at the end."""
-        return self._counted(self._received.read1(size))
+        """Read what has arrived, up to `size` bytes and one buffer; b"" at the end."""
+        # As many bytes are taken while the body is awaited.
+        return self._counted(self._received.read1(min(size, io.DEFAULT_BUFFER_SIZE)))
 
     def _counted(self, block: bytes) -> bytes:
         let_others_run()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from api.intake.pacing import let_others_run
 from api.intake.rejections import TruncatedGzipError
 from tasks.errors import StoreUnavailableError, UploadClosedError, UploadIncompleteError
 from tasks.store import uploads
@@ -47,7 +48,9 @@ class Feeding:
 
         Raises UploadClosedError where the upload is not open for this request.
         """
+        let_others_run()
         feed = self.feed.behind(item for chunk in chunks for item in chunk.items)
+        let_others_run()
         owner = self._terms.owner
         if not self.feed.recorded:
             self._store.create(self.job_id, self._terms, chunks, key=self._key, feed=feed, groups=groups)

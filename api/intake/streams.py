@@ -29,10 +29,11 @@ from tasks.vocabulary.jobs import QueueClass, Terms
 
 logger = logging.getLogger(__name__)
 
-# The chunks of a stream are recorded in batches: when there are that many, or after that time.
+# The chunks of a stream are recorded in batches: when there are that many, or so large, or after that time.
 _CHUNK_BATCH = 16
+_BATCH_BYTES = 256 * 1024
 _MAX_CHUNK_DELAY_S = 1.0
-_SKIPPED_BATCH = 1000
+_SKIPPED_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +222,18 @@ class _Arriving:
 def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     """Gather chunks that come in quickly into batches."""
     batch: list[Chunk] = []
-    since = time.monotonic()
+    size, since = 0, time.monotonic()
     for chunk in chunks:
         batch.append(chunk)
-        if len(batch) == _CHUNK_BATCH or time.monotonic() - since > _MAX_CHUNK_DELAY_S:
+        size += sum(_bytes_of(item) for item in chunk.items)
+        late = time.monotonic() - since > _MAX_CHUNK_DELAY_S
+        if len(batch) == _CHUNK_BATCH or size >= _BATCH_BYTES or late:
             yield batch
-            batch, since = [], time.monotonic()
+            batch, size, since = [], 0, time.monotonic()
     if batch:
         yield batch
+
+
+def _bytes_of(item: Item) -> int:
+    """Return about what an item takes in memory; most texts are of characters of two bytes."""
+    return 2 * len(item.text) + len(item.id or "") + len(item.data or b"")

@@ -19,7 +19,7 @@ from tasks.store.idempotency import digest
 from tasks.vocabulary.items import Item
 
 DEFAULT_TEXT_COLUMN = "text"
-_BUFFER_BYTES = 64 * 1024
+_BUFFER_BYTES = 16 * 1024
 
 
 class Upload:

@@ -14,10 +14,12 @@ from tasks.vocabulary.jobs import Job
 
 # A follower of a silent job yields None that often, so that its writer can tell whether the client is there.
 HEARTBEAT_S = 10.0
-_ITEM_BATCH = 256
+# A stream reads few items at first, then as many as fill so many bytes: a slow client has them held.
+_FIRST_ITEMS, _MOST_ITEMS = 64, 256
+_PAGE_BYTES = 64 * 1024
 # What is read before the answer begins ends after that many items, even if its filter matched little.
 _MAX_SCANNED_ITEMS = 20_000
-_CHUNK_BATCH = 16
+_CHUNK_BATCH = 4
 
 
 class ItemReader(Protocol):
@@ -44,12 +46,15 @@ class Walk:
     cut = False
 
     def __init__(
-        self, store: JobStore, job: Job, start: int, skip: int, item_batch: int = _ITEM_BATCH
+        self, store: JobStore, job: Job, start: int, skip: int, item_batch: int | None = None
     ) -> None:
-        """Begin at the `skip`th item of the chunk that begins at `start`."""
+        """Begin at the `skip`th item of the chunk that begins at `start`.
+
+        Read `item_batch` items at once; without it, as many as a stream may hold.
+        """
         self.job = job
         self._store = store
-        self._item_batch = item_batch
+        self._fixed, self._item_batch = item_batch is not None, item_batch or _FIRST_ITEMS
         self._page = Page([], [start])
         self._next = start + skip
         self._end, self._bounded = job.counts.total, False
@@ -72,6 +77,8 @@ class Walk:
                 if self._bounded:
                     self._explain_gap()
                 return
+            if not self._fixed:
+                self._item_batch = _fitting(self._page)
             for item in self._page.items[skip : skip + self._end - self._next]:
                 self._next = item.index + 1
                 yield item
@@ -92,6 +99,11 @@ class Walk:
         """Raise the reason why results that were there are gone."""
         self.refresh()
         raise JobLostError(self.job.id)
+
+
+def _fitting(page: Page) -> int:
+    """Return how many items like those of the page a stream may read at once."""
+    return max(1, min(_MOST_ITEMS, len(page.items) * _PAGE_BYTES // max(1, page.size)))
 
 
 def read_ahead(walk: Walk, limit: int, status: ItemStatus | None = None) -> list[ItemResult]:

@@ -26,7 +26,7 @@ def get_comparison(job_id: str) -> Response:
     job = store.job(job_id, owner())
     if not job.terms.compare_with:
         raise NotComparedError(job_id)
-    services().guard.count_download()
+    services().guard.count_stream()
     shadow = shadows.find(store, job)
     comparison = read_comparison(store, job.id, shadow.id) if isinstance(shadow, Job) else Comparison()
     return json_response(comparison_view(job, shadow, comparison))

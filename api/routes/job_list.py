@@ -33,7 +33,8 @@ def list_jobs() -> Response:
         services().store, owner(), _filter(query), cursor, query.limit, charge=services().guard.charge
     )
     data = [job_view(job, services().backlog_cache.position(job)) for job in page]
-    return json_response(jobs.JobsPage(object="list", data=data, next_cursor=next_cursor))
+    body = jobs.JobsPage(object="list", data=data, next_cursor=next_cursor)
+    return services().guard.count_response(json_response(body))
 
 
 @blueprint.post("/v1/jobs/lookup")
@@ -49,7 +50,7 @@ def lookup_jobs() -> Response:
         else jobs.MissingJob(id=job_id, object="error", error=known_problem(job))
         for job_id, job in zip(ids, records, strict=True)
     ]
-    return json_response(jobs.JobLookup(object="list", data=data))
+    return services().guard.count_response(json_response(jobs.JobLookup(object="list", data=data)))
 
 
 def _filter(query: JobsQuery) -> listing.Filter:

@@ -75,7 +75,8 @@ def get_job(job_id: str) -> Response:
     job, wait_s = _job(job_id), _granted_wait()
     if wait_s:
         job = services().wait_hub.wait(job, wait_s)
-    return _job_response(job, 200, wait_s, {}, results=query.include is not None)
+    response = _job_response(job, 200, wait_s, {}, results=query.include is not None)
+    return services().guard.count_response(response)
 
 
 @blueprint.post("/v1/jobs/<job_id>/cancel")
@@ -152,9 +153,10 @@ def _accept_upload() -> Accepted:
     if query.from_index is not None and key is None:
         raise bad_query("from_index", "it resumes the upload of an Idempotency-Key, and none is given")
     terms = accept_terms(query, owner(), request_id(), settings, "?webhook.url")
-    upload = Upload(upload_stream(settings), content_encoding(), query, settings, layout)
-    terms = replace(terms, columns=upload.columns, limits=caller().limits)
-    return services().submission.submit_stream(upload.source(), terms, key)
+    with services().guard.upload():
+        upload = Upload(upload_stream(settings), content_encoding(), query, settings, layout)
+        terms = replace(terms, columns=upload.columns, limits=caller().limits)
+        return services().submission.submit_stream(upload.source(), terms, key)
 
 
 def _accepted_response(accepted: Accepted) -> Response:

@@ -51,11 +51,12 @@ def _page(job: Job, query: ResultsQuery) -> Response:
     limit = query.limit or MAX_PAGE_ITEMS
     # Where most items do not match, a batch is not limited to those asked for.
     walk = Walk(services().store, job, *query.position, MAX_PAGE_ITEMS if query.status else limit)
-    return compress_body(json_response(json_page(walk, limit, query.status)))
+    page = compress_body(json_response(json_page(walk, limit, query.status)))
+    return services().guard.count_response(page)
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:
-    services().guard.count_download()
+    services().guard.count_stream()
     columns = _columns(job, query)
     items, headers = _reader(job, query)
     if media_type == _NDJSON:

@@ -59,10 +59,14 @@ CLOCK_SKEW_MS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items in input order. `starts` are the first indexes of their chunks, and the one behind the last."""
+    """Items in input order, of `size` bytes in Redis.
+
+    `starts` are the first indexes of their chunks, and the one behind the last.
+    """
 
     items: Sequence[ItemResult]
     starts: Sequence[int]
+    size: int = 0
 
     def chunk_of(self, index: int) -> int:
         """Return the start of the chunk that holds an index of this page, or the first one after it."""
@@ -178,12 +182,13 @@ class JobStore:
         """Read completed chunks in input order from the one that begins at `start`, until `limit` items."""
         args = {"job_id": job_id, "start": start, "limit": limit}
         items: list[ItemResult] = []
-        starts, attachments = [start], AttachmentReader()
+        starts, attachments, size = [start], AttachmentReader(), 0
         for chunk_start, payload, attached in self.run("read_results", args):
+            size += len(payload) + sum(len(each) for each in (attached or ())[1:])
             read = decode_results(chunk_start, payload, self.labels.of)
             items += attachments.complete(read, attached)
             starts.append(items[-1].index + 1)
-        return Page(items, starts)
+        return Page(items, starts, size)
 
     def finished_until(self, job: Job) -> int:
         """Return the index of the first item, in input order, that is not finished; the total if all are.

@@ -236,6 +236,22 @@ def _slow_readers(target: Target) -> None:
     target.hold(200, lambda connection: connection.sendall(head))
 
 
+def _slow_pages(target: Target) -> None:
+    """Ask for pages of a few megabytes each, and read none of them."""
+    item = {"text": "", "id": _WIDE * 256, "data": {"a": "b" * 2000}}
+    job = _job_with(target, (_compact(item) + b"\n") * 1000)
+    head = target.head(f"GET /v1/jobs/{job}/results")
+    target.hold(400, lambda connection: connection.sendall(head))
+
+
+def _half_uploads(target: Target) -> None:
+    """Upload megabytes of items in each of many requests, and pause before there are enough to record."""
+    item = {"text": "", "id": _WIDE * 256, "data": {"a": "b" * 2000}}
+    head = target.head("POST /v1/jobs", **_NDJSON, **{"content-length": "100000000"})
+    body = head + (_compact(item) + b"\n") * 900
+    target.hold(300, lambda connection: connection.sendall(body))
+
+
 def _waits(kind: str, **headers: str) -> Callable[[Target], None]:
     """Hold 1,500 waits or streams for a job that does not finish soon."""
 
@@ -338,6 +354,8 @@ ATTACKS: dict[str, tuple[Callable[[Target], None], int]] = {
     "dripping_uploads": (_dripping_uploads, 1),
     "abandoned_uploads": (_abandoned_uploads, 1),
     "slow_readers": (_slow_readers, 1),
+    "slow_pages": (_slow_pages, 1),
+    "half_uploads": (_half_uploads, 1),
     "waits": (_waits("", prefer="wait=30"), 1),
     "streams": (_waits("/events"), 1),
     "dead_webhooks": (_dead_webhooks, 2),

@@ -1,0 +1,78 @@
+"""What a caller has the API hold in memory is bounded: uploads that pause, and answers that nobody reads."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from api.intake import streams
+from local.redis_server import redis_server
+from tasks.vocabulary.chunks import Chunk
+from tasks.vocabulary.items import Item
+from tests.api.raw_requests import connected, head
+from tests.api.test_access import running_api
+from tests.conftest import MODEL_NAME, eventually
+
+NDJSON = "application/x-ndjson"
+OPEN_REQUESTS = 8
+WIDE = "\U00020bb7"  # a character of four bytes
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a service where a caller may have eight requests open, without a worker."""
+    log = tmp_path_factory.mktemp("held") / "api.log"
+    limits = {"SENTIMENT_MAX_OPEN_REQUESTS": str(OPEN_REQUESTS), "SENTIMENT_DEFAULT_MODEL": MODEL_NAME}
+    with redis_server() as redis_url, running_api(redis_url, log, AUTH="none", **limits) as url:
+        yield url
+
+
+def refused(url: str) -> str | None:
+    """Return the code with which a request is refused, None if it is served."""
+    answer = httpx2.get(f"{url}/v1/jobs?limit=1", trust_env=False)
+    return None if answer.is_success else f"{answer.status_code} {answer.json()['code']}"
+
+
+def unread(url: str) -> socket.socket:
+    """Return a connection whose client has room for a few kilobytes only."""
+    parts = urlsplit(url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((parts.hostname, parts.port))
+    return connection
+
+
+def test_an_answer_that_nobody_reads_counts_for_its_bytes(url: str) -> None:
+    # More than the kernel takes for a client that does not read.
+    metadata = {f"{number:02}" + WIDE * 62: WIDE * 512 for number in range(16)}
+    for _ in range(100):
+        body = {"text": "好", "metadata": metadata}
+        httpx2.post(f"{url}/v1/jobs", json=body, trust_env=False).raise_for_status()
+    with unread(url) as slow:
+        slow.sendall(head("/v1/jobs?limit=100", method="GET"))
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        eventually(lambda: refused(url) == "429 too_many_open_requests", within_s=10)
+    eventually(lambda: refused(url) is None, within_s=10)
+
+
+def test_an_upload_counts_as_eight_requests_until_its_last_line_is_there(url: str) -> None:
+    with connected(url) as upload:
+        request = head("/v1/jobs", "content-length: 10", "prefer: wait=30", media_type=NDJSON)
+        upload.sendall(request + '"好"\n'.encode())
+        eventually(lambda: refused(url) == "429 too_many_open_requests", within_s=10)
+        upload.sendall(b'"a"\n')
+        # It waits for its job now, and holds nothing.
+        eventually(lambda: refused(url) is None, within_s=10)
+
+
+def test_a_batch_of_chunks_ends_when_it_is_large() -> None:
+    items = [Item("", 0, "a" * 256, data=b"{" + b" " * 2000 + b"}")] * 64
+    chunks = [Chunk("job_1", 64 * number, items) for number in range(16)]
+    batches = list(streams._batched(chunks))
+    assert [len(batch) for batch in batches] == [2] * 8
+    plain = [Chunk("job_1", 64 * number, [Item("服务很贴心" * 6, 30)] * 64) for number in range(16)]
+    assert [len(batch) for batch in streams._batched(plain)] == [16]
