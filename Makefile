@@ -21,12 +21,12 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 
 # Hashes are no secrets. Placeholders of documents and passwords of tests look like those of the two detectors;
 # ruff's S105 to S107 look for passwords in code.
-NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json)$$' \
+NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json|tests/fuzz/corpus/.*)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
 .PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-hosts bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
-	audit card check-locks compose-test configuration contract faults faults-see openapi parity \
+	audit card check-locks compose-test configuration contract faults faults-see fuzz openapi parity \
 	e2e test test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
 	lock-images clean
 
@@ -141,6 +141,9 @@ faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promi
 
 faults-see: $(VENV)/.dev ## plant defects into a stack, and check that `make faults` would find each; DEFECTS= some of them
 	@exec $(PY) -m tests.faults.see $(DEFECTS)
+
+fuzz: $(VENV)/.dev ## feed mutated inputs to all that reads what others send; INPUTS=50000 SEED=0 TARGETS=
+	@exec $(PY) -m tests.fuzz --inputs $(or $(INPUTS),50000) --seed $(or $(SEED),0) $(TARGETS)
 
 soak: $(VENV)/.dev ## keep a stack under a mixed load, and check that nothing of it grows; HOURS= MINUTES=10 JSON=file
 	@exec $(PY) -m tests.soak $(if $(HOURS),--hours $(HOURS)) --minutes $(or $(MINUTES),$(if $(HOURS),0,10)) \

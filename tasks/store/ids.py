@@ -27,9 +27,11 @@ class JobIds:
 
     def issued_at_ms(self, job_id: str, owner: str = "") -> int | None:
         """Return when the id was issued for the owner, in ms since the epoch; None if it never was."""
+        if not job_id.isascii():  # bytes of a command line that are no UTF-8 cannot be signed
+            return None
         ulid = job_id[len(_PREFIX) : len(_PREFIX) + _ULID_CHARS]
         genuine = f"{_PREFIX}{ulid}{self._mac(ulid, owner)}"
-        if not job_id.isascii() or not hmac.compare_digest(job_id, genuine):
+        if not hmac.compare_digest(job_id, genuine):
             return None
         return int(ULID.from_str(ulid).timestamp * 1000)
 

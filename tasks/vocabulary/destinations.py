@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 
@@ -11,6 +12,8 @@ Network = IPv4Network | IPv6Network
 
 # Names of this machine or this network, wherever they are resolved.
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+# No name ends so; resolvers read what does as an address, `127.0` as 127.0.0.0.
+_ENDS_IN_A_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$")
 # Not public, though `is_global` says so: IETF protocols (Oracle's metadata), 6to4 relays, Azure's metadata.
 _REFUSED_V4 = [ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")]
 # Addresses outside of it are mapped, translated, local or unassigned. 6to4 and Teredo hide an IPv4 address.
@@ -38,7 +41,7 @@ class AddressRules:
         if address is not None:
             return self.allow_address(host, address)
         local = "." not in host or f".{host}".endswith(_LOCAL_SUFFIXES)
-        return host in self._hosts or not local
+        return host in self._hosts or not (local or _ENDS_IN_A_NUMBER.search(host))
 
     def allow_address(self, host: str, address: Address) -> bool:
         """Return whether deliveries to a host may connect to this address of it."""

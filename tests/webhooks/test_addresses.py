@@ -32,7 +32,11 @@ def test_other_addresses_are_refused_in_a_url_and_behind_a_name(address: str) ->
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST.", "a.localhost", "redis", "printer.local", "metadata.google.internal"]
+    "host",
+    [
+        *("localhost", "LOCALHOST.", "a.localhost", "redis", "printer.local", "metadata.google.internal"),
+        *("0177.0..", "127.1.", "example.0x7f"),
+    ],
 )
 def test_local_names_are_refused_without_resolving_them(host: str) -> None:
     assert not AddressRules([]).allow_host(host)

@@ -10,6 +10,7 @@ encoder holds for the sum: they are the same in any batch, and cached by row.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,18 @@ _DTYPES = {
     "ratios": np.dtype(np.uint8),
     "scale": np.dtype(np.float32),
 }
+
+# What numpy and zipfile raise for an archive that is cut off, changed, or of a kind that they cannot read.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ def read_head(path: Path, vocabulary: int, labels: int) -> NgramHead:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             read = {name: arrays[name] for name in _DTYPES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise PackError(f"{NGRAMS_FILE}: cannot be read: {error}") from error
     head = NgramHead(**read)
     for cause in _faults(head, labels):

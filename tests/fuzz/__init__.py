@@ -1,0 +1,1 @@
+"""Feeds readers of what others send with mutated inputs: only declared errors may come out."""
