@@ -14,7 +14,7 @@ const state = { jobs: [], cursor: null, uploads: [], timer: null, open: false, r
 
 const region = () => $("jobs-message");
 
-const stateOf = (job) => (job.uploading ? "uploading" : job.status);
+const stateOf = (job) => (job.paused ? "paused" : job.uploading ? "uploading" : job.status);
 
 const titleOf = (job) => (job.metadata.file ? nameOf(job) : t("jobs.texts", { n: number(job.counts.total) }));
 

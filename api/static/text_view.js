@@ -45,6 +45,7 @@ function drawResult() {
 
 function progressText(job) {
   if (!job) return t("text.sending");
+  if (job.paused) return t("file.paused");
   if (job.status === "queued") return t("text.queued");
   const { total, pending } = job.counts;
   return total > 1 ? t("text.running_of", { done: number(total - pending), total: number(total) }) : t("text.running");
@@ -52,7 +53,7 @@ function progressText(job) {
 
 function hint(job) {
   const slow = performance.now() - state.startedAt > SLOW_MS;
-  if (!slow || (job && job.status !== "queued")) return "";
+  if (!slow || (job && (job.paused || job.status !== "queued"))) return "";
   if (!job) return t("text.no_answer");
   const ahead = job.queue?.items_ahead;
   return ahead ? t("text.ahead", { n: number(ahead) }) : t("text.no_worker");

@@ -202,6 +202,7 @@ export const WORDS = {
   "jobs.resume_text": ["{name}：{rows} 行，还没有交给服务。", "{name}: {rows} rows, not yet accepted by the service."],
 
   "state.queued": ["排队", "queued"],
+  "state.paused": ["已暂停", "paused"],
   "state.running": ["进行中", "running"],
   "state.uploading": ["上传中", "uploading"],
   "state.succeeded": ["完成", "succeeded"],

@@ -15,6 +15,11 @@ pytest.importorskip("playwright.sync_api", reason="pip install playwright: the b
 from playwright.sync_api import Browser, Page, Route, expect
 
 from local.stack import Stack
+from tasks.settings import Settings
+from tasks.store import models, pauses
+from tasks.store.audit import Author
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.pauses import PauseTarget
 from tests.api.test_access import made
 from tests.browser.apis import OwnApi
 from tests.browser.conftest import opened
@@ -236,3 +241,21 @@ def test_a_job_that_waits_for_the_night_says_until_when(page: Page) -> None:
     page.get_by_role("button", name="取消任务").click()
     expect(page.locator(".job-head .state")).to_have_text("已取消", timeout=DONE_WITHIN_MS)
     expect(page.locator(".result .note").last).to_contain_text("没有保留文字")
+
+
+def test_a_job_that_is_paused_says_so_and_goes_on(redis_url: str, chromium: Browser, tmp_path: Path) -> None:
+    store = JobStore.connect(Settings(redis_url=redis_url))
+    models.register(store, "none", {"input": "text", "labels": [], "id": "none", "revision": "1"})
+    bulk, operator = PauseTarget.parse("class:bulk"), Author("operator")
+    with OwnApi(redis_url, tmp_path / "api.log") as api, opened(chromium, api.url) as page:
+        pauses.pause(store, bulk, operator)
+        body = {"text": "很好", "priority": "bulk"}
+        job_id = page.request.post(f"{api.url}/v1/jobs", data=body).json()["id"]
+        page.goto(f"{api.url}/#jobs")
+        expect(page.locator(".state.paused")).to_have_text("已暂停")
+        page.goto(f"{api.url}/#file/{job_id}")
+        expect(page.locator(".progress-text")).to_contain_text("管理员暂停了这项任务")
+        pauses.resume(store, bulk, operator)
+        expect(page.locator(".progress-text")).to_contain_text("没有 worker", use_inner_text=True)
+        page.get_by_role("button", name="取消任务").click()
+        expect(page.locator(".job-head .state")).to_have_text("已取消", timeout=DONE_WITHIN_MS)

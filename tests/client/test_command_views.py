@@ -12,9 +12,15 @@ import httpx2
 import pytest
 
 from local.ports import free_port
+from tasks.settings import Settings
+from tasks.store import models, pauses
+from tasks.store.audit import Author
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.pauses import PauseTarget
 from tests.api.test_access import made, running_api
 from tests.client.command import sentiq, started
 from tests.client.proxy import Plan, proxied, response
+from tests.conftest import MODEL_NAME
 
 
 @pytest.fixture
@@ -40,6 +46,19 @@ def test_a_job_is_shown_with_its_summary(job: dict[str, Any], live_url: str, tmp
         assert word in told
     shown = json.loads(sentiq(tmp_path, live_url, "show", job["id"], "--json").stdout)
     assert (shown["id"], shown["summary"]["error_codes"]) == (job["id"], {"empty_text": 1})
+
+
+def test_a_paused_job_is_shown_as_such(redis_url: str, tmp_path: Path) -> None:
+    store = JobStore.connect(Settings(redis_url=redis_url))
+    models.register(store, MODEL_NAME, {"input": "text", "labels": []})
+    pauses.pause(store, PauseTarget.parse(f"model:{MODEL_NAME}"), Author("operator"))
+    with running_api(redis_url, tmp_path / "api.log", AUTH="none") as url:
+        job = httpx2.post(f"{url}/v1/jobs", json={"text": "好"}, timeout=60).json()["id"]
+        listed = sentiq(tmp_path, url, "jobs").stdout.decode().splitlines()[1]
+        assert listed.startswith(f"{job}  queued, paused  0 of 1  {MODEL_NAME}")
+        shown = sentiq(tmp_path, url, "show", job).stdout.decode()
+        assert f"by an operator: model {MODEL_NAME}, since " in shown
+        assert f"paused: model {MODEL_NAME}" in sentiq(tmp_path, url, "queue").stdout.decode()
 
 
 def test_a_job_is_canceled(http: httpx2.Client, live_url: str, tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def _queue(options: Namespace, client: Sentiq, console: Console) -> None:
     ]
     console.print(_table(("class", "waiting", "texts/s", "wait"), rows))
     console.print(f"{queue['workers']['alive']} workers with {queue['workers']['children']} children")
+    for pause in queue.get("paused", ()):
+        console.print(Text(f"paused: {_pause(pause)}"))
 
 
 def _usage(options: Namespace, client: Sentiq, console: Console) -> None:
@@ -130,8 +132,7 @@ def _print_job(job: Mapping[str, Any], console: Console) -> None:
         if job[name]
     ]
     if paused := job.get("paused"):
-        what = f"{paused['kind']} {paused['name']}".rstrip()
-        rows += [("paused", f"by an operator: {what}, since {paused['since']}")]
+        rows += [("paused", f"by an operator: {_pause(paused)}")]
     rows += [("texts", _done(job))]
     rows += [(name, value) for name, value in job["metadata"].items()]
     rows += [("error", job["error"]["code"])] if job["error"] else []
@@ -141,6 +142,11 @@ def _print_job(job: Mapping[str, Any], console: Console) -> None:
 def _state(job: Mapping[str, Any]) -> str:
     """Return the status, and whether an operator has paused the job; older services do not say that."""
     return f"{job['status']}, paused" if job.get("paused") else str(job["status"])
+
+
+def _pause(pause: Mapping[str, Any]) -> str:
+    what = f"{pause['kind']} {pause['name']}".rstrip()
+    return f"{what}, since {pause['since']}"
 
 
 def _done(job: Mapping[str, Any]) -> str:
