@@ -47,6 +47,12 @@ class ApiKeyNotFoundError(SentiqError):
     code = "key_not_found"
 
 
+class OwnKeyError(SentiqError):
+    """An operator would change or revoke the API key that the request uses; its id is the argument."""
+
+    code = "own_key"
+
+
 class PauseTargetNotFoundError(SentiqError):
     """No model and no API key has the name that is to be paused."""
 

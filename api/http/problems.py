@@ -42,6 +42,7 @@ from tasks.errors import (
     NotComparedError,
     NothingToRetryError,
     NoWebhookError,
+    OwnKeyError,
     PauseTargetNotFoundError,
     QuotaExceededError,
     RefusedError,
@@ -83,6 +84,10 @@ _DETAILS = {"bool_type": "Input should be true or false"}
 _UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     ApiKeyNotFoundError: (404, "No API key has the id {}."),
+    OwnKeyError: (
+        409,
+        "This request uses the API key {}: another operator may change it, or `python -m api.auth`.",
+    ),
     PauseTargetNotFoundError: (404, "There is no {}, so that nothing of it could be paused."),
     JobNotFoundError: (404, "No job of this service has the id {}."),
     JobExpiredError: (410, "Job {} finished and its results have expired."),

@@ -272,13 +272,13 @@ accepted, and waits.""",
     "change_key": Operation(
         body={JSON: KeyPatchIn},
         responses={200: ResponseSpec("The key as it is now", _KEY)},
-        problems=(*_BODY_PROBLEMS, 404),
+        problems=(*_BODY_PROBLEMS, 404, 409),
     ),
-    "revoke_key": Operation(responses={204: ResponseSpec("Revoked", {})}, problems=_KEY_PROBLEMS),
+    "revoke_key": Operation(responses={204: ResponseSpec("Revoked", {})}, problems=(*_KEY_PROBLEMS, 409)),
     "rotate_key": Operation(
         body={JSON: RotateIn},
         responses={200: ResponseSpec("The key with its new secret", {JSON: api_keys.NewSecret})},
-        problems=(*_BODY_PROBLEMS, 404),
+        problems=(*_BODY_PROBLEMS, 404, 409),
     ),
     "lookup_jobs": Operation(
         body={JSON: LookupIn},

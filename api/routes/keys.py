@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, url_for
 
+from api.auth.caller import caller
 from api.auth.guard import requires
 from api.auth.key_bodies import KeyIn, KeyPatchIn, RotateIn
 from api.auth.key_views import KeyViews
@@ -13,6 +14,7 @@ from api.http.response import json_response
 from api.routes.context import services
 from api.schemas.api_keys import Keys
 from api.schemas.queries import NoQuery
+from tasks.errors import OwnKeyError
 from tasks.store.kept import kept_bytes
 
 blueprint = Blueprint("keys", __name__)
@@ -53,6 +55,7 @@ def change_key(key_id: str) -> Response:
     """Change an API key: what is left out stays as it is."""
     read_query(NoQuery)
     body = read_json(KeyPatchIn, services().settings)
+    _require_another(key_id)
     return json_response(_views().view(services().api_keys.change(key_id, body.applied)))
 
 
@@ -61,6 +64,7 @@ def change_key(key_id: str) -> Response:
 def revoke_key(key_id: str) -> Response:
     """Revoke an API key. Its jobs stay until they expire, and nobody reads them any more."""
     read_query(NoQuery)
+    _require_another(key_id)
     services().api_keys.revoke(key_id)
     return Response(status=204)
 
@@ -71,8 +75,15 @@ def rotate_key(key_id: str) -> Response:
     """Give an API key a new secret, shown this once; the previous one stays valid for `overlap_s`."""
     read_query(NoQuery)
     body = read_json(RotateIn, services().settings)
+    _require_another(key_id)
     key, token = services().api_keys.rotate(key_id, body.overlap_s)
     return json_response(_views().with_secret(key, token))
+
+
+def _require_another(key_id: str) -> None:
+    """Raise OwnKeyError if the call uses this key: so nobody locks himself out or raises his own limits."""
+    if caller().owner == key_id:
+        raise OwnKeyError(key_id)
 
 
 def _views() -> KeyViews:

@@ -120,6 +120,19 @@ def test_a_wrong_field_of_a_key_is_named(service: Service, body: dict[str, Any],
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("PATCH", "", {"limits": {"rate": 1000}}), ("DELETE", "", None), ("POST", "/rotate", {"overlap_s": 0})],
+)
+def test_an_operator_does_not_change_the_key_of_the_call(
+    service: Service, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    answer = service.call(method, f"/keys/{service.operator}{path}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "own_key")
+    assert service.call("GET", f"/keys/{service.operator}").json()["secrets"] == 1
+    assert service.audit(key=service.operator)[0]["outcome"] == "own_key"
+
+
 def test_what_callers_do_to_jobs_is_in_the_log_and_on_stdout_without_their_texts(service: Service) -> None:
     key, token = ApiKeys(service.store).create("anna", [Scope.SUBMIT, Scope.READ, Scope.CANCEL])
     with httpx2.Client(base_url=service.url, headers=bearer(token), timeout=30) as http:
