@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import socket
 import time
 import uuid
@@ -48,6 +49,8 @@ _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
 # kernel while requests keep the loop busy; with many, one process could get all while another is idle.
 _ACCEPTED_AT_ONCE = 8
+# A response without this field is a stream, or has no body: its head is sent at once.
+_BODY_FOLLOWS = re.compile(rb"\r\nContent-Length: [1-9]")
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     LimitRequestLine: (
@@ -75,6 +78,7 @@ class Connection:
         self._keep_alive_s = keep_alive_s
         self._server = server
         self._hung_up = False
+        self._may_hold, self._held = False, b""
         self.await_request()
 
     def __getattr__(self, name: str) -> Any:
@@ -93,6 +97,7 @@ class Connection:
         if self._hung_up:
             raise _closed()
         self._in_head = False
+        self._may_hold = True
         self.allow(HEAD_TIMEOUT_S)
 
     def allow(self, total_s: float, pause_s: float | None = None) -> None:
@@ -114,12 +119,25 @@ class Connection:
         return block
 
     def sendall(self, data: bytes, flags: int = 0) -> None:
-        """Send all bytes. Raises BrokenPipeError when the client reads too slowly."""
-        with self._sending(len(data)):
-            self._client.sendall(data, flags)
+        """Send all bytes; the head of a response together with its body, since each call of the kernel costs.
+
+        Raises BrokenPipeError when the client reads too slowly.
+        """
+        if self._may_hold and _BODY_FOLLOWS.search(data):
+            self._may_hold, self._held = False, data
+            return
+        self._may_hold, held, self._held = False, self._held, b""
+        with self._sending(len(held) + len(data)):
+            self._client.sendall(held + data if held else data, flags)
+
+    def flush(self) -> None:
+        """Send a head that no body followed, as of a HEAD request."""
+        if self._held:
+            self.sendall(b"")
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> None:
         """Send a file. Raises BrokenPipeError when the client reads too slowly."""
+        self.flush()
         with self._sending(count or 0):
             self._client.sendfile(file, offset, count)
 
@@ -263,7 +281,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Serve a request, then wait for the next one of the connection, or close it if the process stops."""
         self._connections.note_request(sock)
         sock.begin_body()
-        super().handle_request(listener_name, req, sock, addr)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.flush()
         self._connections.note_end(sock)
         _discard(req.body, sock)
         if not self.alive:

@@ -24,7 +24,7 @@ ACTIONS = {
     *("create_key", "change_key", "rotate_key", "revoke_key"),
     *("replay_failures", "redeliver_webhooks", "test_webhook", "pause_work", "resume_work"),
 }
-# These are recorded in the step that makes the change, if they are done.
+# These are recorded in the step that makes the change, if they are done. So is a new job of one document.
 _IN_STEP = {"create_key", "change_key", "rotate_key", "revoke_key", "pause_work", "resume_work"}
 _FAILED = 400
 # What a caller gives in a path may be anything: only ids are recorded.
@@ -48,7 +48,8 @@ class AuditLog:
             return response
         entry = _entry(action, response)
         _print(entry)
-        if action not in _IN_STEP or entry["outcome"] != DONE:
+        in_step = action in _IN_STEP or g.get("audited", False)
+        if not in_step or entry["outcome"] != DONE:
             # The response stands, whether or not Redis takes the entry now.
             with suppress(StoreUnavailableError), store_errors():
                 audit.append(self._store.redis, author=request_author(), **entry)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,8 @@ from api.intake.validation import all_scorable, require_scorable
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.errors import ModelRequiredError, StoreUnavailableError, UnknownModelError
 from tasks.settings import Settings
-from tasks.store import uploads
+from tasks.store import audit, uploads
+from tasks.store.audit import Author
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.models import Models
@@ -48,7 +48,7 @@ class Submission:
             store, self._cut, self._publish, lambda cost: self._refuse_too_costly(cost, "?priority")
         )
 
-    def submit(
+    def submit(  # noqa: PLR0913  a submission has each of them
         self,
         items: Sequence[Item],
         terms: Terms,
@@ -56,17 +56,20 @@ class Submission:
         *,
         listed: bool = True,
         strict: bool = False,
+        author: Author | None = None,
     ) -> Accepted:
         """Record items as a job, wake workers, and return the job as it was recorded.
 
-        `strict`: an item whose aspects do not fit refuses all.
+        `strict`: an item whose aspects do not fit refuses all. `author`: of the job, for the audit log.
         """
         with trace.span("admission") as span:
-            accepted = self._submit(items, traced(terms, span), key, listed=listed, strict=strict)
+            accepted = self._submit(
+                items, traced(terms, span), key, listed=listed, strict=strict, author=author
+            )
             accepted.describe(span)
         return accepted
 
-    def _submit(
+    def _submit(  # noqa: PLR0913  a submission has each of them
         self,
         items: Sequence[Item],
         terms: Terms,
@@ -74,6 +77,7 @@ class Submission:
         *,
         listed: bool,
         strict: bool,
+        author: Author | None,
     ) -> Accepted:
         if key and (known := self._store.remembered(key)):
             return Accepted(self._store.job(known, terms.owner), replayed=True)
@@ -82,15 +86,14 @@ class Submission:
         job_id = self._store.ids.issue(terms.owner)
         grouping = Grouping(terms.summarize_by)
         chunks = list(self._cut(job_id, grouping.number(items), terms))
-        job = self._create(job_id, terms, chunks, key, listed=listed, groups=grouping.take())
+        groups = grouping.take()
+        job = self._create(job_id, terms, chunks, key, listed=listed, groups=groups, author=author)
         if job.id != job_id:
             return Accepted(job, replayed=True)
         logger.info(
             "accepted %s: %d items, %s (%s, request %s)",
             *(job_id, len(items), job.queue, whose(terms.owner), terms.request_id),
         )
-        if not (terms.waits(time.time()) or job.paused_ms):
-            self._publish(job.queue.model, chunks)
         return Accepted(self._shadowed(job, chunks))
 
     def submit_stream(self, source: Source, terms: Terms, key: IdempotencyKey | None) -> Accepted:
@@ -135,6 +138,7 @@ class Submission:
         *,
         listed: bool,
         groups: NewGroups,
+        author: Author | None,
     ) -> Job:
         """Record a job in the class that it asks for, or in the one that its size calls for."""
         cost = sum(chunk.cost for chunk in chunks)
@@ -144,7 +148,16 @@ class Submission:
         if queue_class is QueueClass.INTERACTIVE:
             self._refuse_too_costly(cost, "/priority")
         chosen = replace(terms, queue_class=queue_class)
-        return self._store.create(job_id, chosen, chunks, key=key, listed=listed, groups=groups)
+        return self._store.create(
+            job_id,
+            chosen,
+            chunks,
+            key=key,
+            listed=listed,
+            groups=groups,
+            publish=self._publish_counted,
+            audit=audit.of_new_job(job_id, author) if author else None,
+        )
 
     def _refuse_too_costly(self, cost: int, pointer: str) -> None:
         limit = self._settings.interactive_chars
@@ -200,6 +213,12 @@ class Submission:
                 chunks[0].job_id,
                 error,
             )
+
+    def _publish_counted(self, model: str, count: int) -> None:
+        try:
+            self._wakeups.publish(model, count)
+        except NotPublishedError as error:
+            logger.warning("%d wake-ups are published later, by the reconciler: %s", count, error)
 
 
 def cut(  # noqa: PLR0913  a chunk has these limits and these terms

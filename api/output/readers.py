@@ -45,10 +45,17 @@ class Walk:
 
     cut = False
 
-    def __init__(
-        self, store: JobStore, job: Job, start: int, skip: int, item_batch: int | None = None
+    def __init__(  # noqa: PLR0913  a walk has each of them
+        self,
+        store: JobStore,
+        job: Job,
+        start: int,
+        skip: int,
+        item_batch: int | None = None,
+        *,
+        page: Page | None = None,
     ) -> None:
-        """Begin at the `skip`th item of the chunk that begins at `start`.
+        """Begin at the `skip`th item of the chunk that begins at `start`; its first `page` may be known.
 
         Read `item_batch` items at once; without it, as many as a stream may hold.
         """
@@ -56,6 +63,7 @@ class Walk:
         self._store = store
         self._fixed, self._item_batch = item_batch is not None, item_batch or _FIRST_ITEMS
         self._page = Page([], [start])
+        self._known = page
         self._next = start + skip
         self._end, self._bounded = job.counts.total, False
 
@@ -72,7 +80,8 @@ class Walk:
         while self._next < self._end:
             chunk = self._page.chunk_of(self._next)
             skip = self._next - chunk
-            self._page = self._store.results(self.job.id, chunk, skip + self._item_batch)
+            known, self._known = self._known, None
+            self._page = known or self._store.results(self.job.id, chunk, skip + self._item_batch)
             if len(self._page.items) <= skip:
                 if self._bounded:
                     self._explain_gap()

@@ -7,10 +7,11 @@ import json
 import logging
 import math
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 from pydantic_core import to_json
 
 from api.auth.caller import caller
@@ -41,8 +42,9 @@ from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
 from api.schemas.request_bodies import JobIn
 from tasks.errors import JobNotFinishedError, StoreUnavailableError
 from tasks.store import cancel
+from tasks.store.audit import Author
 from tasks.store.idempotency import digest
-from tasks.store.jobs import JobStore
+from tasks.store.jobs import JobStore, Page
 from tasks.store.retry import retry_terms, retryable_items
 from tasks.vocabulary.jobs import Job
 
@@ -61,21 +63,22 @@ _MAX_CANCEL_S = 1.0
 @blueprint.post("/v1/jobs")
 def create_job() -> Response:
     """Submit texts as a job. `Prefer: wait=N` returns the results if the job finishes in time."""
+    since = time.monotonic()
     if request.mimetype in (*MEDIA_TYPES, *ROW_DELIMITERS):
-        return _accepted_response(_accept_upload())
+        return _accepted_response(_accept_upload(), since)
     if request.mimetype != JSON:
         raise Problem(415, "unsupported_media_type", _ACCEPTED_TYPES)
-    return _accepted_response(_accept_document())
+    return _accepted_response(_accept_document(), since)
 
 
 @blueprint.get("/v1/jobs/<job_id>")
 def get_job(job_id: str) -> Response:
     """Get a job. `Prefer: wait=N` holds the response until the job finishes."""
     query = read_query(JobQuery)
-    job, wait_s = _job(job_id), _granted_wait()
+    job, wait_s, page = _job(job_id), _granted_wait(), None
     if wait_s:
-        job = services().wait_hub.wait(job, wait_s)
-    response = _job_response(job, 200, wait_s, {}, results=query.include is not None)
+        job, page = services().wait_hub.wait(job, wait_s)
+    response = _job_response(job, 200, wait_s, {}, results=query.include is not None, page=page)
     return services().guard.count_response(response)
 
 
@@ -99,6 +102,7 @@ def cancel_job(job_id: str) -> Response:
 @blueprint.post("/v1/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
     """Submit the failed items of a finished job, as far as a retry could help, as a new job."""
+    since = time.monotonic()
     read_query(NoQuery)
     key, job = idempotency_key(), _job(job_id)
     if not job.status.terminal:
@@ -106,7 +110,7 @@ def retry_job(job_id: str) -> Response:
     items = retryable_items(services().store, job)
     terms = replace(retry_terms(job), request_id=request_id(), limits=caller().limits)
     source = Source(items, digest(f"retry {job_id}".encode()))
-    return _accepted_response(services().submission.submit_stream(source, terms, key))
+    return _accepted_response(services().submission.submit_stream(source, terms, key), since)
 
 
 @blueprint.delete("/v1/jobs/<job_id>")
@@ -134,7 +138,10 @@ def _accept_document() -> Accepted:
     terms = accept_terms(body, owner(), request_id(), services().settings)
     terms = replace(terms, limits=caller().limits)
     key = idempotency_key(lambda: _canonical(body, data, strict=strict))
-    return services().submission.submit(items, terms, key, strict=strict)
+    author = Author(caller().owner, caller().address)
+    accepted = services().submission.submit(items, terms, key, strict=strict, author=author)
+    g.audited = not accepted.replayed
+    return accepted
 
 
 def _canonical(body: JobIn, data: Mapping[int, bytes], *, strict: bool) -> bytes:
@@ -159,15 +166,18 @@ def _accept_upload() -> Accepted:
         return services().submission.submit_stream(upload.source(), terms, key)
 
 
-def _accepted_response(accepted: Accepted) -> Response:
-    job, wait_s = accepted.job, _granted_wait()
+def _accepted_response(accepted: Accepted, since: float) -> Response:
+    """Return the response to a request that came at a time of the monotonic clock."""
+    job, wait_s, page = accepted.job, _granted_wait(), None
     if wait_s is not None:
-        job = services().wait_hub.wait_or_last_known(job, wait_s)
+        # A job that an earlier request made may have changed before this one came.
+        made = -math.inf if accepted.replayed else since
+        job, page = services().wait_hub.wait_or_last_known(job, wait_s, since=made)
     headers = {"Location": url_for("jobs.get_job", job_id=job.id)}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     done = wait_s is not None and job.status.terminal
-    return _job_response(job, 200 if done else 202, wait_s, headers, results=done)
+    return _job_response(job, 200 if done else 202, wait_s, headers, results=done, page=page)
 
 
 def _job(job_id: str) -> Job:
@@ -179,11 +189,17 @@ def _granted_wait() -> float | None:
     return 0.0 if wait_s and services().wait_hub.full else wait_s
 
 
-def _job_response(
-    job: Job, status: int, wait_s: float | None, headers: dict[str, str], *, results: bool
+def _job_response(  # noqa: PLR0913  a response has each of them
+    job: Job,
+    status: int,
+    wait_s: float | None,
+    headers: dict[str, str],
+    *,
+    results: bool,
+    page: Page | None = None,
 ) -> Response:
     view = job_view(job, services().backlog_cache.position(job))
-    body = _with_results(view, job) if results else to_json(view)
+    body = _with_results(view, job, page) if results else to_json(view)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
@@ -191,7 +207,7 @@ def _job_response(
     return json_response(body, status, headers)
 
 
-def _with_results(view: JobBody, job: Job) -> bytes:
-    walk = Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS)
+def _with_results(view: JobBody, job: Job, page: Page | None) -> bytes:
+    walk = Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS, page=page)
     items = items_json(read_ahead(walk, MAX_INCLUDED_ITEMS))
     return with_member(to_json(view | {"results_next_cursor": walk.cursor}), "results", items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 
 from flask import Blueprint, Response, url_for
@@ -53,15 +54,16 @@ def _score(texts: list[Item]) -> Sequence[ItemResult]:
     wait_s, hub = services().settings.max_wait_s, services().wait_hub
     if hub.full:
         raise Problem(503, "service_full", "Too many requests wait here already.", retry_after_s=1)
-    terms = Terms(owner=owner(), request_id=request_id(), limits=caller().limits)
+    terms, since = Terms(owner=owner(), request_id=request_id(), limits=caller().limits), time.monotonic()
     with hub.hold():
         accepted = services().submission.submit(texts, terms, listed=False)
-        job = hub.wait_or_last_known(accepted.job, wait_s, held=True)
+        job, page = hub.wait_or_last_known(accepted.job, wait_s, held=True, since=since)
     if job.held_up:
         raise _held_up(job)
     if not job.status.terminal:
         raise _unfinished(job.id, wait_s)
-    items = services().store.results(job.id, 0, len(texts)).items
+    whole = page and len(page.items) == len(texts)
+    items = page.items if page and whole else services().store.results(job.id, 0, len(texts)).items
     _erase(job)
     return items
 

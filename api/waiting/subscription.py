@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.errors import SentiqError
-from tasks.store.jobs import JobStore
+from tasks.store.jobs import JobStore, Page
 from tasks.vocabulary.jobs import Job
 
 # A record that was read longer ago is read again.
@@ -41,6 +41,20 @@ class JobWatch:
         self._read_at = 0.0
         self._reading = threading.Lock()
         self._record: Job | SentiqError = job
+        # Its first results, where they were read together with the record.
+        self.page: Page | None = None
+        self.items = job.counts.total
+
+    def trust(self) -> None:
+        """Take the record as the job is now, unless a message has come: none can have been missed."""
+        if self._version == 1:
+            self._read_version, self._read_at = 1, time.monotonic()
+
+    def finish(self, job: Job, page: Page) -> None:
+        """Wake all subscribers with the finished job and its first results, so that none of them reads it."""
+        self.wake(finished=True)
+        self._record, self.page = job, page
+        self._read_version, self._read_at = self._version, time.monotonic()
 
     def next_group(self) -> int:
         """Return the number of the group that the next subscriber belongs to."""
@@ -102,3 +116,8 @@ class Subscription:
     def job(self) -> Job:
         """Return the record; see `JobWatch.job`."""
         return self.watch.job()
+
+    @property
+    def page(self) -> Page | None:
+        """Return the first results of a finished job, if they were read with it."""
+        return self.watch.page

@@ -90,8 +90,29 @@ def append(  # noqa: PLR0913  an entry has each of them
 
     Without an author it is the user of this process.
     """
-    author = author or this_user()
-    fields = {
+    fields = _fields(action, author or this_user(), key_id, detail, job_id=job_id, outcome=outcome)
+    stream = AUDIT if outcome == DONE else AUDIT_REFUSED
+    if stream == AUDIT and action in _JOB_ACTIONS:
+        stream = AUDIT_JOBS
+    client.xadd(stream, fields, maxlen=MAX_ENTRIES[stream], approximate=True)
+
+
+def of_new_job(job_id: str, author: Author) -> list[Any]:
+    """Return the entry of a new job for the script that makes it: stream, length, then names and values."""
+    fields = _fields("create_job", author, job_id=job_id)
+    return [AUDIT_JOBS, MAX_ENTRIES[AUDIT_JOBS], *(part for pair in fields.items() for part in pair)]
+
+
+def _fields(  # noqa: PLR0913  an entry has each of them
+    action: str,
+    author: Author,
+    key_id: str = "",
+    detail: str = "",
+    *,
+    job_id: str = "",
+    outcome: str = DONE,
+) -> dict[str, str]:
+    return {
         "action": action,
         "key": key_id,
         "by": author.by,
@@ -100,10 +121,6 @@ def append(  # noqa: PLR0913  an entry has each of them
         "job": job_id,
         "outcome": outcome,
     }
-    stream = AUDIT if outcome == DONE else AUDIT_REFUSED
-    if stream == AUDIT and action in _JOB_ACTIONS:
-        stream = AUDIT_JOBS
-    client.xadd(stream, fields, maxlen=MAX_ENTRIES[stream], approximate=True)
 
 
 def entries(client: Any) -> Iterator[AuditEntry]:

@@ -8,7 +8,7 @@ do, `cancel` ends jobs early, and `reconciler` recovers what a crash interrupted
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +84,8 @@ class JobStore:
         self.durability = Durability(client)
         self.labels = LabelLists(client)
         self._id_secret = IdSecret(client, settings)
-        self.run = Scripts(client).run
+        self.scripts = Scripts(client)
+        self.run = self.scripts.run
 
     @classmethod
     def connect(cls, settings: Settings, *, patience: int = 1) -> JobStore:
@@ -111,8 +112,10 @@ class JobStore:
         feed: Feed | None = None,
         listed: bool = True,
         groups: NewGroups = (),
+        publish: Callable[[str, int], None] | None = None,
+        audit: Sequence[Any] | None = None,
     ) -> Job:
-        """Record a job with its chunks, before any wake-up is published, and return it.
+        """Record a job with its chunks and its entry in the audit log, `publish` its wake-ups, and return it.
 
         With a feed it is an upload, which stays open for more chunks. Where `key` made a job before, that one
         is returned. An unlisted one is found by its id only. Raises a RefusedError when there is no room for
@@ -130,6 +133,7 @@ class JobStore:
             args["key"] = {"name": key.redis_key, "fingerprint": key.fingerprint, "ttl_ms": ttl_ms}
         args |= {"upload": _upload(feed), "unlisted": None if listed else True}
         args["values"] = groups or None
+        args |= {"wakes": bool(publish) or None, "audit": audit}
         answer = self._create(args, [*payloads, *attached])
         if key and isinstance(answer, bytes):
             return self.job(key.replays(answer), terms.owner)
@@ -143,8 +147,10 @@ class JobStore:
         if isinstance(now, bytes):
             kept_limit = self.headroom.kept_limit(terms.owner)
             raise refusal_error(now, place, self.settings, kept_limit, terms.limits)
+        paused_ms, wakeups = answer[2] or None, answer[3]
+        if publish and wakeups:
+            publish(terms.model, wakeups)
         job = Job.recorded(job_id, terms, args["total"], now)
-        paused_ms = answer[2] or None
         return replace(
             job, uploading=feed is not None, place=None if place < 0 else place, paused_ms=paused_ms
         )
@@ -178,12 +184,34 @@ class JobStore:
             at_ms = self._id_secret.ids(max_age_s=NEW_S).issued_at_ms(job_id, owner)
         return at_ms
 
+    def with_results(self, job_ids: Sequence[str], limit: int) -> dict[str, tuple[Job, Page]]:
+        """Read jobs with their first results in one round trip, until `limit` items of each.
+
+        A job that cannot be read is left out: `job` says why.
+        """
+
+        def fill(pipe: Any) -> None:
+            for job_id in job_ids:
+                pipe.hgetall(job_key(job_id))
+                self.scripts.add(pipe, "read_results", {"job_id": job_id, "start": 0, "limit": limit})
+
+        answers = iter(self.scripts.pipelined(fill))
+        found = zip(job_ids, answers, answers, strict=True)
+        return {
+            job_id: (Job.decode(job_id, record), self._page(0, chunks))
+            for job_id, record, chunks in found
+            if record and is_readable(record.get(b"format"))
+        }
+
     def results(self, job_id: str, start: int, limit: int) -> Page:
         """Read completed chunks in input order from the one that begins at `start`, until `limit` items."""
         args = {"job_id": job_id, "start": start, "limit": limit}
+        return self._page(start, self.run("read_results", args))
+
+    def _page(self, start: int, chunks: Sequence[Any]) -> Page:
         items: list[ItemResult] = []
         starts, attachments, size = [start], AttachmentReader(), 0
-        for chunk_start, payload, attached in self.run("read_results", args):
+        for chunk_start, payload, attached in chunks:
             size += len(payload) + sum(len(each) for each in (attached or ())[1:])
             read = decode_results(chunk_start, payload, self.labels.of)
             items += attachments.complete(read, attached)

@@ -9,11 +9,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-import redis
 from pydantic_core import to_json
 
 from tasks.errors import LeaseCanceledError, LeaseLostError, WritesRefusedError
-from tasks.store.connection import store_errors
 from tasks.store.counters import code_points_read
 from tasks.store.jobs import JobStore
 from tasks.vocabulary.chunks import Chunk, ChunkRef, ChunkResult
@@ -169,14 +167,15 @@ def _write(
     model: dict[str, str],
     counters: Mapping[str, int],
 ) -> int:
-    with store_errors():
-        pipe = store.redis.pipeline(transaction=False)
-        times = shares_of_time(results, counters.get("forward_s:sum", 0))
-        for leased, result, model_ms in zip(held.chunks, results, times, strict=True):
-            given: dict[str, Any] = {"model": model, "counters": counters, "model_ms": model_ms}
+    times = list(shares_of_time(results, counters.get("forward_s:sum", 0)))
+    shares = [counters, *[_NO_COUNTERS] * (len(results) - 1)]
+
+    def fill(pipe: Any) -> None:
+        for leased, result, share, model_ms in zip(held.chunks, results, shares, times, strict=True):
+            given: dict[str, Any] = {"model": model, "counters": share, "model_ms": model_ms}
             complete_chunk(store, held, leased.ref, result, "token", **given, pipe=pipe)
-            counters = _NO_COUNTERS
-        return sum(pipe.execute())
+
+    return sum(store.scripts.pipelined(fill)) if results else 0
 
 
 def return_chunk(
@@ -221,11 +220,11 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
     model: dict[str, str] | None = None,
     counters: Mapping[str, int] = _NO_COUNTERS,
     model_ms: int = 0,
-    pipe: redis.Redis | None = None,
+    pipe: Any = None,
 ) -> Any:
     """Write the outcomes of one chunk if `guard` holds; return 1 when written, 0 when it came late.
 
-    `model_ms` is the time that the model took for it.
+    `model_ms` is the time that the model took for it. With a `pipe` of `Scripts.pipelined` it is only added.
     """
     counts, retryable = result.counts, result.retryable
     computed = {"items": result.computed, "cost": code_points_read(counters)}
@@ -256,7 +255,9 @@ def complete_chunk(  # noqa: PLR0913  the script takes each of them
         "computed": computed if guard == "token" else None,
     }
     payloads = [encode_results(result), encode_chunk(retryable) if retryable else b""]
-    return store.run("complete_chunk", args, payloads, pipe)
+    if pipe is not None:
+        return store.scripts.add(pipe, "complete_chunk", args, payloads)
+    return store.run("complete_chunk", args, payloads)
 
 
 def _leased_chunk(ref: bytes, payload: bytes, request_id: bytes) -> LeasedChunk:

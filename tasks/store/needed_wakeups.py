@@ -6,13 +6,10 @@ Counted in include/wakeups.lua.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 
+from tasks.store.jobs import JobStore
 from tasks.store.keys import awake_key, ready_key
-
-if TYPE_CHECKING:
-    from tasks.store.jobs import JobStore
-    from tasks.store.leases import Holder
+from tasks.store.leases import Holder
 
 Publish = Callable[[str, int], None]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Scripts:
     """The scripts of `lua/`, by name."""
 
     def __init__(self, client: redis.Redis) -> None:
+        self._client: Any = client
         self._scripts = {path.stem: client.register_script(source(path)) for path in LUA.glob("*.lua")}
         self._remembered = {path.stem for path in LUA.glob("*.lua") if _ONCE in _included(path)}
 
@@ -62,6 +63,30 @@ class Scripts:
         given = to_json({key: value for key, value in (args | call).items() if value is not None})
         with store_errors():
             return self._scripts[name](args=[given, *payloads], client=pipe)
+
+    def add(self, pipe: Any, name: str, args: dict[str, Any], payloads: Sequence[bytes] = ()) -> None:
+        """Add a script to a pipeline of `pipelined`."""
+        given = to_json({key: value for key, value in args.items() if value is not None})
+        pipe.evalsha(self._scripts[name].sha, 0, given, *payloads)
+
+    def pipelined(self, fill: Callable[[Any], None]) -> list[Any]:
+        """Return the answers of a pipeline, in one round trip: that Redis has the scripts is not asked first.
+
+        `fill` adds its commands; once more, with the scripts loaded, if Redis has lost them.
+        """
+        with store_errors():
+            try:
+                return self._execute(fill)
+            except redis.exceptions.NoScriptError:
+                for script in self._scripts.values():
+                    self._client.script_load(script.script)
+                return self._execute(fill)
+
+    def _execute(self, fill: Callable[[Any], None]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        fill(pipe)
+        answers: list[Any] = pipe.execute()
+        return answers
 
 
 def source(path: Path) -> str:

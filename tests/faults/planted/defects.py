@@ -187,7 +187,10 @@ DEFECTS: dict[str, Defect] = {
     "lost_wakeup": Defect(
         "wake-ups that were lost are not published again",
         f"{STORE}lost_wakeups",
-        replaced("LostWakeups", "republish", nothing),
+        all_of(
+            replaced("LostWakeups", "republish", nothing),
+            replaced("LostWakeups", "note_ready", nothing),  # it wakes children that start
+        ),
         ["messages_lost_in_calm"],
     ),
     "given_up_early": Defect(
