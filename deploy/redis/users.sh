@@ -6,7 +6,8 @@
 set -eu
 hash() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
 commands='+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin +info +time -script|flush -script|kill'
-channels='&sentiq:*'
+# A new user of Redis 6.2 reaches all channels.
+channels='resetchannels &sentiq:*'
 queues='~sentiq.* ~_kombu.*'
 # Celery takes messages, sends events and answers remote control.
 celery="$queues ~sentiq:unacked* ~*.sentiq.pidbox* &/0.sentiq.pidbox &/0.sentiqev/*"
@@ -28,5 +29,5 @@ user default on #$(hash "$REDIS_ADMIN_PASSWORD") ~* &* +@all
 user api on #$(hash "$REDIS_API_PASSWORD") ~sentiq:* $channels $queues $commands -@blocking -psubscribe$durable
 user worker on #$(hash "$REDIS_WORKER_PASSWORD") $work $channels $celery $commands -scan -randomkey
 user webhooks on #$(hash "$REDIS_WEBHOOKS_PASSWORD") $sender $channels $commands -scan -randomkey -@blocking -@pubsub +publish
-user flower on #$(hash "$REDIS_FLOWER_PASSWORD") $flower $commands -scan -randomkey -publish
+user flower on #$(hash "$REDIS_FLOWER_PASSWORD") resetchannels $flower $commands -scan -randomkey -publish
 ACL

@@ -63,7 +63,7 @@ def _run(server: Server, for_pytest: Sequence[str]) -> str:
     began = time.monotonic()
     # Arguments that name tests replace the suites.
     suites = () if any(Path(each.partition("::")[0]).exists() for each in for_pytest) else SUITES
-    command = [sys.executable, "-m", "pytest", "-m", "not long", *suites, *for_pytest]
+    command = [sys.executable, "-m", "pytest", "-rs", "-m", "not long", *suites, *for_pytest]
     code = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"REDIS_SERVER": str(server.path)}, check=False
     ).returncode

