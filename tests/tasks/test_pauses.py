@@ -343,6 +343,18 @@ def test_paused_jobs_can_be_ended(store: JobStore, end: str) -> None:
     require_nothing_left(store)
 
 
+def test_who_submits_and_deletes_while_paused_leaves_little_behind(store: JobStore) -> None:
+    pause(store, "owner:a")
+    kept = submit(store, items=5)
+    for _ in range(200):
+        delete_job(store, submit(store), "a")
+    assert store.redis.zcard(pending_key(BULK, "a")) < 5 + 200
+    resume(store, "owner:a")
+    assert finish_all(store) == ["a"] * 5
+    assert store.job(kept, "a").status is JobStatus.SUCCEEDED
+    require_nothing_left(store)
+
+
 def test_an_upload_grows_while_it_is_paused(store: JobStore) -> None:
     job_id, feed = store.ids.issue("a"), Feed.begin("5eed", resumable=False)
     one, two, three = ([Chunk(job_id, i, [Item.accept("好", 9)])] for i in range(3))

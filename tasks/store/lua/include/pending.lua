@@ -4,11 +4,22 @@
 --   waiting:{queue}           owners that have any, by the arrival of their oldest
 --
 -- In which order owners have their turn: turns.lua. What is paused waits elsewhere: pauses.lua.
--- include: clock pauses turns
+-- include: clock pauses ref turns
 local pending = {}
 
 function pending.key(queue, owner)
   return keys.pending .. queue .. ':' .. owner
+end
+
+-- Looks at some refs, and drops those of jobs that have ended: no lease comes across them while they are paused. With
+-- two looks for each ref that comes, an owner who submits and deletes leaves few behind.
+local function drop_ended(key, looks)
+  for _, text in ipairs(redis.call('ZRANDMEMBER', key, looks)) do
+    local chunk = ref.parse(text)
+    if redis.call('HEXISTS', chunk.job .. ':chunks', chunk.start) == 0 then
+      redis.call('ZREM', key, text)
+    end
+  end
 end
 
 -- Adds chunks, of which each is {start, ref}.
@@ -21,7 +32,9 @@ function pending.add(queue, owner, since, chunks)
   local parked = pauses.parks(queue, owner)
   local owners = (parked and keys.parked or keys.waiting) .. queue
   redis.call('ZADD', owners, 'LT', string.format('%.3f', since + 0.001), owner)
-  if not parked then
+  if parked then
+    drop_ended(key, 2 * #chunks)
+  else
     turns.join(queue, owner)
   end
 end
