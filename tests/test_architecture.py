@@ -179,7 +179,7 @@ BELOW = {
 def test_importing_the_api_loads_no_model_library_and_no_worker() -> None:
     loaded = loaded_by("import api.wsgi")
     assert "flask" in loaded
-    assert not loaded & (HEAVY | {"worker"})
+    assert not loaded & (HEAVY | {"worker", "valkey"})
 
 
 def test_importing_the_worker_loads_no_model_library_and_no_web_framework() -> None:
