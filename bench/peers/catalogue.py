@@ -33,7 +33,7 @@ class Peer:
     """A way to serve the model: as it comes, or as its documents advise for a CPU.
 
     Each command is a module with its arguments; `{port}` and `{checkpoint}` stand in them. `advice` says what
-    was changed and which document says so.
+    was changed and which document says so. `prepare` is a command that ends before the others start.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Peer:
     checkpoint: str = "transformers"
     redis: bool = False
     advice: str = ""
+    prepare: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -105,17 +106,8 @@ def _server(module: str, *arguments: str) -> tuple[tuple[str, ...], ...]:
 
 def _infinity(engine: str) -> tuple[str, ...]:
     served = ("--served-model-name", "peer", "--engine", engine, "--device", "cpu")
-    return (
-        "infinity_emb",
-        "v2",
-        "--model-id",
-        "{checkpoint}",
-        *served,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "{port}",
-    )
+    shown = ("--host", "127.0.0.1", "--port", "{port}")
+    return ("infinity_emb.cli", "v2", "--model-id", "{checkpoint}", *served, *shown)
 
 
 _MOSEC = _server("mosec_server", "--address", "127.0.0.1", "--port", "{port}", "--timeout", "600000")
@@ -147,6 +139,8 @@ def _both(  # noqa: PLR0913, PLR0917  a row of the table
         Peer(name, environment, packages, commands, batching, batching, advice=advice, env=_ONE_THREAD),
     )
 
+
+_INFINITY_PACKAGES = ("infinity-emb", "transformers", "torch", "onnxruntime")
 
 PEERS: tuple[Peer, ...] = (
     Peer(
@@ -187,10 +181,26 @@ PEERS: tuple[Peer, ...] = (
         *("BentoML", "bentoml", _BENTOML, _SINGLE, _LISTED),
         advice="a worker a core, adaptive batches of up to 16: BentoML's documents, Adaptive batching",
     ),
+    Peer(
+        *("infinity", "infinity", _INFINITY_PACKAGES, (_infinity("torch"),)),
+        *(_INFINITY, _INFINITY_LIST),
+    ),
+    Peer(
+        *("infinity", "infinity", _INFINITY_PACKAGES, (_infinity("optimum"),)),
+        *(_INFINITY, _INFINITY_LIST),
+        advice="ONNX in int8 by the engine `optimum`, as infinity's documents advise for CPUs",
+        prepare=("bench.peers.servers.infinity_export", "{checkpoint}"),
+    ),
+    *_both(
+        *("Ray Serve", "ray", _server("ray_serve"), _SINGLE, _SINGLE),
+        advice="a replica a core, batches of up to 16 within 10 ms: Ray's documents, Dynamic batching",
+    ),
 )
 
 # Peers that are not measured, and why.
-LEFT_OUT: Mapping[str, str] = {}
+LEFT_OUT: Mapping[str, str] = {
+    "TorchServe": "Its project is archived; Ray Serve is measured in its place.",
+}
 
 
 def read_verdicts(dialect: Dialect, body: bytes) -> list[tuple[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -104,6 +105,8 @@ def running_peer(peer: Peer, python: Path, checkpoint: Path, log: Log) -> Iterat
             server, url = start_redis(group, log=log)
             processes.append(server)
         env = _environment(peer, python, port, checkpoint, url)
+        if peer.prepare:
+            _prepare(peer, python, checkpoint, env)
         for command in peer.commands:
             words = [word.format(port=port, checkpoint=checkpoint) for word in command]
             processes.append(Process(peer.environment, group.popen([str(python), "-m", *words], env), log))
@@ -116,6 +119,15 @@ def running_peer(peer: Peer, python: Path, checkpoint: Path, log: Log) -> Iterat
         finally:
             stop(processes[peer.redis :], _STOP_S)
             stop(processes[: peer.redis], _STOP_S)
+
+
+def _prepare(peer: Peer, python: Path, checkpoint: Path, env: dict[str, str]) -> None:
+    words = [word.format(checkpoint=checkpoint) for word in peer.prepare]
+    command = [str(python), "-m", *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        raise BenchError(f"{peer.prepare[0]}: {lines[-1]}")
 
 
 def _environment(peer: Peer, python: Path, port: int, checkpoint: Path, redis_url: str) -> dict[str, str]:

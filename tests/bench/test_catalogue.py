@@ -21,7 +21,7 @@ def test_no_two_peers_have_the_same_name_and_manner() -> None:
 def test_a_peer_has_its_locked_packages_and_servers(peer: Peer) -> None:
     lock = (ROOT / "requirements" / "peers" / f"{peer.environment}.lock").read_text("utf-8")
     assert [name for name in peer.packages if name != "torch" and f"\n{name}==" not in lock] == []
-    words = " ".join(word for command in peer.commands for word in command)
+    words = " ".join(word for command in (*peer.commands, peer.prepare) for word in command)
     named = {word.split(":")[0] for word in words.split() if word.startswith("bench.peers.servers.")}
     assert {name for name in named if not (_SERVERS / f"{name.rpartition('.')[2]}.py").is_file()} == set()
 

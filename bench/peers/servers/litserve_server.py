@@ -1,7 +1,5 @@
 """LitServe: a LitAPI; as advised, a worker a core and dynamic batches."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import litserve

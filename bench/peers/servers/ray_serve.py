@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import ray
 from ray import serve
 from starlette.requests import Request
 
-from bench.peers.servers.scorer import ADVISED, CORES, Scorer, Verdict
+from bench.peers.servers.scorer import ADVISED, CORES, PORT, Scorer, Verdict
 
 
 @serve.deployment
@@ -42,5 +43,8 @@ class Batching:
         return verdict
 
 
-chosen: Any = Batching if ADVISED else Plain
-app = chosen.bind()
+if __name__ == "__main__":
+    chosen: Any = Batching if ADVISED else Plain
+    ray.init(num_cpus=CORES + 2, include_dashboard=False)  # the proxy and the controller ask for some too
+    serve.start(http_options={"host": "127.0.0.1", "port": PORT, "request_timeout_s": 600})
+    serve.run(chosen.bind(), route_prefix="/predict", blocking=True)

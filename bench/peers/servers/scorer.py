@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 PORT = int(os.environ["PEER_PORT"])
 CHECKPOINT = os.environ["PEER_CHECKPOINT"]
@@ -12,11 +12,8 @@ ADVISED = os.environ["PEER_ADVISED"] == "1"
 CORES = len(os.sched_getaffinity(0))
 
 
-class Verdict(TypedDict):
-    """The label of a text and its probability."""
-
-    label: str
-    score: float
+# Its label and its probability. No TypedDict: servers that read annotations refuse those of Python 3.11.
+Verdict = dict[str, Any]
 
 
 class Scorer:
