@@ -30,7 +30,7 @@ from tasks.store.jobs import JobStore
 from tasks.store.kept import kept_bytes
 from tasks.store.leases import ReturnReason
 from tasks.store.models import Models
-from tasks.store.workers import WorkerStatus, live_workers
+from tasks.store.workers import WorkerStatus, live_workers, with_processes
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.jobs import Queue, QueueClass
 from tasks.vocabulary.webhooks import DeliveryStatus
@@ -175,7 +175,7 @@ class StoreCollector(Collector):
             f"{name}:{label['id']}" for name, model in models.all().items() for label in model.pack["labels"]
         ]
         self._backlogs = read_backlogs(store, self._models)
-        self._workers = live_workers(store)
+        self._workers = with_processes(store, live_workers(store))
         self._counters = Counters.read(store)
         self._due = read_due(store)
         self._redis = redis_info(store.redis)

@@ -6,14 +6,21 @@ from collections.abc import Collection
 
 from api.schemas import workers as bodies
 from tasks.store.jobs import JobStore
-from tasks.store.workers import ChildStatus, ProcessStatus, WorkerStatus, known_workers, leasing
+from tasks.store.workers import (
+    ChildStatus,
+    ProcessStatus,
+    WorkerStatus,
+    known_workers,
+    leasing,
+    with_processes,
+)
 
 _UNKNOWN = ProcessStatus(0.0, None, {}, ())
 
 
 def workers_view(store: JobStore) -> bodies.AllWorkers:
     """Return the body of all workers that are known."""
-    known = sorted(known_workers(store), key=lambda worker: worker.name)
+    known = sorted(with_processes(store, known_workers(store)), key=lambda worker: worker.name)
     held, now_ms = leasing(store, [worker.name for worker in known]), store.now_ms()
     return {"object": "list", "data": [_view(worker, held[worker.name], now_ms) for worker in known]}
 

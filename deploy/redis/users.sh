@@ -12,7 +12,7 @@ queues='~sentiq.* ~_kombu.*'
 # Celery takes messages, sends events and answers remote control.
 celery="$queues ~sentiq:unacked* ~*.sentiq.pidbox* &/0.sentiq.pidbox &/0.sentiqev/*"
 work='~sentiq:job:* ~sentiq:pending:* ~sentiq:waiting:* ~sentiq:turns:* ~sentiq:tags:* ~sentiq:models ~sentiq:retired ~sentiq:leased:* ~sentiq:leases:* ~sentiq:backlog:* ~sentiq:owners ~sentiq:fence'
-work="$work ~sentiq:open_jobs* ~sentiq:uploads ~sentiq:deferred ~sentiq:deliver* ~sentiq:counters ~sentiq:workers ~sentiq:reconciler"
+work="$work ~sentiq:open_jobs* ~sentiq:uploads ~sentiq:deferred ~sentiq:deliver* ~sentiq:counters ~sentiq:workers* ~sentiq:reconciler"
 work="$work ~sentiq:kept* ~sentiq:shares:* ~sentiq:lines:* ~sentiq:published:* ~sentiq:awake:* ~sentiq:ready:* ~sentiq:answer:* ~sentiq:labels %R~sentiq:weights"
 work="$work ~sentiq:usage:* ~sentiq:usage_owners ~sentiq:jobs:* %R~sentiq:pauses ~sentiq:parked* ~sentiq:unsettled"
 # `?` is one character: an id has 34 behind `job_`. So this is the record alone, without its texts and results.

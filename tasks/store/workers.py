@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from tasks.store.connection import store_errors
 from tasks.store.jobs import JobStore
-from tasks.store.keys import COUNTERS, WORKERS, leases_key
+from tasks.store.keys import COUNTERS, WORKER_PROCESSES, WORKERS, leases_key
 
 ALIVE_MS = 10_000  # how long a worker counts as alive after a heartbeat
 _FIELDS = ("children", "ready", "model", "alive_until_ms")
@@ -99,11 +99,13 @@ def heartbeat(  # noqa: PLR0913  a heartbeat has these fields
         "children": children,
         "ready": ready,
         "model": model,
-        "processes": processes,
     }
     with store_errors():
         pipe = store.redis.pipeline()
         pipe.hset(WORKERS, name, to_json(status))
+        if processes:
+            # Apart: programs of earlier versions drop heartbeats that have fields they do not know.
+            pipe.hset(WORKER_PROCESSES, name, to_json(processes))
         if restarts:
             pipe.hincrby(COUNTERS, "restarted", restarts)
         pipe.execute()
@@ -126,6 +128,14 @@ def live_models(store: JobStore) -> list[dict[str, Any]]:
     return list({to_json(model): model for model in models}.values())
 
 
+def with_processes(store: JobStore, some: Sequence[WorkerStatus]) -> list[WorkerStatus]:
+    """Return these workers with their processes, as far as they are known."""
+    with store_errors():
+        raw: dict[bytes, bytes] = store.redis.hgetall(WORKER_PROCESSES)
+    known = {name.decode(): _processes(written) for name, written in raw.items()}
+    return [replace(worker, processes=known.get(worker.name)) for worker in some]
+
+
 def leasing(store: JobStore, names: Sequence[str]) -> dict[str, set[int]]:
     """Return the pids of the children of each worker that hold a lease now."""
     with store_errors():
@@ -140,7 +150,10 @@ def forget(store: JobStore, *names: str) -> None:
     """Drop the heartbeats of workers that are gone."""
     if names:
         with store_errors():
-            store.redis.hdel(WORKERS, *names)
+            pipe = store.redis.pipeline(transaction=False)
+            pipe.hdel(WORKERS, *names)
+            pipe.hdel(WORKER_PROCESSES, *names)
+            pipe.execute()
 
 
 def forget_silent(store: JobStore, now_ms: int) -> None:
@@ -161,13 +174,15 @@ def _decode(name: str, status: bytes) -> WorkerStatus | None:
     try:
         read = from_json(status)
         fields = {field: read[field] for field in _FIELDS if field in read}
-        return WorkerStatus(name, **fields | {"processes": _processes(read.get("processes"))})
+        return WorkerStatus(name, **fields)
     except (TypeError, ValueError):
         return None
 
 
-def _processes(read: dict[str, Any] | None) -> ProcessStatus | None:
-    if read is None:
+def _processes(written: bytes) -> ProcessStatus | None:
+    try:
+        read = from_json(written)
+        children = [ChildStatus(**each) for each in read.pop("children")]
+        return ProcessStatus(**read, children=children)
+    except (KeyError, TypeError, ValueError):
         return None
-    children = [ChildStatus(**each) for each in read.pop("children")]
-    return ProcessStatus(**read, children=children)

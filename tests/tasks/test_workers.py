@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from tasks.store import workers
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
-from tasks.store.keys import WORKERS, leases_key
+from tasks.store.keys import WORKER_PROCESSES, WORKERS, leases_key
 
 MODEL = {"id": "test", "revision": "1", "engine": "none"}
 
@@ -22,15 +24,26 @@ def test_a_heartbeat_says_where_a_worker_runs_and_what_it_serves(store: JobStore
     assert 0 < worker.alive_until_ms - store.now_ms() <= workers.ALIVE_MS
 
 
-def test_a_heartbeat_has_the_processes_and_may_have_fields_of_later_versions(store: JobStore) -> None:
+def test_processes_are_known_and_a_heartbeat_may_have_fields_of_later_versions(store: JobStore) -> None:
     child = workers.ChildStatus(78, ready=True, age_s=5.0, items_per_s=2.5, memory_bytes=2000)
     processes = workers.ProcessStatus(9.5, 1000, {"killed": 1}, [child])
     workers.heartbeat(store, "host/77/a", children=1, ready=1, model=MODEL, processes=processes)
-    (worker,) = workers.live_workers(store)
+    (worker,) = workers.with_processes(store, workers.live_workers(store))
     assert (worker.processes, worker.memory_bytes) == (processes, 3000)
     written = store.redis.hget(WORKERS, "host/77/a")
     store.redis.hset(WORKERS, "host/77/a", written.replace(b'{"alive', b'{"later":1,"alive'))
-    assert workers.live_workers(store) == [worker]
+    assert workers.with_processes(store, workers.live_workers(store)) == [worker]
+    store.redis.hset(WORKER_PROCESSES, "host/77/a", '{"children":[{"later":1}]}')
+    (unread,) = workers.with_processes(store, workers.live_workers(store))
+    assert (unread.processes, unread.memory_bytes) == (None, 0)
+    workers.forget(store, "host/77/a")
+    assert not store.redis.exists(WORKERS, WORKER_PROCESSES)
+
+
+def test_a_heartbeat_has_the_fields_that_earlier_versions_know(store: JobStore) -> None:
+    beat(store, "host/1/a")
+    written = json.loads(store.redis.hget(WORKERS, "host/1/a"))
+    assert set(written) == {"alive_until_ms", "children", "ready", "model"}
 
 
 def test_who_holds_a_lease_is_known(store: JobStore) -> None:

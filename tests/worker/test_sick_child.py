@@ -13,7 +13,7 @@ from sentiq import Sentiq
 from tasks.settings import Settings
 from tasks.store.counters import Counters
 from tasks.store.jobs import JobStore
-from tasks.store.workers import live_workers
+from tasks.store.workers import live_workers, with_processes
 from tests.conftest import eventually, items_of, started_stack, worker_of
 from worker.engines.factory import build_engine
 from worker.packs.pack import load_pack
@@ -30,6 +30,12 @@ def starve(child: psutil.Process) -> None:
     """Let a process have no more memory than it has, less what its heap has free."""
     _, hard = resource.prlimit(child.pid, resource.RLIMIT_AS)
     resource.prlimit(child.pid, resource.RLIMIT_AS, (child.memory_info().vms - 2**28, hard))
+
+
+def sick(store: JobStore) -> list[int]:
+    """Return how many sick children of each worker were replaced."""
+    workers = with_processes(store, live_workers(store))
+    return [worker.processes.replaced["sick"] for worker in workers if worker.processes]
 
 
 @pytest.mark.timeout(300)
@@ -54,7 +60,7 @@ def test_a_starved_child_fails_no_text_and_is_replaced(
         eventually(lambda: not children[0].is_running())
         eventually(lambda: len(worker_of(stack).children()) == 2)
         assert children[1].is_running()
-        eventually(lambda: [each.processes.replaced["sick"] for each in live_workers(store)] == [1])  # type: ignore[union-attr]
+        eventually(lambda: sick(store) == [1])
     for item in items:
         assert item["status"] == "succeeded"
         assert item["positive_prob"] == pytest.approx(verdicts[item["index"]].positive_prob, abs=1e-4)
