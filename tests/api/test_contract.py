@@ -237,6 +237,12 @@ def retried(services: Services) -> httpx2.Response:
 
 
 # How to get a status, of a call of its own or of any.
+def of_its_own_key(its: Services, name: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+    """Call an operation on the key that the call itself uses."""
+    key_id = its.key["authorization"].split("_")[1]
+    return until(409, lambda: call(its.guarded, name, key_id, json=body, headers=its.key))
+
+
 REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
     ("create_job", 202): lambda its: call(its.serving, "create_job"),
     ("create_job", 409): in_flight,
@@ -249,6 +255,9 @@ REACHED: dict[tuple[str, int], Callable[[Services], httpx2.Response]] = {
     ("get_comparison", 409): lambda its: call(its.serving, "get_comparison", over(its)),
     ("stream_events", 204): known_already,
     ("redeliver_webhooks", 404): lambda its: call(its.serving, "redeliver_webhooks", json=NO_JOB),
+    ("change_key", 409): lambda its: of_its_own_key(its, "change_key", {"description": "mine"}),
+    ("revoke_key", 409): lambda its: of_its_own_key(its, "revoke_key"),
+    ("rotate_key", 409): lambda its: of_its_own_key(its, "rotate_key", {"overlap_s": 0}),
     # Without a sender the right body is answered after seconds, and never too often.
     ("test_webhook", 429): lambda its: until(
         429, lambda: call(its.guarded, "test_webhook", json={}, headers=its.key)
