@@ -26,6 +26,7 @@ from local.redis_server import start_redis
 from local.stack import Plan, Stack, running_stack
 
 _READY_TIMEOUT_S = 300
+_FIRST_ANSWER_S = 30
 _STOP_S = 15
 _CALLERS = 64
 _FIRST = "等它醒来"
@@ -47,14 +48,18 @@ class Service:
         requests = [self.bulk.ask(texts[start : start + size]) for start in range(0, len(texts), size)]
         return asyncio.run(closed_loop(self.port, requests, _CALLERS)).seconds
 
-    def verdicts(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Return the label and the probability of each text. Raise BenchError if an answer has none."""
+    def verdicts(self, texts: Sequence[str], within_s: float = 600) -> list[tuple[str, float]]:
+        """Return the label and the probability of each text.
+
+        Raise BenchError if an answer has none, TimeoutError if they are not there in time.
+        """
 
         async def ask() -> list[tuple[str, float]]:
             connections = Connections(self.port)
             found = []
-            for text in texts:
-                found += read_verdicts(self.dialect, await connections.send(self.dialect.ask([text])))
+            async with asyncio.timeout(within_s):
+                for text in texts:
+                    found += read_verdicts(self.dialect, await connections.send(self.dialect.ask([text])))
             connections.close()
             return found
 
@@ -152,7 +157,8 @@ def _await_answer(service: Service, processes: Sequence[Process]) -> None:
         for process in processes:
             process.check()
         try:
-            service.verdicts([_FIRST])
+            # A server that still starts may take a request and never answer it.
+            service.verdicts([_FIRST], within_s=_FIRST_ANSWER_S)
         except (OSError, BenchError) as error:
             if time.monotonic() > deadline:
                 raise BenchError(f"no answer after {_READY_TIMEOUT_S} s: {error}") from error
