@@ -119,7 +119,9 @@ def services(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             dead = stack.enter_context(running_api(gone, logs / "dead.log", AUTH="none"))
         key, powerless_key = ({"authorization": f"Bearer {key}"} for key in keys)
         serving_store = store(worker_of(live).environ()["REDIS_URL"])
-        _, operator = ApiKeys(serving_store).create("contract", [Scope.OPERATOR])
+        operator_key, operator = ApiKeys(serving_store).create("contract", [Scope.OPERATOR])
+        # Other files share this stack.
+        stack.callback(ApiKeys(serving_store).revoke, operator_key.id)
         OPERATORS.update({live.url: operator, idle: keys[0], dead: keys[0]})
         yield Services(live.url, serving_store, idle, store(redis), guarded, key, powerless_key, dead)
 
