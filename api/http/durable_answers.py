@@ -31,7 +31,10 @@ def register(app: Flask, store: JobStore) -> None:
             with turns.paused():
                 store.durability.settle(g.began_s)
         except SentiqError as error:
-            return render_error(StoreUnavailableError(str(error)))
+            failed = render_error(StoreUnavailableError(str(error)))
+            # What ends with the response, as the count of open requests, ends with this one.
+            failed.call_on_close(response.close)
+            return failed
         return response
 
     app.before_request(begin)

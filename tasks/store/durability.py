@@ -33,6 +33,7 @@ _KEPT_MS = 86_400_000
 # The first Redis whose WAITAOF waits for the disk with `appendfsync everysec` too (redis/redis#13793). Valkey
 # has the older code, in 9.1 still.
 _TRUTHFUL = 8
+_NO_LOG = "DURABLE=true needs a Redis that keeps a log: set `appendonly yes`"
 
 
 @dataclass(eq=False, slots=True)
@@ -62,7 +63,7 @@ class Durability:
             info = self._client.info("server")
             self._meet(info)
             if not self._client.info("persistence")["aof_enabled"]:
-                raise ConfigurationError("DURABLE=true needs a Redis that keeps a log: set `appendonly yes`")
+                raise ConfigurationError(_NO_LOG)
             if not waits_for_disk(info):
                 self._require_always(info)
                 return "appendfsync always"
@@ -132,13 +133,15 @@ class Durability:
     def _require_always(self, info: Mapping[str, Any]) -> None:
         """Return if Redis writes to disk before each answer. Raises ConfigurationError."""
         try:
-            fsync = self._client.config_get("appendfsync").get("appendfsync")
+            log = self._client.config_get("append*")
         except redis.exceptions.NoPermissionError:
             raise ConfigurationError(
                 f"DURABLE=true: {server_name(info)} must be set to `appendfsync always`, and the user of "
                 "REDIS_URL may not see whether it is: add +config|get to its ACL"
             ) from None
-        if fsync != "always":
+        if log.get("appendonly") != "yes":
+            raise ConfigurationError(_NO_LOG)
+        if (fsync := log.get("appendfsync")) != "always":
             raise ConfigurationError(
                 f"DURABLE=true: {server_name(info)} says nothing about its disk unless it is set to "
                 f"`appendfsync always`, and it is set to {fsync}"

@@ -272,6 +272,19 @@ def test_a_policy_that_is_changed_meanwhile_is_a_503(server: PoweredRedis, durab
 
 
 @pytest.mark.parametrize("fsync", ["always"])
+def test_a_log_that_is_given_up_meanwhile_is_a_503_and_holds_no_request_open(
+    server: PoweredRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DURABLE", "true")
+    monkeypatch.setenv("SENTIMENT_MAX_OPEN_REQUESTS", "2")
+    client = app_client()
+    server.client.config_set("appendonly", "no")
+    for number in range(3):
+        with submit(client, number) as answer:
+            assert (answer.status_code, answer.json["code"]) == (503, "store_unavailable")
+
+
+@pytest.mark.parametrize("fsync", ["always"])
 def test_the_api_names_what_its_user_lacks(server: PoweredRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "-@blocking", "+info")
     server.client.execute_command("ACL", "SETUSER", "ours", "on", ">secret", *rules)
