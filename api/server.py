@@ -49,8 +49,8 @@ _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
 # kernel while requests keep the loop busy; with many, one process could get all while another is idle.
 _ACCEPTED_AT_ONCE = 8
-# A response without this field is a stream, or has no body: its head is sent at once.
-_BODY_FOLLOWS = re.compile(rb"\r\nContent-Length: [1-9]")
+# A head with this field, and nothing behind it. Without the field it is of a stream, or no body follows.
+_BODY_FOLLOWS = re.compile(rb"\r\nContent-Length: [1-9].*\r\n\r\n\Z", re.DOTALL)
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     LimitRequestLine: (

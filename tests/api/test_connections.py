@@ -213,6 +213,14 @@ def test_a_client_that_does_not_read_is_left(pair: tuple[Any, Any], monkeypatch:
         connection.sendall(bytes(1_000_000))
 
 
+def test_an_error_behind_the_head_of_a_request_is_answered(pair: tuple[Any, Any]) -> None:
+    connection = Connection(pair[0], keep_alive_s=1)
+    connection.begin_body()
+    server._send_problem(connection, 500, "internal_error", "Something went wrong.")
+    pair[1].settimeout(5)
+    assert answer_on(pair[1]).body["code"] == "internal_error"
+
+
 def test_a_head_that_drips_is_ended(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.3)
     connection = Connection(pair[0], keep_alive_s=60)
