@@ -107,7 +107,8 @@ def lease(
         "bulk_floor": store.settings.bulk_floor,
         "woken": woken or None,
     }
-    answer = store.run("lease_chunks", args)
+    while (answer := store.run("lease_chunks", args)) == [b"again"]:
+        args["woken"] = None
     if not answer:
         return None
     token, queue_class, *leased = answer

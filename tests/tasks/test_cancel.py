@@ -6,7 +6,7 @@ from tasks.errors import JobDeletedError, LeaseCanceledError, LeaseLostError, No
 from tasks.store import leases, uploads, workers
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.jobs import JobStore
-from tasks.store.keys import OPEN_JOBS, job_key, leased_key, pending_key
+from tasks.store.keys import OPEN_JOBS, job_key, leased_key, pending_key, waiting_key
 from tasks.store.leases import Lease
 from tasks.store.reconciler import Reconciler
 from tasks.store.retry import retryable_items
@@ -50,6 +50,15 @@ def finish(store: JobStore, held: Lease, outcome: Verdict | ItemError = GOOD) ->
 
 def seem_alive(store: JobStore) -> None:
     workers.heartbeat(store, "host/1/start", children=1, ready=1, model={"id": "test"})
+
+
+def test_what_waits_behind_many_chunks_that_were_deleted_is_leased_at_once(store: JobStore) -> None:
+    """A child that found nothing would sleep, and nobody would wake it for what waits."""
+    for _ in range(3):
+        delete_job(store, record(store, 4000), "")
+    behind = record(store, 1)
+    assert take(store).refs[0].job_id == behind
+    assert not store.redis.exists(waiting_key(QUEUE))
 
 
 def outcomes(store: JobStore, job_id: str) -> list[object]:

@@ -5,7 +5,9 @@
 -- include: clock counters ref candidates classes held_lease turns wakeups
 -- args: model, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker), formats,
 --       bulk_floor (of the capacity, while both classes wait), woken (if the child has just taken a wake-up)
--- Returns the fencing token and the class, then {ref, payload, request id} of each chunk; nothing when no chunk waits.
+-- Returns the fencing token and the class, then {ref, payload, request id} of each chunk; nothing when no chunk waits;
+-- {'again'} when more chunks of ended jobs waited before it than one call drops: a child that slept then would leave
+-- what waits behind them without a wake-up.
 local LEASES_TTL_MS = 3600000
 
 local function start(chunk, record)
@@ -66,5 +68,8 @@ if #answer == 0 then
   answer = lease_first()
 end
 candidates.reorder_owners()
+if #answer == 0 and #args.formats > 0 and candidates.left_some() then
+  answer = {'again'}
+end
 wakeups.note(args.model, args.worker .. ' ' .. args.pid, args.woken, #answer > 0)
 return answer

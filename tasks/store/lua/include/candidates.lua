@@ -4,7 +4,7 @@
 local candidates = {}
 local WINDOW, OWNERS, MAX_LOOKS, MAX_RETURNS = 128, 16, 8192, 2
 local MAX_SKIPS = 512 -- chunks of one owner that the child does not read: behind them come other owners
-local readable, records, changed, looks = {}, {}, {}, 0
+local readable, records, changed, looks, dropped = {}, {}, {}, 0, false
 for _, format in ipairs(args.formats) do
   readable[tostring(format)] = true
 end
@@ -44,6 +44,7 @@ local function add_oldest_of(queue, owner, found, enough)
       looks = looks + 1
       if not record.due or redis.call('HEXISTS', chunk.job .. ':chunks', chunk.start) == 0 then
         candidates.take(queue, owner, chunk, 0)
+        dropped = true
       elseif record.readable then
         -- A chunk that was started before runs alone, so that a text that kills its child cannot take others along.
         -- So does one that several sick children returned: it may be what made them sick.
@@ -82,6 +83,11 @@ function candidates.first(queue, enough)
     from = from + #owners
   until done() or #owners < OWNERS
   return found.chunks, found.cost
+end
+
+-- Returns whether the search ended early, and another one gets further: it would begin behind what this one dropped.
+function candidates.left_some()
+  return dropped and looks >= MAX_LOOKS
 end
 
 -- Charges the owners of whom chunks were taken, and orders them anew.
