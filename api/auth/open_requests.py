@@ -26,6 +26,7 @@ class _Open:
 
     caller: Caller
     weight: int = 0
+    answer: int = 0  # of the weight, that of its response
 
 
 class OpenRequests:
@@ -34,6 +35,7 @@ class OpenRequests:
     def __init__(self, most: int) -> None:
         self._most = most
         self._open: Counter[str] = Counter()
+        self._answers: Counter[str] = Counter()
 
     def count(self, caller: Caller) -> None:
         """Count the request that is being handled, and wait for a turn of its caller.
@@ -49,9 +51,8 @@ class OpenRequests:
                 turns.end()
             else:
                 turns.take(address)
-            self._open[caller.identity] -= opened.weight
-            if not self._open[caller.identity]:
-                del self._open[caller.identity]
+            _subtract(self._open, caller.identity, opened.weight)
+            _subtract(self._answers, caller.identity, opened.answer)
 
         @after_this_request
         def close_with_response(response: Response) -> Response:
@@ -73,12 +74,18 @@ class OpenRequests:
             self._add(g.opened, weight - g.opened.weight)
 
     def count_response(self, size: int) -> None:
-        """Count a response of that many bytes until it has been sent, or raise the 429."""
-        self._add(g.opened, min(size // RESPONSE_BYTES, self._most - g.opened.weight))
+        """Count a response of that many bytes until it has been sent, or raise the 429.
 
-    def _add(self, opened: _Open, weight: int) -> None:
+        One at a time may be of any size: else a caller who always has a request open could never read it.
+        """
+        opened, weight = g.opened, min(size // RESPONSE_BYTES, self._most - g.opened.weight)
+        self._add(opened, weight, must_fit=self._answers[opened.caller.identity] > 0)
+        opened.answer = weight
+        self._answers[opened.caller.identity] += weight
+
+    def _add(self, opened: _Open, weight: int, *, must_fit: bool = True) -> None:
         caller = opened.caller
-        if self._open[caller.identity] + weight > self._most:
+        if must_fit and self._open[caller.identity] + weight > self._most:
             whose = "This key" if caller.owner else "This address"
             detail = (
                 f"{whose} may have {self._most} requests open at once; a stream and an upload count as "
@@ -87,3 +94,9 @@ class OpenRequests:
             raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
         self._open[caller.identity] += weight
         opened.weight += weight
+
+
+def _subtract(counts: Counter[str], name: str, count: int) -> None:
+    counts[name] -= count
+    if not counts[name]:
+        del counts[name]

@@ -13,7 +13,7 @@ from api.intake import streams
 from local.redis_server import redis_server
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.items import Item
-from tests.api.raw_requests import connected, head
+from tests.api.raw_requests import answer_on, connected, head
 from tests.api.test_access import running_api
 from tests.conftest import MODEL_NAME, eventually
 
@@ -46,12 +46,29 @@ def unread(url: str) -> socket.socket:
     return connection
 
 
-def test_an_answer_that_nobody_reads_counts_for_its_bytes(url: str) -> None:
-    # More than the kernel takes for a client that does not read.
+@pytest.fixture(scope="module")
+def job_id(url: str) -> str:
+    """Record jobs whose list is more than the kernel takes for a client that does not read; give an id."""
     metadata = {f"{number:02}" + WIDE * 62: WIDE * 512 for number in range(16)}
     for _ in range(100):
         body = {"text": "好", "metadata": metadata}
-        httpx2.post(f"{url}/v1/jobs", json=body, trust_env=False).raise_for_status()
+        answer = httpx2.post(f"{url}/v1/jobs", json=body, trust_env=False).raise_for_status()
+    return str(answer.json()["id"])
+
+
+def test_a_large_answer_is_read_while_another_request_waits(url: str, job_id: str) -> None:
+    with connected(url) as waiting:
+        waiting.sendall(head(f"/v1/jobs/{job_id}", "prefer: wait=30", method="GET"))
+        for _ in range(3):
+            answer = httpx2.get(f"{url}/v1/jobs?limit=100", trust_env=False)
+            assert answer.status_code == 200, answer.text[:300]
+            assert len(answer.content) > 64 * 1024 * OPEN_REQUESTS
+        httpx2.post(f"{url}/v1/jobs/{job_id}/cancel", trust_env=False).raise_for_status()
+        assert answer_on(waiting).body["status"] == "canceled"
+
+
+@pytest.mark.usefixtures("job_id")
+def test_an_answer_that_nobody_reads_counts_for_its_bytes(url: str) -> None:
     with unread(url) as slow:
         slow.sendall(head("/v1/jobs?limit=100", method="GET"))
         assert slow.recv(12) == b"HTTP/1.1 200"
