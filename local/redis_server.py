@@ -51,22 +51,23 @@ def redis_server(url: str | None = None, *, data_dir: Path | None = None) -> Ite
         stop([server], _STOP_TIMEOUT_S)
 
 
-def start_redis(
+def start_redis(  # noqa: PLR0913  a server has each of them
     group: Group,
     *,
     data_dir: Path | None = None,
     log: Log | None = None,
     port: int | None = None,
     password: str = "",
+    durable: bool = False,
 ) -> tuple[Process, str]:
     """Start a server in `group` and return it with its URL when it answers.
 
-    With `data_dir` its data survives it, without one they do not. Raises RedisUnavailableError and
-    ProcessDiedError.
+    With `data_dir` its data survives it, without one they do not; `durable`: each change is on disk before
+    its answer. Raises RedisUnavailableError and ProcessDiedError.
     """
     port = port or free_port()
     # "-": the password comes from standard input, because all users can read a command line.
-    command = [find_server(), "-", *_options(port), *_persistence(data_dir)]
+    command = [find_server(), "-", *_options(port), *_persistence(data_dir, durable=durable)]
     lock = _lock(data_dir) if data_dir else None
     # The server inherits the lock, so the lock is released when the server ends, however it ends.
     with _configuration(password) as configuration:
@@ -147,10 +148,11 @@ def _options(port: int) -> list[str]:
     ]
 
 
-def _persistence(data_dir: Path | None) -> list[str]:
+def _persistence(data_dir: Path | None, *, durable: bool) -> list[str]:
     if data_dir is None:
         return ["--appendonly", "no", "--dir", tempfile.gettempdir()]
-    return ["--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(data_dir.resolve())]
+    fsync = "always" if durable else "everysec"
+    return ["--appendonly", "yes", "--appendfsync", fsync, "--dir", str(data_dir.resolve())]
 
 
 def _lock(data_dir: Path) -> int:

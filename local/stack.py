@@ -45,12 +45,16 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """Where to run the stack; if `redis_url` is None, a Redis is started too."""
+    """Where to run the stack; if `redis_url` is None, a Redis is started too.
+
+    That one keeps its data in `data_dir`, if there is one; `durable`: as DURABLE=true needs it.
+    """
 
     port: int
     host: str = "127.0.0.1"
     redis_url: str | None = None
     data_dir: Path | None = None
+    durable: bool = False
 
 
 class Stack:
@@ -91,6 +95,7 @@ class Stack:
                 log=self._log,
                 # Other users of this machine reach the port too.
                 password=secrets.token_urlsafe(24),
+                durable=self._plan.durable,
             )
             self.processes.append(server)
         self._redis_url = redis_url
@@ -124,6 +129,8 @@ class Stack:
             # Only programs on this machine reach a loopback address: no keys needed.
             **({"AUTH": os.environ.get("AUTH", "none")} if is_loopback(self._plan.host) else {}),
             "PORT": str(self._plan.port),
+            # A Redis that ends with the stack keeps nothing.
+            **({} if self._plan.redis_url or self._plan.data_dir else {"DURABLE": "false"}),
         }
         popen = self._group.popen([sys.executable, "-m", *command], env)
         return Process(name, popen, self._log)

@@ -90,6 +90,7 @@ def _plan(port: int) -> Plan:
         host=os.environ.get("SENTIMENT_HOST") or Plan.host,
         redis_url=os.environ.get("REDIS_URL"),
         data_dir=make_run_directory() / "redis",
+        durable=Settings.read().durable,
     )
 
 

@@ -54,6 +54,16 @@ def test_data_in_a_directory_survives_the_server(tmp_path: Path) -> None:
         assert connection.get("kept") == "yes"
 
 
+@pytest.mark.parametrize(("durable", "fsync"), [(False, "everysec"), (True, "always")])
+def test_a_server_writes_each_change_to_disk_first_where_that_is_asked_for(
+    tmp_path: Path, *, durable: bool, fsync: str
+) -> None:
+    with Group() as group:
+        _, url = start_redis(group, data_dir=tmp_path, durable=durable)
+        with connect(url) as connection:
+            assert connection.config_get("appendfsync") == {"appendfsync": fsync}
+
+
 def test_two_servers_never_share_a_directory(tmp_path: Path) -> None:
     with redis_server(data_dir=tmp_path) as url:
         with (

@@ -29,6 +29,7 @@ def test_a_table_is_scored_and_the_service_stopped(tmp_path: Path) -> None:
         str(REVIEWS_FILE), "--column", "text", "--output", str(out), "--by", "domain", "--label-name", "v"
     )
     env = os.environ | {"SENTIQ_URL": "http://127.0.0.1:1", "SENTIQ_API_KEY": "not for this service"}
+    env["DURABLE"] = "true"  # nor is that: its Redis ends with it
     done = subprocess.run(
         arguments, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
     )
