@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from celery import Celery
+from kombu.utils import json as kombu_json
 
 from api.app import create_app
 from local.ports import free_port
@@ -45,6 +46,15 @@ def test_variables_of_celery_have_no_effect(
     assert store.redis.llen("sentiq.test") == 1
     for url in (app := build_celery(settings)).conf.broker_read_url, app.conf.broker_write_url:
         assert url == settings.redis_url.get_secret_value()
+
+
+def test_a_worker_can_say_how_it_is_connected_and_keeps_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower asks each worker for that when it starts."""
+    url = "rediss+sentinel://ours:hidden-1@one,two/main?sentinel_password=hidden-2"
+    monkeypatch.setenv("REDIS_URL", url)
+    said = build_celery(Settings.read()).connection().info()
+    del said["password"]  # as Celery does
+    assert "hidden" not in kombu_json.dumps(said)
 
 
 def test_variables_of_celery_have_no_effect_on_its_command_line() -> None:
