@@ -58,6 +58,7 @@ def test_no_task_of_the_page_takes_long_while_100000_rows_are_scored(
         page.get_by_label("查找文字").fill("第 77 位")
         expect(page.locator(".where")).to_contain_text("共 500 行", timeout=DONE_WITHIN_MS)
         page.get_by_label("查找文字").fill("")
+        expect(page.locator(".where")).to_contain_text("共 100,000 行", timeout=DONE_WITHIN_MS)
         page.get_by_label("排序").select_option("unsure")
         page.get_by_role("button", name="下一页").click()
         expect(page.locator(".where")).to_contain_text("51", timeout=DONE_WITHIN_MS)

@@ -448,8 +448,11 @@ def test_runs_that_come_and_go_never_share_their_files(tmp_path: Path) -> None:
                 return
             if number % 2:
                 run.begin(State({}, {}))
+                if not places.state.exists():
+                    mixed.append(number)
+            inside.release()  # another run may begin as soon as the journal of this one is gone
+            if number % 2:
                 run.remove()
-            inside.release()
             run.leave()
 
     threads = [threading.Thread(target=come_and_go) for _ in range(4)]
