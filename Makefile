@@ -14,6 +14,9 @@ SERVERS := .run/servers
 WHEEL := .run/start
 KEDA := .run/k8s
 AXE := .run/axe
+# Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
+# files come first in the order of `testpaths`, which xdist would change.
+PARALLEL := $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal, show the package that is being installed in one line; elsewhere, nothing.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \
@@ -27,7 +30,7 @@ NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)
 .PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-hosts bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see fuzz openapi parity \
-	e2e test test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
+	e2e test test-acceptance test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
 	lock-images clean
 
 help: ## list the targets
@@ -116,10 +119,11 @@ configuration: $(VENV)/.dev ## write docs/configuration.md, .env.example and x-s
 openapi: $(VENV)/.dev ## write docs/openapi.json
 	@$(PY) -m api > docs/openapi.json
 
-# Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
-# files come first in the order of `testpaths`, which xdist would change.
 test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
-	@exec $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not long' $(ARGS)
+	@exec $(PARALLEL) --ignore tests/acceptance $(ARGS)
+
+test-acceptance: $(VENV)/.dev ## test whole stacks under load, while parts of them are killed, stopped and paused; ARGS= for pytest
+	@exec $(PARALLEL) tests/acceptance $(ARGS)
 
 test-long: $(VENV)/.dev ## run those tests of `make test` that take minutes each, as tens of thousands of texts do; ARGS= for pytest
 	@exec $(PY) -m pytest --durations 0 --durations-min 1 -m long $(ARGS)
