@@ -67,12 +67,16 @@ class LeasedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A child's right to some chunks for a time; its fencing `token` shuts out earlier holders."""
+    """A child's right to some chunks for a time; its fencing `token` shuts out earlier holders.
+
+    `pid` is that of the child; 0 where a parent acts for one that is gone.
+    """
 
     queue: Queue
     worker: str
     token: int
     chunks: Sequence[LeasedChunk]
+    pid: int = 0
 
     @property
     def refs(self) -> list[ChunkRef]:
@@ -113,7 +117,7 @@ def lease(
         return None
     token, queue_class, *leased = answer
     queue = Queue(holder.model, QueueClass(queue_class.decode()))
-    return Lease(queue, holder.worker, token, [_leased_chunk(*each) for each in leased])
+    return Lease(queue, holder.worker, token, [_leased_chunk(*each) for each in leased], holder.pid)
 
 
 def renew(store: JobStore, held: Lease) -> None:
@@ -127,6 +131,7 @@ def renew(store: JobStore, held: Lease) -> None:
         "token": held.token,
         "lease_ms": _lease_ms(store),
         "refs": list(map(str, held.refs)),
+        "child": f"{held.worker} {held.pid}",
     }
     try:
         left, canceled = store.run("renew_lease", args)

@@ -137,6 +137,9 @@ class Real:
     def do_lease_again(self, number: int) -> None:
         self.do_lease(number, woken=False)
 
+    def do_renew(self, number: int) -> None:
+        leases.renew(self.store, self.held[number])
+
     def do_finish(self, number: int) -> None:
         held = self.held.pop(number)
         results = [ChunkResult(each.chunk, [rated(0.75, 5, 5)], 1) for each in held.chunks]
@@ -231,3 +234,18 @@ def test_the_scripts_do_what_the_protocol_says(real_store: JobStore, seed: int) 
         real.agrees(state)
     else:
         assert rules.timers, "without timers a walk ends"
+
+
+def test_a_child_is_awake_for_as_long_as_it_renews_its_lease(real_store: JobStore) -> None:
+    """Else what comes in while all children score long texts would look like wake-ups that were lost."""
+    real = Real(real_store, children=1)
+    real.do_append(0)
+    real.do_lease(0)
+    (child,) = real.live(awake_key(MODEL_NAME))
+    real.end(awake_key(MODEL_NAME), child)
+    real.do_create(0)
+    assert real.unpublished == 1, "for a child that says nothing"
+    real.redis.delete(published_key(MODEL_NAME))
+    real.do_renew(0)
+    real.do_create(0)
+    assert (real.live(awake_key(MODEL_NAME)), real.unpublished) == ([child], 1)

@@ -111,6 +111,8 @@ def _acts(state: State, number: int, child: Child, rules: Rules) -> Iterator[tup
         )
         yield "lease", _lease(taken, number, rules)
     elif child.does == WORKS:
+        if not child.awake:
+            yield "renew", _with(state, number, child._replace(awake=True))
         yield "finish", _with(state, number, Child(FOUND, child.awake))
     elif child.does == FOUND:
         yield "lease again", _lease(state, number, rules)

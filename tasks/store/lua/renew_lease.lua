@@ -1,6 +1,6 @@
 -- Renews a lease: extends it for the chunks that are still the caller's.
--- include: clock ref
--- args: queue, token, lease_ms, refs
+-- include: clock ref wakeups
+-- args: queue, token, lease_ms, refs, child (`worker pid`)
 -- Returns how many chunks those are, and how many of them belong to canceled jobs.
 local held, canceled = 0, 0
 for _, text in ipairs(args.refs) do
@@ -10,5 +10,8 @@ for _, text in ipairs(args.refs) do
     held = held + 1
     canceled = canceled + redis.call('HEXISTS', chunk.job, 'cancel')
   end
+end
+if held > 0 then
+  wakeups.stay(string.match(args.queue, '^[^:]*'), args.child)
 end
 return {held, canceled}

@@ -37,6 +37,12 @@ function wakeups.due(model, chunks, name)
   return due
 end
 
+-- Notes that a child is still at its lease, after which it leases again.
+function wakeups.stay(model, child)
+  redis.call('ZADD', keys.awake .. model, now + AWAKE_MS, child)
+  redis.call('PEXPIRE', keys.awake .. model, AWAKE_MS)
+end
+
 -- Notes that a child leases: `woken` by a wake-up, which it has taken; `found` something, so that it will lease again.
 function wakeups.note(model, child, woken, found)
   if woken then
@@ -44,8 +50,7 @@ function wakeups.note(model, child, woken, found)
     redis.call('ZPOPMIN', keys.published .. model)
   end
   if found then
-    redis.call('ZADD', keys.awake .. model, now + AWAKE_MS, child)
-    redis.call('PEXPIRE', keys.awake .. model, AWAKE_MS)
+    wakeups.stay(model, child)
   else
     redis.call('ZREM', keys.awake .. model, child)
   end
