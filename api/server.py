@@ -49,6 +49,8 @@ _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
 # kernel while requests keep the loop busy; with many, one process could get all while another is idle.
 _ACCEPTED_AT_ONCE = 8
+# A larger body goes behind its head: in one with it, it would be held twice until the client has read it.
+_JOINED_BYTES = 64 * 1024
 # A head with this field, and nothing behind it. Without the field it is of a stream, or no body follows.
 _BODY_FOLLOWS = re.compile(rb"\r\nContent-Length: [1-9].*\r\n\r\n\Z", re.DOTALL)
 
@@ -128,6 +130,9 @@ class Connection:
             return
         self._may_hold, held, self._held = False, self._held, b""
         with self._sending(len(held) + len(data)):
+            if held and len(data) > _JOINED_BYTES:
+                self._client.sendall(held, flags)
+                held = b""
             self._client.sendall(held + data if held else data, flags)
 
     def flush(self) -> None:

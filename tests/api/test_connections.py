@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -211,6 +212,24 @@ def test_a_client_that_does_not_read_is_left(pair: tuple[Any, Any], monkeypatch:
     connection.sendall(b"a" * 100)
     with pytest.raises(BrokenPipeError):
         connection.sendall(bytes(1_000_000))
+
+
+def test_a_large_body_is_sent_without_a_copy(pair: tuple[Any, Any]) -> None:
+    connection = Connection(pair[0], keep_alive_s=1)
+    connection.begin_body()
+    body = bytes(8 * 2**20)
+    top = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    reading = gevent.spawn(lambda: sum(map(len, iter(lambda: pair[1].recv(65536), b""))))
+    tracemalloc.start()
+    try:
+        connection.sendall(top)
+        connection.sendall(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    pair[0].close()
+    assert reading.get(timeout=10) == len(top) + len(body)
+    assert peak < len(body) // 4
 
 
 def test_an_error_behind_the_head_of_a_request_is_answered(pair: tuple[Any, Any]) -> None:
