@@ -45,21 +45,37 @@ def resume(store: JobStore, target: PauseTarget, author: Author) -> list[tuple[s
     return [(model.decode(), chunks) for model, chunks in queues]
 
 
-def settle(store: JobStore, patience_s: float) -> bool:
-    """Stop deadlines, or have them go on, as pauses changed; return whether all are as they should be.
+class Settling:
+    """Stops deadlines, or has them go on, as pauses changed: in short steps, one behind the other.
 
-    Each step is short. A later call begins anew where one could not finish.
+    One that could not finish goes on where it was, so that each open job has its turn.
     """
-    end = time.monotonic() + patience_s
-    with store_errors():
-        version = store.redis.get(UNSETTLED)
-    cursor: bytes | int = 0
-    while version and time.monotonic() < end:
-        args = {"cursor": int(cursor), "count": _SLICE, "version": version.decode()}
-        cursor = store.run("settle_jobs", args)
-        if not int(cursor):
-            return True
-    return not version
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._walk = (b"", "")  # the version of the pauses, and the run of Redis in which the cursor is valid
+        self._cursor = 0
+
+    def go_on(self, patience_s: float) -> bool:
+        """Settle for that long at most; return whether all deadlines are as they should be."""
+        end = time.monotonic() + patience_s
+        redis = self._store.redis
+        with store_errors():
+            version = redis.get(UNSETTLED)
+            walk = (version, redis.info("server")["run_id"] if version else "")
+        if walk != self._walk:
+            self._walk, self._cursor = walk, 0
+        while version and time.monotonic() < end:
+            args = {"cursor": self._cursor, "count": _SLICE, "version": version.decode()}
+            self._cursor = int(self._store.run("settle_jobs", args))
+            if not self._cursor:
+                return True
+        return not version
+
+
+def settle(store: JobStore, patience_s: float) -> bool:
+    """Settle the deadlines of all open jobs, for that long at most; return whether all are done."""
+    return Settling(store).go_on(patience_s)
 
 
 def settle_jobs(store: JobStore, job_ids: Sequence[str]) -> None:

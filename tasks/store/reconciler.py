@@ -45,6 +45,7 @@ class Reconciler:
         self._lost_wakeups = LostWakeups(store, self._wakeups)
         self._unserved = UnservedModels(store, worker, self._lost_wakeups)
         self._usage = UsageFolder(store)
+        self._settling = pauses.Settling(store)
         self._ticked_ms: int | None = None
         self._away_ms = (0, 0)  # when Redis was away last, with the grace behind it
 
@@ -58,7 +59,7 @@ class Reconciler:
             if self._lead():
                 self._release_deferred()
                 self._recover_models(now)
-                pauses.settle(self._store, _SETTLE_S)
+                self._settling.go_on(_SETTLE_S)
                 self._close_idle_uploads()
                 self._expire_overdue()
                 self._store.run("free_expired", {"limit": _TICK_BATCH})
@@ -167,9 +168,11 @@ class Reconciler:
 
     def _expire_overdue(self) -> None:
         """Expire what is left of jobs that are overdue or canceled."""
-        pauses.settle_jobs(self._store, [raw.decode() for raw in self._due(OPEN_JOBS)])
-        for raw in self._due(OPEN_JOBS):
-            job_id = raw.decode()
+        due = [raw.decode() for raw in self._due(OPEN_JOBS)]
+        pauses.settle_jobs(self._store, due)
+        # What is paused is due no longer; what came in its place was not settled.
+        still_due = {raw.decode() for raw in self._due(OPEN_JOBS)}
+        for job_id in filter(still_due.__contains__, due):
             fields = self._store.redis.hmget(job_key(job_id), "status", "uploading", "format")
             status, uploading, written = fields
             if not is_readable(written):

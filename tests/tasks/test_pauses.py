@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -298,6 +300,61 @@ def test_a_job_that_is_due_before_its_deadline_could_be_stopped_is_not_expired(
     assert store.job(job_id, "a").paused_ms
     tick(store)
     assert not store.redis.exists(UNSETTLED), "the reconciler settles what a call left"
+
+
+def test_of_many_paused_jobs_that_are_due_none_is_expired(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More are due than a round looks at, before their deadlines could be stopped."""
+    monkeypatch.setattr("tasks.store.reconciler._SETTLE_S", -1)
+    monkeypatch.setattr("tasks.store.reconciler._TICK_BATCH", 3)
+    monkeypatch.setattr(pauses, "_PATIENCE_S", -1)
+    jobs = [submit(store, items=1) for _ in range(9)]
+    pause(store, "owner:a")
+    for job_id in jobs:
+        store.redis.hset(job_key(job_id), "deadline", 1)
+        store.redis.zadd(OPEN_JOBS, {job_id: 1})
+    for _ in range(4):
+        tick(store)
+    assert {store.job(job_id, "a").status for job_id in jobs} == {JobStatus.QUEUED}
+    assert all(store.job(job_id, "a").paused_ms for job_id in jobs)
+
+
+def test_a_round_settles_on_where_the_last_one_ended(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else those behind the first that a round looks at would never have their turn."""
+    monkeypatch.setattr(pauses, "_SLICE", 1)
+    jobs = [submit(store, items=1) for _ in range(300)]
+    pause(store, "owner:a")
+    monkeypatch.setattr(pauses, "_PATIENCE_S", -1)
+    resume(store, "owner:a")
+    monkeypatch.setattr(pauses, "time", SimpleNamespace(monotonic=count().__next__))
+    settling = pauses.Settling(store)
+    rounds = 0
+    while not settling.go_on(2):  # one step, by this clock
+        rounds += 1
+        assert rounds < 1000
+    assert rounds > 10
+    assert not any(store.job(job_id, "a").paused_ms for job_id in jobs)
+    assert not store.redis.exists(UNSETTLED)
+
+
+def test_a_pause_that_comes_between_two_rounds_has_all_settled_anew(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "_SLICE", 1)
+    jobs = [submit(store, items=1) for _ in range(300)]
+    monkeypatch.setattr(pauses, "_PATIENCE_S", -1)
+    pause(store, "owner:a")
+    settling = pauses.Settling(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(pauses, "time", SimpleNamespace(monotonic=count().__next__))
+        assert not any(settling.go_on(3) for _ in range(9))
+    assert any(store.job(job_id, "a").paused_ms for job_id in jobs)
+    resume(store, "owner:a")
+    assert settling.go_on(60)
+    assert not any(store.job(job_id, "a").paused_ms for job_id in jobs)
 
 
 def test_many_jobs_are_settled_in_short_steps(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
