@@ -326,8 +326,8 @@ class Settings(BaseSettings):
     )
     task_time_limit_s: PositiveInt = Field(
         60,
-        description="A child that works on one lease for this many seconds, or for 5 more, is killed. "
-        "`stop_grace_period` of the worker must be longer.",
+        description="A child that works on one lease for this many seconds is killed, at most 5 seconds "
+        "late. `stop_grace_period` of the worker must be longer than both together.",
     )
     task_events: bool = Field(default=True, description="Workers send the task events that Flower shows.")
 
