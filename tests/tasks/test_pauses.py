@@ -485,6 +485,21 @@ def test_the_learnt_rate_is_that_of_work_that_is_not_paused(store: JobStore) -> 
     assert read.oldest_s < 5, "what was paused waits since it was resumed"
 
 
+def test_what_a_child_gives_back_waits_since_it_was_resumed(store: JobStore) -> None:
+    job_id = submit(store)
+    for chunk in store.redis.zrange(pending_key(BULK, "a"), 0, -1):
+        store.redis.zincrby(pending_key(BULK, "a"), -DAY_MS, chunk)
+    pause(store, "owner:a")
+    pass_ms(store, job_id, DAY_MS)
+    resume(store, "owner:a")
+    held = lease(store, budget=15)
+    assert leases.return_chunk(store, held, held.chunks[0], leases.ReturnReason.TIME)
+    assert read_backlogs(store, [MODEL_NAME])[BULK].oldest_s < 5
+    again = lease(store, budget=15)
+    assert again.chunks[0].ref.start == 0, "it comes before what arrived later"
+    assert read_backlogs(store, [MODEL_NAME])[BULK].oldest_s < 5
+
+
 def served(store: JobStore, chunks: int) -> list[str]:
     found = []
     for _ in range(chunks):

@@ -16,7 +16,7 @@ if redis.call('HEXISTS', job .. ':chunks', args.start) == 0 then
   return 0
 end
 counters.increment('returned:' .. args.reason, 1)
-local times = redis.call('HMGET', job, 'created', 'not_before')
+local times = redis.call('HMGET', job, 'created', 'not_before', 'resumed_at')
 local since = args.ahead and math.min(now, math.max(times[1] or now, times[2] or 0)) or now
 if payload(1) then
   kept.replace_chunk(args.job_id, args.start, #args.parts)
@@ -27,7 +27,7 @@ for i, part in ipairs(args.parts) do
     redis.call('HSET', job .. ':chunks', part[1], payload(i))
   end
 end
-pending.add(args.queue, owner, since, args.parts)
+pending.add(args.queue, owner, since, args.parts, tonumber(times[3] or 0))
 if args.ahead then
   turns.refund(args.queue, owner, turns.price(ref.parse(args.ref).cost))
 end

@@ -22,8 +22,8 @@ local function drop_ended(key, looks)
   end
 end
 
--- Adds chunks, of which each is {start, ref}.
-function pending.add(queue, owner, since, chunks)
+-- Adds chunks, of which each is {start, ref}. `waits_since` says since when they wait, if that is later.
+function pending.add(queue, owner, since, chunks, waits_since)
   local key = pending.key(queue, owner)
   for i, chunk in ipairs(chunks) do
     -- The fraction keeps chunks in input order.
@@ -31,7 +31,7 @@ function pending.add(queue, owner, since, chunks)
   end
   local parked = pauses.parks(queue, owner)
   local owners = (parked and keys.parked or keys.waiting) .. queue
-  redis.call('ZADD', owners, 'LT', string.format('%.3f', since + 0.001), owner)
+  redis.call('ZADD', owners, 'LT', string.format('%.3f', math.max(since, waits_since or 0) + 0.001), owner)
   if parked then
     drop_ended(key, 2 * #chunks)
   else

@@ -1,6 +1,7 @@
 -- Deadlines that stand still, because the work of their jobs is paused. The record says since when, `paused_at`, and
 -- which deadline the job had then, `paused_deadline`. Until it goes on, its `deadline` and the end of its keys are far
--- ahead, so that nothing expires. `paused_ms` is how long it stood still in all pauses that are over.
+-- ahead, so that nothing expires. `paused_ms` is how long it stood still in all pauses that are over, `resumed_at` when
+-- the last of them ended.
 -- include: clock kept
 local stopped = {}
 local FAR_MS = 315360000000 -- ten years
@@ -40,7 +41,7 @@ function stopped.go_on(id)
   local stood = math.max(0, now - math.max(record[1], record[3] or 0))
   local deadline = record[2] + stood
   redis.call('HDEL', job, 'paused_at', 'paused_deadline')
-  redis.call('HSET', job, 'deadline', deadline)
+  redis.call('HSET', job, 'deadline', deadline, 'resumed_at', now)
   redis.call('HINCRBY', job, 'paused_ms', stood)
   if not record[6] then
     redis.call('ZADD', keys.open_jobs, 'XX', deadline, id)
