@@ -57,6 +57,9 @@ class OpenRequests:
         @after_this_request
         def close_with_response(response: Response) -> Response:
             response.call_on_close(close)
+            if not (opened.answer or response.is_streamed):
+                # What is done cannot be refused any more: it counts against what comes next.
+                self._count_answer(opened, response.calculate_content_length() or 0, must_fit=False)
             return response
 
     def count_stream(self) -> None:
@@ -78,8 +81,11 @@ class OpenRequests:
 
         One at a time may be of any size: else a caller who always has a request open could never read it.
         """
-        opened, weight = g.opened, min(size // RESPONSE_BYTES, self._most - g.opened.weight)
-        self._add(opened, weight, must_fit=self._answers[opened.caller.identity] > 0)
+        self._count_answer(g.opened, size, must_fit=self._answers[g.opened.caller.identity] > 0)
+
+    def _count_answer(self, opened: _Open, size: int, *, must_fit: bool) -> None:
+        weight = min(size // RESPONSE_BYTES, self._most - opened.weight)
+        self._add(opened, weight, must_fit=must_fit)
         opened.answer = weight
         self._answers[opened.caller.identity] += weight
 

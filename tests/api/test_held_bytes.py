@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from pydantic_core import to_json
 
 from api.intake import streams
 from local.redis_server import redis_server
-from tasks.vocabulary.chunks import Chunk
+from tasks.settings import Settings
+from tasks.store import leases
+from tasks.store.jobs import JobStore
+from tasks.vocabulary.chunks import Chunk, ChunkResult
 from tasks.vocabulary.items import Item
 from tests.api.raw_requests import answer_on, connected, head
 from tests.api.test_access import running_api
 from tests.conftest import MODEL_NAME, eventually
+from tests.verdicts import rated
 
 NDJSON = "application/x-ndjson"
 OPEN_REQUESTS = 8
@@ -23,11 +29,18 @@ WIDE = "\U00020bb7"  # a character of four bytes
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def held_redis() -> Iterator[str]:
+    """Give the URL of the service's Redis."""
+    with redis_server() as redis_url:
+        yield redis_url
+
+
+@pytest.fixture(scope="module")
+def url(held_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the URL of a service where a caller may have eight requests open, without a worker."""
     log = tmp_path_factory.mktemp("held") / "api.log"
     limits = {"SENTIMENT_MAX_OPEN_REQUESTS": str(OPEN_REQUESTS), "SENTIMENT_DEFAULT_MODEL": MODEL_NAME}
-    with redis_server() as redis_url, running_api(redis_url, log, AUTH="none", **limits) as url:
+    with running_api(held_redis, log, AUTH="none", **limits) as url:
         yield url
 
 
@@ -74,6 +87,36 @@ def test_an_answer_that_nobody_reads_counts_for_its_bytes(url: str) -> None:
         assert slow.recv(12) == b"HTTP/1.1 200"
         eventually(lambda: refused(url) == "429 too_many_open_requests", within_s=10)
     eventually(lambda: refused(url) is None, within_s=10)
+
+
+def test_the_answer_to_a_submission_counts_too(url: str, held_redis: str) -> None:
+    store = JobStore.connect(Settings(redis_url=held_redis, default_model=MODEL_NAME))
+    body = to_json({"items": [{"text": WIDE * 9_000}] * 80, "keep_texts": True})
+    with unread(url) as slow:
+        slow.sendall(head("/v1/jobs", f"content-length: {len(body)}", "prefer: wait=30") + body)
+        slow.settimeout(0.2)
+        assert eventually(lambda: begun(slow, store), within_s=20) == b"HTTP/1.1 200"
+        eventually(lambda: refused(url) == "429 too_many_open_requests", within_s=10)
+    eventually(lambda: refused(url) is None, within_s=10)
+
+
+def work(store: JobStore) -> None:
+    """Score whatever waits."""
+    child = leases.Holder("host:1/2/3", 1, siblings=1, model=MODEL_NAME)
+    while held := leases.lease(store, child, 10**9):
+        verdicts = [[rated(0.75, 5, 5)] * len(leased.chunk.items) for leased in held.chunks]
+        results = [
+            ChunkResult(leased.chunk, rows, 1) for leased, rows in zip(held.chunks, verdicts, strict=True)
+        ]
+        leases.finish(store, held, results, {"id": "test", "revision": "1", "engine": "none"})
+
+
+def begun(connection: socket.socket, store: JobStore) -> bytes:
+    """Return the beginning of an answer, b"" without any yet; work meanwhile."""
+    work(store)
+    with contextlib.suppress(TimeoutError):
+        return connection.recv(12)
+    return b""
 
 
 def test_an_upload_counts_as_eight_requests_until_its_last_line_is_there(url: str) -> None:
