@@ -120,7 +120,7 @@ openapi: $(VENV)/.dev ## write docs/openapi.json
 	@$(PY) -m api > docs/openapi.json
 
 test: $(VENV)/.dev ## run the tests that need nothing else, with a real Redis and real workers; ARGS= for pytest
-	@exec $(PARALLEL) --ignore tests/acceptance $(ARGS)
+	@exec $(PARALLEL) --deselect tests/acceptance $(ARGS)
 
 test-acceptance: $(VENV)/.dev ## test whole stacks under load, while parts of them are killed, stopped and paused; ARGS= for pytest
 	@exec $(PARALLEL) tests/acceptance $(ARGS)
