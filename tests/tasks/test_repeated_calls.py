@@ -386,7 +386,7 @@ def losing_the_answer(store: JobStore, script: str) -> Iterator[list[str]]:
 
 CLOCKS = {
     *("created", "deadline", "started", "finished", "expires", "cancel", "ended", "at_ms", "duration_ms"),
-    *("since", "paused_at", "paused_deadline", "paused_ms"),
+    *("since", "paused_at", "paused_deadline", "paused_ms", "resumed_at"),
     *("finished_at", "learned_at", "drained_items", "drained_cost", "drained_s", "reserved_until"),
 }
 
