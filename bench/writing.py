@@ -45,7 +45,7 @@ def table(heads: Row, rows: Sequence[Row]) -> str:
 
 
 def best(values: Mapping[str, float], shown: Callable[[float], str], *, highest: bool) -> dict[str, str]:
-    """Return the values as text, the best one in bold: whoever wins is shown winning."""
+    """Return the values as text, with the best one in bold, ours or a peer's."""
     if not values:
         return {}
     winner = (max if highest else min)(values, key=lambda name: values[name])

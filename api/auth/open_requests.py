@@ -16,7 +16,7 @@ from api.waiting.turns import turns
 # A stream of results or an upload counts as that many requests: it holds a page of results until its client
 # reads it, or items until there are enough to record.
 STREAM_WEIGHT = 8
-# A response counts as one request more for so many bytes: they are held until the client reads them.
+# Each RESPONSE_BYTES of a response count as one more request: the API holds them until the client reads them.
 RESPONSE_BYTES = 64 * 1024
 
 

@@ -14,7 +14,7 @@ from tasks.vocabulary.jobs import Job
 
 # A follower of a silent job yields None that often, so that its writer can tell whether the client is there.
 HEARTBEAT_S = 10.0
-# A stream reads few items at first, then as many as fill so many bytes: a slow client has them held.
+# A stream reads few items at first, then as many as fill _PAGE_BYTES: the API holds them for a slow client.
 _FIRST_ITEMS, _MOST_ITEMS = 64, 256
 _PAGE_BYTES = 64 * 1024
 # What is read before the answer begins ends after that many items, even if its filter matched little.

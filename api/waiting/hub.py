@@ -28,7 +28,7 @@ _RECONNECT_S = 0.5
 # _DEAF_S is dead, though nobody closed it: with connecting anew no wait is deaf for more than 5 seconds.
 _PING_S = 1.0
 _DEAF_S = 2.5
-# Results of jobs of up to so many items are read when they finish, together with those of others.
+# The results of jobs that finish together are read together, if a job has at most this number of items.
 _SMALL_ITEMS = 16
 _RELAYED_AT_ONCE = 64
 _REMEMBERED = 4096

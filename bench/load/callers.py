@@ -121,7 +121,7 @@ def _header(head: str, name: str) -> str:
 
 
 async def closed_loop(port: int, requests: Sequence[bytes], callers: int) -> Load:
-    """Send the requests by so many callers, each of which waits for an answer before it sends another."""
+    """Send requests in a closed loop: each caller waits for an answer before it sends the next request."""
     connections, waiting = Connections(port), iter(requests)
     latencies: list[float] = []
 

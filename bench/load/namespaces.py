@@ -52,7 +52,7 @@ class Host:
 
 @contextmanager
 def hosts(count: int) -> Iterator[list[Host]]:
-    """Make so many namespaces, each with a link of its own, for the length of the context.
+    """Make `count` namespaces, each with a link of its own, and remove them when the context ends.
 
     Raise BenchError without the right to do that.
     """

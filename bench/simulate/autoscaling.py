@@ -25,7 +25,7 @@ _UTILIZATION = 0.7  # what a scaler by CPU aims at
 class Scaling:
     """How workers come and go: `target_wait_s` is how long work may wait, `start_s` how long a start takes.
 
-    `usual_job_texts` is what whoever sets a threshold on the length of a queue takes a job for.
+    `usual_job_texts` is the size of a job for which the threshold on the length of the queue is set.
     """
 
     least: int

@@ -17,7 +17,7 @@ import simpy
 from bench.simulate.parts import Cost, Parts
 
 Process = Generator[simpy.Event, Any, Any]
-Draw = Callable[[random.Random, int], float]  # seconds of a worker for so many texts
+Draw = Callable[[random.Random, int], float]  # number of texts -> seconds that a worker takes for them
 
 
 @dataclass(frozen=True)

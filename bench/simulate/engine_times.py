@@ -39,7 +39,7 @@ class _Instant:
 
 
 def engine_times(count: int, seed: int) -> Times:
-    """Return the times of so many chunks on the configured pack; each is met once before it is timed."""
+    """Time `count` chunks on the configured pack; each is scored once before it is timed."""
     settings = Settings.read()
     pack = load_pack(settings.pack)
     engine = build_engine(pack, settings.engine, device=settings.device, threads=1)

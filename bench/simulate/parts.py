@@ -22,7 +22,7 @@ class Call:
     chunk_bytes: float = 0.0
 
     def cost(self, chunks: int) -> Cost:
-        """Return the seconds and the bytes of a call about so many chunks."""
+        """Return the seconds and the bytes of a call that handles `chunks` chunks."""
         return (
             (self.base_us + self.chunk_us * chunks) / 1e6,
             self.base_bytes + self.chunk_bytes * chunks,

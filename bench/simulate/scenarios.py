@@ -84,7 +84,7 @@ def _point(
 
 
 def api_processes(parts: Parts, workers: int) -> int:
-    """Return the API processes for the rate that so many workers have alone, busy for 60 % of their time."""
+    """Return how many API processes, each busy 60 % of the time, serve the full rate of the workers."""
     needed = workers / parts.text_s * (parts.api_text_s + parts.api_job_s / JOB_TEXTS)
     return max(1, round(needed / _API_LOAD))
 
@@ -158,7 +158,7 @@ def zone_loss(parts: Parts, seed: int, workers: int = 300, load: float = 0.6) ->
 
 
 def days(parts: Parts, seed: int, prices: Prices, per_day: float = PER_DAY) -> dict[str, Any]:
-    """Return a day of so many texts with two bursts, with workers scaled by each policy."""
+    """Simulate a day with two bursts once for each policy that scales the workers."""
     bursts = (Burst(10 * 3600, 900, 3), Burst(20 * 3600, 300, 5))
     rate = diurnal(per_day, bursts=bursts)
     demand = Demand(rate, parts.text_s, seed=seed)

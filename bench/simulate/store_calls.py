@@ -39,14 +39,14 @@ def chunks_of(texts: Sequence[str], job_id: str) -> list[Chunk]:
 
 
 def measure_calls(count: int, seed: int) -> dict[str, Call]:
-    """Return the costs of create, lease, finish and read, from so many calls of each size."""
+    """Return the costs of create, lease, finish and read, measured over `count` calls of each size."""
     labels = load_pack(Settings.read().pack).labels
     small, large = (_of_size(size, max(20, count // size), seed, labels) for size in _SIZES)
     return {name: _line(small[name], large[name]) for name in small}
 
 
 def _of_size(size: int, count: int, seed: int, labels: LabelSet) -> dict[str, tuple[float, float]]:
-    """Return the microseconds and the bytes of a call of each kind with so many chunks."""
+    """Return the microseconds and the bytes of one call of each kind on `size` chunks."""
     with redis_server() as url, environ({"REDIS_URL": url}):
         store = JobStore.connect(Settings.read())
         store.labels.record(_MODEL_NAME, labels)

@@ -1,4 +1,4 @@
-"""The report on peers shows whoever is best in bold, and compares rates round by round."""
+"""The report on peers prints the best figure in bold, and compares rates round by round."""
 
 from __future__ import annotations
 
