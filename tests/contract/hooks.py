@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import schemathesis
@@ -63,10 +63,10 @@ def map_case(_context: Any, case: Any) -> Any:
     elif case.path == "/v1/jobs":
         # Which columns and models there are, and which upload is resumed, is not for a schema to say.
         case.query = {name: value for name, value in query.items() if name not in _OF_OTHERS}
-    for terms in (query, case.body):
+    for terms in (case.query, case.body):
         _begin_now(terms)
-    if case.path.endswith("/usage") and str(query.get("from", "")) > str(query.get("to", "9")):
-        del query["from"]  # a first day behind the last one is refused
+    if case.path.endswith("/usage") and str(query.get("from", "")) > str(query.get("to", _today())):
+        del query["from"]  # a first day behind the last one, which is today by itself, is refused
     if case.path.endswith("/summary"):
         query.pop("by", None)  # it must be the `summarize_by` of the job
     if query.get("follow") == "true" and case.path.endswith("/results"):
@@ -137,6 +137,10 @@ def _begin_now(terms: Any) -> None:
         with suppress(TypeError, ValueError):
             datetime.fromisoformat(terms["not_before"])
             terms["not_before"] = _PASSED
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def _is_key(value: Any) -> bool:
