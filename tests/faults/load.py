@@ -22,7 +22,7 @@ BATCH, UPLOAD = (5, 40), (40, 120)
 SHOPS = 4
 SHARE_WITH_WEBHOOK, SHARE_OF_REPEATS = 0.3, 0.5
 SHARE_OF_SLOW_UPLOADS, PARTS, PART_S = 0.6, 4, 0.5
-JOIN_S = 150
+FINISHED_S, JOIN_S = 120, 150
 
 
 def slowly(lines: Sequence[str]) -> Iterator[bytes]:
@@ -203,15 +203,19 @@ class Load:
         self._remember(Sent(f"{key}-again", texts, answer["id"], "retry"))
 
     def finished(self, job_id: str) -> dict[str, Any]:
-        """Return a job when it has finished. Raises TimeoutError if that takes too long."""
-        for _ in range(12):
-            headers = {"prefer": "wait=10"}
-            job: dict[str, Any] = self.caller.call(
-                "GET", f"/v1/jobs/{job_id}", (200,), headers=headers
-            ).json()
+        """Return a job when it has finished. Raises TimeoutError if that takes too long.
+
+        An API process that stops, or has no Redis to listen to, answers a wait at once.
+        """
+        end = time.monotonic() + FINISHED_S
+        while True:
+            answer = self.caller.call("GET", f"/v1/jobs/{job_id}", (200,), headers={"prefer": "wait=10"})
+            job: dict[str, Any] = answer.json()
             if job["finished_at"]:
                 return job
-        raise TimeoutError(f"{job_id} is {job['status']}, {job['counts']}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"{job_id} is {job['status']}, {job['counts']}")
+            time.sleep(PAUSE_S[0])
 
     def results(self, job_id: str) -> list[dict[str, Any]]:
         """Return all results of a finished job."""
