@@ -56,6 +56,10 @@ class Cluster:
     def process(self, name: str) -> psutil.Process:
         return psutil.Process(self._processes[name].pid)
 
+    def program(self, name: str) -> Process:
+        """Return a program as it was started last; it says how it ended."""
+        return self._processes[name]
+
     def orphans(self) -> list[psutil.Process]:
         """Return the processes of the stack that descend from none of those that are watched."""
         family = {self._group.pid}

@@ -55,6 +55,7 @@ class Caller:
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
         self._problems = problems
+        self.patience_s = PATIENCE_S  # a fault that lasts longer than usual asks for more
         self.closed = 0  # uploads whose job had ended when they came: the next call made another job
 
     def call(
@@ -62,15 +63,13 @@ class Caller:
         method: str,
         path: str,
         expected: Collection[int],
-        *,
-        patience_s: float = PATIENCE_S,
         **options: Any,
     ) -> httpx2.Response:
         """Repeat a call until its answer is expected; `content` may be a function that begins a body anew.
 
         Raises UnexpectedAnswerError for another answer, TimeoutError when there is none for so long.
         """
-        end = time.monotonic() + patience_s
+        end = time.monotonic() + self.patience_s
         last = ""
         while time.monotonic() < end:
             try:
@@ -85,7 +84,7 @@ class Caller:
                     return answer
                 last = self._judge(method, path, answer)
             time.sleep(PAUSE_S)
-        raise TimeoutError(f"{method} {path}: {last} for {patience_s:.0f} s")
+        raise TimeoutError(f"{method} {path}: {last} for {self.patience_s:.0f} s")
 
     def lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a stream until it ends; raise a TransportError where it breaks."""

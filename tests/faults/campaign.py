@@ -16,7 +16,7 @@ from samples.shipped import read_reviews
 from tasks.settings import EMBEDDED_PACK
 from tests.attacks.cluster import Cluster, running_cluster
 from tests.attacks.test_recovery import await_whole
-from tests.faults.caller import Caller, Problems, UnexpectedAnswerError
+from tests.faults.caller import PATIENCE_S, Caller, Problems, UnexpectedAnswerError
 from tests.faults.checks import Checks, items_of, verdict_of
 from tests.faults.kinds import KINDS
 from tests.faults.kinds.kind import Mend, all_of
@@ -87,6 +87,7 @@ class Campaign:
         """Break what the step names under load, mend it, and check."""
         if lacking := next(filter(None, (KINDS[kind].lacks() for kind in step.kinds)), ""):
             return Result(step, 0, 0, 0, skipped=lacking)
+        self._caller.patience_s = PATIENCE_S + step.lasts_s
         before, load = self._checks.read_counters(), self._load(step)
         if not step.is_calm:
             load.start()

@@ -202,6 +202,7 @@ KINDS = [
         ONCE,
     ),
     Kind("redis_away", "no Redis for some seconds", "redis", away("redis"), (3.0, 8.0)),
+    Kind("redis_away_for_a_minute", "no Redis for a minute", "redis", away("redis"), (60.0, 65.0)),
     Kind("redis_stopped", "SIGSTOP of Redis", "redis", stopped(named("redis"))),
     Kind(
         "redis_stopped_past_all_leases",

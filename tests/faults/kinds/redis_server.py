@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import redis
 
 from tests.attacks.cluster import Cluster
 from tests.conftest import eventually
+from tests.disk import lacks_mount, mount
 from tests.faults.kinds.kind import Break, Kind, Mend, nothing_to_mend
 
 LOG_TAIL_BYTES = 40_000
+ROOM_BYTES = 4 * 2**20  # the log grows that much before the disk is filled, and behind it
 BUSY_S = 2.0
 BUSY_SCRIPT = """
 local from = redis.call('TIME')
@@ -139,8 +143,55 @@ def log_cut_off(cluster: Cluster, rng: random.Random) -> Mend:
     return lambda: cluster.let_up("redis")
 
 
+def disk_full(cluster: Cluster, _: random.Random) -> Mend:
+    """Move the data of Redis to a small disk and fill it; give it room, and move the data back."""
+    aside = cluster.data_dir.with_name("redis-aside")
+    _bring_down(cluster)
+    cluster.data_dir.rename(aside)
+    cluster.data_dir.mkdir(mode=0o700)
+    disk = mount(cluster.data_dir, _bytes_of(aside) + ROOM_BYTES)
+    shutil.copytree(aside, cluster.data_dir, dirs_exist_ok=True)
+    shutil.rmtree(aside)
+    cluster.let_up("redis")
+    disk.fill()
+    eventually(lambda: _log_status(cluster) == "err")
+
+    def mend() -> None:
+        disk.free()
+        eventually(lambda: _log_status(cluster) == "ok")
+        _bring_down(cluster)
+        shutil.copytree(cluster.data_dir, aside)
+        disk.unmount()
+        shutil.copytree(aside, cluster.data_dir, dirs_exist_ok=True)
+        shutil.rmtree(aside)
+        cluster.let_up("redis")
+
+    return mend
+
+
+def _log_status(cluster: Cluster) -> str:
+    return str(client(cluster).info("persistence")["aof_last_write_status"])
+
+
+def _bring_down(cluster: Cluster) -> None:
+    cluster.hold_down("redis")
+    eventually(lambda: not cluster.running("redis"))
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 KINDS = [
     Kind("redis_full", "Redis has no memory left for writes (`maxmemory`, `noeviction`)", "redis", full),
+    Kind(
+        "redis_disk_full",
+        "the disk of Redis has no room for its log, which was moved to a small one: MISCONF",
+        "redis",
+        disk_full,
+        (3.0, 6.0),
+        lacks=lacks_mount,
+    ),
     Kind("redis_read_only", "Redis is a replica: READONLY, as at a failover", "redis", read_only),
     Kind(
         "redis_without_replicas",
