@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import redis
 
+from tasks.store.deliveries import LEASE_S
 from tasks.store.keys import COUNTERS, job_key
 from tests.api.test_summary import recounted, told
 from tests.attacks.cluster import Cluster
@@ -23,6 +24,8 @@ from tests.webhooks.receiver import Receiver
 MAX_ATTEMPTS = 3
 ASKED = 8  # enough to meet both API processes
 SETTLED_S = 30.0
+# What a killed sender had leased is sent again when the lease has ended.
+DELIVERED_S = LEASE_S + SETTLED_S
 OUR_KEYS = "sentiq*"
 # What lasts: the audit log, rates and turns of a queue, and what Celery redelivers after minutes.
 LASTING = ("sentiq:audit", "sentiq:backlog:", "sentiq:tags:", "sentiq:unacked")
@@ -124,7 +127,7 @@ class Checks:
             }
 
         try:
-            found = eventually(ids, within_s=SETTLED_S)
+            found = eventually(ids, within_s=DELIVERED_S)
         except AssertionError:
             self.problems.add(f"{name}: its webhook did not come")
         else:
