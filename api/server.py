@@ -49,6 +49,8 @@ _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the
 # kernel while requests keep the loop busy; with many, one process could get all while another is idle.
 _ACCEPTED_AT_ONCE = 8
+# Received at once. gunicorn asks for up to a mebibyte of a body, holds it, and copies all of it at each read.
+_RECEIVED_BYTES = 16 * 1024
 # A larger body goes behind its head: in one with it, it would be held twice until the client has read it.
 _JOINED_BYTES = 64 * 1024
 # A head with this field, and nothing behind it. Without the field it is of a stream, or no body follows.
@@ -107,8 +109,12 @@ class Connection:
         self._deadline = time.monotonic() + total_s
         self._pause_s = pause_s or total_s
 
+    def prolong(self, seconds: float) -> None:
+        """Let what comes now arrive that much later: the service did not read it meanwhile."""
+        self._deadline += seconds
+
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive bytes; b"" also when a head does not arrive in time. Raises OSError for a body."""
+        """Receive up to 16 KiB; b"" also when a head does not arrive in time. Raises OSError for a body."""
         let_others_run()
         try:
             block = self._receive(size, flags)
@@ -179,7 +185,7 @@ class Connection:
             raise TimeoutError("it took too long to arrive")
         self._client.settimeout(min(left_s, self._pause_s))
         with turns.paused():
-            block: bytes = self._client.recv(size, flags)
+            block: bytes = self._client.recv(min(size, _RECEIVED_BYTES), flags)
         return block
 
     def _note_head(self, block: bytes) -> None:

@@ -1,9 +1,8 @@
-"""Reading the body of a request: in bounded time, of bounded size, and few unread ones of a caller."""
+"""Reading the body of a request: in bounded time and size, and few bytes of those of a caller."""
 
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,23 +13,20 @@ from api.http.problems import Problem
 from api.intake.decoding import DecodedBody
 from api.intake.rejections import BodyTimeoutError, BodyTooLargeError, BodyUnreadableError
 from api.intake.rows import Layout
+from api.waiting.room import Incoming, room
 from tasks.errors import SentiqError, UploadIncompleteError
 from tasks.settings import Settings
 from tasks.vocabulary.feeds import SILENCE_MS
 
-# A request that waits for its body holds a buffer of that size.
 _READ_BYTES = 8 * 1024
-# Unread documents of one caller together hold at most that many times the largest one.
-_UNREAD_DOCUMENTS = 4
+# A document waits for others of its caller for that share of the time in which it must arrive.
+_WAIT_SHARE = 0.5
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 ROW_DELIMITERS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 # GB18030 contains the older GBK and GB 2312.
 _ROW_CHARSETS = dict.fromkeys((*_CHARSETS, "utf-8-sig"), "utf-8") | dict.fromkeys(
     ("gb18030", "gbk", "gb2312"), "gb18030"
 )
-
-# Bytes of documents that come in or wait until they are parsed, by caller.
-_unread: Counter[str] = Counter()
 
 
 class _BodyStream(io.RawIOBase):
@@ -42,9 +38,9 @@ class _BodyStream(io.RawIOBase):
     def __init__(
         self, seconds: float, pause_s: float, incomplete: type[SentiqError], late: type[SentiqError]
     ) -> None:
-        connection = request.environ.get("gunicorn.socket")
-        if connection:  # none where the app is called without a server
-            connection.allow(seconds, pause_s)
+        self._connection = request.environ.get("gunicorn.socket")
+        if self._connection:  # none where the app is called without a server
+            self._connection.allow(seconds, pause_s)
         self._source: Any = request.environ["wsgi.input"]
         self._expected = request.content_length
         self._read = 0
@@ -54,9 +50,22 @@ class _BodyStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def prolong(self, seconds: float) -> None:
+        """Give the body that much more time, in which it was not read."""
+        if self._connection:
+            self._connection.prolong(seconds)
+
     def readinto(self, buffer: Any) -> int:
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, without a buffer for them while they do not come; b"" at the end."""
+        if size < 0:
+            return self.readall()
         try:
-            block: bytes = self._source.read(min(len(buffer), _READ_BYTES))
+            block: bytes = self._source.read(min(size, _READ_BYTES))
         except TimeoutError as error:
             raise self._late(self._limits) from error
         except OSError as error:
@@ -66,8 +75,7 @@ class _BodyStream(io.RawIOBase):
         self._read += len(block)
         if not block and self._expected is not None and self._read < self._expected:
             raise self._incomplete(f"{self._read} of {self._expected} bytes came")
-        buffer[: len(block)] = block
-        return len(block)
+        return block
 
 
 def upload_stream(settings: Settings) -> io.RawIOBase:
@@ -80,23 +88,31 @@ def upload_stream(settings: Settings) -> io.RawIOBase:
 def document(settings: Settings) -> Iterator[bytes]:
     """Give a whole body, decompressed; parse it before the block ends.
 
-    Raises BodyTooLargeError, BodyTimeoutError, BodyUnreadableError, and the 429 when the caller has too many
-    bytes of unread documents.
+    All documents of a caller but the oldest hold no more bytes than the largest one may have: others wait.
+    Raises BodyTooLargeError, BodyTimeoutError, BodyUnreadableError, and the 429 when they wait too long.
     """
     limit, seconds = settings.max_body_bytes, settings.max_body_s
     if (request.content_length or 0) > limit:
         raise BodyTooLargeError(limit)
-    body = DecodedBody(
-        _BodyStream(seconds, seconds, BodyUnreadableError, BodyTimeoutError), content_encoding(), limit
-    )
-    blocks = []
-    with _counted(_UNREAD_DOCUMENTS * limit) as count:
+    stream = _BodyStream(seconds, seconds, BodyUnreadableError, BodyTimeoutError)
+    body, held = DecodedBody(stream, content_encoding(), limit), io.BytesIO()
+    with room.document(g.caller.identity if "caller" in g else "", limit) as incoming:
         while block := body.read(_READ_BYTES):
-            count(len(block))
-            blocks.append(block)
-        whole = b"".join(blocks)
-        blocks.clear()
-        yield whole
+            stream.prolong(_counted(incoming, len(block), seconds * _WAIT_SHARE))
+            held.write(block)
+        yield held.getvalue()
+
+
+def _counted(incoming: Incoming, size: int, within_s: float) -> float:
+    """Count bytes of a document, and return the seconds that they waited. Raises the 429 after `within_s`."""
+    waited_s = incoming.add(size, within_s)
+    if waited_s is None:
+        detail = (
+            f"Other unfinished requests of this caller hold all the bytes that they may for {within_s:g} s. "
+            "Send fewer at once."
+        )
+        raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
+    return waited_s
 
 
 def content_encoding() -> str:
@@ -120,24 +136,3 @@ def require_utf8() -> None:
     charset = request.mimetype_params.get("charset", "utf-8")
     if charset.lower() not in _CHARSETS:
         raise Problem(415, "unsupported_charset", f"The body is declared as {charset[:40]}; send UTF-8.")
-
-
-@contextmanager
-def _counted(most: int) -> Iterator[Any]:
-    """Give a function that counts bytes of this request as unread until the block ends."""
-    caller, counted = g.caller.identity if "caller" in g else "", 0
-
-    def count(size: int) -> None:
-        nonlocal counted
-        counted += size
-        _unread[caller] += size
-        if _unread[caller] > most:
-            detail = f"At most {most} bytes of a caller's unfinished requests are kept. Send fewer at once."
-            raise Problem(429, "too_many_open_requests", detail, retry_after_s=1)
-
-    try:
-        yield count
-    finally:
-        _unread[caller] -= counted
-        if not _unread[caller]:
-            del _unread[caller]

@@ -24,27 +24,41 @@ _ENCODINGS = ("gzip", "x-gzip", "identity", "")
 
 
 class _Arriving:
-    """The received bytes, counted and held to `max_bytes`, for GzipFile or as they are."""
+    """The received bytes, counted and held to `max_bytes`, for GzipFile or as they are.
+
+    It has no buffer: many bodies may be awaited at once.
+    """
 
     def __init__(self, body: io.RawIOBase, max_bytes: int) -> None:
         self.count = 0
-        self._received = io.BufferedReader(body)
+        self._body = body
+        self._left = b""
         self._max_bytes = max_bytes
 
     def begins_with(self, magic: bytes) -> bool:
         """Return whether the body begins with these bytes."""
-        return self._received.peek(len(magic)).startswith(magic)
+        self._gather(len(magic))
+        return self._left.startswith(magic)
 
     def read(self, size: int = -1) -> bytes:
         """Read what has arrived if `size` is large; exactly `size` bytes of a gzip header, which is small."""
         if size >= io.DEFAULT_BUFFER_SIZE:
             return self.read1(size)
-        return self._counted(self._received.read(size))
+        self._gather(size)
+        return self._counted(self._taken(size))
 
     def read1(self, size: int) -> bytes:
-        """Read what has arrived, up to `size` bytes and one buffer; b"" at the end."""
-        # As many bytes are taken while the body is awaited.
-        return self._counted(self._received.read1(min(size, io.DEFAULT_BUFFER_SIZE)))
+        """Read what has arrived, up to `size` bytes and one block; b"" at the end."""
+        self._gather(1)
+        return self._counted(self._taken(size))
+
+    def _gather(self, size: int) -> None:
+        while len(self._left) < size and (block := self._body.read(io.DEFAULT_BUFFER_SIZE)):
+            self._left += block
+
+    def _taken(self, size: int) -> bytes:
+        block, self._left = self._left[:size], self._left[size:]
+        return block
 
     def _counted(self, block: bytes) -> bytes:
         let_others_run()
@@ -77,18 +91,25 @@ class DecodedBody(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a part of the buffer; return how many bytes, 0 at the end."""
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+        if size < 0:
+            return self.readall()
         let_others_run()
         if self._source is None:
             self._source = self._begin()
         try:
-            block: bytes = self._source(len(buffer))
+            block: bytes = self._source(size)
         except EOFError as error:
             raise TruncatedGzipError(str(error)) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise InvalidGzipError(str(error)) from error
         self._check(len(block))
-        buffer[: len(block)] = block
-        return len(block)
+        return block
 
     def _begin(self) -> Any:
         """Return the function that reads decompressed bytes."""

@@ -58,8 +58,8 @@ def is_no_json(error: ValidationError) -> bool:
 
 def with_whole_characters(body: bytes) -> bytes:
     """Return JSON in which escapes of half a surrogate pair are replaced by that of U+FFFD."""
-    if b"\0" in body:
-        return body  # no JSON; the zeros would be taken for backslashes
+    if b"\\u" not in body or b"\0" in body:
+        return body  # without escapes, or no JSON: its zeros would be taken for backslashes
     unescaped = body.replace(rb"\\", b"\0\0")
     return _LONE_HALF.sub(rb"\\ufffd", unescaped).replace(b"\0\0", rb"\\")
 

@@ -172,6 +172,24 @@ def test_a_caller_has_few_bytes_of_unfinished_documents_in_memory(url: str) -> N
     assert set(codes) == {"too_many_open_requests", "body_timeout"}
 
 
+def test_documents_that_come_in_together_wait_for_each_other_and_are_accepted(
+    limited: tuple[str, str, Path], tmp_path: Path
+) -> None:
+    limits = {"SENTIMENT_MAX_BODY_S": "60", "SENTIMENT_MAX_BODY_BYTES": "100000"}
+    body = json.dumps({"items": [{"text": "好" * 3000}] * 10}, ensure_ascii=False).encode()
+    with (
+        running_api(limited[1], tmp_path / "api.log", AUTH="none", **LIMITS | limits) as url,
+        ExitStack() as open_ones,
+    ):
+        connections = [open_ones.enter_context(connected(url)) for _ in range(6)]
+        for connection in connections:
+            connection.sendall(head("/v1/jobs", f"content-length: {len(body)}") + body[:-1])
+        for connection in connections:
+            connection.sendall(body[-1:])
+        answers = [answer_on(connection) for connection in connections]
+    assert [answer.status for answer in answers] == [202] * 6
+
+
 def test_predictions_count_as_held_and_what_is_too_much_is_refused_at_once(url: str) -> None:
     def predict() -> tuple[int, str, float]:
         began = time.monotonic()
