@@ -140,7 +140,7 @@ test-attacks: $(VENV)/.dev ## attack the service with every hostile call, and br
 
 # The whole list of faults: docs/reliability.md.
 faults: $(VENV)/.dev ## break a stack at random, by seeds, and check every promise; SEEDS=1 FIRST=0 FAULTS=8 MINUTES= KINDS=
-	@exec $(PY) -m tests.faults --seeds $(or $(SEEDS),1) --first $(or $(FIRST),0) --faults $(or $(FAULTS),8) \
+	@exec $(PY) -m tests.faults --seeds $(or $(SEEDS),1) --first $(or $(FIRST),0) $(if $(FAULTS),--faults $(FAULTS)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(KINDS),--kinds $(KINDS))
 
 faults-see: $(VENV)/.dev ## plant defects into a stack, and check that `make faults` would find each; DEFECTS= some of them

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 
 from local.run_directory import make_run_directory
@@ -12,7 +13,9 @@ from local.stack import interrupt_on_signals
 from tests.faults.campaign import running_campaign
 from tests.faults.kinds import KINDS
 from tests.faults.plan import Step, only, plan
-from tests.faults.report import Seed, failures, line, table, write
+from tests.faults.report import Seed, extent, failures, line, table, write
+
+FAULTS = 8
 
 
 def main() -> int:
@@ -28,12 +31,13 @@ def main() -> int:
     try:
         for number in range(options.first, options.first + options.seeds):
             seeds.append(Seed(number, _command(number, options)))
-            _run(seeds[-1], _steps(number, options), end)
+            _attempt(seeds[-1], _steps(number, options), end)
     except KeyboardInterrupt:
         return 130
     finally:
         write(folder / "results.json", seeds)
     print(table(seeds))
+    print(extent(seeds))
     print(failures(seeds) or "all checks passed")
     return int(any(seed.failed for seed in seeds))
 
@@ -45,6 +49,15 @@ def _skipped() -> dict[str, list[str]]:
         if lacking := kind.lacks():
             skipped.setdefault(lacking, []).append(kind.name)
     return skipped
+
+
+def _attempt(seed: Seed, steps: Sequence[Step], end: float) -> None:
+    """Run a seed. Whatever breaks it off is its problem: the next seeds run, and its command is printed."""
+    try:
+        _run(seed, steps, end)
+    except Exception as error:  # noqa: BLE001  a stack that does not start or stop may fail in any way
+        traceback.print_exc()
+        seed.problems.append(f"broken off after {len(seed.results)} faults: {error!r}")
 
 
 def _run(seed: Seed, steps: Sequence[Step], end: float) -> None:
@@ -60,21 +73,25 @@ def _run(seed: Seed, steps: Sequence[Step], end: float) -> None:
 
 
 def _steps(seed: int, options: argparse.Namespace) -> Sequence[Step]:
-    return only(options.kinds, seed) if options.kinds else plan(seed, options.faults)
+    if options.kinds:
+        return only(options.kinds, seed, options.faults)
+    return plan(seed, options.faults or FAULTS)
 
 
 def _command(seed: int, options: argparse.Namespace) -> str:
-    what = f"KINDS={','.join(options.kinds)}" if options.kinds else f"FAULTS={options.faults}"
-    return f"make faults SEEDS=1 FIRST={seed} {what}"
+    command = f"make faults SEEDS=1 FIRST={seed}"
+    if options.faults or not options.kinds:
+        command += f" FAULTS={options.faults or FAULTS}"
+    return f"{command} KINDS={','.join(options.kinds)}" if options.kinds else command
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1, help="how many plans run")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
-    parser.add_argument("--faults", type=int, default=8, help="faults of each plan")
+    parser.add_argument("--faults", type=int, help=f"faults of each plan; {FAULTS}, or all kinds once")
     parser.add_argument("--minutes", type=float, help="start no further fault after that time")
-    parser.add_argument("--kinds", type=_kinds, help="instead of a plan: these kinds, with commas")
+    parser.add_argument("--kinds", type=_kinds, help="only these kinds in turn, with commas")
     return parser
 
 

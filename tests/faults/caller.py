@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -20,6 +21,7 @@ REPEATABLE = {
     (409, "idempotency_key_in_flight"),
     (429, "rate_limited"),
 }
+JOB_ID = re.compile(r"job_\w+")
 
 
 class UnexpectedAnswerError(Exception):
@@ -56,7 +58,8 @@ class Caller:
         )
         self._problems = problems
         self.patience_s = PATIENCE_S  # a fault that lasts longer than usual asks for more
-        self.closed = 0  # uploads whose job had ended when they came: the next call made another job
+        # The jobs of uploads that had ended when more of them came: the next call made another job.
+        self.closed: set[str] = set()
 
     def call(
         self,
@@ -103,7 +106,7 @@ class Caller:
             if "retry-after" not in answer.headers:
                 self._problems.add(f"503 without Retry-After: {method} {path} {code}")
         elif code == "job_closed":
-            self.closed += 1
+            self.closed.update(JOB_ID.findall(answer.json()["detail"]))
         elif (answer.status_code, code) not in REPEATABLE:
             raise UnexpectedAnswerError(f"{answer.status_code} {code}: {method} {path}")
         return f"{answer.status_code} {code}"

@@ -150,10 +150,18 @@ class Campaign:
     def _check(self, load: Load, before: Mapping[str, int]) -> None:
         with ThreadPoolExecutor(PROBES) as callers:
             list(callers.map(partial(self._checks.job, load), load.sent))
-        closed, self._caller.closed = self._caller.closed, 0
-        self._checks.counters(before, None if closed else items_of(load.sent), lossy=load.lossy)
+        accepted = [sent.job_id for sent in load.sent]
+        closed, self._caller.closed = self._caller.closed - set(accepted), set()
+        # Redis may have lost a closed one too: to ask for it would count it as lost.
+        items = items_of(load.sent) + sum(map(self._total, () if load.lossy else closed))
+        self._checks.counters(before, items, lossy=load.lossy)
         self._checks.orphans()
-        self._accepted += [sent.job_id for sent in load.sent]
+        self._accepted += [*accepted, *closed]
+
+    def _total(self, job_id: str) -> int:
+        """Return how many items a job has that ended before all of its upload came."""
+        total: int = self._caller.call("GET", f"/v1/jobs/{job_id}", (200,)).json()["counts"]["total"]
+        return total
 
     def _lost(self) -> Sequence[str]:
         """Return which scripts lost an answer since it was asked last."""

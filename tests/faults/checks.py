@@ -134,8 +134,8 @@ class Checks:
             if len(found) != 1:
                 self.problems.add(f"{name}: its webhook came under {len(found)} ids")
 
-    def counters(self, before: Mapping[str, int], items: int | None, *, lossy: bool) -> None:
-        """Check that as many items were admitted as finished, and as the jobs have, if that is known."""
+    def counters(self, before: Mapping[str, int], items: int, *, lossy: bool) -> None:
+        """Check that as many items were admitted as finished, and as the jobs have if Redis lost none."""
 
         base = {} if lossy else before
 
@@ -150,7 +150,7 @@ class Checks:
             self.problems.add("{} items admitted, {} finished".format(*grown()))
             return
         admitted, _ = grown()
-        if not lossy and items is not None and admitted != items:
+        if not lossy and admitted != items:
             self.problems.add(f"{admitted} items counted, {items} in the jobs")
         self._lost_jobs(before.get("lost", 0))
 

@@ -93,6 +93,8 @@ class Load:
             again = self._accepted("/v1/jobs", key, json=body)["id"]
             if again != sent.job_id and not self.lossy:
                 self.problems.add(f"the key of {sent.job_id} made {again} too")
+            elif again != sent.job_id:  # Redis lost the first one between the two calls
+                self._remember(Sent(key, texts, again, webhook=bool(webhook)))
         return sent
 
     def send_all(self, key: str) -> None:

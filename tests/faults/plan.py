@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, cycle, islice
 
 from tests.faults.kinds import KINDS
 from tests.faults.kinds.kind import Poison
@@ -47,10 +47,13 @@ def plan(seed: int, faults: int) -> Sequence[Step]:
     return [_step(kind, rng) for kind in islice(decks(deck), done, done + faults)]
 
 
-def only(kinds: Sequence[str], seed: int) -> Sequence[Step]:
-    """Return a plan of these kinds, one after the other; `a+b` are two at once."""
+def only(kinds: Sequence[str], seed: int, faults: int | None = None) -> Sequence[Step]:
+    """Return a plan of these kinds, one after the other; `a+b` are two at once.
+
+    They come again and again until there are so many faults; without a number, each comes once.
+    """
     rng = random.Random(seed)
-    return [_alone(kind.split("+"), rng) for kind in kinds]
+    return [_alone(kind.split("+"), rng) for kind in islice(cycle(kinds), faults or len(kinds))]
 
 
 def decks(first: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from tests.faults.campaign import Result
+from tests.faults.kinds import KINDS
 
 
 @dataclass
@@ -39,20 +40,39 @@ def line(seed: int, number: int, result: Result) -> str:
 
 
 def table(seeds: Sequence[Seed]) -> str:
-    """Return the kinds with their number of runs, and median and maximum of the time to recover."""
+    """Return the kinds with their number of runs, and median and maximum of the time to recover, in seconds.
+
+    The times are those of faults that came alone; `-` where none did.
+    """
+    runs, failed = Counter[str](), Counter[str]()
     times: dict[str, list[float]] = defaultdict(list)
-    failed: dict[str, int] = defaultdict(int)
-    for result in (result for seed in seeds for result in seed.results if not result.skipped):
+    for result in _all(seeds):
+        runs.update(result.step.kinds)
+        failed.update(result.step.kinds if result.problems else ())
         for kind in result.step.kinds:
-            times[kind].append(result.recovered_s)
-            failed[kind] += bool(result.problems)
+            times[kind] += [result.recovered_s] if len(result.step.kinds) == 1 else []
     width = max(map(len, times), default=4)
     rows = [f"{'kind':{width}}  runs  failed  median s  max s"]
-    rows += [
-        f"{kind:{width}}  {len(each):4}  {failed[kind]:6}  {median(each):8.1f}  {max(each):5.1f}"
-        for kind, each in sorted(times.items(), key=lambda entry: -max(entry[1]))
-    ]
+    for kind, each in sorted(times.items(), key=lambda entry: -max(entry[1], default=0)):
+        figures = f"{median(each):8.1f}  {max(each):5.1f}" if each else f"{'-':>8}  {'-':>5}"
+        rows.append(f"{kind:{width}}  {runs[kind]:4}  {failed[kind]:6}  {figures}")
     return "\n".join(rows)
+
+
+def extent(seeds: Sequence[Seed]) -> str:
+    """Return how much was run."""
+    results = _all(seeds)
+    kinds = {kind for result in results for kind in result.step.kinds}
+    items = sum(result.items for result in results)
+    return (
+        f"{len(seeds)} seeds, {len(results)} faults, {len(kinds)} of {len(KINDS)} kinds, {items} items; "
+        f"{sum(seed.failed for seed in seeds)} seeds failed"
+    )
+
+
+def _all(seeds: Sequence[Seed]) -> list[Result]:
+    """Return the results of the faults that were not skipped."""
+    return [result for seed in seeds for result in seed.results if not result.skipped]
 
 
 def failures(seeds: Sequence[Seed]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from local.processes import ROOT
 from tasks.store.scripts import LUA
 from tests.faults.kinds import KINDS, links
-from tests.faults.plan import SHARE_OF_TWO, plan
+from tests.faults.plan import SHARE_OF_TWO, only, plan
 from tests.faults.planted.defects import DEFECTS, environment
 
 DOCUMENT = (ROOT / "docs" / "reliability.md").read_text("utf-8")
@@ -41,6 +41,14 @@ def test_twenty_seeds_have_every_kind_and_a_fifth_of_the_steps_has_two() -> None
     pairs = [step.kinds for step in steps if len(step.kinds) == 2]
     assert len(pairs) / len(steps) == pytest.approx(SHARE_OF_TWO, abs=0.1)
     assert all(KINDS[first].part != KINDS[second].part for first, second in pairs)
+
+
+def test_kinds_that_are_named_come_in_turn_until_there_are_so_many_faults() -> None:
+    kinds = ["parents_killed", "child_killed+redis_away"]
+    assert [str(step) for step in only(kinds, 0)] == ["parents_killed", "child_killed + redis_away"]
+    steps = only(kinds, 0, 101)
+    assert [str(step) for step in steps].count("parents_killed") == 51
+    assert len({step.seed for step in steps}) == len(steps) == 101
 
 
 def test_every_kind_has_its_row_and_every_row_its_kind() -> None:
