@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import redis
 from celery import Celery
+from kombu.connection import Connection
 from kombu.utils import json as kombu_json
 
 from api.app import create_app
@@ -97,3 +100,25 @@ def test_another_app_on_the_same_database_has_other_channels(settings: Settings)
     ours, theirs = build_celery(settings), Celery("theirs", set_as_current=False)
     for name in ("control_exchange", "event_exchange", "event_queue_prefix"):
         assert ours.conf[name] != theirs.conf[name]
+
+
+def closed_channel(connection: Connection) -> Any:
+    """Return a channel whose connection was closed, as Celery does when Redis is gone."""
+    channel = connection.channel()
+    connection.release()
+    return channel
+
+
+def test_kombu_alone_takes_a_closed_connection_for_an_error_of_its_own(redis_url: str) -> None:
+    """An ack on an old channel does this. When it fails, kombu has mended it: drop `Channel._connparams`."""
+    channel = closed_channel(Connection(redis_url))
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute"):
+        channel._connparams()
+
+
+def test_a_closed_connection_is_an_error_of_the_connection(settings: Settings) -> None:
+    connection = build_celery(settings).connection_for_read()
+    channel = closed_channel(connection)
+    with pytest.raises(redis.ConnectionError, match="connection is closed") as caught:
+        channel._connparams()
+    assert isinstance(caught.value, connection.connection_errors), "Celery reconnects on these"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import os
 
-defects, poison = importlib.import_module("defects"), importlib.import_module("poison")
+defects, guard, poison = (importlib.import_module(name) for name in ("defects", "guard", "poison"))
 defects.plant(os.environ.get("PLANTED_DEFECT", ""))
 defects.plant_into(poison.MODULE, poison.poison)
+if os.environ.get(guard.VARIABLE):
+    defects.plant_into(guard.MODULE, guard.remove)
