@@ -26,13 +26,15 @@ _POLL_S = 0.05
 class Cluster:
     """The processes by name (`redis`, `api`, `webhooks`, `worker_1`, …), and the links of all but Redis.
 
-    `variables` are those of a process from its next start on, in addition to the settings of all.
+    `variables` are those of a process from its next start on, in addition to the settings of all. `ending`
+    are the processes that were told to end.
     """
 
     def __init__(self, group: Group, log: Log, data_dir: Path, settings: Mapping[str, str]) -> None:
         self.port, self.redis_port = free_port(), free_port()
         self.links: dict[str, Proxy] = {}
         self.variables: dict[str, dict[str, str]] = {}
+        self.ending: list[psutil.Process] = []
         self._group, self._log, self.data_dir, self.settings = group, log, data_dir, settings
         self._processes: dict[str, Process] = {}
         self._held_down: set[str] = set()

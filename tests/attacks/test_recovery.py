@@ -240,7 +240,8 @@ def await_whole(cluster: Cluster) -> None:
     def look() -> bool:
         try:
             ready = {worker.pid: worker.ready for worker in live_workers(store)}
-            pids = [cluster.process(name).pid for name in cluster.scorers]
+            # What was just killed has its last heartbeat still.
+            pids = [cluster.process(name).pid for name in cluster.scorers if cluster.running(name)]
             answers = httpx2.get(f"{cluster.url}/readyz").is_success
         except (httpx2.TransportError, psutil.NoSuchProcess):
             return False

@@ -16,10 +16,11 @@ from samples.shipped import read_reviews
 from tasks.settings import EMBEDDED_PACK
 from tests.attacks.cluster import Cluster, running_cluster
 from tests.attacks.test_recovery import await_whole
+from tests.conftest import eventually
 from tests.faults.caller import PATIENCE_S, Caller, Problems, UnexpectedAnswerError
 from tests.faults.checks import Checks, items_of, verdict_of
 from tests.faults.kinds import KINDS
-from tests.faults.kinds.kind import Mend, all_of
+from tests.faults.kinds.kind import Mend, alive, all_of
 from tests.faults.load import Load
 from tests.faults.plan import Step
 from tests.faults.planted.defects import environment
@@ -30,6 +31,7 @@ TEXTS = 200
 PROBES = 4  # enough to meet both API processes
 LEASE_S = 5
 WOKEN_S = 20.0  # a lost wake-up is missed after three seconds; a busy machine takes longer to score
+ENDS_S = 60.0  # an API process lets its calls end, which may wait for half a minute
 TIME_LIMIT_S = 15  # longer than a child is stopped for
 SETTINGS = {
     "SENTIMENT_API_PROCESSES": "2",
@@ -99,6 +101,7 @@ class Campaign:
             self._attempt("not sent", partial(load.send_all, "calm"))
         time.sleep(step.lasts_s)
         mend()
+        self._await_ends()
         ended = time.monotonic()
         if step.is_calm:
             self._attempt("not woken", lambda: self._await_calmly(load))
@@ -126,7 +129,18 @@ class Campaign:
 
     def _break(self, step: Step) -> Mend:
         rng = random.Random(step.seed)
-        return all_of([KINDS[kind].breaks(self.cluster, rng) for kind in step.kinds])
+        # A fault of Redis comes last and is mended first: others speak to Redis.
+        kinds = sorted((KINDS[name] for name in step.kinds), key=lambda kind: kind.part == "redis")
+        return all_of([kind.breaks(self.cluster, rng) for kind in kinds])
+
+    def _await_ends(self) -> None:
+        """Wait until what was told to end has ended: else it would do so under the next fault."""
+        ending, self.cluster.ending = self.cluster.ending, []
+        try:
+            eventually(lambda: not any(map(alive, ending)), within_s=ENDS_S)
+        except AssertionError:
+            left = [process.pid for process in ending if alive(process)]
+            self.problems.add(f"{left} still run {ENDS_S:.0f} s after they were told to end")
 
     def _await_calmly(self, load: Load) -> None:
         """Wait until all that was sent has finished: no new job wakes a child for it."""

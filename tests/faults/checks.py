@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import redis
 
 from tasks.store.deliveries import LEASE_S
@@ -209,10 +208,3 @@ def total(counters: Mapping[str, int], kind: str) -> int:
 
 def items_of(sent: Sequence[Sent]) -> int:
     return sum(len(each.texts) for each in sent)
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -49,12 +49,11 @@ def nothing_to_mend() -> None:
     pass
 
 
-def all_of(mends: Iterable[Mend]) -> Mend:
-    """Return a function that calls all of these."""
-    each = list(mends)
+def all_of(mends: Sequence[Mend]) -> Mend:
+    """Return a function that calls all of these, the last one first."""
 
     def mend() -> None:
-        for one in each:
+        for one in reversed(mends):
             one()
 
     return mend
@@ -74,6 +73,13 @@ def children(cluster: Cluster, name: str) -> list[psutil.Process]:
             return []
 
     return eventually(look, within_s=60)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_fork(process: psutil.Process) -> bool:

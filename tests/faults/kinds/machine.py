@@ -86,6 +86,7 @@ def pack_changed(file: str, *, missing: bool) -> Break:
     """Take a file of the pack away, or change a byte of it, while children are replaced."""
 
     def breaks(cluster: Cluster, rng: random.Random) -> Mend:
+        child = rng.choice(children(cluster, rng.choice(workers(cluster))))
         path = pack_of(cluster) / file
         whole = path.read_bytes()
         # Running children have the file mapped: it is replaced, never written to.
@@ -95,7 +96,7 @@ def pack_changed(file: str, *, missing: bool) -> Break:
         else:
             other.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
             other.replace(path)
-        rng.choice(children(cluster, rng.choice(workers(cluster)))).kill()
+        child.kill()
 
         def mend() -> None:
             other.write_bytes(whole)

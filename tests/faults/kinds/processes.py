@@ -17,7 +17,8 @@ from tasks.broker.celery_app import build_celery
 from tasks.settings import Settings
 from tasks.store.keys import leases_key
 from tests.attacks.cluster import Cluster
-from tests.faults.kinds.kind import Break, Kind, Mend, children, nothing_to_mend, workers
+from tests.conftest import eventually
+from tests.faults.kinds.kind import Break, Kind, Mend, alive, children, nothing_to_mend, workers
 from tests.faults.kinds.redis_server import client
 
 Find = Callable[[Cluster, random.Random], Sequence[psutil.Process]]
@@ -65,12 +66,13 @@ def named(name: str) -> Find:
 
 
 def signalled(find: Find, signum: signal.Signals) -> Break:
-    """Send a signal once."""
+    """Send a signal once, by which each of them must end."""
 
     def breaks(cluster: Cluster, rng: random.Random) -> Mend:
         for process in find(cluster, rng):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signum)
+                cluster.ending.append(process)
         return nothing_to_mend
 
     return breaks
@@ -119,11 +121,17 @@ def all_workers_away(cluster: Cluster, _: random.Random) -> Mend:
     return mend
 
 
-def told_to_shut_down(cluster: Cluster, _: random.Random) -> Mend:
-    """Tell all workers by Celery's remote control to finish what they score and to end."""
+def told_to_shut_down(cluster: Cluster, rng: random.Random) -> Mend:
+    """Tell all workers by Celery's remote control to finish what they score and to end, and let them.
+
+    Where their links are broken too, they may not hear of it.
+    """
+    parents = all_parents(cluster, rng)
     app: Celery = build_celery(Settings(redis_url=cluster.redis_url))
     with app.connection_for_write() as connection:
         app.control.broadcast("shutdown", connection=connection)
+    with suppress(AssertionError):
+        eventually(lambda: not any(map(alive, parents)), within_s=TOLD_S)
     return nothing_to_mend
 
 
@@ -140,6 +148,7 @@ def killed_twice(cluster: Cluster, rng: random.Random) -> Mend:
 
 
 BUSY_WITHIN_S = 2.0
+TOLD_S = 15.0
 KILL, TERM, QUIT = signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT
 ONCE = (0.0, 0.5)
 LONGER_THAN_A_LEASE = (7.0, 9.0)
