@@ -26,8 +26,9 @@ def warn_of_risks(store: JobStore) -> None:
         )
     if abs(ahead_ms) > CLOCK_SKEW_MS:
         logger.warning(
-            "the clock of this host is %.0f s ahead of that of Redis: lists by time miss jobs",
-            ahead_ms / 1000,
+            "the clock of this host is %.0f s %s that of Redis: lists by time miss jobs",
+            abs(ahead_ms) / 1000,
+            "ahead of" if ahead_ms > 0 else "behind",
         )
 
 

@@ -41,12 +41,26 @@ class TlsListener:
         self.first: list[bytes] = []
         self.decrypted: list[bytes] = []
         self._redis_port = redis_port
+        self._writers: set[asyncio.StreamWriter] = set()
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(self._context)
+        self.present(certificate)
         self._listens = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
         self._listens.wait()
+
+    def present(self, certificate: trustme.LeafCert) -> None:
+        """Present this certificate to connections that open from now on."""
+        certificate.configure_cert(self._context)
+
+    def drop(self) -> None:
+        """Reset all connections that are open."""
+
+        async def abort() -> None:
+            for writer in self._writers:
+                writer.transport.abort()
+
+        asyncio.run_coroutine_threadsafe(abort(), self._loop).result()
 
     async def _serve(self) -> None:
         inner = await asyncio.start_server(self._decrypted, "127.0.0.1", 0, ssl=self._context)
@@ -58,7 +72,9 @@ class TlsListener:
         await self._stopping.wait()
 
     async def _raw(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         await self._forward(reader, writer, self._inner_port, self.first)
+        self._writers.discard(writer)
 
     async def _decrypted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._forward(reader, writer, self._redis_port, self.decrypted)

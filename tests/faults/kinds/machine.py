@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sysconfig
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,27 +11,17 @@ import psutil
 from tests.attacks.cluster import Cluster
 from tests.conftest import eventually
 from tests.faults.kinds.kind import Break, Kind, Mend, children, workers
+from tests.shifted_clock import Clock, lacks_clock
 
-FAKETIME = Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "", "faketime", "libfaketimeMT.so.1")
 SETTLE_S = 10
 ROOM_BYTES = 2**20
 
 
-def lacks_faketime() -> str:
-    return "" if FAKETIME.exists() else "libfaketime (Debian: faketime)"
-
-
-def clock_shifted(role: str, shift: str) -> Break:
+def clock_shifted(role: str, ahead_s: int) -> Break:
     """Restart a process with another clock, and then with its own again."""
 
     def breaks(cluster: Cluster, _: random.Random) -> Mend:
-        faked = {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME": shift,
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-        cluster.variables[role] = faked
+        cluster.variables[role] = Clock(cluster.data_dir.parent, ahead_s).variables
         restart(cluster, role)
 
         def mend() -> None:
@@ -111,24 +100,23 @@ def pack_of(cluster: Cluster) -> Path:
     return Path(cluster.settings["SENTIMENT_PACK"])
 
 
-def clock(role: str, who: str, off: str, how: str) -> Kind:
-    part = role.partition("_")[0]
-    breaks = clock_shifted(role, f"{'+' if how == 'ahead' else '-'}{off.replace(' ', '')[:2]}")
+def clock(role: str, who: str, off: str, ahead_s: int) -> Kind:
+    how = "ahead" if ahead_s > 0 else "behind"
     return Kind(
         f"{role}_clock_{how}",
-        f"{who} restarts with a clock that is {off} {how}, by libfaketime",
-        part,
-        breaks,
+        f"{who} restarts with a clock that is {off} {how}",
+        role.partition("_")[0],
+        clock_shifted(role, ahead_s),
         (3.0, 5.0),
-        lacks=lacks_faketime,
+        lacks=lacks_clock,
     )
 
 
 KINDS = [
-    clock("worker_1", "one worker", "1 h", "ahead"),
-    clock("worker_1", "one worker", "1 h", "behind"),
-    clock("api", "the API", "4 min", "ahead"),
-    clock("api", "the API", "4 min", "behind"),
+    clock("worker_1", "one worker", "1 h", 3600),
+    clock("worker_1", "one worker", "1 h", -3600),
+    clock("api", "the API", "4 min", 240),
+    clock("api", "the API", "4 min", -240),
     Kind("child_starved", "a child can allocate no more memory (RLIMIT_AS)", "worker", child_starved),
     Kind("model_slow", "the child that replaces a killed one is stopped while it loads", "worker", load_slow),
     Kind(
