@@ -26,6 +26,7 @@ def main() -> int:
     folder = make_run_directory() / "faults"
     folder.mkdir(exist_ok=True)
     seeds: list[Seed] = []
+    interrupted = False
     for lacking, kinds in _skipped().items():
         print(f"skipped: {', '.join(kinds)}: this machine has no {lacking}")
     try:
@@ -33,13 +34,13 @@ def main() -> int:
             seeds.append(Seed(number, _command(number, options)))
             _attempt(seeds[-1], _steps(number, options), end)
     except KeyboardInterrupt:
-        return 130
+        interrupted = True
     finally:
         write(folder / "results.json", seeds)
     print(table(seeds))
     print(extent(seeds))
-    print(failures(seeds) or "all checks passed")
-    return int(any(seed.failed for seed in seeds))
+    print(failures(seeds) or f"all checks passed{' before the interruption' if interrupted else ''}")
+    return 130 if interrupted else int(any(seed.failed for seed in seeds))
 
 
 def _skipped() -> dict[str, list[str]]:
