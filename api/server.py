@@ -28,7 +28,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.http.common_headers import CACHING, DATA_POLICY, SECURITY
-from api.intake.pacing import let_others_run
+from api.waiting.pacing import let_others_run
 from api.waiting.turns import turns
 from tasks.settings import Settings
 

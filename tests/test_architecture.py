@@ -157,7 +157,7 @@ FORBIDDEN = {
 BELOW = {
     "api.schemas": set(),
     "api.waiting": set(),
-    "api.intake": {"api.schemas"},
+    "api.intake": {"api.schemas", "api.waiting"},
     "api.output": {"api.schemas", "api.waiting"},
     "api.http": {"api.schemas", "api.intake", "api.waiting"},
     "api.auth": {"api.http", "api.schemas", "api.waiting"},

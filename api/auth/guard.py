@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -89,10 +89,12 @@ class Guard:
         """Count this request as an upload while a block lasts. Raises the 429 as above."""
         return self._open_requests.upload()
 
-    def count_response(self, response: Response) -> Response:
-        """Count what this request is answered until it is sent. Raises the 429 if the caller has too much."""
-        self._open_requests.count_response(len(response.get_data()))
-        return response
+    def counted(self, blocks: Iterable[bytes]) -> list[bytes]:
+        """Make what this request is answered block by block, and count it until it is sent.
+
+        Raises the 429 before the next block is made, if the caller has too much.
+        """
+        return self._open_requests.counted(blocks)
 
     def charge(self) -> None:
         """Count this request once more. Raises the 429 if the caller is over the limit."""

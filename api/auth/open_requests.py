@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from flask import Response, after_this_request, g
 
 from api.auth.caller import Caller
 from api.http.problems import Problem
+from api.waiting.pacing import let_others_run
 from api.waiting.turns import turns
 
 # A stream of results or an upload counts as that many requests: it holds a page of results until its client
@@ -27,6 +28,7 @@ class _Open:
     caller: Caller
     weight: int = 0
     answer: int = 0  # of the weight, that of its response
+    answer_bytes: int = 0  # of its response, as far as it is made
 
 
 class OpenRequests:
@@ -36,6 +38,8 @@ class OpenRequests:
         self._most = most
         self._open: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
+        # Whose response may be of any size: the first one of a caller, until it has been sent.
+        self._of_any_size: dict[str, _Open] = {}
 
     def count(self, caller: Caller) -> None:
         """Count the request that is being handled, and wait for a turn of its caller.
@@ -51,15 +55,16 @@ class OpenRequests:
                 turns.end()
             else:
                 turns.take(address)
+            self._forget_answer(opened)
             _subtract(self._open, caller.identity, opened.weight)
-            _subtract(self._answers, caller.identity, opened.answer)
 
         @after_this_request
         def close_with_response(response: Response) -> Response:
             response.call_on_close(close)
             if not (opened.answer or response.is_streamed):
                 # What is done cannot be refused any more: it counts against what comes next.
-                self._count_answer(opened, response.calculate_content_length() or 0, must_fit=False)
+                opened.answer_bytes = response.calculate_content_length() or 0
+                self._count_answer(opened, must_fit=False)
             return response
 
     def count_stream(self) -> None:
@@ -76,18 +81,46 @@ class OpenRequests:
         finally:
             self._add(g.opened, weight - g.opened.weight)
 
-    def count_response(self, size: int) -> None:
-        """Count a response of that many bytes until it has been sent, or raise the 429.
+    def counted(self, blocks: Iterable[bytes]) -> list[bytes]:
+        """Make a response block by block, and count it until it has been sent, or raise the 429.
 
-        One at a time may be of any size: else a caller who always has a request open could never read it.
+        What does not fit is refused before the next block is made. One response at a time may be of any size:
+        else a caller who always has a request open could never read it.
         """
-        self._count_answer(g.opened, size, must_fit=self._answers[g.opened.caller.identity] > 0)
+        opened: _Open = g.opened
+        made = []
+        try:
+            for block in blocks:
+                opened.answer_bytes += len(block)
+                self._count_answer(opened)
+                made.append(block)
+                let_others_run()
+        except BaseException:
+            self._forget_answer(opened)
+            raise
+        return made
 
-    def _count_answer(self, opened: _Open, size: int, *, must_fit: bool) -> None:
-        weight = min(size // RESPONSE_BYTES, self._most - opened.weight)
-        self._add(opened, weight, must_fit=must_fit)
-        opened.answer = weight
-        self._answers[opened.caller.identity] += weight
+    def _count_answer(self, opened: _Open, *, must_fit: bool = True) -> None:
+        """Count what is made of a response."""
+        name = opened.caller.identity
+        more = min(opened.answer_bytes // RESPONSE_BYTES, self._most - opened.weight + opened.answer)
+        more -= opened.answer
+        if not more:
+            return
+        if not self._answers[name]:
+            self._of_any_size[name] = opened
+        self._add(opened, more, must_fit=must_fit and self._of_any_size.get(name) is not opened)
+        opened.answer += more
+        self._answers[name] += more
+
+    def _forget_answer(self, opened: _Open) -> None:
+        """Count the response of a request no more."""
+        name = opened.caller.identity
+        if self._of_any_size.get(name) is opened:
+            del self._of_any_size[name]
+        _subtract(self._answers, name, opened.answer)
+        self._add(opened, -opened.answer)
+        opened.answer = opened.answer_bytes = 0
 
     def _add(self, opened: _Open, weight: int, *, must_fit: bool = True) -> None:
         caller = opened.caller

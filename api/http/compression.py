@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from flask import Response, request
+from flask import request
 
 # The cheapest level: it takes a few milliseconds a megabyte, and higher ones gain little on results.
 _LEVEL = 1
@@ -19,14 +19,17 @@ def accepts_gzip() -> bool:
     return request.accept_encodings.quality("gzip") > 0
 
 
-def compress_body(response: Response) -> Response:
-    """Compress a response that is at hand if the caller reads gzip, and it is worth it."""
-    response.vary.add("Accept-Encoding")
-    body = response.get_data()
-    if accepts_gzip() and len(body) >= _MIN_BYTES:
-        response.set_data(gzip.compress(body, _LEVEL, mtime=0))
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+def packed(blocks: Iterable[bytes]) -> tuple[Iterable[bytes], dict[str, str]]:
+    """Return the blocks of a body with its headers, as gzip if the caller reads it, and it is worth it.
+
+    A body of several blocks is; the first one is made here.
+    """
+    headers, rest = {"Vary": "Accept-Encoding"}, iter(blocks)
+    first = next(rest, b"")
+    whole = chain([first], rest)
+    if accepts_gzip() and len(first) >= _MIN_BYTES:
+        return gzipped(whole, at_once=False), headers | {"Content-Encoding": "gzip"}
+    return whole, headers
 
 
 def gzipped(blocks: Iterable[bytes], *, at_once: bool) -> Iterator[bytes]:

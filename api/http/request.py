@@ -15,10 +15,10 @@ from api.http.body import document, require_utf8
 from api.http.problems import Problem, bad_header, bad_query, from_query_validation
 from api.intake.documents import parse
 from api.intake.item_data import take_data
-from api.intake.pacing import let_others_run
 from api.schemas.headers import MAX_PREFER_CHARS
 from api.schemas.queries import Query
 from api.schemas.request_bodies import JobIn
+from api.waiting.pacing import let_others_run
 from tasks.settings import Settings
 from tasks.store.idempotency import IdempotencyKey, digest
 

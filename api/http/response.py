@@ -22,10 +22,10 @@ _POLICIES = {"text/html": _PAGE_POLICY, "text/javascript": _SCRIPT_POLICY}
 
 
 def json_response(
-    body: Mapping[str, Any] | bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | list[bytes], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a response with a JSON body in UTF-8; bytes are JSON already."""
-    content = body if isinstance(body, bytes) else to_json(body)
+    """Return a response with a JSON body in UTF-8; blocks of bytes are JSON already."""
+    content = body if isinstance(body, list) else to_json(body)
     return Response(content, status, headers, content_type="application/json")
 
 

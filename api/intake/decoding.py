@@ -7,7 +7,6 @@ import io
 import zlib
 from typing import Any
 
-from api.intake.pacing import let_others_run
 from api.intake.rejections import (
     BodyTooLargeError,
     ExcessiveCompressionError,
@@ -15,6 +14,7 @@ from api.intake.rejections import (
     TruncatedGzipError,
     UnsupportedEncodingError,
 )
+from api.waiting.pacing import let_others_run
 
 # Texts compress to a tenth or so, and a hundredth if they repeat; gzip alone could reach a thousandth.
 MAX_INFLATION = 100

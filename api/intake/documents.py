@@ -10,8 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from api.intake.pacing import let_others_run
 from api.intake.rejections import InvalidJsonError, InvalidRequestError
+from api.waiting.pacing import let_others_run
 from tasks.vocabulary.options import MAX_ASPECTS
 
 Document = TypeVar("Document", bound=BaseModel)

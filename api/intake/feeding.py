@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from api.intake.pacing import let_others_run
 from api.intake.rejections import TruncatedGzipError
+from api.waiting.pacing import let_others_run
 from tasks.errors import StoreUnavailableError, UploadClosedError, UploadIncompleteError
 from tasks.store import uploads
 from tasks.store.cancel import delete_job

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pydantic_core import from_json
 
 from api.intake.documents import with_whole_characters
-from api.intake.pacing import let_others_run
+from api.waiting.pacing import let_others_run
 from tasks.vocabulary.attachments import MAX_DATA_BYTES
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'

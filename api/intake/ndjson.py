@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails, from_json
 
 from api.intake.documents import is_no_json, with_whole_characters
 from api.intake.item_data import take_data_of_line
-from api.intake.pacing import let_others_run
 from api.intake.rejections import InvalidRequestError
 from api.schemas.request_bodies import MAX_ID_CHARS, ItemIn
+from api.waiting.pacing import let_others_run
 from tasks.settings import Settings
 from tasks.vocabulary.items import Item, ItemError
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from api.intake.pacing import let_others_run
 from api.intake.rejections import InvalidRequestError, UnclosedQuoteError
+from api.waiting.pacing import let_others_run
 from tasks.vocabulary.items import ItemError
 
 

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from api.output.columns import Cell, Row
 from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
-from api.output.serializers import item_json, items_json, with_member
+from api.output.serializers import item_json, json_blocks
 from tasks.cells import defused
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
@@ -20,17 +20,13 @@ from tasks.vocabulary.items import ItemResult, ItemStatus
 _LINE_BATCH = 64
 
 
-def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> bytes:
-    """Return up to `limit` items of a walk, and the cursor of the next page, as JSON."""
-    items = read_ahead(walk, limit, status)
-    page = {
-        "object": "list",
-        "job_id": walk.job.id,
-        "status": walk.job.status,
-        "complete": walk.cursor is None,
-        "next_cursor": walk.cursor,
-    }
-    return with_member(to_json(page), "data", items_json(items))
+def json_page(walk: Walk, limit: int, status: ItemStatus | None = None) -> Iterator[bytes]:
+    """Yield up to `limit` items of a walk, and the cursor of the next page, as JSON in blocks."""
+    before = {"object": "list", "job_id": walk.job.id, "status": walk.job.status}
+    items = map(item_json, read_ahead(walk, limit, status))
+    return json_blocks(
+        before, "data", items, lambda: {"complete": walk.cursor is None, "next_cursor": walk.cursor}
+    )
 
 
 def ndjson_lines(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[bytes]:

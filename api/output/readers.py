@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Never, Protocol
+from typing import NamedTuple, Never, Protocol, Self
 
 from api.waiting.hub import WaitHub
 from api.waiting.turns import turns
@@ -14,12 +14,31 @@ from tasks.vocabulary.jobs import Job
 
 # A follower of a silent job yields None that often, so that its writer can tell whether the client is there.
 HEARTBEAT_S = 10.0
-# A stream reads few items at first, then as many as fill _PAGE_BYTES: the API holds them for a slow client.
-_FIRST_ITEMS, _MOST_ITEMS = 64, 256
-_PAGE_BYTES = 64 * 1024
 # What is read before the answer begins ends after that many items, even if its filter matched little.
 _MAX_SCANNED_ITEMS = 20_000
 _CHUNK_BATCH = 4
+
+
+class Batches(NamedTuple):
+    """How many items are read at once: few at `first`, then as many as fill `size` bytes, `most` at most."""
+
+    first: int
+    most: int
+    size: int
+
+    @classmethod
+    def of_page(cls, limit: int) -> Self:
+        """Return how a page of that many items is read: at once, unless they may be large."""
+        return cls(min(limit, _FIRST_ITEMS), limit, _PAGE_BYTES)
+
+    def behind(self, page: Page) -> int:
+        """Return how many items like those of a page are read next."""
+        return max(1, min(self.most, len(page.items) * self.size // max(1, page.size)))
+
+
+_FIRST_ITEMS, _PAGE_BYTES = 64, 256 * 1024
+# The API holds what a stream has read for a slow client.
+_OF_STREAM = Batches(_FIRST_ITEMS, 256, 64 * 1024)
 
 
 class ItemReader(Protocol):
@@ -51,17 +70,14 @@ class Walk:
         job: Job,
         start: int,
         skip: int,
-        item_batch: int | None = None,
+        batches: Batches = _OF_STREAM,
         *,
         page: Page | None = None,
     ) -> None:
-        """Begin at the `skip`th item of the chunk that begins at `start`; its first `page` may be known.
-
-        Read `item_batch` items at once; without it, as many as a stream may hold.
-        """
+        """Begin at the `skip`th item of the chunk that begins at `start`; its first `page` may be known."""
         self.job = job
         self._store = store
-        self._fixed, self._item_batch = item_batch is not None, item_batch or _FIRST_ITEMS
+        self._batches, self._item_batch = batches, batches.first
         self._page = Page([], [start])
         self._known = page
         self._next = start + skip
@@ -86,8 +102,7 @@ class Walk:
                 if self._bounded:
                     self._explain_gap()
                 return
-            if not self._fixed:
-                self._item_batch = _fitting(self._page)
+            self._item_batch = self._batches.behind(self._page)
             for item in self._page.items[skip : skip + self._end - self._next]:
                 self._next = item.index + 1
                 yield item
@@ -110,20 +125,15 @@ class Walk:
         raise JobLostError(self.job.id)
 
 
-def _fitting(page: Page) -> int:
-    """Return how many items like those of the page a stream may read at once."""
-    return max(1, min(_MOST_ITEMS, len(page.items) * _PAGE_BYTES // max(1, page.size)))
-
-
-def read_ahead(walk: Walk, limit: int, status: ItemStatus | None = None) -> list[ItemResult]:
-    """Return up to `limit` items of a walk that have the status, if one is given."""
-    items: list[ItemResult] = []
+def read_ahead(walk: Walk, limit: int, status: ItemStatus | None = None) -> Iterator[ItemResult]:
+    """Yield up to `limit` items of a walk that have the status, if one is given."""
+    found = 0
     for number, item in enumerate(walk, 1):
         if status in (None, item.status):
-            items.append(item)
-        if len(items) == limit or number == _MAX_SCANNED_ITEMS:
-            break
-    return items
+            found += 1
+            yield item
+        if found == limit or number == _MAX_SCANNED_ITEMS:
+            return
 
 
 class Excerpt:
@@ -133,7 +143,7 @@ class Excerpt:
 
     def __init__(self, walk: Walk, limit: int, status: ItemStatus | None) -> None:
         self.job = walk.job
-        self._items = read_ahead(walk, limit, status)
+        self._items = list(read_ahead(walk, limit, status))
         self.cursor = walk.cursor
 
     def __iter__(self) -> Iterator[ItemResult]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from flask import request
 from pydantic_core import to_json
@@ -19,6 +20,8 @@ from tasks.vocabulary.jobs import Job, JobError
 from tasks.vocabulary.options import Options
 from tasks.vocabulary.verdicts import AspectVerdicts, TooManyTokens, Verdict
 from tasks.vocabulary.webhooks import Event
+
+_BLOCK_BYTES = 64 * 1024
 
 
 def job_view(job: Job, position: QueuePosition | None) -> jobs.Job:
@@ -121,9 +124,24 @@ def with_member(body: bytes, name: str, value: bytes) -> bytes:
     return b'%s,"%s":%s}' % (body[:-1], name.encode(), value)
 
 
-def items_json(items: Iterable[ItemResult]) -> bytes:
-    """Return items as a JSON array."""
-    return b"[%s]" % b",".join(map(item_json, items))
+def json_blocks(
+    before: Mapping[str, Any], name: str, members: Iterable[bytes], after: Callable[[], Mapping[str, Any]]
+) -> Iterator[bytes]:
+    """Yield an object in blocks of about 64 KiB: some members, an array of JSON, and what is known behind it.
+
+    None of its values are read before the block that they are in is asked for.
+    """
+    block = [b'%s,"%s":[' % (to_json(before)[:-1], name.encode())]
+    size, comma = len(block[0]), b""
+    for member in members:
+        block += (comma, member)
+        size, comma = size + len(member), b","
+        if size >= _BLOCK_BYTES:
+            yield b"".join(block)
+            block, size = [], 0
+    known = after()
+    block.append(b"],%s" % to_json(known)[1:] if known else b"]}")
+    yield b"".join(block)
 
 
 def item_json(item: ItemResult) -> bytes:

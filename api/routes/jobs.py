@@ -8,7 +8,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from flask import Blueprint, Response, g, request, url_for
@@ -34,8 +34,8 @@ from api.intake.ndjson import MEDIA_TYPES
 from api.intake.streams import Source
 from api.intake.upload import Upload
 from api.intake.validation import accept_job, accept_terms
-from api.output.readers import Walk, read_ahead
-from api.output.serializers import items_json, job_view, with_member
+from api.output.readers import Batches, Walk, read_ahead
+from api.output.serializers import item_json, job_view, json_blocks
 from api.routes.context import services
 from api.schemas.jobs import Job as JobBody
 from api.schemas.queries import JobQuery, NoQuery, SubmitQuery, UploadQuery
@@ -78,8 +78,7 @@ def get_job(job_id: str) -> Response:
     job, wait_s, page = _job(job_id), _granted_wait(), None
     if wait_s:
         job, page = services().wait_hub.wait(job, wait_s)
-    response = _job_response(job, 200, wait_s, {}, results=query.include is not None, page=page)
-    return services().guard.count_response(response)
+    return _job_response(job, 200, wait_s, {}, results=query.include is not None, page=page)
 
 
 @blueprint.post("/v1/jobs/<job_id>/cancel")
@@ -199,7 +198,9 @@ def _job_response(  # noqa: PLR0913  a response has each of them
     page: Page | None = None,
 ) -> Response:
     view = job_view(job, services().backlog_cache.position(job))
-    body = _with_results(view, job, page) if results else to_json(view)
+    blocks = _with_results(view, job, page) if results else [to_json(view)]
+    # What is done cannot be refused any more.
+    body = services().guard.counted(blocks) if request.method == "GET" else list(blocks)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     if not job.status.terminal:
@@ -207,7 +208,7 @@ def _job_response(  # noqa: PLR0913  a response has each of them
     return json_response(body, status, headers)
 
 
-def _with_results(view: JobBody, job: Job, page: Page | None) -> bytes:
-    walk = Walk(services().store, job, 0, 0, MAX_INCLUDED_ITEMS, page=page)
-    items = items_json(read_ahead(walk, MAX_INCLUDED_ITEMS))
-    return with_member(to_json(view | {"results_next_cursor": walk.cursor}), "results", items)
+def _with_results(view: JobBody, job: Job, page: Page | None) -> Iterator[bytes]:
+    walk = Walk(services().store, job, 0, 0, Batches.of_page(MAX_INCLUDED_ITEMS), page=page)
+    items = map(item_json, read_ahead(walk, MAX_INCLUDED_ITEMS))
+    return json_blocks(view, "results", items, lambda: {"results_next_cursor": walk.cursor})

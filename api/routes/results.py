@@ -8,13 +8,13 @@ from itertools import chain
 from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.datastructures import MIMEAccept
 
-from api.http.compression import accepts_gzip, compress_body, gzipped
+from api.http.compression import accepts_gzip, gzipped, packed
 from api.http.problems import bad_query
 from api.http.request import owner, read_query
 from api.http.response import json_response
 from api.output.columns import Cell, UnknownColumnError, chosen_columns, columns_of
 from api.output.formats import csv_rows, json_page, ndjson_lines
-from api.output.readers import Excerpt, Following, ItemReader, Walk
+from api.output.readers import Batches, Excerpt, Following, ItemReader, Walk
 from api.routes.context import services
 from api.schemas.queries import MAX_PAGE_ITEMS, ResultsQuery, ResultsStreamQuery
 from tasks.vocabulary.jobs import Job
@@ -50,9 +50,10 @@ def _accepted_type() -> str:
 def _page(job: Job, query: ResultsQuery) -> Response:
     limit = query.limit or MAX_PAGE_ITEMS
     # Where most items do not match, a batch is not limited to those asked for.
-    walk = Walk(services().store, job, *query.position, MAX_PAGE_ITEMS if query.status else limit)
-    page = compress_body(json_response(json_page(walk, limit, query.status)))
-    return services().guard.count_response(page)
+    batches = Batches.of_page(MAX_PAGE_ITEMS if query.status else limit)
+    walk = Walk(services().store, job, *query.position, batches)
+    page, headers = packed(json_page(walk, limit, query.status))
+    return json_response(services().guard.counted(page), headers=headers)
 
 
 def _stream(job: Job, query: ResultsQuery, media_type: str) -> Response:

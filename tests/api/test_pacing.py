@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from api.intake import pacing
 from api.server import Connection
+from api.waiting import pacing
 
 _MOST_LOOKS = 100_000
 _MIB = 2**20
