@@ -1,8 +1,11 @@
-"""Kombu's Redis transport with two fixes, which finds Redis as the job store does.
+"""Kombu's Redis transport with three fixes, which finds Redis as the job store does.
 
 After a hard restart of Redis, Celery 5.7 closes the connection and then acks or restores on the old channel,
 which builds a client from a connection that is gone: an AttributeError, which nobody takes for a connection
 error, so the whole worker exits. Here that is a connection error, and the worker reconnects.
+
+Kombu waits without end for a message of the control channel once its socket was readable, and so does the
+whole worker where that message was lost, came in part, or was read before. Here that wait ends.
 
 A message that kombu or Celery cannot read ends the worker too. Here only wake-ups leave our queues, and all
 other messages are dropped with a warning.
@@ -28,6 +31,7 @@ from tasks.vocabulary.model_names import WAKEUPS
 logger = logging.getLogger(__name__)
 
 _SHOWN_BYTES = 100
+_MESSAGE_S = 1.5
 # What a connection through a Unix socket does not know.
 _TCP = ("host", "port", "socket_keepalive", "socket_keepalive_options")
 _UNUSED_HEADERS = ("eta", "expires", "group", "stamps")
@@ -67,8 +71,24 @@ def _holds_wakeups(key: bytes) -> bool:
     return key.startswith(WAKEUPS.encode())
 
 
+class _Subscriber(redis.client.PubSub):
+    """The control channel of a worker: it holds the worker's loop up no longer than a call to Redis."""
+
+    def parse_response(self, block: bool = True, timeout: float = 0) -> Any:  # noqa: ARG002, FBT001, FBT002
+        """Return a message; None if none is there, whatever the caller asks for."""
+        connection = self.connection
+        if connection is not None and not self._execute(connection, connection.can_read, timeout=0):
+            return None
+        # What has begun to come may still end too early: then this is an error of the connection.
+        patience_s = connection and connection.socket_timeout
+        return super().parse_response(block=False, timeout=patience_s or _MESSAGE_S)  # type: ignore[no-untyped-call]
+
+
 class _Client(redis.Redis):
     """A client that gives nothing but wake-ups from our queues to kombu, which pops them with BRPOP."""
+
+    def pubsub(self, **options: Any) -> _Subscriber:
+        return _Subscriber(self.connection_pool, **options)
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         reply = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 from celery import Celery
 from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 from kombu.utils import json as kombu_json
+from pydantic import SecretStr
 
 from api.app import create_app
 from local.ports import free_port
@@ -20,7 +26,11 @@ from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
-from tests.conftest import MODEL_NAME
+from tests.attacks.proxy import proxied
+from tests.conftest import MODEL_NAME, eventually
+
+ENDS_S = 20.0
+LONG_MESSAGE = 200_000  # bytes
 
 # The command line of Celery reads those without a prefix.
 FOREIGN = {
@@ -100,6 +110,61 @@ def test_another_app_on_the_same_database_has_other_channels(settings: Settings)
     ours, theirs = build_celery(settings), Celery("theirs", set_as_current=False)
     for name in ("control_exchange", "event_exchange", "event_queue_prefix"):
         assert ours.conf[name] != theirs.conf[name]
+
+
+def control_channel(connection: Connection) -> Any:
+    """Return a channel that listens to what is told to all workers, and has heard that it does."""
+    channel = connection.channel()
+    Queue("told", Exchange("all", type="fanout"), auto_delete=True, channel=channel).declare()
+    channel.basic_consume("told", no_ack=True, callback=print, consumer_tag="1")
+    channel.connection.cycle._register_LISTEN(channel)
+    eventually(lambda: channel.subclient.connection.can_read(timeout=1))
+    while channel.subclient.connection.can_read(timeout=0.5):
+        channel._receive()
+    return channel
+
+
+def seconds_of(act: Callable[[], object]) -> float:
+    """Return how long an act took; fail if it does not end, and leave it behind."""
+    began = time.monotonic()
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(ENDS_S)
+    assert not thread.is_alive(), f"still waits after {ENDS_S:.0f} s"
+    return time.monotonic() - began
+
+
+def test_the_control_channel_waits_for_no_message(settings: Settings) -> None:
+    """A socket that was readable may have nothing to read any more; the worker's loop must go on."""
+    channel = control_channel(build_celery(settings).connection_for_read())
+    seconds_of(channel._receive)
+
+
+def test_half_a_message_of_the_control_channel_is_an_error_of_the_connection(
+    redis_url: str, settings: Settings
+) -> None:
+    """The rest of it is held back, as by a link that is dead in silence, before the second block."""
+    with proxied("127.0.0.1", urlsplit(redis_url).port or 0) as link:
+        through = redis_url.replace(str(urlsplit(redis_url).port), str(link.port))
+        connection = build_celery(settings.model_copy(update={"redis_url": SecretStr(through)}))
+        connection = connection.connection_for_read()
+        channel = control_channel(connection)
+        link.trickle()
+        topic = channel._get_publish_topic("all", "")
+        redis.Redis.from_url(redis_url).publish(topic, "x" * LONG_MESSAGE)
+        eventually(lambda: channel.subclient.connection.can_read(timeout=1))
+        link.half_open()
+        caught: list[BaseException] = []
+
+        def receive() -> None:
+            try:
+                while True:
+                    channel._receive()
+            except connection.connection_errors as error:
+                caught.append(error)
+
+        seconds_of(receive)
+        assert caught
 
 
 def closed_channel(connection: Connection) -> Any:
