@@ -154,7 +154,7 @@ soak: $(VENV)/.dev ## keep a stack under a mixed load, and check that nothing of
 		$(if $(JSON),--json "$(JSON)")
 
 compose-test: $(VENV)/.dev ## build and test the images in a Docker engine; CONTAINERS=required fails without one, ARGS='-m long'
-	@exec $(PY) -m pytest tests/containers --timeout 900 --durations 5 -m 'not long' $(ARGS)
+	@exec $(PY) -m pytest tests/containers --timeout 1800 --durations 5 -m 'not long' $(ARGS)
 
 e2e: $(VENV)/.browser $(AXE)/.made ## test the page in Chromium with the real service, and photograph it; SCREENS=.run/screens ARGS=
 	@SCREENS="$(SCREENS)" exec $(PY) -m pytest tests/browser $(ARGS)

@@ -13,7 +13,7 @@ from local.stack import Stack, interrupt_on_signals
 from samples.shipped import read_reviews
 from tests.conftest import started_stack
 from tests.soak.judging import Judgement, described, judge, table
-from tests.soak.load import Load
+from tests.soak.load import KEPT_S, Load
 from tests.soak.samples import Sampler
 from tests.webhooks.receiver import Receiver, receiving
 
@@ -21,7 +21,7 @@ from tests.webhooks.receiver import Receiver, receiving
 SETTINGS = {
     "SENTIMENT_API_PROCESSES": "2",
     "SENTIMENT_CONCURRENCY": "2",
-    "SENTIMENT_RESULT_TTL_S": "60",
+    "SENTIMENT_RESULT_TTL_S": str(KEPT_S),
     "SENTIMENT_WEBHOOK_ALLOW": "127.0.0.1",
     "SENTIMENT_RATE_PER_S": "100000",
     "SENTIMENT_RATE_BURST": "100000",

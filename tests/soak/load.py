@@ -19,6 +19,7 @@ EVERY_S = (
 )
 BULK, STREAM, UPLOAD = (5, 60), (20, 200), (50, 300)
 SHOPS = 4
+KEPT_S = 60
 SHARE_DELETED = 0.5  # of jobs that were read: the others expire
 PROBLEMS = 20  # of which so many are kept
 JOIN_S = 120
@@ -87,7 +88,9 @@ class Load:
         return [Item(text, id=str(n), data={"shop": n % SHOPS}) for n, text in enumerate(texts)]
 
     def _single(self, client: Sentiq, rng: random.Random) -> int:
-        require(client.score(rng.choice(self.texts)).ok, "a text has no verdict")
+        # By itself the client keeps a single text for an hour.
+        verdict = client.score(rng.choice(self.texts), result_ttl_s=KEPT_S)
+        require(verdict.ok, "a text has no verdict")
         return 1
 
     def _stream(self, client: Sentiq, rng: random.Random) -> int:
