@@ -48,6 +48,7 @@ def score(cluster: Cluster) -> list[int]:
         return [item["attempts"] for item in items]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @SHIFTS
 def test_a_worker_whose_clock_is_wrong_scores_each_text_once(cluster: Cluster, ahead_s: int) -> None:
@@ -61,6 +62,7 @@ def test_a_worker_whose_clock_is_wrong_scores_each_text_once(cluster: Cluster, a
     await_whole(cluster)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @SHIFTS
 def test_an_api_whose_clock_is_wrong_says_so_and_accepts(

@@ -63,12 +63,14 @@ class _Flow:
         self._sides = (near, far)
         self._pace = pace
         self._loses = ""  # the name of a request whose answer gets lost
+        self.passed_at = time.monotonic()
 
     async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         """Copy one direction until it ends. Nothing gets through, the end neither, until the flow passes."""
         with suppress(OSError):
             while block := await source.read(_BLOCK_BYTES):
                 await self.passes.wait()
+                self.passed_at = time.monotonic()
                 if self._is_lost(block, answers=answers):
                     return
                 await self._pace.write(block, sink)
@@ -101,10 +103,11 @@ class Proxy:
     """Forwards connections to a server. Each method may be called by any thread, and has acted on return.
 
     `reset` ends what is open. `half_open` kills what is open without a word to either side; new connections
-    live. `blackhole` holds back what is open and what is new. `refuse` resets both. `slow` delays each block,
-    `trickle` cuts blocks into small ones. `lose_answers` resets a connection in place of the answer to the
-    first request that holds a mark, once for each mark; `lost` are the names of those that were met. `mend`
-    ends all but what `half_open` killed, which stays dead.
+    live. `forget_idle` kills so what was silent for a time, as a router does. `blackhole` holds back what is
+    open and what is new. `refuse` resets both. `slow` delays each block, `trickle` cuts blocks into small
+    ones. `lose_answers` resets a connection in place of the answer to the first request that holds a mark,
+    once for each mark; `lost` are the names of those that were met. `mend` ends all but what was killed,
+    which stays dead.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -125,6 +128,14 @@ class Proxy:
 
     def half_open(self) -> None:
         self._call(self._half_open)
+
+    def forget_idle(self, idle_s: float) -> None:
+        self._call(lambda: self._half_open(idle_s))
+
+    @property
+    def living(self) -> int:
+        """Return how many connections are open and were not killed."""
+        return len(self._flows - self._killed)
 
     def blackhole(self) -> None:
         self._call(self._blackhole)
@@ -148,10 +159,12 @@ class Proxy:
         for flow in list(self._flows):
             flow.reset()
 
-    def _half_open(self) -> None:
-        for flow in self._flows:
+    def _half_open(self, idle_s: float = 0) -> None:
+        silent_since = time.monotonic() - idle_s
+        silent = {flow for flow in self._flows if flow.passed_at <= silent_since}
+        for flow in silent:
             flow.passes.clear()
-        self._killed |= self._flows
+        self._killed |= silent
 
     def _blackhole(self) -> None:
         self._holds = True

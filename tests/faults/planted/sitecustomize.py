@@ -8,8 +8,10 @@ from __future__ import annotations
 import importlib
 import os
 
-defects, guard, poison = (importlib.import_module(name) for name in ("defects", "guard", "poison"))
+defects, guard, phases, poison = map(importlib.import_module, ("defects", "guard", "phases", "poison"))
 defects.plant(os.environ.get("PLANTED_DEFECT", ""))
 defects.plant_into(poison.MODULE, poison.poison)
 if os.environ.get(guard.VARIABLE):
     defects.plant_into(guard.MODULE, guard.remove)
+if os.environ.get(phases.VARIABLE):
+    defects.plant_into(phases.MODULE, phases.plant)
