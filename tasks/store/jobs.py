@@ -141,7 +141,7 @@ class JobStore:
         if now == b"retired":
             raise UnknownModelError(terms.model)
         if now == b"closed":
-            raise UploadClosedError(terms.shadow_of)
+            raise UploadClosedError(terms.shadow_of or job_id)
         if now == b"deadline":
             raise DeadlineTooShortError(chosen_s or 0, math.ceil(place / 1000))
         if isinstance(now, bytes):

@@ -144,6 +144,20 @@ def test_what_has_ended_cannot_be_taken(store: JobStore, end: str) -> None:
         uploads.take(store, job_id, one, KEY)
 
 
+def test_an_upload_that_was_given_up_is_not_recorded_afterwards(store: JobStore) -> None:
+    """Redis may hold the call that records it up for longer than the request waits, and run it later."""
+    one, job_id = Feed.begin(SEED, resumable=True), store.ids.issue()
+    assert uploads.reserve_key(store, KEY, job_id) is None
+    delete_job(store, job_id, "", one)
+    first = Chunk(job_id, 0, ITEMS[:2])
+    with pytest.raises(UploadClosedError):
+        store.create(job_id, Terms(queue_class=BULK), [first], key=KEY, feed=one.behind(first.items))
+    uploads.close(store, job_id, KEY, feed=one)
+    assert not store.redis.exists(job_key(job_id), KEY.redis_key)
+    again = begun(store, Feed.begin(SEED, resumable=True))
+    assert store.redis.hget(job_key(again), "total") == b"2"
+
+
 def test_an_upload_that_nobody_may_resume_is_in_flight_until_it_is_closed(store: JobStore) -> None:
     one = Feed.begin(SEED, resumable=False)
     job_id = begun(store, one)

@@ -10,7 +10,7 @@
 -- Returns {created, place (-1 if it is deferred), since when it is paused, or 0, wake-ups to publish}; 'another secret'
 -- when Redis does not hold that one; what the idempotency key holds when another job has it; {reason, ms} when refused,
 -- of which 'retired' says that the model takes no new jobs, and 'closed' that the job whose shadow it would be is gone
--- or canceled.
+-- or canceled, or that this upload was erased.
 local job, key = keys.job .. args.job_id, args.key
 local shadowed = args.fields.shadow_of and keys.job .. args.fields.shadow_of
 
@@ -27,6 +27,10 @@ if known[1] then
 end
 if args.secret_hash and redis.sha1hex(redis.call('GET', keys.id_secret) or '') ~= args.secret_hash then
   return 'another secret'
+end
+-- It was erased before this call came, which Redis held up longer than its caller waited.
+if args.upload and redis.call('GET', keys.tombstone .. args.job_id) == 'deleted' then
+  return {'closed', 0}
 end
 local refused = once.answer()
 if refused then

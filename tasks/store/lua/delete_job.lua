@@ -1,6 +1,8 @@
 -- Erases a job with all its parts, its delivery and its shadow, and leaves tombstones that say so.
 -- include: clock counters backlog kept deliveries feed open_jobs
 -- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload)
+-- An upload that is not recorded yet is refused for a while: its `create_job` may still be on its way.
+local ON_ITS_WAY_MS = 120000
 local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
 
 local function erase(id)
@@ -38,6 +40,9 @@ local function erase(id)
   end
 end
 
+if args.writer and redis.call('EXISTS', keys.job .. args.job_id) == 0 then
+  redis.call('SET', keys.tombstone .. args.job_id, 'deleted', 'NX', 'PX', ON_ITS_WAY_MS)
+end
 local writer = feed.parse(redis.call('HGET', keys.job .. args.job_id, 'uploading'))
 if not args.writer or writer == args.writer then
   erase(args.job_id)
