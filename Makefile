@@ -75,7 +75,7 @@ bench-engines: $(VENV)/.models $(STOCK)/.made ## compare int8, fp32, torch and t
 bench-fairness: $(VENV)/.local ## check the shares of callers with keys, and measure the lease script; ARGS="--against COMMIT" JSON=file
 	@exec $(PY) -m bench fairness $(ARGS) $(if $(JSON),--json "$(JSON)")
 
-bench-hosts: $(VENV)/.local $(VENV)/.plot ## compare two workers in network namespaces with one, over links of several delays; needs root; OUT= ARGS=
+bench-hosts: $(VENV)/.local $(VENV)/.plot ## compare two workers in network namespaces with one, over links of several delays; needs root, iproute2 and /dev/net/tun; OUT= ARGS=
 	@exec $(PY) -m bench hosts $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-latency: $(VENV)/.local $(VENV)/.plot ## measure the latency of single texts by load, in open loop, and plot it; OUT=docs/benchmarks ARGS=

@@ -59,15 +59,17 @@ def start_redis(  # noqa: PLR0913  a server has each of them
     port: int | None = None,
     password: str = "",
     durable: bool = False,
+    listen: str = "127.0.0.1",
 ) -> tuple[Process, str]:
     """Start a server in `group` and return it with its URL when it answers.
 
     With `data_dir` its data survives it, without one they do not; `durable`: each change is on disk before
-    its answer. Raises RedisUnavailableError and ProcessDiedError.
+    its answer; `listen`: its address, which needs a password unless it is a loopback address.
+    Raises RedisUnavailableError and ProcessDiedError.
     """
     port = port or free_port()
     # "-": the password comes from standard input, because all users can read a command line.
-    command = [find_server(), "-", *_options(port), *_persistence(data_dir, durable=durable)]
+    command = [find_server(), "-", *_options(port, listen), *_persistence(data_dir, durable=durable)]
     lock = _lock(data_dir) if data_dir else None
     # The server inherits the lock, so the lock is released when the server ends, however it ends.
     with _configuration(password) as configuration:
@@ -75,7 +77,7 @@ def start_redis(  # noqa: PLR0913  a server has each of them
     if lock:
         os.close(lock)
     server = Process("redis", popen, log)
-    url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{port}/0"
+    url = f"redis://{f':{password}@' if password else ''}{listen}:{port}/0"
     _wait_for_pong(url, server.check)
     return server, url
 
@@ -141,9 +143,9 @@ def _configuration(password: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _options(port: int) -> list[str]:
+def _options(port: int, listen: str) -> list[str]:
     return [
-        *("--port", str(port), "--bind", "127.0.0.1", "--daemonize", "no", "--loglevel", "warning"),
+        *("--port", str(port), "--bind", listen, "--daemonize", "no", "--loglevel", "warning"),
         *("--save", "", "--maxmemory-policy", "noeviction"),
     ]
 

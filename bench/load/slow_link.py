@@ -1,7 +1,7 @@
 """A link with a delay: a proxy in a thread that holds each block of bytes back, in both directions.
 
-It stands in for `tc netem` where the kernel has none. A delay does not bound the rate: blocks are in flight
-together, in their order.
+It needs no rights, as a network namespace (local/wires.py) does.
+A delay does not bound the rate: blocks are in flight together, in their order.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _BLOCK = 65_536
 
 
 @contextmanager
-def slow_link(port: int, delay_s: float, listen: str = "127.0.0.1") -> Iterator[int]:
-    """Yield a port of the address `listen` that leads to a port of this machine, `delay_s` away each way."""
+def slow_link(port: int, delay_s: float) -> Iterator[int]:
+    """Yield a port of 127.0.0.1 that leads to a port of this machine, `delay_s` away each way."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="slow-link", daemon=True)
     thread.start()
     link = _Link(port, delay_s)
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(link.join, listen, 0), loop).result()
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(link.join, "127.0.0.1", 0), loop).result()
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import statistics
 import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from sentiq import Sentiq
 
 from bench.environ import environ
 from bench.load.end_to_end import run_jobs
-from bench.load.namespaces import Host, has_netem, hosts
 from bench.load.open_loop import LOAD_TEST_SETTINGS
 from bench.program import BenchError, Program, Report
 from bench.report import environment
@@ -31,11 +31,13 @@ from local.ports import free_port
 from local.processes import Group, Process, stop
 from local.redis_server import start_redis
 from local.stack import ROLES
+from local.wires import HERE, Wire, Wires, lacking, wired
 from samples.composed import composed_texts
 
 _READY_S = 120
 _STOP_S = 15
 _WARM_UP_TEXTS = 300
+_WORKERS = ("worker_1", "worker_2")
 # Small chunks: of few texts of a large model, the last chunk would decide.
 _SETTINGS = LOAD_TEST_SETTINGS | {
     "AUTH": "none",
@@ -57,15 +59,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, log: Log) -> Report:
     pack = {"SENTIMENT_PACK": str(options.pack.resolve())} if options.pack else {}
-    with environ(_SETTINGS | pack), hosts(2) as pair:
-        netem = has_netem()
+    if lack := lacking():
+        raise BenchError(lack)
+    with environ(_SETTINGS | pack), wired(*_WORKERS) as wires:
         circumstance = environment()
-        with _api(log) as (url, redis_port):
-            rates = {delay: _rates(pair, url, redis_port, delay, options) for delay in options.delays}
+        with _api(log, wires.addresses[HERE]) as (url, redis_url):
+            rates = {delay: _rates(wires, url, redis_url, delay, options) for delay in options.delays}
     figures = {
         **circumstance,
         "seed": options.seed,
-        "delayed_by": "netem" if netem else "a proxy: this kernel has no netem",
         "rates": {f"{delay:g}": _figures(done) for delay, done in rates.items()},
     }
     written = write_report(options.out, "hosts", figures, page(figures), {"hosts": draw_rates(figures)})
@@ -73,17 +75,17 @@ def _run(options: Namespace, log: Log) -> Report:
 
 
 @contextmanager
-def _api(log: Log) -> Iterator[tuple[str, int]]:
-    """Run Redis and the API; yield the API's URL and the port of Redis."""
+def _api(log: Log, address: str) -> Iterator[tuple[str, str]]:
+    """Run the API, and Redis at an address that the hosts reach; yield the URLs of both."""
     with Group() as group:
-        redis, redis_url = start_redis(group, log=log)
+        redis, redis_url = start_redis(group, log=log, password=secrets.token_hex(16), listen=address)
         port = free_port()
         env = os.environ | {"REDIS_URL": redis_url, "PORT": str(port), "SENTIMENT_HOST": "127.0.0.1"}
         api = Process("api", group.popen([sys.executable, "-m", *ROLES["api"]], env), log)
         url = f"http://127.0.0.1:{port}"
         with Sentiq(url) as client:
             _await(client.ready, (redis, api), "the API")
-        yield url, int(redis_url.rpartition(":")[2].partition("/")[0])
+        yield url, redis_url
         api.check()
         stop([api], _STOP_S)
         stop([redis], _STOP_S)
@@ -100,17 +102,19 @@ def _await(ready: Any, processes: Sequence[Process], what: str) -> None:
 
 
 def _rates(
-    pair: Sequence[Host], url: str, redis_port: int, delay_ms: float, options: Namespace
+    wires: Wires, url: str, redis_url: str, delay_ms: float, options: Namespace
 ) -> list[tuple[float, float]]:
     """Return the texts per second of one worker and of two, in each pair of runs."""
+    # Half of a round trip in each direction.
+    wires.set(Wire(delay_s=(delay_ms / 2000, delay_ms / 2000)))
     rates = []
     for number in range(options.pairs):
         texts = composed_texts(options.count, options.seed + number)
         # Each host is the single one in turn, and each side begins in turn.
-        sides = {"one": [pair[number % 2]], "two": [*pair]}
+        sides = {"one": [_WORKERS[number % 2]], "two": [*_WORKERS]}
         found: dict[str, float] = {}
         for name in ("one", "two") if number % 2 else ("two", "one"):
-            with _workers(sides[name], redis_port, delay_ms):
+            with _workers(wires, sides[name], redis_url):
                 run_jobs(url, composed_texts(_WARM_UP_TEXTS, -1))
                 found[name] = run_jobs(url, texts).rate
         rates.append((found["one"], found["two"]))
@@ -119,19 +123,16 @@ def _rates(
 
 
 @contextmanager
-def _workers(places: Sequence[Host], redis_port: int, delay_ms: float) -> Iterator[None]:
+def _workers(wires: Wires, names: Sequence[str], redis_url: str) -> Iterator[None]:
     """Run a worker on each host, pinned to a core of its own, until their children are ready."""
     cores = sorted(os.sched_getaffinity(0))
-    with ExitStack() as stack:
-        group = stack.enter_context(Group())
+    with Group() as group:
         outputs, workers = [], []
-        for number, host in enumerate(places):
-            # Half of a round trip in each direction.
-            url = stack.enter_context(host.redis(redis_port, delay_ms / 2000))
+        for number, name in enumerate(names):
             command = ("taskset", "-c", str(cores[number % len(cores)]), sys.executable, "-m", "worker")
-            words = host.command(*command, f"--hostname={host.name}@%h")
             outputs.append(io.StringIO())
-            popen = group.popen(words, os.environ | {"REDIS_URL": url, "PYTHONUNBUFFERED": "1"})
+            variables = os.environ | {"REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+            popen = group.popen(wires.command(name, command), variables)
             workers.append(Process("worker", popen, Log(outputs[-1])))
         _await(lambda: all("child ready" in each.getvalue() for each in outputs), workers, "a worker")
         yield
@@ -162,7 +163,7 @@ API and Redis on this machine, each worker in a network namespace with one child
 Medians of pairs of runs on the same texts; the ratio is that of each pair.
 
 {circumstances(figures)}
-- Pack: {figures["pack"]}. Links delayed by {figures["delayed_by"]}.
+- Pack: {figures["pack"]}. Links between TUN devices, through a thread of the benchmark, which delays packets.
 
 {table(["round trip", "one worker, texts/s", "two, texts/s", "two against one"], rows)}
 

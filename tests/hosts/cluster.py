@@ -15,8 +15,8 @@ from local.logs import Log
 from local.processes import Group, Process
 from local.redis_server import find_server
 from local.stack import ROLES
+from local.wires import Wires
 from tests.attacks.cluster import Cluster
-from tests.hosts.wires import Wires
 
 STORE, WORKERS = "store", ("worker_1", "worker_2")
 HOSTS = (STORE, *WORKERS)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from local.wires import HERE, Wire, Wires, lacking, wired
 from tests.faults.campaign import SETTINGS, Campaign
 from tests.faults.kinds.kind import Mend
 from tests.faults.plan import Step
 from tests.hosts.cluster import HOSTS, STORE, WORKERS, HostCluster, running_hosts
-from tests.hosts.wires import HERE, Wire, Wires, lacking, wired
 from tests.webhooks.receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.skipif(bool(lacking()), reason=lacking()), pytest.mark.timeout(400)]

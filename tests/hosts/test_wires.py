@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.wires import HERE, Wire, Wires, lacking, wired
+from local.wires import HERE, Wire, Wires, lacking, wired
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 PINGS = 20
