@@ -5,27 +5,16 @@ Another peer is a server in `servers/`, a file in `requirements/peers`, and an e
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from bench.load.callers import post
+from bench.peers.dialects import INFINITY, INFINITY_LIST, LIST, LISTED, SINGLE, Dialect
 
 # torch gives each process a thread a core; with a process a core they would wait for one another.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 # The Flask in front of queues: its threads wait for results.
 GUNICORN = ("gunicorn", "--worker-class=gthread", "--threads=64", "--bind=127.0.0.1:{port}")
 _CELERY = ("celery", "-A", "bench.peers.servers.celery_tasks", "worker", "--loglevel=warning")
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """The requests and answers of a server: `texts` is how many of them a request may hold in bulk."""
-
-    ask: Callable[[Sequence[str]], bytes]
-    read: Callable[[Any], list[tuple[str, float]]]
-    texts: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,47 +46,6 @@ class Peer:
     def key(self) -> str:
         """Return the name and the manner."""
         return f"{self.name}, {self.manner}"
-
-
-def _one(texts: Sequence[str]) -> bytes:
-    (text,) = texts
-    return post("/predict", {"text": text})
-
-
-def read_one(body: Any) -> list[tuple[str, float]]:
-    """Return the verdict of an answer with one label and its score."""
-    return [(body["label"], body["score"])]
-
-
-def _many(texts: Sequence[str]) -> bytes:
-    return post("/bulk", {"texts": [*texts]})
-
-
-def _read_many(body: Any) -> list[tuple[str, float]]:
-    return [each for verdict in body for each in read_one(verdict)]
-
-
-def _batch(texts: Sequence[str]) -> bytes:
-    return post("/predict", {"text": [*texts]})
-
-
-def _classify(texts: Sequence[str]) -> bytes:
-    return post("/classify", {"model": "peer", "input": [*texts]})
-
-
-def _read_classified(body: Any) -> list[tuple[str, float]]:
-    return [
-        max(((each["label"], each["score"]) for each in text), key=lambda each: each[1])
-        for text in body["data"]
-    ]
-
-
-_SINGLE = Dialect(_one, read_one)
-_LIST = Dialect(_many, _read_many, texts=1000)
-# BentoML makes lists of single texts itself, but a request holds a list all the same.
-_LISTED = Dialect(_batch, _read_many)
-_INFINITY = Dialect(_classify, _read_classified)
-_INFINITY_LIST = Dialect(_classify, _read_classified, texts=256)
 
 
 def _server(module: str, *arguments: str) -> tuple[tuple[str, ...], ...]:
@@ -148,7 +96,7 @@ PEERS: tuple[Peer, ...] = (
         "seed",
         ("flask", "modelscope", "transformers", "torch"),
         (("bench.peers.servers.seed",),),
-        *(_SINGLE, _SINGLE),
+        *(SINGLE, SINGLE),
         checkpoint="modelscope",
     ),
     Peer(
@@ -156,7 +104,7 @@ PEERS: tuple[Peer, ...] = (
         "celery",
         ("celery", "redis", "transformers", "torch"),
         (_CELERY, (*GUNICORN, "bench.peers.servers.celery_api:app")),
-        *(_SINGLE, _LIST),
+        *(SINGLE, LIST),
         redis=True,
     ),
     Peer(
@@ -164,35 +112,35 @@ PEERS: tuple[Peer, ...] = (
         "celery",
         ("celery", "redis", "transformers", "torch"),
         ((*_CELERY, "-O", "fair"), (*GUNICORN, "bench.peers.servers.celery_api:app")),
-        *(_SINGLE, _LIST),
+        *(SINGLE, LIST),
         redis=True,
         advice="one thread a child, a prefetch of 1: Celery's guide, Optimizing; torch's, CPU threading",
         env=_ONE_THREAD,
     ),
     *_both(
-        *("LitServe", "litserve", _server("litserve_server"), _SINGLE, _SINGLE),
+        *("LitServe", "litserve", _server("litserve_server"), SINGLE, SINGLE),
         advice="a worker a core, batches of up to 16 within 10 ms: LitServe's documents, Batching",
     ),
     *_both(
-        *("mosec", "mosec", _MOSEC, _SINGLE, _SINGLE),
+        *("mosec", "mosec", _MOSEC, SINGLE, SINGLE),
         advice="a worker a core, batches of up to 16 within 10 ms: mosec's documents, Dynamic batching",
     ),
     *_both(
-        *("BentoML", "bentoml", _BENTOML, _SINGLE, _LISTED),
+        *("BentoML", "bentoml", _BENTOML, SINGLE, LISTED),
         advice="a worker a core, adaptive batches of up to 16: BentoML's documents, Adaptive batching",
     ),
     Peer(
         *("infinity", "infinity", _INFINITY_PACKAGES, (_infinity("torch"),)),
-        *(_INFINITY, _INFINITY_LIST),
+        *(INFINITY, INFINITY_LIST),
     ),
     Peer(
         *("infinity", "infinity", _INFINITY_PACKAGES, (_infinity("optimum"),)),
-        *(_INFINITY, _INFINITY_LIST),
+        *(INFINITY, INFINITY_LIST),
         advice="ONNX in int8 by the engine `optimum`, as infinity's documents advise for CPUs",
         prepare=("bench.peers.servers.infinity_export", "{checkpoint}"),
     ),
     *_both(
-        *("Ray Serve", "ray", _server("ray_serve"), _SINGLE, _SINGLE),
+        *("Ray Serve", "ray", _server("ray_serve"), SINGLE, SINGLE),
         advice="a replica a core, batches of up to 16 within 10 ms: Ray's documents, Dynamic batching",
     ),
 )
@@ -201,14 +149,3 @@ PEERS: tuple[Peer, ...] = (
 LEFT_OUT: Mapping[str, str] = {
     "TorchServe": "Its project is archived; Ray Serve is measured in its place.",
 }
-
-
-def read_verdicts(dialect: Dialect, body: bytes) -> list[tuple[str, float]]:
-    """Return the label and the probability of each text of an answer. Raise ValueError if it has none."""
-    try:
-        found = dialect.read(json.loads(body))
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"no verdicts in {body[:200]!r}") from error
-    if not all(isinstance(label, str) and 0 <= score <= 1 for label, score in found):
-        raise ValueError(f"no probabilities in {body[:200]!r}")
-    return found

@@ -17,7 +17,8 @@ from bench.environ import environ
 from bench.load.callers import Connections, closed_loop, post
 from bench.load.end_to_end import run_jobs
 from bench.load.open_loop import LOAD_TEST_SETTINGS
-from bench.peers.catalogue import Dialect, Peer, read_verdicts
+from bench.peers.catalogue import Peer
+from bench.peers.dialects import Dialect, read_verdicts
 from bench.program import BenchError
 from local.logs import Log
 from local.ports import free_port

@@ -9,7 +9,8 @@ import os
 from typing import Any
 
 from bench.load.callers import post
-from bench.peers.catalogue import GUNICORN, Dialect, Peer, read_one
+from bench.peers.catalogue import GUNICORN, Peer
+from bench.peers.dialects import Dialect, read_one
 
 JOBS = 1000  # tasks of a request in bulk
 _WORKERS = str(len(os.sched_getaffinity(0)))

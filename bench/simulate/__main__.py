@@ -17,7 +17,7 @@ from typing import Any
 from bench.program import BenchError, as_json
 from bench.report import verdict
 from bench.simulate import calibration, scenarios, validation
-from bench.simulate.cluster import Deployment
+from bench.simulate.deployment import Deployment
 from bench.simulate.parts import Parts, read_parts, write_parts
 from bench.simulate.reporting import plots, put_section, section
 from bench.writing import DRAFTS, write_report

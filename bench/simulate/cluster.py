@@ -14,24 +14,11 @@ from typing import Any
 
 import simpy
 
+from bench.simulate.deployment import Deployment, idle_share, leased_chunks
 from bench.simulate.parts import Cost, Parts
 
 Process = Generator[simpy.Event, Any, Any]
 Draw = Callable[[random.Random, int], float]  # number of texts -> seconds that a worker takes for them
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """How large the service is. `rtt_s` lies between Redis and all others, `bytes_per_s` is its network."""
-
-    workers: int
-    api_processes: int = 1
-    redis_servers: int = 1
-    rtt_s: float = 0.0
-    bytes_per_s: float = 1.25e9  # 10 Gbit/s
-    lease_work_s: float = 0.5
-    lease_s: float = 30.0
-    children_a_worker: int = 8
 
 
 @dataclass
@@ -187,17 +174,6 @@ class Cluster:
                 yield turn
                 yield self._env.timeout(seconds)
             self.seen.api_busy_s += seconds
-
-
-def leased_chunks(parts: Parts, deployment: Deployment) -> int:
-    """Return the chunks of a lease: half a second of work, at least one chunk."""
-    return max(1, int(deployment.lease_work_s / (parts.text_s * parts.chunk_texts)))
-
-
-def idle_share(parts: Parts, deployment: Deployment) -> float:
-    """Return the share of a Redis that its workers use when they have nothing to do."""
-    workers = deployment.workers / deployment.children_a_worker / deployment.redis_servers
-    return workers * parts.idle_us_per_s / 1e6
 
 
 def _sizes(texts: int, chunk_texts: int) -> list[int]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import simpy
 
-from bench.simulate.cluster import Cluster, Deployment, Seen
+from bench.simulate.cluster import Cluster, Seen
+from bench.simulate.deployment import Deployment
 from bench.simulate.parts import Parts
 
 Rate = Callable[[float], float]  # per second, at a second of the run

@@ -10,7 +10,8 @@ import simpy
 
 from bench.percentiles import percentile
 from bench.simulate.autoscaling import POLICIES, Demand, Scaling, run_day
-from bench.simulate.cluster import Cluster, Deployment, idle_share, leased_chunks
+from bench.simulate.cluster import Cluster
+from bench.simulate.deployment import Deployment, idle_share, leased_chunks
 from bench.simulate.loads import DAY_S, Arrivals, Burst, Run, diurnal, run_closed
 from bench.simulate.parts import Parts
 

@@ -23,7 +23,7 @@ from bench.load.callers import Load, closed_loop, open_loop, post
 from bench.load.end_to_end import run_jobs
 from bench.load.slow_link import slow_link
 from bench.simulate.calibration import UNLIMITED
-from bench.simulate.cluster import Deployment
+from bench.simulate.deployment import Deployment
 from bench.simulate.loads import Run, run_closed, run_open
 from bench.simulate.parts import Parts
 from local.logs import Log

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from bench.peers.catalogue import PEERS, Peer, read_verdicts
+from bench.peers.catalogue import PEERS, Peer
+from bench.peers.dialects import read_verdicts
 from local.processes import ROOT
 
 _SERVERS = ROOT / "bench" / "peers" / "servers"

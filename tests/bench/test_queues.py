@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from bench.peers.catalogue import Peer, read_verdicts
+from bench.peers.catalogue import Peer
+from bench.peers.dialects import read_verdicts
 from bench.queues.catalogue import QUEUES
 from bench.queues.instant_engine import instant_engine
 from bench.queues.reporting import SENTIQ, page

@@ -9,7 +9,8 @@ import statistics
 import pytest
 import simpy
 
-from bench.simulate.cluster import Cluster, Deployment, idle_share, leased_chunks
+from bench.simulate.cluster import Cluster
+from bench.simulate.deployment import Deployment, idle_share, leased_chunks
 from bench.simulate.loads import Arrivals, Burst, Run, diurnal, run_closed, run_open
 from bench.simulate.parts import Call, Parts
 

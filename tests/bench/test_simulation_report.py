@@ -9,7 +9,7 @@ import pytest
 from bench.program import BenchError
 from bench.simulate import __main__ as command
 from bench.simulate import scenarios
-from bench.simulate.cluster import Deployment
+from bench.simulate.deployment import Deployment
 from bench.simulate.parts import Call, Parts, read_parts, write_parts
 from bench.simulate.reporting import BEGIN, END
 from bench.simulate.store_calls import measure_calls
