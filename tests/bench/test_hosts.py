@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from bench.hosts.reporting import draw_rates, page
 from bench.program import BenchError
 from bench.programs import hosts
-from bench.programs.hosts import draw_rates, page
 from bench.writing import write_report
 from local.logs import Log
 from local.processes import Group, stop

@@ -1,0 +1,1 @@
+"""The comparison of workers on hosts of their own."""
