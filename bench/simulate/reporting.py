@@ -15,45 +15,29 @@ BEGIN, END = "<!-- figures: python -m bench.simulate report -->", "<!-- end of f
 
 def section(figures: Mapping[str, Any], plots: str) -> str:
     """Return the Markdown between the marks; `plots` is the path of the folder of plots."""
+    growth = f"![Rate by workers]({plots}/scaling-growth.svg)"
+    servers = f"![Rate by Redis servers]({plots}/scaling-servers.svg)"
+    day = f"![A day]({plots}/scaling-day.svg)"
+    zone = f"![The loss of a zone]({plots}/scaling-zone.svg)"
+    parts = {
+        "Where each part ends": [_limits(figures)],
+        "More workers on one Redis": [_growth(figures["growth"]), growth],
+        "Jobs spread by id over several Redis servers": [_servers(figures["servers"]), servers],
+        f"A day of {figures['days']['per_day']:.0e} texts": [_days(figures["days"]), day],
+        "The loss of a zone": [_loss(figures["zone_loss"]), zone],
+        "Validation": [_validation(figures["validation"])],
+    }
+    blocks = [block for title, body in parts.items() for block in (f"### {title}", *body)]
+    return "\n\n".join([_head(figures), *blocks]) + "\n"
+
+
+def _head(figures: Mapping[str, Any]) -> str:
     return f"""
 Simulated from one calibration; only the row "measured" of the validation is not.
 
 {circumstances(figures)}
 - Pack: {figures["pack"]}. Jobs of {JOB_TEXTS} texts.
-- {_prices(figures["prices"])}
-
-### Where each part ends
-
-{_limits(figures)}
-
-### More workers on one Redis
-
-{_growth(figures["growth"])}
-
-![Rate by workers]({plots}/scaling-growth.svg)
-
-### Jobs spread by id over several Redis servers
-
-{_servers(figures["servers"])}
-
-![Rate by Redis servers]({plots}/scaling-servers.svg)
-
-### A day of {figures["days"]["per_day"]:.0e} texts
-
-{_days(figures["days"])}
-
-![A day]({plots}/scaling-day.svg)
-
-### The loss of a zone
-
-{_loss(figures["zone_loss"])}
-
-![The loss of a zone]({plots}/scaling-zone.svg)
-
-### Validation
-
-{_validation(figures["validation"])}
-"""
+- {_prices(figures["prices"])}"""
 
 
 def put_section(document: Path, text: str) -> None:
