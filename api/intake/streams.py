@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # The chunks of a stream are recorded in batches: when there are that many, or so large, or after that time.
 _CHUNK_BATCH = 16
-_BATCH_BYTES = 256 * 1024
+_BATCH_BYTES = 64 * 1024
 _MAX_CHUNK_DELAY_S = 1.0
 _SKIPPED_BATCH = 64
 
@@ -225,15 +225,10 @@ def _batched(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     size, since = 0, time.monotonic()
     for chunk in chunks:
         batch.append(chunk)
-        size += sum(_bytes_of(item) for item in chunk.items)
+        size += sum(item.held_bytes for item in chunk.items)
         late = time.monotonic() - since > _MAX_CHUNK_DELAY_S
         if len(batch) == _CHUNK_BATCH or size >= _BATCH_BYTES or late:
             yield batch
             batch, size, since = [], 0, time.monotonic()
     if batch:
         yield batch
-
-
-def _bytes_of(item: Item) -> int:
-    """Return about what an item takes in memory; most texts are of characters of two bytes."""
-    return 2 * len(item.text) + len(item.id or "") + len(item.data or b"")

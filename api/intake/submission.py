@@ -35,6 +35,9 @@ from tasks.vocabulary.tallies import NewGroups
 
 logger = logging.getLogger(__name__)
 
+# An upload holds a chunk until it is full: many uploads may be held up at once.
+_FULL_BYTES = 32 * 1024
+
 
 class Submission:
     """Creates jobs. StoreUnavailableError means that nothing was recorded."""
@@ -234,17 +237,18 @@ def cut(  # noqa: PLR0913  a chunk has these limits and these terms
 ) -> Iterator[Chunk]:
     """Cut items into chunks within both limits; an item that exceeds `max_cost` gets a chunk of its own.
 
-    The pack reads `max_tokens` at once. `start` is the index of the first item. `traceparent` is that of the
-    admission, if it is traced.
+    A chunk with `_FULL_BYTES` of texts, ids and `data` gets no more items either. The pack reads `max_tokens`
+    at once. `start` is the index of the first item. `traceparent` is that of the admission, if it is traced.
     """
     part: list[Item] = []
-    cost = 0
+    cost = size = 0
     for item in items:
         item_cost = options.with_aspects(item.aspects).cost(item.text, max_tokens)
-        if part and (len(part) == max_items or cost + item_cost > max_cost):
+        if part and (len(part) == max_items or cost + item_cost > max_cost or size >= _FULL_BYTES):
             yield Chunk(job_id, start, part, options, max_tokens, trace.stamp(traceparent))
-            start, part, cost = start + len(part), [], 0
+            start, part, cost, size = start + len(part), [], 0, 0
         part.append(item)
         cost += item_cost
+        size += item.held_bytes
     if part:
         yield Chunk(job_id, start, part, options, max_tokens, trace.stamp(traceparent))

@@ -142,6 +142,11 @@ class Item(NamedTuple):
             return cls("", len(text), caller_id, ItemError.EMPTY_TEXT, data)
         return cls(text, len(text), caller_id, None, data)
 
+    @property
+    def held_bytes(self) -> int:
+        """Return about what the item takes in memory; most texts are of characters of two bytes."""
+        return 2 * len(self.text) + len(self.id or "") + len(self.data or b"")
+
 
 Outcome = Verdict | AspectVerdicts | TooManyTokens | ItemError
 

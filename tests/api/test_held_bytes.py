@@ -12,6 +12,7 @@ import pytest
 from pydantic_core import to_json
 
 from api.intake import streams
+from api.intake.submission import cut
 from local.redis_server import redis_server
 from tasks.settings import Settings
 from tasks.store import leases
@@ -129,10 +130,19 @@ def test_an_upload_counts_as_eight_requests_until_its_last_line_is_there(url: st
         eventually(lambda: refused(url) is None, within_s=10)
 
 
+def test_a_chunk_ends_when_what_its_items_bring_along_is_large() -> None:
+    large = [Item("", 0, "a" * 256, data=b"{" + b" " * 2000 + b"}")] * 64
+    sizes = [sum(item.held_bytes for item in chunk.items) for chunk in cut("job_1", large, 64, 4096)]
+    assert len(sizes) > 1
+    assert max(sizes) < 40_000
+    plain = [Item("服务很贴心" * 6, 30, "a" * 256)] * 64
+    assert [len(chunk.items) for chunk in cut("job_1", plain, 64, 4096)] == [64]
+
+
 def test_a_batch_of_chunks_ends_when_it_is_large() -> None:
     items = [Item("", 0, "a" * 256, data=b"{" + b" " * 2000 + b"}")] * 64
     chunks = [Chunk("job_1", 64 * number, items) for number in range(16)]
     batches = list(streams._batched(chunks))
-    assert [len(batch) for batch in batches] == [2] * 8
+    assert [len(batch) for batch in batches] == [1] * 16
     plain = [Chunk("job_1", 64 * number, [Item("服务很贴心" * 6, 30)] * 64) for number in range(16)]
     assert [len(batch) for batch in streams._batched(plain)] == [16]
