@@ -54,6 +54,7 @@ def _soak(
     options: argparse.Namespace, stack: Stack, load: Load, sampler: Sampler, receiver: Receiver
 ) -> None:
     seconds = _seconds(options)
+    load.crowd()
     begun = time.monotonic()
     length = f"{seconds / 60:.1f} min, of which {_warm_up_s(seconds):.0f} s are to warm up"
     print(f"soak: {length}, a sample every {options.every:g} s", flush=True)

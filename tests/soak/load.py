@@ -9,11 +9,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sentiq import Item, Job, Sentiq
 
 CLIENTS = 3
+# Clients that do everything at once at the beginning: more than the load ever brings together.
+CROWD = 12
 EVERY_S = (
     2.0  # an act of each client. Redis keeps what came in the last minutes, so the rate has to be steady.
 )
@@ -23,6 +26,9 @@ KEPT_S = 60
 SHARE_DELETED = 0.5  # of jobs that were read: the others expire
 PROBLEMS = 20  # of which so many are kept
 JOIN_S = 120
+
+
+Act = Callable[[Sentiq, random.Random], int]
 
 
 class WrongAnswerError(Exception):
@@ -42,6 +48,15 @@ class Load:
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def crowd(self) -> None:
+        """Let many clients do everything at once, and wait for them.
+
+        Pools of connections keep as many as were ever in use together. The steady load would meet a new
+        maximum only now and then, which looks like a slow leak.
+        """
+        with ThreadPoolExecutor(CROWD) as pool:
+            list(pool.map(self._do_each, range(CLIENTS, CLIENTS + CROWD)))
+
     def start(self) -> None:
         """Start the clients."""
         self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(CLIENTS)]
@@ -56,27 +71,38 @@ class Load:
             if thread.is_alive():
                 self._note(f"a client still waits after {JOIN_S} s")
 
-    def _run(self, number: int) -> None:
-        rng = random.Random(number)
-        acts: Sequence[Callable[[Sentiq, random.Random], int]] = (
+    @property
+    def _acts(self) -> Sequence[Act]:
+        return (
             *(self._single, self._single, self._bulk, self._bulk, self._stream, self._upload),
             *(self._canceled, self._deleted, self._followed, self._hooked, self._looked),
         )
+
+    def _do_each(self, number: int) -> None:
+        rng = random.Random(number)
+        with Sentiq(self.url) as client:
+            for act in rng.sample(self._acts, len(self._acts)):
+                self._do(act, client, rng)
+
+    def _run(self, number: int) -> None:
+        rng = random.Random(number)
         with Sentiq(self.url) as client:
             begun = time.monotonic() + EVERY_S * number / CLIENTS
             for turn in itertools.count():
                 if self._stopping.wait(begun + turn * EVERY_S - time.monotonic()):
                     return
-                act = rng.choice(acts)
-                name = act.__name__.lstrip("_")
-                try:
-                    items = act(client, rng)
-                except Exception as error:  # noqa: BLE001  whatever it is, the soak has failed
-                    self._note(f"{name}: {type(error).__name__}: {error}")
-                else:
-                    with self._lock:
-                        self.done[name] += 1
-                        self.done["items"] += items
+                self._do(rng.choice(self._acts), client, rng)
+
+    def _do(self, act: Act, client: Sentiq, rng: random.Random) -> None:
+        name = act.__name__.lstrip("_")
+        try:
+            items = act(client, rng)
+        except Exception as error:  # noqa: BLE001  whatever it is, the soak has failed
+            self._note(f"{name}: {type(error).__name__}: {error}")
+        else:
+            with self._lock:
+                self.done[name] += 1
+                self.done["items"] += items
 
     def _note(self, problem: str) -> None:
         with self._lock:
