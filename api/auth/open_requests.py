@@ -124,7 +124,8 @@ class OpenRequests:
 
     def _add(self, opened: _Open, weight: int, *, must_fit: bool = True) -> None:
         caller = opened.caller
-        if must_fit and self._open[caller.identity] + weight > self._most:
+        # What is given back always fits, also while an answer of any size holds more than the limit.
+        if must_fit and weight > 0 and self._open[caller.identity] + weight > self._most:
             whose = "This key" if caller.owner else "This address"
             detail = (
                 f"{whose} may have {self._most} requests open at once; a stream and an upload count as "
