@@ -43,7 +43,7 @@ _DISCARD_TIMEOUT_S = 5.0
 _DISCARD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 # The share of connections serving no request that one address may have. Behind a proxy all share one address.
-_ADDRESS_SHARE = 0.25
+_ADDRESS_SHARE = 0.125
 # When fewer connections are free, one that serves no request is closed for each new one.
 _SPARE_CONNECTIONS = 16
 # Connections accepted before the loop looks at others. gunicorn's 1 leaves new callers in a queue of the

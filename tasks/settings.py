@@ -207,7 +207,7 @@ class Settings(BaseSettings):
         400,
         description="Requests that one API key (with `AUTH=none`, one address) may have open at one API "
         "process, where a stream of results and an upload count as 8, and a response as one more for each "
-        "32 KiB; more are 429 `too_many_open_requests`.",
+        "16 KiB; more are 429 `too_many_open_requests`.",
     )
     max_held: PositiveInt = Field(
         3_000,

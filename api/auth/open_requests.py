@@ -18,7 +18,7 @@ from api.waiting.turns import turns
 # reads it, or items until there are enough to record.
 STREAM_WEIGHT = 8
 # Each RESPONSE_BYTES of a response count as one more request: the API holds them until the client reads them.
-RESPONSE_BYTES = 32 * 1024
+RESPONSE_BYTES = 16 * 1024
 
 
 @dataclass

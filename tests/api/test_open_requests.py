@@ -115,7 +115,7 @@ def reads(sent: list[str]) -> int:
 
 def test_a_refused_page_is_not_read_to_its_end(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH", "none")
-    monkeypatch.setenv("SENTIMENT_MAX_OPEN_REQUESTS", "128")
+    monkeypatch.setenv("SENTIMENT_MAX_OPEN_REQUESTS", "256")
     items = [{"text": "好", "id": WIDE * 256, "data": {"a": "b" * 2000}}] * 1000
     with create_app(Settings.read()).test_client() as client:
         accepted = client.post("/v1/jobs", data=to_json({"items": items}), content_type="application/json")
