@@ -38,7 +38,7 @@ class Batches(NamedTuple):
 
 _FIRST_ITEMS, _PAGE_BYTES = 64, 256 * 1024
 # The API holds what a stream has read for a slow client.
-_OF_STREAM = Batches(_FIRST_ITEMS, 256, 64 * 1024)
+_OF_STREAM = Batches(_FIRST_ITEMS, 256, 32 * 1024)
 
 
 class ItemReader(Protocol):
