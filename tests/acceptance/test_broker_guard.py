@@ -6,8 +6,10 @@ Without it workers may end, a supervisor starts them again, and nothing that was
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.attacks.cluster import Cluster
@@ -20,15 +22,26 @@ from tests.faults.planted import guard
 KILLS = int(os.environ.get("KILLS", "6"))
 
 
+def pid_of(cluster: Cluster, name: str) -> int:
+    """Return the pid of a process, which may be about to be started again."""
+
+    def found() -> int:
+        with suppress(psutil.NoSuchProcess):
+            return cluster.process(name).pid
+        return 0
+
+    return eventually(found)
+
+
 def kill_redis_again_and_again(campaign: Campaign, cluster: Cluster) -> int:
     """Kill Redis under load and check all promises, each time; return how many workers ended for it."""
     ended = 0
     for step in only(["redis_killed"] * KILLS, seed=3):
-        before = [cluster.process(name).pid for name in cluster.scorers]
+        before = [pid_of(cluster, name) for name in cluster.scorers]
         result = campaign.run(step)
         assert result.items
         assert list(result.problems) == []
-        after = [cluster.process(name).pid for name in cluster.scorers]
+        after = [pid_of(cluster, name) for name in cluster.scorers]
         ended += sum(pid != other for pid, other in zip(before, after, strict=True))
     return ended
 
