@@ -66,7 +66,7 @@ def loaded(cluster: Cluster) -> Iterator[Load]:
 
 
 def check(cluster: Cluster, job_ids: list[str], most_attempts: int) -> None:
-    """Each text of each job has one verdict, the same in all jobs, after so many attempts at most."""
+    """Each text of each job has one verdict, the same in all jobs, after that many attempts at most."""
     with Sentiq(cluster.url) as client:
         jobs = [client.job(job_id).wait(timeout=OVER_S) for job_id in job_ids]
         assert {job.status for job in jobs} == {"succeeded"}

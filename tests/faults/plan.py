@@ -50,7 +50,7 @@ def plan(seed: int, faults: int) -> Sequence[Step]:
 def only(kinds: Sequence[str], seed: int, faults: int | None = None) -> Sequence[Step]:
     """Return a plan of these kinds, one after the other; `a+b` are two at once.
 
-    They come again and again until there are so many faults; without a number, each comes once.
+    They come again and again until there are that many faults; without a number, each comes once.
     """
     rng = random.Random(seed)
     return [_alone(kind.split("+"), rng) for kind in islice(cycle(kinds), faults or len(kinds))]
