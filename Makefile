@@ -16,7 +16,7 @@ KEDA := .run/k8s
 AXE := .run/axe
 # Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
 # files come first in the order of `testpaths`, which xdist would change.
-PARALLEL := $(PY) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not long'
+PARALLEL := $(PY) -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not long'
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
 # On a terminal, show the package that is being installed in one line; elsewhere, nothing.
 PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|Installing)/ \

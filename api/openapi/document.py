@@ -93,6 +93,7 @@ class _SchemaRegistry:
 
     def __init__(self, settings: Settings) -> None:
         self.definitions: dict[str, Any] = {}
+        self._known: dict[tuple[Any, JsonSchemaMode], Any] = {}
         self._limits = {
             "max_text_chars": settings.max_text_chars,
             "max_items": settings.max_items,
@@ -102,6 +103,11 @@ class _SchemaRegistry:
 
     def of(self, model: Any, mode: JsonSchemaMode = "serialization") -> Any:
         """Return the schema of a type, or a reference to its component."""
+        if (model, mode) not in self._known:
+            self._known[model, mode] = self._made(model, mode)
+        return self._known[model, mode]
+
+    def _made(self, model: Any, mode: JsonSchemaMode) -> Any:
         adapters = [(_ONE, mode, TypeAdapter(model))]
         schemas, shared = TypeAdapter.json_schemas(adapters, ref_template=_REF)
         self._define(shared)

@@ -70,7 +70,7 @@ def bounds(schema: dict[str, Any]) -> str:
 def _rendered() -> _Rendered:
     """Return both forms of the document; they are made once in each process.
 
-    That takes most of a second, so a thread of the system makes them, and others are served meanwhile.
+    That takes tenths of a second, so a thread of the system makes them, and others are served meanwhile.
     """
     with _RENDERING:
         made: _Rendered | None = current_app.extensions.get(_EXTENSION)

@@ -21,8 +21,6 @@ SUITES = (
     "tests/worker/test_parent.py",
     "tests/deploy/test_redis_users.py",
     "tests/acceptance/test_stops.py::test_a_node_of_a_cluster_is_refused_at_the_start",
-    # It asks how fast the machine is, not the server.
-    "--deselect=tests/tasks/test_overload.py",
 )
 _NO_TEST = 5  # pytest's code where a selection has none
 

@@ -51,6 +51,7 @@ def refusing(store: JobStore, kind: str, folder: Path) -> Iterator[Callable[[], 
     def end() -> None:
         store.redis.config_set("maxmemory", 0)
         store.redis.config_set("stop-writes-on-bgsave-error", "no")
+        store.redis.config_set("save", "")  # a stop would wait for a save, which cannot succeed
         store.redis.execute_command("REPLICAOF", "NO", "ONE")
 
     if kind == "READONLY":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
 from local.processes import ROOT
+from tasks.store.deliveries import is_alive
+from tasks.store.jobs import JobStore
 from tests.conftest import eventually
 from tests.webhooks.conftest import StartSender
 
@@ -18,7 +21,7 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_probe_succeeds_while_a_sender_works_and_fails_otherwise(
-    redis_url: str, start_sender: StartSender
+    redis_url: str, store: JobStore, start_sender: StartSender
 ) -> None:
     before = check(redis_url)
     assert (before.returncode, before.stderr) == (
@@ -26,9 +29,11 @@ def test_a_probe_succeeds_while_a_sender_works_and_fails_otherwise(
         "webhooks: the sender of this host writes no heartbeat\n",
     )
     sender = start_sender()
-    eventually(lambda: check(redis_url).returncode == 0)
+    eventually(lambda: is_alive(store, socket.gethostname()))
+    assert check(redis_url).returncode == 0
     sender.kill()
-    eventually(lambda: check(redis_url).returncode == 1)
+    eventually(lambda: not is_alive(store, socket.gethostname()))
+    assert check(redis_url).returncode == 1
 
 
 def test_a_probe_fails_where_redis_does_not_answer() -> None:
