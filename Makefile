@@ -14,7 +14,7 @@ SERVERS := .run/servers
 WHEEL := .run/start
 KEDA := .run/k8s
 AXE := .run/axe
-# Most tests wait for processes more than they compute, so three run at once. Those of one file share stacks. The longest
+# Most tests wait for processes more than they compute, so four run at once. Those of one file share stacks. The longest
 # files come first in the order of `testpaths`, which xdist would change.
 PARALLEL := $(PY) -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not long'
 PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off --require-hashes
