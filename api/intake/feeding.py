@@ -12,7 +12,6 @@ from api.intake.rejections import TruncatedGzipError
 from api.waiting.pacing import let_others_run
 from tasks.errors import StoreUnavailableError, UploadClosedError, UploadIncompleteError
 from tasks.store import uploads
-from tasks.store.cancel import delete_job
 from tasks.store.idempotency import IdempotencyKey
 from tasks.store.jobs import JobStore
 from tasks.store.summaries import read_values
@@ -105,16 +104,11 @@ class Feeding:
         if passing and self._may_be_resumed:
             self.leave()
         else:
-            insist(self._undo)
+            insist(lambda: uploads.discard(self._store, self.job_id, self._terms.owner, self.feed, self._key))
 
     @property
     def _may_be_resumed(self) -> bool:
         return self.feed.resumable and self.feed.recorded > 0
-
-    def _undo(self) -> None:
-        """Delete a half-made job, and let its key be used again."""
-        delete_job(self._store, self.job_id, self._terms.owner, self.feed)
-        uploads.close(self._store, self.job_id, self._key, feed=self.feed)
 
 
 def insist(act: Callable[[], object]) -> None:

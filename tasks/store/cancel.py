@@ -12,7 +12,6 @@ from tasks.store.keys import job_key
 from tasks.store.workers import live_workers
 from tasks.vocabulary.chunks import ChunkResult
 from tasks.vocabulary.codec import decode_chunk, encode_chunk, encode_results
-from tasks.vocabulary.feeds import Feed
 from tasks.vocabulary.items import ItemError
 from tasks.vocabulary.tallies import count
 from tasks.vocabulary.usage import Usage
@@ -41,13 +40,9 @@ def cancel_job(store: JobStore, job_id: str, patience_s: float = math.inf) -> bo
     return True
 
 
-def delete_job(store: JobStore, job_id: str, owner: str, feed: Feed | None = None) -> None:
-    """Erase a job with its texts and results. Children that hold some of it find it gone.
-
-    With a feed, nothing happens unless this request feeds the upload of the job.
-    """
-    args = {"job_id": job_id, "owner": owner, "tombstone_ms": TOMBSTONE_MS}
-    store.run("delete_job", args | {"writer": feed.writer if feed else None})
+def delete_job(store: JobStore, job_id: str, owner: str) -> None:
+    """Erase a job with its texts and results. Children that hold some of it find it gone."""
+    store.run("delete_job", {"job_id": job_id, "owner": owner, "tombstone_ms": TOMBSTONE_MS})
 
 
 def erase_job(store: JobStore, job_id: str, owner: str) -> None:

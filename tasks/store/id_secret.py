@@ -20,53 +20,67 @@ logger = logging.getLogger(__name__)
 _FRESH_S = 2.0
 NEW_S = 0.2
 _BYTES = 32
+_KNOWN = 9  # the one that signs, and those before it whose ids are genuine
 _DATA_LOST_S = 86_400
 
 
 class IdSecret:
-    """The secret of the settings; without one, the secret in Redis, which the first process generates.
+    """The secret of the settings; without one, those in Redis: the first process there generates one.
 
-    A process whose secret Redis has lost puts it back. If another process was faster, all use its secret.
+    The first one signs. A process whose secrets Redis has lost puts them back. If another process was faster,
+    it adds them behind those of that process, so that all know the ids of jobs that were lost.
     """
 
     def __init__(self, client: Any, settings: Settings) -> None:
         self._redis = client
         given = settings.id_secret
         self._shared = given is None
-        self._secret = given.get_secret_value().encode() if given else b""
+        self._value = given.get_secret_value().encode() if given else b""
         self._read_at = -_FRESH_S
 
     @property
     def fingerprint(self) -> str | None:
-        """Return the SHA-1 of the secret as last read, by which scripts compare it; None if not in Redis."""
-        return hashlib.sha1(self._secret, usedforsecurity=False).hexdigest() if self._shared else None
+        """Return the SHA-1 of the secrets as last read, for scripts to compare; None if not in Redis."""
+        return hashlib.sha1(self._value, usedforsecurity=False).hexdigest() if self._shared else None
 
     def ids(self, max_age_s: float = _FRESH_S) -> JobIds:
-        """Return the issuer of ids, with a secret that was read at most that long ago.
+        """Return the issuer of ids, with secrets that were read at most that long ago.
 
-        While Redis is away, a secret that was read before stays in use. Raises StoreUnavailableError.
+        While Redis is away, those that were read before stay in use. Raises StoreUnavailableError.
         """
         now = time.monotonic()
-        if self._shared and (not self._secret or now - self._read_at >= max_age_s):
+        if self._shared and (not self._value or now - self._read_at >= max_age_s):
             self._read_at = now  # before the read: other requests go on with what is known
             try:
                 self._read()
             except StoreUnavailableError:
-                if not self._secret:
+                if not self._value:
                     raise
-        return JobIds(self._secret)
+        if not self._shared:
+            return JobIds(self._value)
+        first, *former = _split(self._value)[:_KNOWN] or [b""]
+        return JobIds(first, former)
 
     def _read(self) -> None:
-        known = self._secret  # another greenlet may read meanwhile
+        known = _split(self._value)[:_KNOWN]  # another greenlet may read meanwhile
         with store_errors():
             kept = self._redis.get(ID_SECRET)
             if kept is None:
-                self._redis.set(ID_SECRET, known or secrets.token_bytes(_BYTES), nx=True)
+                first = b"".join(known) or secrets.token_bytes(_BYTES)
+                self._redis.set(ID_SECRET, first, nx=True)
             current = kept or self._redis.get(ID_SECRET) or b""
-            self._secret = current
-            if known and (kept is None or current != known):
+            if lacking := [secret for secret in known if secret not in _split(current)]:
+                self._redis.append(ID_SECRET, b"".join(lacking))
+                current = self._redis.get(ID_SECRET) or b""
+            self._value = current
+            if known and (kept is None or lacking):
                 logger.error("Redis has lost its data: jobs that it held are gone (docs/runbook.md)")
                 self._redis.set(DATA_LOST, 1, ex=_DATA_LOST_S)
+
+
+def _split(value: bytes) -> list[bytes]:
+    """Return the distinct secrets of the value in Redis, in their order."""
+    return list(dict.fromkeys(value[start : start + _BYTES] for start in range(0, len(value), _BYTES)))
 
 
 def data_lost(client: Any) -> bool:

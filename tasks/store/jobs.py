@@ -47,7 +47,10 @@ from tasks.vocabulary.jobs import Job, Terms
 from tasks.vocabulary.tallies import NewGroups
 
 _DAY_MS = 86_400_000
-_RESIGN = "Redis lost its data, and the id is signed with a secret that is no longer in use: try again"
+_SECRETS_CHANGE = (
+    "Redis lost its data, and processes are about to agree on the secret that signs ids: try again"
+)
+_SECRET_READS = 3  # each process that adds a secret changes what the others have read
 MISSING_REASON: dict[bytes, type[SentiqError]] = {
     b"deleted": JobDeletedError,
     b"expired": JobExpiredError,
@@ -249,19 +252,13 @@ class JobStore:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def _create(self, args: dict[str, Any], payloads: Sequence[bytes]) -> Any:
-        """Run the script; raise StoreUnavailableError if Redis lacks the secret that signed the id."""
-        genuine = self.ids.issued_at_ms(args["job_id"], args["owner"]) is not None
-        args["secret_hash"] = self._id_secret.fingerprint
-        if args["secret_hash"] and not genuine:
-            raise StoreUnavailableError(_RESIGN)
-        answer = self.run("create_job", args, payloads)
-        if answer == b"another secret":
+        """Run the script, once Redis has the secret that signed the id. Raises StoreUnavailableError."""
+        for _ in range(_SECRET_READS):
+            answer = self.run("create_job", args | {"secret_hash": self._id_secret.fingerprint}, payloads)
+            if answer != b"another secret":
+                return answer
             self._id_secret.ids(max_age_s=0)
-            if self._id_secret.fingerprint == args["secret_hash"]:  # Redis had none, and has it again
-                answer = self.run("create_job", args, payloads)
-        if answer == b"another secret":
-            raise StoreUnavailableError(_RESIGN)
-        return answer
+        raise StoreUnavailableError(_SECRETS_CHANGE)
 
     def _with_defaults(self, terms: Terms) -> Terms:
         """Fill in the service's own values where the caller gave none."""

@@ -15,6 +15,7 @@ from tasks.errors import (
 )
 from tasks.store.admission import refusal_error
 from tasks.store.attachments import attachments_of
+from tasks.store.cancel import TOMBSTONE_MS
 from tasks.store.connection import store_errors
 from tasks.store.idempotency import OPEN, REMEMBERED_MS, IdempotencyKey
 from tasks.store.jobs import JobStore
@@ -77,6 +78,18 @@ def take(store: JobStore, job_id: str, feed: Feed, key: IdempotencyKey, *, any_t
 def leave(store: JobStore, job_id: str, feed: Feed) -> None:
     """Leave an upload open for another request that resumes it."""
     store.run("leave_upload", {"job_id": job_id, "writer": feed.writer})
+
+
+def discard(store: JobStore, job_id: str, owner: str, feed: Feed, key: IdempotencyKey | None) -> None:
+    """Erase the job of an upload and let its key be used again, unless another request feeds the upload."""
+    args = {
+        "job_id": job_id,
+        "owner": owner,
+        "tombstone_ms": TOMBSTONE_MS,
+        "writer": feed.writer,
+        "key": key.redis_key if key else None,
+    }
+    store.run("delete_job", args)
 
 
 def append_chunks(  # noqa: PLR0913  the script takes each of them

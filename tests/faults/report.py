@@ -29,14 +29,15 @@ class Seed:
 
 
 def line(seed: int, number: int, result: Result) -> str:
-    """Return the line of a step."""
+    """Return the line of a step, with a line of each of its problems below."""
     head = f"seed {seed}, fault {number}: {result.step}"
     if result.skipped:
         return f"{head}: skipped, this machine has no {result.skipped}"
     figures = f"{result.step.lasts_s:.1f} s, {result.items} items, new verdict {result.recovered_s:.1f} s"
     verdict = "ok" if not result.problems else f"{len(result.problems)} PROBLEMS"
     lost = f" (answers lost: {', '.join(result.lost)})" if result.lost else ""
-    return f"{head}: {figures}, all checked {result.over_s:.1f} s: {verdict}{lost}"
+    problems = "".join(f"\n  {problem}" for problem in result.problems)
+    return f"{head}: {figures}, all checked {result.over_s:.1f} s: {verdict}{lost}{problems}"
 
 
 def table(seeds: Sequence[Seed]) -> str:

@@ -35,5 +35,12 @@ def test_anything_else_was_never_minted(job_id: str) -> None:
     assert JobIds(b"secret").issued_at_ms(job_id) is None
 
 
+def test_an_id_of_a_former_secret_is_genuine_and_a_new_one_has_the_present_secret() -> None:
+    ids = JobIds(b"present", [b"former"])
+    assert ids.issued_at_ms(JobIds(b"former").issue("anna"), "anna")
+    assert JobIds(b"present").issued_at_ms(ids.issue("anna"), "anna")
+    assert ids.issued_at_ms(JobIds(b"former").issue("anna"), "ben") is None
+
+
 def test_another_deployments_id_was_never_minted_here() -> None:
     assert JobIds(b"ours").issued_at_ms(JobIds(b"theirs").issue()) is None

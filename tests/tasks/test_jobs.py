@@ -19,6 +19,7 @@ from tasks.errors import (
 from tasks.settings import Settings
 from tasks.store import leases
 from tasks.store.cancel import delete_job
+from tasks.store.ids import signed
 from tasks.store.jobs import JobStore
 from tasks.store.keys import OPEN_JOBS, UPLOADS, job_key, leased_key, leases_key, pending_key
 from tasks.store.leases import Lease
@@ -264,7 +265,7 @@ def test_texts_go_when_a_job_is_done_and_everything_ends_some_time(store: JobSto
 def minted(store: JobStore, age_s: float, owner: str = "") -> str:
     """An id as it was minted some time ago."""
     ulid = str(ULID.from_timestamp(time.time() - age_s))
-    return f"job_{ulid}{store.ids._mac(ulid, owner)}"
+    return signed(ulid, owner, store.ids._secrets[0])
 
 
 def test_unknown_expired_deleted_and_lost_are_four_answers(store: JobStore) -> None:

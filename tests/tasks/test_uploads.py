@@ -87,7 +87,7 @@ def test_a_request_whose_upload_was_taken_changes_nothing_more(store: JobStore) 
     assert append(store, job_id, one.behind(ITEMS[:2]), 2) is None
     uploads.leave(store, job_id, one)
     assert not uploads.close(store, job_id, KEY, JobError.UPLOAD_INCOMPLETE, feed=one)
-    delete_job(store, job_id, "", one)
+    uploads.discard(store, job_id, "", one, KEY)
     with pytest.raises(IdempotencyKeyInFlightError):
         uploads.take(store, job_id, one, KEY)
     assert append(store, job_id, taken, 2)
@@ -148,14 +148,22 @@ def test_an_upload_that_was_given_up_is_not_recorded_afterwards(store: JobStore)
     """Redis may hold the call that records it up for longer than the request waits, and run it later."""
     one, job_id = Feed.begin(SEED, resumable=True), store.ids.issue()
     assert uploads.reserve_key(store, KEY, job_id) is None
-    delete_job(store, job_id, "", one)
+    uploads.discard(store, job_id, "", one, KEY)
+    assert not store.redis.exists(KEY.redis_key), "free in the same step, else a retry would find it deleted"
     first = Chunk(job_id, 0, ITEMS[:2])
     with pytest.raises(UploadClosedError):
         store.create(job_id, Terms(queue_class=BULK), [first], key=KEY, feed=one.behind(first.items))
-    uploads.close(store, job_id, KEY, feed=one)
     assert not store.redis.exists(job_key(job_id), KEY.redis_key)
     again = begun(store, Feed.begin(SEED, resumable=True))
     assert store.redis.hget(job_key(again), "total") == b"2"
+
+
+def test_what_was_closed_meanwhile_is_not_discarded(store: JobStore) -> None:
+    one = Feed.begin(SEED, resumable=True)
+    job_id = begun(store, one)
+    uploads.close(store, job_id, KEY, JobError.UPLOAD_INCOMPLETE)
+    uploads.discard(store, job_id, "", one, KEY)
+    assert store.job(job_id).counts.total == 2
 
 
 def test_an_upload_that_nobody_may_resume_is_in_flight_until_it_is_closed(store: JobStore) -> None:

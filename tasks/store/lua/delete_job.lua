@@ -1,6 +1,7 @@
 -- Erases a job with all its parts, its delivery and its shadow, and leaves tombstones that say so.
 -- include: clock counters backlog kept deliveries feed open_jobs
--- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload)
+-- args: job_id, owner, tombstone_ms (no tombstone if left out), writer (only if this request feeds its upload), key
+--       (Redis key of the idempotency key, which is free again if it stands for this upload while it comes in)
 -- An upload that is not recorded yet is refused for a while: its `create_job` may still be on its way.
 local ON_ITS_WAY_MS = 120000
 local counted = {'succeeded', 'failed', 'timed_out', 'canceled'}
@@ -44,6 +45,13 @@ if args.writer and redis.call('EXISTS', keys.job .. args.job_id) == 0 then
   redis.call('SET', keys.tombstone .. args.job_id, 'deleted', 'NX', 'PX', ON_ITS_WAY_MS)
 end
 local writer = feed.parse(redis.call('HGET', keys.job .. args.job_id, 'uploading'))
-if not args.writer or writer == args.writer then
+if args.writer and writer and writer ~= args.writer then
+  return
+end
+if writer or not args.writer then
   erase(args.job_id)
+end
+-- In the same step: between two a failure would leave the key with a job that was deleted.
+if args.key and redis.call('GET', args.key) == 'open ' .. args.job_id then
+  redis.call('DEL', args.key)
 end

@@ -120,7 +120,7 @@ def keep_the_first_secret(module: Any) -> None:
     read = module.IdSecret._read
 
     def planted(self: Any) -> None:
-        if not self._secret:
+        if not self._value:
             read(self)
 
     module.IdSecret._read = planted
