@@ -110,6 +110,7 @@ def lease(
         "formats": formats,
         "bulk_floor": store.settings.bulk_floor,
         "woken": woken or None,
+        "max_attempts": store.settings.max_attempts,
     }
     while (answer := store.run("lease_chunks", args)) == [b"again"]:
         args["woken"] = None

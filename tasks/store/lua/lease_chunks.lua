@@ -4,7 +4,8 @@
 -- Chunks of jobs in formats that the child does not read stay in the queue, for others.
 -- include: clock counters ref candidates classes held_lease turns wakeups
 -- args: model, worker, pid (of the child), lease_ms, budget, min_budget, siblings (children of the worker), formats,
---       bulk_floor (of the capacity, while both classes wait), woken (if the child has just taken a wake-up)
+--       bulk_floor (of the capacity, while both classes wait), woken (if the child has just taken a wake-up),
+--       max_attempts
 -- Returns the fencing token and the class, then {ref, payload, request id} of each chunk; nothing when no chunk waits;
 -- {'again'} when more chunks of ended jobs waited before it than one call drops: a child that slept then would leave
 -- what waits behind them without a wake-up.

@@ -1,9 +1,9 @@
 -- The chunks of a queue that a child may lease next.
--- include: clock pending ref turns
--- args: formats (that the child reads)
+-- include: clock last_attempts pending ref turns
+-- args: formats (that the child reads), worker, max_attempts
 local candidates = {}
 local WINDOW, OWNERS, MAX_LOOKS, MAX_RETURNS = 128, 16, 8192, 2
-local MAX_SKIPS = 512 -- chunks of one owner that the child does not read: behind them come other owners
+local MAX_SKIPS = 512 -- chunks of one owner that the child does not read, or not now: behind them come other owners
 local readable, records, changed, looks, dropped = {}, {}, {}, 0, false
 for _, format in ipairs(args.formats) do
   readable[tostring(format)] = true
@@ -45,7 +45,7 @@ local function add_oldest_of(queue, owner, found, enough)
       if not record.due or redis.call('HEXISTS', chunk.job .. ':chunks', chunk.start) == 0 then
         candidates.take(queue, owner, chunk, 0)
         dropped = true
-      elseif record.readable then
+      elseif record.readable and last_attempts.allow(chunk) then
         -- A chunk that was started before runs alone, so that a text that kills its child cannot take others along.
         -- So does one that several sick children returned: it may be what made them sick.
         chunk.alone = chunk.attempts > 0 or chunk.returns >= MAX_RETURNS
