@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from api.output.columns import Cell, Row
 from api.output.readers import HEARTBEAT_S, ItemReader, Walk, read_ahead
 from api.output.serializers import item_json, json_blocks
+from api.waiting.pacing import let_others_run
 from tasks.cells import defused
 from tasks.errors import SentiqError
 from tasks.vocabulary.items import ItemResult, ItemStatus
@@ -81,7 +82,10 @@ def _written(value: object, *, safe: bool) -> object:
 
 
 def _batches(items: ItemReader, limit: int | None, status: ItemStatus | None) -> Iterator[list[ItemResult]]:
-    """Gather items that come quickly; yield an empty batch as a heartbeat while none come."""
+    """Gather items that come quickly; yield an empty batch as a heartbeat while none come.
+
+    Between two batches other requests run.
+    """
     batch: list[ItemResult] = []
     left, written_at = limit, time.monotonic()
     for item in items:
@@ -90,6 +94,8 @@ def _batches(items: ItemReader, limit: int | None, status: ItemStatus | None) ->
             left = left and left - 1
         if len(batch) == _LINE_BATCH or left == 0 or (item is None and _is_due(batch, written_at)):
             yield batch
+            # Neither a client that reads fast nor gzip, which holds batches back, makes a stream wait.
+            let_others_run()
             batch, written_at = [], time.monotonic()
         if left == 0:
             return

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import gevent.socket
 
+from api.output.formats import csv_rows
 from api.server import Connection
 from api.waiting import pacing
+from tasks.vocabulary.items import ItemError, ItemResult
 
 _MOST_LOOKS = 100_000
 _MIB = 2**20
@@ -67,3 +70,35 @@ def test_a_large_body_is_received_in_small_pieces() -> None:
         client.sendall(b"x" * 64 * 1024)
         connection = Connection(server, keep_alive_s=5)
         assert 0 < len(connection.recv(_MIB)) <= 16 * 1024
+
+
+class _Finished:
+    """Items that are there at once, as those of a job that is finished."""
+
+    job: Any = None
+    cut = False
+    cursor = None
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        for index in range(10_000):
+            yield ItemResult(index, f"r{index}", 0, 1, ItemError.EMPTY_TEXT)
+
+    def refresh(self) -> None:
+        raise NotImplementedError  # rows have no end that says how the job is
+
+
+def test_a_stream_whose_client_never_makes_it_wait_lets_others_run() -> None:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        while True:
+            gevent.sleep(0)
+            looks += 1
+
+    others = gevent.spawn(look)
+    columns = {"id": lambda row: row.view["id"], "error": lambda row: row.view["error_message"]}
+    rows = sum(block.count(b"\r\n") for block in csv_rows(_Finished(), None, None, columns))
+    others.kill()
+    assert rows == 10_001
+    assert looks > 1
