@@ -81,6 +81,8 @@ TITLES = {
 }
 # pydantic's text does not name the values of a bool.
 _DETAILS = {"bool_type": "Input should be true or false"}
+# What pydantic says of them names types of Python.
+_FIELDS_WANTED = ("dict_type", "model_type")
 _UNKNOWN = (500, "Something went wrong inside the service.")
 _STATUS: Mapping[type[SentiqError], tuple[int, str]] = {
     ApiKeyNotFoundError: (404, "No API key has the id {}."),
@@ -192,16 +194,15 @@ def from_query_validation(error: ValidationError, known: Sequence[str]) -> Probl
     if error.error_count() > _MAX_ERRORS:
         return _too_many_errors(error)
     unknown = f"no such parameter; known: {', '.join(known) or 'none'}"
-    return invalid(
-        [
-            {
-                "pointer": "?" + ".".join(map(str, each["loc"])),
-                "code": "invalid_value",
-                "detail": unknown if each["type"] == "extra_forbidden" else _detail(each),
-            }
-            for each in error.errors(include_url=False, include_input=False)
-        ]
-    )
+    errors: list[FieldError] = []
+    for each in error.errors(include_url=False, include_input=False):
+        name = ".".join(map(str, each["loc"]))
+        if each["type"] in _FIELDS_WANTED:
+            detail = f"it has fields; give each of them, as {name}.NAME=VALUE"
+        else:
+            detail = unknown if each["type"] == "extra_forbidden" else _detail(each)
+        errors.append({"pointer": f"?{name}", "code": "invalid_value", "detail": detail})
+    return invalid(errors)
 
 
 def _too_many_errors(error: ValidationError) -> Problem:

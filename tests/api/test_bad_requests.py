@@ -121,7 +121,11 @@ def test_a_bad_page_query_is_refused(http: httpx2.Client, query: str) -> None:
         ("/v1/jobs", "limit=1.0", "?limit: Input should be a whole number"),
         ("/v1/jobs", "state=queued", "?state: no such parameter; known: status, created_after, "),
         ("/v1/jobs", "created_after=2026-01-31", "?created_after: Input should be a time with an offset"),
-        ("/v1/jobs", "metadata=a&metadata.a=b", "?metadata: Input should be a valid dictionary"),
+        (
+            "/v1/jobs",
+            "metadata=a&metadata.a=b",
+            "?metadata: it has fields; give each of them, as metadata.NAME=",
+        ),
         ("/v1/jobs/job_x", "include=all", "?include: Input should be 'results'"),
         ("/v1/jobs/job_x/events", "a=b", "?a: no such parameter; known: none"),
         ("/v1/jobs/job_x/results", "follow=1", "?follow: Input should be true or false"),
@@ -141,6 +145,13 @@ def test_a_stream_may_be_as_long_as_an_upload(http: httpx2.Client) -> None:
     assert http.get(f"{path}?limit=1000000", headers=lines).status_code == 404
     answer = http.get(f"{path}?limit=1000001", headers=lines)
     assert (answer.status_code, answer.json()["detail"][-7:]) == (422, "1000000")
+
+
+def test_an_upload_is_told_how_fields_of_a_parameter_are_given(http: httpx2.Client) -> None:
+    lines = {"content-type": "application/x-ndjson"}
+    answer = http.post("/v1/jobs?webhook=https://a.example", content='"好"', headers=lines)
+    detail = "?webhook: it has fields; give each of them, as webhook.NAME=VALUE"
+    assert (answer.status_code, answer.json()["detail"]) == (422, detail)
 
 
 @pytest.mark.parametrize("query", ["strict=1", "strikt=true"])
