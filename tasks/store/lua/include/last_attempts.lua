@@ -4,7 +4,7 @@
 -- include: ref
 -- args: worker, max_attempts
 local last_attempts = {}
-local held
+local worker_holds
 
 local function is_last(attempts)
   return attempts >= args.max_attempts
@@ -12,7 +12,7 @@ end
 
 -- Returns whether children of the worker hold a chunk that `ran` before, and one on its `last` attempt. What is held
 -- counts the lease that it is held by; what a child lost, and still stands there, does not count.
-local function read()
+local function look()
   local found, leases = {ran = false, last = false}, redis.call('HGETALL', keys.leases .. args.worker)
   for i = 1, #leases, 2 do
     local chunk, token = ref.parse(leases[i]), string.match(leases[i + 1], ' (%d+)$')
@@ -28,6 +28,6 @@ function last_attempts.allow(chunk)
   if chunk.attempts == 0 then
     return true
   end
-  held = held or read()
-  return not (held.last or is_last(chunk.attempts + 1) and held.ran)
+  worker_holds = worker_holds or look()
+  return not (worker_holds.last or is_last(chunk.attempts + 1) and worker_holds.ran)
 end
