@@ -59,6 +59,20 @@ class _FollowsPrimaryByTls(_FollowsPrimary, redis.SSLConnection):
     """The same with TLS, to the Sentinels too."""
 
 
+class ConnectionPool(redis.BlockingConnectionPool):
+    """Closes its idle connections when one was given back broken.
+
+    A link that died without a word took them along, and each would cost one more call its time-out.
+    """
+
+    def release(self, connection: redis.connection.ConnectionInterface) -> None:
+        """Take a connection back."""
+        broken = not connection.is_connected
+        super().release(connection)  # type: ignore[no-untyped-call]
+        if broken:
+            self.disconnect(inuse_connections=False)
+
+
 def connection_class(url: RedisUrl) -> type[redis.connection.AbstractConnection]:
     """Return the class of the connections that reach a Redis."""
     if url.path:
