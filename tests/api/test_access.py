@@ -337,7 +337,7 @@ def test_without_keys_rates_are_counted_by_address(redis_url: str, tmp_path: Pat
 def test_behind_a_proxy_each_caller_has_an_address_and_a_rate_of_its_own(
     redis_url: str, tmp_path: Path
 ) -> None:
-    limits = {"SENTIMENT_RATE_PER_S": "5", "SENTIMENT_RATE_BURST": "10", "AUTH": "none"}
+    limits = {"SENTIMENT_RATE_PER_S": "1", "SENTIMENT_RATE_BURST": "10", "AUTH": "none"}
     one, other = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
     with running_api(redis_url, tmp_path / "api.log", SENTIMENT_PROXIES="1", **limits) as url:
         assert {httpx2.get(f"{url}/v1/info", headers=one).status_code for _ in range(30)} == {200, 429}

@@ -22,7 +22,7 @@ from tests.conftest import eventually
 PATHS = ["/predict", "/predict_batch", "/v1/jobs", "/v1/jobs/lookup"]
 CHUNKED = "transfer-encoding: chunked"
 LIMITS = {
-    "SENTIMENT_MAX_BODY_S": "1",
+    "SENTIMENT_MAX_BODY_S": "2",
     "SENTIMENT_MAX_UPLOAD_S": "1",
     "SENTIMENT_MAX_WAIT_S": "2",
     "SENTIMENT_MAX_HELD": "2",

