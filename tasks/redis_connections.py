@@ -62,7 +62,7 @@ class _FollowsPrimaryByTls(_FollowsPrimary, redis.SSLConnection):
 class ConnectionPool(redis.BlockingConnectionPool):
     """Closes its idle connections when one was given back broken.
 
-    A link that died without a word took them along, and each would cost one more call its time-out.
+    When a link dies silently, all of its connections are dead, and each would cost another call a time-out.
     """
 
     def release(self, connection: redis.connection.ConnectionInterface) -> None:

@@ -27,8 +27,8 @@ _DATA_LOST_S = 86_400
 class IdSecret:
     """The secret of the settings; without one, those in Redis: the first process there generates one.
 
-    The first one signs. A process whose secrets Redis has lost puts them back. If another process was faster,
-    it adds them behind those of that process, so that all know the ids of jobs that were lost.
+    The first one signs. A process whose secrets Redis has lost puts them back. If another process has
+    generated one by then, it appends its own, so that every process recognises the ids of lost jobs.
     """
 
     def __init__(self, client: Any, settings: Settings) -> None:

@@ -80,7 +80,7 @@ def test_secrets_survive_further_losses_and_are_not_ever_more(settings: Settings
         record(JobStore.connect(settings), 1)
         old._id_secret._read_at -= 3
         old.ids.issue()
-    with pytest.raises(JobNotFoundError):  # by now nobody tells it from an id that was made up
+    with pytest.raises(JobNotFoundError):  # its secret is older than the nine that are kept
         old.job(first)
     latest = record(old, 1)
     old.redis.flushdb()

@@ -1,6 +1,6 @@
--- Keeps the last attempt of a chunk apart. A text may take along its whole worker, and with it what the other children
--- hold: that counts as an attempt of theirs too. A chunk on its last attempt shares a worker with none that ran before,
--- so that what is given up then has killed its child by itself.
+-- Isolates the last attempt of a chunk. A text may kill its whole worker: then the chunks that the other children hold
+-- lose an attempt too. A worker that holds a chunk on its last attempt holds no other chunk that was tried before, so
+-- that a chunk is not given up for a text in another child.
 -- include: ref
 -- args: worker, max_attempts
 local last_attempts = {}
@@ -10,8 +10,8 @@ local function is_last(attempts)
   return attempts >= args.max_attempts
 end
 
--- Returns whether children of the worker hold a chunk that `ran` before, and one on its `last` attempt. What is held
--- counts the lease that it is held by; what a child lost, and still stands there, does not count.
+-- Returns whether children of the worker hold a chunk that `ran` before, and one on its `last` attempt. The attempts in
+-- a ref include the present lease. A lease whose token is not that of the chunk is over, and does not count.
 local function look()
   local found, leases = {ran = false, last = false}, redis.call('HGETALL', keys.leases .. args.worker)
   for i = 1, #leases, 2 do
