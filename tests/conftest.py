@@ -51,6 +51,14 @@ def items_of(client: Sentiq, job_id: str) -> list[dict[str, Any]]:
     return list(client.job(job_id).raw_results())
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Name the tests that failed once more below all else: a message may be longer than what CI shows."""
+    yield
+    for report in (report for kind in ("failed", "error") for report in terminalreporter.getreports(kind)):
+        terminalreporter.write_line(f"failed: {report.nodeid}")
+
+
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     with redis_server() as url:

@@ -14,7 +14,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from local.ports import free_port
 from samples.composed import composed_texts
 
 _STARTS_WITHIN_S = 120
+_SCORED_WITHIN_S = 5
 _STOPS_WITHIN_S = 30
 _WARM_UP_TEXTS = 2000
 _CHANGE = 0.03
@@ -53,6 +54,11 @@ class _Service:
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--against", metavar="COMMIT", required=True, help="the earlier commit")
+    parser.add_argument(
+        "--pack",
+        type=Path,
+        help="directory of the pack that this tree serves, if that of the commit has other weights",
+    )
     parser.add_argument("--count", type=int, default=5000, help="texts of a round in bulk (%(default)s)")
     parser.add_argument("--singles", type=int, default=1000, help="jobs of one text in a round (%(default)s)")
     parser.add_argument("--callers", type=int, default=8, help="of those, at a time (%(default)s)")
@@ -63,7 +69,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, _: Log) -> Report:
     measured: Measured = defaultdict(lambda: defaultdict(list))
     with trees(options.against) as paths, ExitStack() as running:
-        services = {name: running.enter_context(_running(path)) for name, path in paths.items()}
+        pack = {"SENTIMENT_PACK": str(options.pack.resolve())} if options.pack else {}
+        services = {
+            name: running.enter_context(_running(path, pack if name == THIS_TREE else {}))
+            for name, path in paths.items()
+        }
         for service in services.values():
             _load(service, composed_texts(_WARM_UP_TEXTS, seed=0), options)
         for number in range(options.rounds):
@@ -86,11 +96,11 @@ def _run(options: Namespace, _: Log) -> Report:
 
 
 @contextmanager
-def _running(tree: Path) -> Iterator[_Service]:
+def _running(tree: Path, settings: Mapping[str, str]) -> Iterator[_Service]:
     port, flower_port = free_port(), free_port()
     paths = os.pathsep.join(map(str, (tree, tree / "client")))
     own = {"PYTHONPATH": paths, "PORT": str(port), "FLOWER_PORT": str(flower_port)}
-    env = os.environ | LOAD_TEST_SETTINGS | own
+    env = os.environ | LOAD_TEST_SETTINGS | dict(settings) | own
     command = [sys.executable, "-m", "local.up"]
     with subprocess.Popen(command, cwd=tree, env=env, stdout=subprocess.DEVNULL) as process:
         try:
@@ -103,18 +113,16 @@ def _running(tree: Path) -> Iterator[_Service]:
 
 
 def _await(service: _Service) -> None:
+    """Wait until a text is scored: `/readyz` answers before the first worker has read its pack."""
     end = time.monotonic() + _STARTS_WITHIN_S
-    while True:
-        try:
-            if httpx2.get(f"{service.url}/readyz", timeout=5).is_success:
+    while service.process.poll() is None and time.monotonic() < end:
+        with suppress(httpx2.TransportError):
+            if httpx2.post(
+                f"{service.url}/predict", json={"text": "好"}, timeout=_SCORED_WITHIN_S
+            ).is_success:
                 return
-        except httpx2.TransportError:
-            pass
-        if service.process.poll() is not None or time.monotonic() > end:
-            raise BenchError(
-                f"{service.process.args!r} in its tree has no service after {_STARTS_WITHIN_S} s"
-            )
         time.sleep(0.1)
+    raise BenchError(f"{service.process.args!r} in its tree has scored nothing in {_STARTS_WITHIN_S} s")
 
 
 def _load(service: _Service, texts: Sequence[str], options: Namespace) -> dict[str, float]:

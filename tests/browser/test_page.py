@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -12,8 +13,14 @@ pytest.importorskip("playwright.sync_api", reason="pip install playwright: the b
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.conftest import eventually, worker_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    import psutil
+
+    from local.stack import Stack
 
 POSITIVE = "房间干净，隔音也好，老板很热情，下次还来"
 NEGATIVE = "汤洒了一半，盒子都泡烂了，打商家电话也不接，太差了"
@@ -133,13 +140,31 @@ def test_the_summary_of_lines_is_a_chart(page: Page) -> None:
     expect(page.get_by_role("img", name="置信度的分布")).to_be_visible()
 
 
-def test_shares_show_while_a_job_runs(page: Page) -> None:
-    submit(page, "\n".join(f"{NEGATIVE}，第 {number} 次" for number in range(900)), per_line=True)
-    expect(page.locator("#progress-chart .split span").first).to_be_visible(timeout=VERDICT_WITHIN_MS)
-    page.get_by_role("button", name="不等了").click()
-    expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
-    expect(page.locator("#progress-chart")).to_be_empty()
-    page.request.post(f"{job_url(page)}/cancel")  # others wait for this stack too
+def test_shares_show_while_a_job_runs(page: Page, live: Stack) -> None:
+    children = worker_of(live).children()
+    with held(children), page.expect_response(re.compile(r"/v1/jobs(\?|$)")) as created:
+        submit(page, "\n".join(f"{NEGATIVE}，第 {number} 次" for number in range(900)), per_line=True)
+    job = f"{live.url}/v1/jobs/{created.value.json()['id']}"
+    eventually(lambda: page.request.get(job).json()["counts"]["succeeded"])
+    with held(children):
+        assert page.request.get(job).json()["counts"]["pending"]
+        expect(page.locator("#progress-chart .split span").first).to_be_visible()
+        page.get_by_role("button", name="不等了").click()
+        expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
+        expect(page.locator("#progress-chart")).to_be_empty()
+    page.request.post(f"{job}/cancel")  # others wait for this stack too
+
+
+@contextmanager
+def held(processes: list[psutil.Process]) -> Iterator[None]:
+    """Stop processes while the context lasts: a job that runs stays where it is."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
