@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import redis
 from redis.backoff import NoBackoff
@@ -59,18 +60,29 @@ class _FollowsPrimaryByTls(_FollowsPrimary, redis.SSLConnection):
     """The same with TLS, to the Sentinels too."""
 
 
-class ConnectionPool(redis.BlockingConnectionPool):
-    """Closes its idle connections when one was given back broken.
+class ConnectionPool(redis.ConnectionPool):
+    """Closes the idle connections of all such pools of the process when one was given back broken.
 
-    When a link dies silently, all of its connections are dead, and each would cost another call a time-out.
+    When a link dies silently, all of its connections are dead, and each would cost a call a time-out.
     """
 
-    def release(self, connection: redis.connection.ConnectionInterface) -> None:
+    _all: ClassVar[WeakValueDictionary[int, ConnectionPool]] = WeakValueDictionary()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._all[id(self)] = self
+
+    def release(self, connection: Any) -> None:
         """Take a connection back."""
         broken = not connection.is_connected
-        super().release(connection)  # type: ignore[no-untyped-call]
+        super().release(connection)
         if broken:
-            self.disconnect(inuse_connections=False)
+            for pool in filter(None, (ref() for ref in self._all.valuerefs())):
+                pool.disconnect(inuse_connections=False)
+
+
+class BlockingConnectionPool(ConnectionPool, redis.BlockingConnectionPool):
+    """The same, and waits for a connection when all are in use."""
 
 
 def connection_class(url: RedisUrl) -> type[redis.connection.AbstractConnection]:

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with three fixes, which finds Redis as the job store does.
+"""Kombu's Redis transport with four fixes, which finds Redis as the job store does.
 
 After a hard restart of Redis, Celery 5.7 closes the connection and then acks or restores on the old channel,
 which builds a client from a connection that is gone: an AttributeError, which nobody takes for a connection
@@ -6,6 +6,9 @@ error, so the whole worker exits. Here that is a connection error, and the worke
 
 Kombu waits without end for a message of the control channel once its socket was readable, and so does the
 whole worker where that message was lost, came in part, or was read before. Here that wait ends.
+
+Each of its channels has connections of its own, which after a link died in silence cost a time-out each, one
+after the other. Here the first that is found dead takes all idle ones along.
 
 A message that kombu or Celery cannot read ends the worker too. Here only wake-ups leave our queues, and all
 other messages are dropped with a warning.
@@ -24,7 +27,7 @@ import redis
 from kombu.transport import redis as kombu_redis
 
 from tasks import score
-from tasks.redis_connections import connection_class, place
+from tasks.redis_connections import ConnectionPool, connection_class, place
 from tasks.redis_url import RedisUrl
 from tasks.vocabulary.model_names import WAKEUPS
 
@@ -119,6 +122,11 @@ class Channel(kombu_redis.Channel):
                 params.pop(name, None)
             params |= place(self.server)
         return params
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  kombu's signature
+        pool = super()._get_pool(asynchronous)  # type: ignore[no-untyped-call]
+        # Those of the event loop are closed by its thread alone.
+        return pool if asynchronous else ConnectionPool(pool.connection_class, **pool.connection_kwargs)
 
     def _get_client(self) -> type[redis.Redis]:
         return _Client

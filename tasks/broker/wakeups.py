@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import Celery
+from kombu.exceptions import BatchPublishError
 
 from tasks import score
 from tasks.broker.celery_app import declared_queue
@@ -15,18 +16,20 @@ class NotPublishedError(Exception):
 
 
 def publish_wakeups(app: Celery, model: str, count: int) -> None:
-    """Publish `count` wake-ups of a model in one round trip. Raises NotPublishedError."""
-    queue = declared_queue(model)
+    """Publish `count` wake-ups of a model in one round trip, or in another try. Raises NotPublishedError."""
     try:
-        with app.producer_pool.acquire(block=True, timeout=_ACQUIRE_S) as producer, producer.batch():
-            for _ in range(count):
-                app.send_task(
-                    score.NAME,
-                    queue=queue,
-                    producer=producer,
-                    retry=False,
-                    ignore_result=True,
-                )
+        try:
+            _publish(app, model, count)
+        except BatchPublishError:
+            # Most likely a connection that died in silence: the next is a new one. Twice as many do no harm.
+            _publish(app, model, count)
     except Exception as error:
         # Whatever it is, the job is recorded: an error here would make the client send it again.
         raise NotPublishedError(f"{type(error).__name__}: {error}") from error
+
+
+def _publish(app: Celery, model: str, count: int) -> None:
+    queue = declared_queue(model)
+    with app.producer_pool.acquire(block=True, timeout=_ACQUIRE_S) as producer, producer.batch():
+        for _ in range(count):
+            app.send_task(score.NAME, queue=queue, producer=producer, retry=False, ignore_result=True)

@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from tasks.errors import ConfigurationError, StoreUnavailableError, WritesRefusedError
-from tasks.redis_connections import ConnectionPool, connection_options
+from tasks.redis_connections import BlockingConnectionPool, connection_options
 from tasks.redis_url import read_redis_url
 from tasks.settings import Settings
 
@@ -42,7 +42,7 @@ def connect(settings: Settings, *, patience: int = 1) -> redis.Redis:
     url = read_redis_url(settings.redis_url.get_secret_value())
     # A socket knows neither: it fails at once.
     tcp = {} if url.path else {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
-    pool = ConnectionPool(  # type: ignore[no-untyped-call]
+    pool = BlockingConnectionPool(
         **connection_options(url),
         # Thousands of waiters share these: each holds one for the length of a command only.
         max_connections=32,

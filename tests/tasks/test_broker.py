@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.settings import Settings
 from tasks.store.jobs import JobStore
-from tests.attacks.proxy import proxied
+from tests.attacks.proxy import Proxy, proxied
 from tests.conftest import MODEL_NAME, eventually
 
 ENDS_S = 20.0
@@ -140,14 +141,32 @@ def test_the_control_channel_waits_for_no_message(settings: Settings) -> None:
     seconds_of(channel._receive)
 
 
+@contextmanager
+def linked(redis_url: str, settings: Settings) -> Iterator[tuple[Proxy, Settings]]:
+    """Give a link to a Redis, and settings that lead through it."""
+    port = urlsplit(redis_url).port or 0
+    with proxied("127.0.0.1", port) as link:
+        through = redis_url.replace(str(port), str(link.port))
+        yield link, settings.model_copy(update={"redis_url": SecretStr(through)})
+
+
+def test_wakeups_are_published_over_a_new_connection_if_the_link_died_in_silence(
+    redis_url: str, settings: Settings, store: JobStore
+) -> None:
+    with linked(redis_url, settings) as (link, linked_settings):
+        publisher = build_publisher(linked_settings)
+        publish_wakeups(publisher, MODEL_NAME, 1)
+        link.half_open()
+        publish_wakeups(publisher, MODEL_NAME, 2)
+    assert store.redis.llen(f"sentiq.{MODEL_NAME}") == 3
+
+
 def test_half_a_message_of_the_control_channel_is_an_error_of_the_connection(
     redis_url: str, settings: Settings
 ) -> None:
     """The rest of it is held back, as by a link that is dead in silence, before the second block."""
-    with proxied("127.0.0.1", urlsplit(redis_url).port or 0) as link:
-        through = redis_url.replace(str(urlsplit(redis_url).port), str(link.port))
-        connection = build_celery(settings.model_copy(update={"redis_url": SecretStr(through)}))
-        connection = connection.connection_for_read()
+    with linked(redis_url, settings) as (link, linked_settings):
+        connection = build_celery(linked_settings).connection_for_read()
         channel = control_channel(connection)
         link.trickle()
         topic = channel._get_publish_topic("all", "")
