@@ -27,7 +27,7 @@ PROGRESS := awk -v tty="$$(test -t 2 && echo 1 || true)" 'tty && /^(Collecting|I
 NO_SECRETS := --exclude-files '^(requirements/.*\.(lock|txt)|models/embedded(-3)?/pack\.json|tests/packs/.*/pack\.json|tests/fuzz/corpus/.*)$$' \
 	--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector
 
-.PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-hosts bench-latency bench-memory bench-overload bench-peers \
+.PHONY: help up demo client bench bench-api bench-client bench-durable bench-commits bench-engines bench-fairness bench-fronts bench-hosts bench-latency bench-memory bench-overload bench-peers \
 	bench-queues bench-rows bench-scale bench-sharing bench-singles bench-tracing \
 	audit card check-locks compose-test configuration contract faults faults-see fuzz openapi parity \
 	e2e test test-acceptance test-attacks test-formats test-hosts test-k8s test-long test-models test-monitoring test-redis test-spark test-tracing model sample score simulate soak tune lint format lock \
@@ -56,6 +56,9 @@ bench-api: $(VENV)/.local ## measure an upload of a million lines, and 1,500 cli
 
 bench-client: $(VENV)/.formats ## compare sentiq score with jobs alone, and measure its memory over a million rows; ARGS= JSON=file
 	@exec $(PY) -m bench client $(ARGS) $(if $(JSON),--json "$(JSON)")
+
+bench-fronts: $(VENV)/.local $(VENV)/.plot ## compare servers for HTTP in front of one app: gunicorn with gevent or threads, granian; OUT=docs/benchmarks ARGS=
+	@exec $(PY) -m bench fronts $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
 
 bench-queues: $(VENV)/.local $(VENV)/.plot ## compare the queue alone, without a model, with other task queues; OUT=docs/benchmarks ARGS=
 	@exec $(PY) -m bench queues $(if $(OUT),--out "$(OUT)") $(ARGS) $(if $(JSON),--json "$(JSON)")
