@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from bench.peers.catalogue import Peer
 from bench.peers.environments import EnvironmentFailedError, interpreter, versions
 from bench.peers.services import Service
-from bench.program import BenchError
+from bench.program import BenchError, as_json
 from local.processes import ProcessDiedError
 
 Start = Callable[[], AbstractContextManager[Service]]
@@ -20,10 +23,12 @@ def in_rounds(
     rounds: int,
     measure: Callable[[Service, int], dict[str, Any]],
     left_out: dict[str, str],
+    kept: Path | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return what `measure` gives for each contender in each round, by its name.
 
     One that fails goes to `left_out` with the reason, and is not tried again. Raise BenchError if all fail.
+    Figures are written to the folder `kept`, and those that are there already are not measured again.
     """
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for number in range(rounds):
@@ -32,8 +37,7 @@ def in_rounds(
                 continue
             print(f"round {number + 1}: {name}", flush=True)
             try:
-                with contenders[name]() as service:
-                    found[name].append(measure(service, number))
+                found[name].append(_measured(contenders[name], measure, number, _file(kept, name, number)))
             except (BenchError, ProcessDiedError, ExceptionGroup) as error:
                 left_out[name] = f"It failed: {_first_line(error)}"
                 print(f"    {left_out[name]}", flush=True)
@@ -41,6 +45,24 @@ def in_rounds(
     if not whole:
         raise BenchError(f"nothing was measured: {left_out}")
     return whole
+
+
+def _file(kept: Path | None, name: str, number: int) -> Path | None:
+    return kept and kept / f"{number + 1}-{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
+
+
+def _measured(
+    start: Start, measure: Callable[[Service, int], dict[str, Any]], number: int, file: Path | None
+) -> dict[str, Any]:
+    if file and file.is_file():
+        figures: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return figures
+    with start() as service:
+        figures = measure(service, number)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(as_json(figures), "utf-8")
+    return figures
 
 
 def made(peers: Iterator[Peer], left_out: dict[str, str], *, torch: bool) -> Iterator[tuple[Peer, Any]]:

@@ -35,6 +35,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=20, help="about, of each load (%(default)s)")
     names = sorted({peer.environment for peer in PEERS})
     parser.add_argument("--peers", nargs="*", choices=names, default=names, help="environments (all)")
+    parser.add_argument(
+        "--keep", type=Path, help="folder of each service's figures; a run that was cut off goes on from it"
+    )
     add_out_argument(parser)
 
 
@@ -48,7 +51,7 @@ def _run(options: Namespace, log: Log) -> Report:
     starts |= {
         peer.key: partial(running_peer, peer, python, _checkpoint(peer), log) for peer, python in peers
     }
-    services = in_rounds(starts, options.rounds, partial(_measure, options), left_out)
+    services = in_rounds(starts, options.rounds, partial(_measure, options), left_out, options.keep)
     if SENTIQ not in services:
         raise BenchError(f"Sentiq was not measured. {left_out[SENTIQ]}")
     figures = {

@@ -7,8 +7,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,27 @@ def test_each_round_begins_with_another_contender_and_a_failure_is_named_once() 
     assert started == ["a", "b", "c", "b", "c", "a", "a", "b"]
     assert left_out == {"c": "It failed: out of memory"}
     assert found == {name: [{"of": (name, number)} for number in range(3)] for name in "ab"}
+
+
+def test_a_run_that_was_cut_off_goes_on_from_the_figures_that_were_kept(tmp_path: Path) -> None:
+    contenders = {name: lambda name=name: nullcontext(name) for name in ("An engine, tuned", "b")}
+
+    def fail(service: Any, number: int) -> dict[str, Any]:
+        if (service, number) == ("b", 1):
+            raise KeyboardInterrupt
+        return {"of": [service, number]}
+
+    with pytest.raises(KeyboardInterrupt):
+        in_rounds(contenders, 2, fail, {}, tmp_path)
+    measured: list[Any] = []
+
+    def measure(service: Any, number: int) -> dict[str, Any]:
+        measured.append((service, number))
+        return {"of": [service, number]}
+
+    found = in_rounds(contenders, 2, measure, {}, tmp_path)
+    assert measured == [("b", 1), ("An engine, tuned", 1)]
+    assert found == {name: [{"of": [name, number]} for number in range(2)] for name in contenders}
 
 
 def test_when_all_fail_that_is_an_error() -> None:
