@@ -46,6 +46,18 @@ def worker_of(stack: Stack) -> psutil.Process:
     return next(psutil.Process(process.pid) for process in stack.processes if process.name == "worker")
 
 
+@contextmanager
+def held(processes: list[psutil.Process]) -> Iterator[None]:
+    """Stop processes while the context lasts: a job that runs stays where it is."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
 def items_of(client: Sentiq, job_id: str) -> list[dict[str, Any]]:
     """Return the results of a job as the service sends them."""
     return list(client.job(job_id).raw_results())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -13,12 +12,10 @@ pytest.importorskip("playwright.sync_api", reason="pip install playwright: the b
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.conftest import eventually, worker_of
+from tests.conftest import eventually, held, worker_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import psutil
+    from collections.abc import Callable
 
     from local.stack import Stack
 
@@ -153,18 +150,6 @@ def test_shares_show_while_a_job_runs(page: Page, live: Stack) -> None:
         expect(page.get_by_role("alert")).to_contain_text("任务还在", timeout=OUTCOME_WITHIN_MS)
         expect(page.locator("#progress-chart")).to_be_empty()
     page.request.post(f"{job}/cancel")  # others wait for this stack too
-
-
-@contextmanager
-def held(processes: list[psutil.Process]) -> Iterator[None]:
-    """Stop processes while the context lasts: a job that runs stays where it is."""
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def test_more_lines_than_a_job_carries_inline_all_come(page: Page) -> None:
