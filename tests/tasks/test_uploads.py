@@ -16,7 +16,7 @@ from tasks.store import uploads
 from tasks.store.cancel import cancel_job, delete_job
 from tasks.store.idempotency import OPEN, IdempotencyKey
 from tasks.store.jobs import JobStore
-from tasks.store.keys import UPLOADS, job_key
+from tasks.store.keys import COUNTERS, UPLOADS, job_key
 from tasks.store.reconciler import Reconciler
 from tasks.vocabulary.chunks import Chunk
 from tasks.vocabulary.feeds import Feed
@@ -156,6 +156,19 @@ def test_an_upload_that_was_given_up_is_not_recorded_afterwards(store: JobStore)
     assert not store.redis.exists(job_key(job_id), KEY.redis_key)
     again = begun(store, Feed.begin(SEED, resumable=True))
     assert store.redis.hget(job_key(again), "total") == b"2"
+
+
+def test_what_was_recorded_of_an_upload_that_is_given_up_is_counted_as_deleted(store: JobStore) -> None:
+    """Redis ran the call that records it too late for the request, but before the one that gives it up."""
+    one = Feed.begin(SEED, resumable=True)
+    job_id = begun(store, one)
+    uploads.discard(store, job_id, "", one, KEY)
+    counted = store.redis.hgetall(COUNTERS)
+    assert counted == {
+        f"admitted:{MODEL_NAME}:bulk".encode(): b"2",
+        f"items:{MODEL_NAME}:deleted".encode(): b"2",
+    }
+    assert not store.redis.exists(job_key(job_id), KEY.redis_key)
 
 
 def test_what_was_closed_meanwhile_is_not_discarded(store: JobStore) -> None:
