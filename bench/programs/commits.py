@@ -7,7 +7,6 @@ texts in bulk, then as jobs of one text. The ratios are of this tree to the comm
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -108,8 +107,16 @@ def _running(tree: Path, settings: Mapping[str, str]) -> Iterator[_Service]:
             _await(service)
             yield service
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(_STOPS_WITHIN_S)
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise BenchError(f"{process.args!r} did not stop in {_STOPS_WITHIN_S} s") from None
 
 
 def _await(service: _Service) -> None:
