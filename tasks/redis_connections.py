@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from queue import Empty
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -61,9 +64,10 @@ class _FollowsPrimaryByTls(_FollowsPrimary, redis.SSLConnection):
 
 
 class ConnectionPool(redis.ConnectionPool):
-    """Closes the idle connections of all such pools of the process when one was given back broken.
+    """Closes the idle connections of all such pools of the process when one broke in use.
 
     When a link dies silently, all of its connections are dead, and each would cost a call a time-out.
+    A connection that could not be made says nothing about those that are open.
     """
 
     _all: ClassVar[WeakValueDictionary[int, ConnectionPool]] = WeakValueDictionary()
@@ -72,17 +76,39 @@ class ConnectionPool(redis.ConnectionPool):
         super().__init__(*args, **options)
         self._all[id(self)] = self
 
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Lend a connection. Raises redis.ConnectionError if none can be made."""
+        connection = super().get_connection(*args, **options)
+        connection.__dict__["in_use"] = True
+        return connection
+
     def release(self, connection: Any) -> None:
         """Take a connection back."""
-        broken = not connection.is_connected
+        broke = connection.__dict__.pop("in_use", False) and not connection.is_connected
         super().release(connection)
-        if broken:
+        if broke:
             for pool in filter(None, (ref() for ref in self._all.valuerefs())):
-                pool.disconnect(inuse_connections=False)
+                if pool.pid == os.getpid():  # others are of the process that this one was forked from
+                    pool.close_idle()
+
+    def close_idle(self) -> None:
+        """Close the connections that are not lent."""
+        self.disconnect(inuse_connections=False)
 
 
 class BlockingConnectionPool(ConnectionPool, redis.BlockingConnectionPool):
     """The same, and waits for a connection when all are in use."""
+
+    def close_idle(self) -> None:
+        """Close the connections that are not lent. Taken out meanwhile, they are lent to no other thread."""
+        taken = []
+        with suppress(Empty):
+            while True:
+                taken.append(self.pool.get_nowait())
+        for connection in filter(None, taken):
+            connection.disconnect()
+        for place in reversed(taken):
+            self.pool.put_nowait(place)
 
 
 def connection_class(url: RedisUrl) -> type[redis.connection.AbstractConnection]:

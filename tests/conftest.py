@@ -6,7 +6,7 @@ import csv
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,13 +49,16 @@ def worker_of(stack: Stack) -> psutil.Process:
 @contextmanager
 def held(processes: list[psutil.Process]) -> Iterator[None]:
     """Stop processes while the context lasts: a job that runs stays where it is."""
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
+    with ExitStack() as stopped:
         for process in processes:
-            process.resume()
+            process.suspend()
+            stopped.callback(_resume, process)
+        yield
+
+
+def _resume(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.resume()
 
 
 def items_of(client: Sentiq, job_id: str) -> list[dict[str, Any]]:

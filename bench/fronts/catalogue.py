@@ -16,12 +16,7 @@ def _front(name: str, package: str, *command: str) -> Peer:
     return Peer(name, "fronts", packages, ((*command, _APP),), _DIALECT, _DIALECT, redis=True)
 
 
-_GEVENT = (
-    "gunicorn",
-    "--worker-class=gevent",
-    f"--worker-connections={2 * CALLERS}",
-    "--bind=127.0.0.1:{port}",
-)
+_GEVENT = ("gunicorn", "--worker-class=gevent", "--bind=127.0.0.1:{port}")
 _GRANIAN = (
     "granian",
     "--interface=wsgi",

@@ -60,9 +60,21 @@ def _measured(
     with start() as service:
         figures = measure(service, number)
     if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(as_json(figures), "utf-8")
+        draft = file.with_suffix(".draft")
+        draft.write_text(as_json(figures), "utf-8")
+        draft.rename(file)
     return figures
+
+
+def keep_in(folder: Path, circumstances: dict[str, Any]) -> Path:
+    """Return the folder, made if need be. Raise BenchError if it has figures of other circumstances."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note, text = folder / "circumstances.txt", as_json(circumstances)
+    if not note.is_file():
+        note.write_text(text, "utf-8")
+    if note.read_text("utf-8") != text:
+        raise BenchError(f"{folder}: its figures were measured otherwise, see {note.name}")
+    return folder
 
 
 def made(peers: Iterator[Peer], left_out: dict[str, str], *, torch: bool) -> Iterator[tuple[Peer, Any]]:

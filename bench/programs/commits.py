@@ -115,8 +115,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_STOPS_WITHIN_S)
     except subprocess.TimeoutExpired:
-        process.kill()
-        raise BenchError(f"{process.args!r} did not stop in {_STOPS_WITHIN_S} s") from None
+        process.kill()  # what it started ends with it
 
 
 def _await(service: _Service) -> None:
@@ -129,7 +128,9 @@ def _await(service: _Service) -> None:
             ).is_success:
                 return
         time.sleep(0.1)
-    raise BenchError(f"{service.process.args!r} in its tree has scored nothing in {_STARTS_WITHIN_S} s")
+    ended = service.process.poll()
+    why = f"scored nothing in {_STARTS_WITHIN_S} s" if ended is None else f"ended with exit code {ended}"
+    raise BenchError(f"{service.process.args!r} in its tree: it {why}")
 
 
 def _load(service: _Service, texts: Sequence[str], options: Namespace) -> dict[str, float]:

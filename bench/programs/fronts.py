@@ -33,9 +33,9 @@ _COLUMNS = (
     ("CPU s / 1,000 requests", ("flood", "cpu_s_per_1000")),
     ("p50 ms", ("flood", "latency_ms", "p50")),
     ("p99 ms", ("flood", "latency_ms", "p99")),
-    ("in open loop: CPU s / 1,000", ("open", "cpu_s_per_1000")),
-    ("p50 ms", ("open", "latency_ms", "p50")),
-    ("p99 ms", ("open", "latency_ms", "p99")),
+    ("open loop: CPU s / 1,000", ("open", "cpu_s_per_1000")),
+    ("open loop: p50 ms", ("open", "latency_ms", "p50")),
+    ("open loop: p99 ms", ("open", "latency_ms", "p99")),
 )
 
 
@@ -73,7 +73,7 @@ def measure(options: Namespace, service: Service, number: int) -> dict[str, Any]
     texts = composed_texts(options.count, options.seed + number)
     requests = [service.dialect.ask([text]) for text in texts]
     asyncio.run(closed_loop(service.port, requests[:_WARM_UP], CALLERS))
-    server = service.pids[1:]  # the first is Redis
+    server = server_of(service)
     with TreeMeter(server) as flood_cpu:
         flood = asyncio.run(closed_loop(service.port, requests, CALLERS))
     times = first_arrivals(options.per_second, len(requests), options.seed + number)
@@ -90,6 +90,11 @@ def measure(options: Namespace, service: Service, number: int) -> dict[str, Any]
             "latency_ms": latency_ms(opened.latencies_s),
         },
     }
+
+
+def server_of(service: Service) -> list[int]:
+    """Return the processes of the server, without Redis, which is started first."""
+    return service.pids[1:]
 
 
 def page(figures: Mapping[str, Any]) -> str:
@@ -113,7 +118,9 @@ def page(figures: Mapping[str, Any]) -> str:
 
 Written by `make bench-fronts`; the best figure of each column is in bold.
 The app reads a JSON body, asks Redis once, waits 50 ms as for a verdict, and answers JSON.
-One process a server; CPU time is that of the server with the app in it, without Redis.
+One process a server, gunicorn with its own worker for gevent, not with that of the API.
+CPU time is that of the server with the app in it, without Redis.
+The client and Redis share the cores with it, and lower the rate of each.
 {CALLERS} callers each wait for an answer before they ask again.
 In open loop {figures["per_second"]:g} requests arrive a second.
 Medians of {figures["rounds"]} rounds, each with servers that were started anew, in a new order.

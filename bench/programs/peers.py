@@ -17,7 +17,7 @@ from bench.peers.catalogue import LEFT_OUT, PEERS, Peer
 from bench.peers.checkpoint import transformers_checkpoint
 from bench.peers.measuring import measure
 from bench.peers.reporting import SENTIQ, draw_rates, page
-from bench.peers.rounds import Start, described, in_rounds, made
+from bench.peers.rounds import Start, described, in_rounds, keep_in, made
 from bench.peers.services import Service, running_peer, running_sentiq
 from bench.program import BenchError, Program, Report
 from bench.report import machine
@@ -42,6 +42,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, log: Log) -> Report:
+    kept = keep_in(options.keep, _circumstances(options)) if options.keep else None
     print("making the model and the environments", flush=True)
     left_out = dict(LEFT_OUT)
     peers = [*made((peer for peer in PEERS if peer.environment in options.peers), left_out, torch=True)]
@@ -51,7 +52,7 @@ def _run(options: Namespace, log: Log) -> Report:
     starts |= {
         peer.key: partial(running_peer, peer, python, _checkpoint(peer), log) for peer, python in peers
     }
-    services = in_rounds(starts, options.rounds, partial(_measure, options), left_out, options.keep)
+    services = in_rounds(starts, options.rounds, partial(_measure, options), left_out, kept)
     if SENTIQ not in services:
         raise BenchError(f"Sentiq was not measured. {left_out[SENTIQ]}")
     figures = {
@@ -67,6 +68,16 @@ def _run(options: Namespace, log: Log) -> Report:
     }
     written = write_report(options.out, "peers", figures, page(figures), {"peers": draw_rates(services)})
     return Report(figures, "\n".join(map(str, written)))
+
+
+def _circumstances(options: Namespace) -> dict[str, Any]:
+    """Return what must not differ between the figures of one report."""
+    return {
+        **machine(_PACKAGES),
+        "texts": texts_name(options),
+        "count": options.count,
+        "seconds": options.seconds,
+    }
 
 
 def _checkpoint(peer: Peer) -> Path:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # Celery's own pauses grow to 32 s: workers would be idle for that long after Redis is back.
 _RECONNECT_S = {"interval_start": 1, "interval_step": 1, "interval_max": 2}
 _TRANSPORT_OPTIONS: dict[str, Any] = {
-    # A worker whose connections died in silence meets up to three of them, one after the other.
+    # A worker whose connections died in silence meets two of them, one after the other.
     "socket_timeout": 1.5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,

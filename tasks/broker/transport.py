@@ -7,8 +7,8 @@ error, so the whole worker exits. Here that is a connection error, and the worke
 Kombu waits without end for a message of the control channel once its socket was readable, and so does the
 whole worker where that message was lost, came in part, or was read before. Here that wait ends.
 
-Each of its channels has connections of its own, which after a link died in silence cost a time-out each, one
-after the other. Here the first that is found dead takes all idle ones along.
+Each of its channels has connections of its own. After a link died in silence, they cost a time-out each, one
+after the other. Here the first that is found dead closes those that are idle, and those of the job store.
 
 A message that kombu or Celery cannot read ends the worker too. Here only wake-ups leave our queues, and all
 other messages are dropped with a warning.
@@ -125,8 +125,10 @@ class Channel(kombu_redis.Channel):
 
     def _get_pool(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  kombu's signature
         pool = super()._get_pool(asynchronous)  # type: ignore[no-untyped-call]
-        # Those of the event loop are closed by its thread alone.
-        return pool if asynchronous else ConnectionPool(pool.connection_class, **pool.connection_kwargs)
+        if asynchronous:  # the event loop's: its thread alone closes them
+            return pool
+        most, options = pool.max_connections, pool.connection_kwargs
+        return ConnectionPool(pool.connection_class, max_connections=most, **options)
 
     def _get_client(self) -> type[redis.Redis]:
         return _Client

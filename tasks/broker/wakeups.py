@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import redis
 from celery import Celery
-from kombu.exceptions import BatchPublishError
+from kombu.exceptions import KombuError
 
 from tasks import score
 from tasks.broker.celery_app import declared_queue
@@ -16,12 +17,17 @@ class NotPublishedError(Exception):
 
 
 def publish_wakeups(app: Celery, model: str, count: int) -> None:
-    """Publish `count` wake-ups of a model in one round trip, or in another try. Raises NotPublishedError."""
+    """Publish `count` wake-ups of a model in one round trip. Raises NotPublishedError.
+
+    If the connection proves dead, they are published once more over a new one: that takes up to 5 s, and as
+    many again may arrive, which is harmless.
+    """
     try:
         try:
             _publish(app, model, count)
-        except BatchPublishError:
-            # Most likely a connection that died in silence: the next is a new one. Twice as many do no harm.
+        except KombuError as error:
+            if not isinstance(error.__cause__, redis.ConnectionError | redis.TimeoutError):
+                raise
             _publish(app, model, count)
     except Exception as error:
         # Whatever it is, the job is recorded: an error here would make the client send it again.

@@ -7,12 +7,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 
 from bench.fronts.catalogue import FRONTS
 from bench.peers.catalogue import Peer
 from bench.peers.services import running_peer
-from bench.programs.fronts import measure, page
+from bench.programs.fronts import measure, page, server_of
 from local.logs import Log
 from local.processes import ROOT
 
@@ -32,7 +34,9 @@ def test_what_is_measured_is_the_server_and_not_redis(tmp_path: Path) -> None:
         running_peer(FRONTS[1], Path(sys.executable), tmp_path, Log(log)) as service,
     ):
         figures = measure(options, service, 0)
-        assert len(service.pids) == 2
+        assert "gunicorn" in " ".join(psutil.Process(server_of(service)[0]).cmdline())
+        assert set(service.pids) - set(server_of(service)) == {service.pids[0]}
+        assert redis.Redis.from_url(service.redis_url).info("server")["process_id"] == service.pids[0]
     assert figures["flood"]["latency_ms"]["count"] == figures["open"]["latency_ms"]["count"] == 30
     assert figures["flood"]["latency_ms"]["p50"] >= 50, "the app waits so long"
 

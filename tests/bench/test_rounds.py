@@ -16,7 +16,7 @@ import pytest
 
 from bench.peers.catalogue import PEERS
 from bench.peers.measuring import measure
-from bench.peers.rounds import in_rounds
+from bench.peers.rounds import in_rounds, keep_in
 from bench.peers.services import Service
 from bench.program import BenchError
 
@@ -116,6 +116,13 @@ def test_a_run_that_was_cut_off_goes_on_from_the_figures_that_were_kept(tmp_path
     found = in_rounds(contenders, 2, measure, {}, tmp_path)
     assert measured == [("b", 1), ("An engine, tuned", 1)]
     assert found == {name: [{"of": [name, number]} for number in range(2)] for name in contenders}
+
+
+def test_figures_of_other_circumstances_are_not_gone_on_from(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    assert keep_in(folder, {"seed": 1}) == keep_in(folder, {"seed": 1}) == folder
+    with pytest.raises(BenchError, match="measured otherwise"):
+        keep_in(folder, {"seed": 2})
 
 
 def test_when_all_fail_that_is_an_error() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,9 +66,13 @@ class Caller:
         method: str,
         path: str,
         expected: Collection[int],
+        *,
+        refused: Callable[[], object] = lambda: None,
         **options: Any,
     ) -> httpx2.Response:
         """Repeat a call until its answer is expected; `content` may be a function that begins a body anew.
+
+        `refused` is called after each try that broke, or that the service refused for want of Redis.
 
         Raises UnexpectedAnswerError for another answer, TimeoutError when there is none for so long.
         """
@@ -82,10 +86,13 @@ class Caller:
                 last = "no answer"
             except httpx2.TransportError as error:
                 last = type(error).__name__
+                refused()
             else:
                 if answer.status_code in expected:
                     return answer
                 last = self._judge(method, path, answer)
+                if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+                    refused()
             time.sleep(PAUSE_S)
         raise TimeoutError(f"{method} {path}: {last} for {self.patience_s:.0f} s")
 

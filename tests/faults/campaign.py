@@ -168,8 +168,7 @@ class Campaign:
         closed, self._caller.closed = self._caller.closed - set(accepted), set()
         # Redis may have lost a closed one too: to ask for it would count it as lost.
         items = items_of(load.sent) + sum(map(self._total, () if load.lossy else closed))
-        uploaded = items_of([sent for sent in load.sent if sent.how == "upload"])
-        self._checks.counters(before, items, uploaded, lossy=load.lossy)
+        self._checks.counters(before, items, sum(load.refused), lossy=load.lossy)
         self._checks.orphans()
         self._accepted += [*accepted, *closed]
 

@@ -133,12 +133,11 @@ class Checks:
             if len(found) != 1:
                 self.problems.add(f"{name}: its webhook came under {len(found)} ids")
 
-    def counters(self, before: Mapping[str, int], items: int, uploaded: int, *, lossy: bool) -> None:
+    def counters(self, before: Mapping[str, int], items: int, refused: int, *, lossy: bool) -> None:
         """Check that as many items were admitted as finished, and as the jobs have if Redis lost none.
 
-        `uploaded` is how many of the items came by uploads. What was recorded of one that was refused,
-        because Redis did not answer in time, is erased when Redis answers: it was admitted, and is counted
-        as deleted, or as scored if a child was quicker.
+        `refused` is how many items were in uploads that were refused because Redis did not answer in time.
+        Redis may record some of them later, until it erases the upload: they are admitted, and then deleted.
         """
 
         base = {} if lossy else before
@@ -154,7 +153,7 @@ class Checks:
             self.problems.add("{} items admitted, {} finished".format(*grown()))
             return
         admitted, _ = grown()
-        if not lossy and not items <= admitted <= items + uploaded:
+        if not lossy and not items <= admitted <= items + refused:
             self.problems.add(f"{admitted} items counted, {items} in the jobs")
         self._lost_jobs(before.get("lost", 0))
 

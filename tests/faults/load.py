@@ -59,6 +59,9 @@ class Load:
     seed: int
     lossy: bool
     sent: list[Sent] = field(default_factory=list)
+    refused: list[int] = field(
+        default_factory=list
+    )  # items of each try to upload that got no answer, or a 503
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -163,7 +166,9 @@ class Load:
         ]
         headers = {"content-type": "application/x-ndjson"}
         content = partial(slowly, lines) if slow else "\n".join(lines).encode()
-        answer = self._accepted(path, key, content=content, headers=headers)
+        answer = self._accepted(
+            path, key, content=content, headers=headers, refused=lambda: self.refused.append(len(texts))
+        )
         return self._remember(Sent(key, texts, answer["id"], "upload"))
 
     def _canceled(self, rng: random.Random, key: str) -> None:

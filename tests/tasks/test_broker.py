@@ -26,6 +26,7 @@ from local.processes import ROOT
 from tasks.broker.celery_app import build_celery, build_publisher
 from tasks.broker.wakeups import NotPublishedError, publish_wakeups
 from tasks.settings import Settings
+from tasks.store.connection import connect
 from tasks.store.jobs import JobStore
 from tests.attacks.proxy import Proxy, proxied
 from tests.conftest import MODEL_NAME, eventually
@@ -159,6 +160,48 @@ def test_wakeups_are_published_over_a_new_connection_if_the_link_died_in_silence
         link.half_open()
         publish_wakeups(publisher, MODEL_NAME, 2)
     assert store.redis.llen(f"sentiq.{MODEL_NAME}") == 3
+
+
+def test_a_model_whose_queue_is_new_is_published_to_over_a_new_connection_too(
+    redis_url: str, settings: Settings, store: JobStore
+) -> None:
+    with linked(redis_url, settings) as (link, linked_settings):
+        publisher = build_publisher(linked_settings)
+        publish_wakeups(publisher, MODEL_NAME, 1)
+        link.half_open()
+        publish_wakeups(publisher, "another", 1)
+    assert store.redis.llen("sentiq.another") == 1
+
+
+def test_what_redis_refuses_is_published_once(settings: Settings, store: JobStore) -> None:
+    publisher = build_publisher(settings)
+    publish_wakeups(publisher, MODEL_NAME, 1)
+    store.redis.config_set("maxmemory", 1)
+    store.redis.config_resetstat()
+    with pytest.raises(NotPublishedError):
+        publish_wakeups(publisher, MODEL_NAME, 1)
+    stats: Any = store.redis.info("commandstats")
+    assert stats["cmdstat_lpush"]["rejected_calls"] == 1
+
+
+def test_a_call_of_the_store_that_times_out_closes_the_idle_connections_of_channels(
+    redis_url: str, settings: Settings
+) -> None:
+    with linked(redis_url, settings) as (link, linked_settings):
+        client = connect(linked_settings)
+        pool = build_celery(linked_settings).connection_for_read().default_channel.pool
+
+        def connected() -> Any:
+            client.ping()
+            connection = pool.get_connection()
+            pool.release(connection)
+            return connection.is_connected and connection
+
+        idle = eventually(connected)
+        link.half_open()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+    assert not idle.is_connected
 
 
 def test_half_a_message_of_the_control_channel_is_an_error_of_the_connection(
