@@ -153,5 +153,6 @@ def _is_key(value: Any) -> bool:
 
 
 def _is_good(item: Any) -> bool:
+    """Return whether an item can be scored, as far as its text says."""
     text = item.get("text") if isinstance(item, dict) else None
-    return not isinstance(text, str) or (bool(text.strip()) and len(text) <= _MAX_CHARS)
+    return not isinstance(text, str) or Item.accept(text, _MAX_CHARS).error is None
