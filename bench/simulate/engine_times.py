@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,10 @@ class _Instant:
 
 
 def engine_times(count: int, seed: int) -> Times:
-    """Time `count` chunks on the configured pack; each is scored once before it is timed."""
+    """Time `count` chunks on the configured pack; each is scored once before it is timed.
+
+    As many are scored at once as make the work of a lease, because batches are made of all texts of a lease.
+    """
     settings = Settings.read()
     pack = load_pack(settings.pack)
     engine = build_engine(pack, settings.engine, device=settings.device, threads=1)
@@ -50,10 +54,11 @@ def engine_times(count: int, seed: int) -> Times:
     texts = [[item.text for item in chunk.items] for chunk in chunks]
     size = round(statistics.mean(map(len, texts)))
     real.warm_up()
-    for part in texts:
-        real.classify(part)
-    timed = [_timed(real, part) * size / len(part) for part in texts]
-    read_s = statistics.mean(_timed(instant, part) * size / len(part) for part in texts)
+    alone_s = statistics.mean(_timed(real, part) for part in texts)
+    together = max(1, round(settings.lease_work_s / alone_s))
+    leases = [[*chain(*texts[start : start + together])] for start in range(0, len(texts), together)]
+    timed = [_timed(real, part) * size / len(part) for part in leases]
+    read_s = statistics.mean(_timed(instant, part) * size / len(part) for part in leases)
     return Times(size, timed, read_s)
 
 
