@@ -100,7 +100,7 @@ class BlockingConnectionPool(ConnectionPool, redis.BlockingConnectionPool):
     """The same, and waits for a connection when all are in use."""
 
     def close_idle(self) -> None:
-        """Close the connections that are not lent. Taken out meanwhile, they are lent to no other thread."""
+        """Close the connections that are not lent, out of the queue so that no other thread borrows one."""
         taken = []
         with suppress(Empty):
             while True:

@@ -19,8 +19,8 @@ class NotPublishedError(Exception):
 def publish_wakeups(app: Celery, model: str, count: int) -> None:
     """Publish `count` wake-ups of a model in one round trip. Raises NotPublishedError.
 
-    If the connection proves dead, they are published once more over a new one: that takes up to 5 s, and as
-    many again may arrive, which is harmless.
+    If the connection proves dead, they are published once more over a new one. Both tries together take up
+    to 5 s. Where the first had arrived after all, there are twice as many wake-ups, which is harmless.
     """
     try:
         try:

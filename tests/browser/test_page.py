@@ -142,7 +142,7 @@ def test_shares_show_while_a_job_runs(page: Page, live: Stack) -> None:
     with held(children), page.expect_response(re.compile(r"/v1/jobs(\?|$)")) as created:
         submit(page, "\n".join(f"{NEGATIVE}，第 {number} 次" for number in range(900)), per_line=True)
     job = f"{live.url}/v1/jobs/{created.value.json()['id']}"
-    with held(children[1:]):  # one alone takes seconds for so many
+    with held(children[1:]):  # the other child needs seconds for 900 texts
         eventually(lambda: page.request.get(job).json()["counts"]["succeeded"])
     with held(children):
         assert page.request.get(job).json()["counts"]["pending"]

@@ -151,26 +151,17 @@ def linked(redis_url: str, settings: Settings) -> Iterator[tuple[Proxy, Settings
         yield link, settings.model_copy(update={"redis_url": SecretStr(through)})
 
 
+@pytest.mark.parametrize("model", [MODEL_NAME, "another"], ids=["known", "not declared yet"])
 def test_wakeups_are_published_over_a_new_connection_if_the_link_died_in_silence(
-    redis_url: str, settings: Settings, store: JobStore
+    redis_url: str, settings: Settings, store: JobStore, model: str
 ) -> None:
     with linked(redis_url, settings) as (link, linked_settings):
         publisher = build_publisher(linked_settings)
         publish_wakeups(publisher, MODEL_NAME, 1)
         link.half_open()
-        publish_wakeups(publisher, MODEL_NAME, 2)
-    assert store.redis.llen(f"sentiq.{MODEL_NAME}") == 3
-
-
-def test_a_model_whose_queue_is_new_is_published_to_over_a_new_connection_too(
-    redis_url: str, settings: Settings, store: JobStore
-) -> None:
-    with linked(redis_url, settings) as (link, linked_settings):
-        publisher = build_publisher(linked_settings)
-        publish_wakeups(publisher, MODEL_NAME, 1)
-        link.half_open()
-        publish_wakeups(publisher, "another", 1)
-    assert store.redis.llen("sentiq.another") == 1
+        before = store.redis.llen(f"sentiq.{model}")
+        publish_wakeups(publisher, model, 2)
+    assert store.redis.llen(f"sentiq.{model}") == before + 2
 
 
 def test_what_redis_refuses_is_published_once(settings: Settings, store: JobStore) -> None:
